@@ -1,0 +1,26 @@
+# Boost and Eigen come from PyPI as cmeel wheels, which keep their CMake files in <site-packages>/cmeel.prefix.
+find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
+set(maas_prefixes ${CMAKE_PREFIX_PATH} ${Python_SITEARCH} ${Python_SITELIB})
+foreach(prefix IN LISTS maas_prefixes)
+  if(IS_DIRECTORY "${prefix}/cmeel.prefix")
+    list(APPEND CMAKE_PREFIX_PATH "${prefix}/cmeel.prefix")
+  endif()
+  if(IS_DIRECTORY "${prefix}/pybind11/share/cmake/pybind11")
+    list(APPEND CMAKE_PREFIX_PATH "${prefix}/pybind11")
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES CMAKE_PREFIX_PATH)
+
+find_package(Threads REQUIRED)
+set(PYBIND11_FINDPYTHON ON)
+find_package(pybind11 CONFIG REQUIRED)
+
+if(MAAS_SERVING OR MAAS_TESTS)
+  find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS headers)
+endif()
+
+set(MAAS_EIGEN_TARGET "")
+if(MAAS_EIGEN)
+  find_package(Eigen3 3.4 CONFIG REQUIRED)
+  set(MAAS_EIGEN_TARGET Eigen3::Eigen)
+endif()

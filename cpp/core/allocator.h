@@ -46,6 +46,9 @@ class HostAllocator {
 // `what` begins the message, e.g. "Plan 'resnet50'". allocate() calls it above 1 MB; a plan calls it with its whole need.
 void check_memory(size_t bytes, const std::string& what);
 
+// Replaces MAAS_MEMORY_LIMIT, which is read on first use; 0 means no limit.
+void set_memory_limit(int64_t bytes) noexcept;
+
 // "512", "64k", "1.5GB", "2GiB" (k, M, G, T are powers of 1000 with B or alone, of 1024 with iB). Throws Error(value).
 int64_t parse_bytes(const std::string& text);
 // "1.5 GiB"

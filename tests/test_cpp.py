@@ -1,7 +1,7 @@
 """Builds the C++ tests in the folder where the package was built, so that only what changed compiles, and runs each."""
 
 import os
-import shlex
+import re
 import subprocess
 import sys
 import sysconfig
@@ -24,17 +24,21 @@ def checked(command, **options):
     return result.stdout
 
 
+def kept_options(cache):
+    """Options that must stay as they were when the package was built, for its objects to be used again."""
+    text = cache.read_text(encoding="utf-8") if cache.exists() else ""
+    return [f"-D{option}" for option in re.findall(r"^((?:MAAS|CMAKE_CXX_COMPILER|CMAKE_BUILD_TYPE)\w*:\w+=.*)$", text, re.M)]
+
+
 @pytest.fixture(scope="session")
 def build():
     folder = ROOT / "build" / ("editable" if EDITABLE else sys.implementation.cache_tag)
-    command = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, "-DMAAS_TESTS=ON"]
-    command += [f"-DPython_EXECUTABLE={sys.executable}", *shlex.split(os.environ.get("CMAKE_ARGS", ""))]
-    if not EDITABLE:  # the cache names tools of pip's temporary build environment
+    options = [*kept_options(folder / "CMakeCache.txt"), "-DMAAS_TESTS=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+    if not EDITABLE:  # the cache names files of pip's temporary build environment
         (folder / "CMakeCache.txt").unlink(missing_ok=True)
-        command += ["-DCMAKE_BUILD_TYPE=Release"]
     # cmake and ninja of [test] lie beside this Python, which need not be on PATH.
     env = os.environ | {"PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]}
-    checked(command, env=env)
+    checked(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options], env=env)
     checked(["cmake", "--build", folder, "--target", "cpp_tests"], env=env)
     return folder
 

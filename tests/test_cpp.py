@@ -27,7 +27,8 @@ def checked(command, **options):
 def kept_options(cache):
     """Options that must stay as they were when the package was built, for its objects to be used again."""
     text = cache.read_text(encoding="utf-8") if cache.exists() else ""
-    return [f"-D{option}" for option in re.findall(r"^((?:MAAS|CMAKE_CXX_COMPILER|CMAKE_BUILD_TYPE)\w*:\w+=.*)$", text, re.M)]
+    kept = r"^((?:MAAS|CMAKE_CXX_COMPILER|CMAKE_BUILD_TYPE)\w*:\w+=.*)$"
+    return [f"-D{option}" for option in re.findall(kept, text, re.MULTILINE)]
 
 
 @pytest.fixture(scope="session")

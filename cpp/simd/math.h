@@ -247,7 +247,7 @@ MAAS_INLINE V atan_eighth(V r) {
   const V z = r * r;
   return fma(r * z, poly(z, -0.33333316f, 0.1999849f, -0.1424383f, 0.105958655f, -0.060830906f), r);
 }
-// 2 ulp.
+// 3 ulp.
 template <Vector V>
 MAAS_INLINE V atan(V x) {
   const V a = abs(x);

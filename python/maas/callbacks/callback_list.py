@@ -9,6 +9,14 @@ from maas.callbacks.progbar_logger import ProgbarLogger
 _ALSO = {"on_train_batch_begin": ("on_batch_begin",), "on_train_batch_end": ("on_batch_end",)}
 
 
+def _due(callback, name):
+    """The function that says whether a batch method has work, if method and function come from the same class."""
+    owner = next((k for k in type(callback).__mro__ if "_batch_due" in k.__dict__), None)
+    if owner is None or name in callback.__dict__ or getattr(type(callback), name) is not getattr(owner, name):
+        return None
+    return callback._batch_due
+
+
 class CallbackList(Callback):
     """Calls every callback in order: those given, then `History`, then the progress bar.
 
@@ -48,9 +56,7 @@ class CallbackList(Callback):
 
     def _hooks(self, name):
         return [
-            (getattr(c, name), getattr(c, "due", None))
-            for c in self.callbacks
-            if defines(c, name, *_ALSO.get(name, ()))
+            (getattr(c, name), _due(c, name)) for c in self.callbacks if defines(c, name, *_ALSO.get(name, ()))
         ]
 
     def append(self, callback):
@@ -73,7 +79,7 @@ class CallbackList(Callback):
 
     @staticmethod
     def _run(hooks, batch, logs):
-        # `logs` may be a function, called only if somebody looks. A hook with `due` is skipped until it is due.
+        # `logs` may be a function, called only if somebody looks. A hook that says when it is due is skipped before.
         made = None
         for hook, due in hooks:
             if due is None or due(batch):

@@ -52,7 +52,7 @@ class ModelCheckpoint(MonitorCallback):
         if not save_weights_only and not self.filepath.endswith((".keras", ".h5")):
             raise ValueError(f"ModelCheckpoint: filepath must end in .keras or .h5, received {self.filepath!r}")
 
-    def due(self, batch):
+    def _batch_due(self, batch):
         """True if batches are counted; else no batch needs logs."""
         return self.save_freq != "epoch"
 

@@ -26,7 +26,7 @@ class ProgbarLogger(Callback):
         self.epochs = params.get("epochs", 1)
         self.target = params.get("steps")
 
-    def due(self, batch):
+    def _batch_due(self, batch):
         """False while the bar was drawn a moment ago: then nobody needs to read the metrics."""
         self.seen = batch + 1
         return self.verbose == 1 and self.progbar is not None and time.time() >= self.progbar.next_update

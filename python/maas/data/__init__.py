@@ -1,8 +1,5 @@
 """Data adapters: one interface to arrays, datasets, generators and loaders."""
 
-import types
-import warnings
-
 from maas import tree
 from maas.data.adapter import DataAdapter
 from maas.data.array_adapter import ArrayAdapter
@@ -39,8 +36,6 @@ def get_data_adapter(
                 raise ValueError(f"with x of type {kind}, {name} must be part of its batches, received {name} as well")
         if isinstance(x, PyDataset):
             return PyDatasetAdapter(x, shuffle, class_weight, input_dtypes)
-        if shuffle is True and isinstance(x, types.GeneratorType):
-            _warn_unshuffled(kind)
         return IterableAdapter(x, class_weight, input_dtypes)
     wrong = sorted({type(a).__name__ for a in leaves if not is_array_like(a)}) or ["None"]
     raise ValueError(
@@ -54,12 +49,6 @@ def _batches(x):
     if not isinstance(x, (list, tuple)):
         return True
     return bool(x) and all(isinstance(item, (tuple, dict)) and item for item in x)
-
-
-def _warn_unshuffled(kind):
-    warnings.warn(
-        f"shuffle=True has no effect on x of type {kind}; let it yield shuffled batches", stacklevel=4
-    )
 
 
 __all__ = ["ArrayAdapter", "DataAdapter", "EpochIterator", "IterableAdapter", "PyDataset", "get_data_adapter"]

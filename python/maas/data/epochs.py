@@ -68,18 +68,13 @@ class EpochIterator:
             self._current, self._seen = self.adapter.batches(), 0
         for step in range(self.steps_per_epoch):
             batch = self._next()
-            if batch is None and self._seen and self.adapter.num_batches is not None:
-                # A source of known length starts again in the middle of an epoch only if the epoch is longer than it.
-                self._out_of_data(step, self.steps_per_epoch)
-                self._current, self._seen = None, 0
-                return
             if batch is None:
                 self._out_of_data(step, self.steps_per_epoch)
                 self._current = None
                 return
             yield step, batch
         if self._num_batches is not None and self._seen >= self._num_batches:
-            self._current, self._seen = None, 0
+            self._current = None
 
     def _take(self):
         """One pass over the batches, with the one that `peek` has read."""

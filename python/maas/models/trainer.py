@@ -435,7 +435,8 @@ class Trainer:
             if has_begin:
                 begin(number)
             # Callbacks may change the optimizer, which makes another program.
-            if key is not step_key or self.run_eagerly or (has_begin or has_end) and version != self._version_key():
+            new_key = key is not step_key and key != step_key
+            if new_key or self.run_eagerly or ((has_begin or has_end) and version != self._version_key()):
                 step = self._step(kind, layout, key)
                 step_key, version, program = key, self._version_key(), step.program
             outputs = program(*arrays)
@@ -538,7 +539,7 @@ class Trainer:
         results, step, step_key = [], None, None
         for number, (layout, key, arrays) in data.epoch():
             callbacks.on_predict_batch_begin(number)
-            if key is not step_key:
+            if key is not step_key and key != step_key:
                 step, step_key = self._step("predict", layout, key), key
             outputs = [np.asarray(o) for o in step.program(*arrays)]
             results.append(outputs)

@@ -55,9 +55,7 @@ class CallbackList(Callback):
         self._predict_batch_end = self._hooks("on_predict_batch_end")
 
     def _hooks(self, name):
-        return [
-            (getattr(c, name), _due(c, name)) for c in self.callbacks if defines(c, name, *_ALSO.get(name, ()))
-        ]
+        return [(getattr(c, name), _due(c, name)) for c in self.callbacks if defines(c, name, *_ALSO.get(name, ()))]
 
     def append(self, callback):
         """Adds a callback at the end."""

@@ -42,8 +42,8 @@ class MonitorCallback(Callback):
         if name == "loss":
             return operator.lt
         raise ValueError(
-            f"{type(self).__name__} cannot tell whether a larger value of {self.monitor!r} is better: pass mode='max' or "
-            f"mode='min', received monitor={self.monitor!r} and mode='auto'"
+            f"{type(self).__name__} cannot tell whether a larger value of {self.monitor!r} is better: pass "
+            f"mode='max' or mode='min', received monitor={self.monitor!r} and mode='auto'"
         )
 
     def _is_improvement(self, value, reference):

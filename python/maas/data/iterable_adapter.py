@@ -21,10 +21,7 @@ def standardize_batch(batch, source, class_weight=None, input_dtypes=None):
             f"of {len(batch)} items"
         )
     x, y, sample_weight = unpack_x_y_sample_weight(batch)
-    x, y, sample_weight = (
-        tree.map_structure(lambda a: None if a is None else to_numpy(a, name), part)
-        for name, part in (("x", x), ("y", y), ("sample_weight", sample_weight))
-    )
+    x, y, sample_weight = _numpy("x", x), _numpy("y", y), _numpy("sample_weight", sample_weight)
     if class_weight is not None and y is not None:
         if sample_weight is not None:
             raise ValueError(f"give class_weight or sample_weight, received class_weight and {source} with weights")
@@ -52,6 +49,10 @@ class IterableAdapter(DataAdapter):
     def batches(self):
         for batch in self._data if self._stream is None else self._stream:
             yield standardize_batch(batch, self.source, self.class_weight, self.input_dtypes)
+
+
+def _numpy(name, part):
+    return tree.map_structure(lambda a: None if a is None else to_numpy(a, name), part)
 
 
 def _length(data):

@@ -15,7 +15,7 @@ from maas.losses.focal import (
     binary_focal_crossentropy,
     categorical_focal_crossentropy,
 )
-from maas.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
+from maas.losses.hinges import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from maas.losses.loss import Loss, LossFunctionWrapper
 from maas.losses.overlap import Dice, Tversky, dice, tversky
 from maas.losses.regression import (
@@ -119,4 +119,3 @@ def get(identifier):
     if not callable(obj):
         raise ValueError(f"could not interpret loss identifier, received {identifier!r}")
     return obj() if isinstance(obj, type) else obj
-

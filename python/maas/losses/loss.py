@@ -1,8 +1,9 @@
 """The base class of losses, and the class that wraps a loss function."""
 
 from maas import backend, ops, tree
-from maas.losses.reduction import get_mask, reduce_weighted_values, squeeze_or_expand_to_same_rank, standardize_reduction
+from maas.backend.masks import get_keras_mask
 from maas.backend.naming import auto_name
+from maas.losses.reduction import reduce_weighted_values, squeeze_or_expand_to_same_rank, standardize_reduction
 
 
 class Loss:
@@ -31,7 +32,7 @@ class Loss:
         return self._dtype
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        in_mask = get_mask(y_pred)
+        in_mask = get_keras_mask(y_pred)
         y_pred = tree.map_structure(self._convert, y_pred)
         y_true = tree.map_structure(self._convert_target, y_true)
         values, mask = self._values_and_mask(y_true, y_pred)
@@ -50,7 +51,7 @@ class Loss:
     def _values_and_mask(self, y_true, y_pred):
         """(per-sample losses, mask of the samples that count or None)."""
         values = self.call(y_true, y_pred)
-        return values, get_mask(values)
+        return values, get_keras_mask(values)
 
     def call(self, y_true, y_pred):
         """Per-sample losses; to be written by the subclass."""
@@ -76,7 +77,8 @@ class LossFunctionWrapper(Loss):
 
     def call(self, y_true, y_pred):
         pairs = [
-            squeeze_or_expand_to_same_rank(t, p) for t, p in zip(tree.flatten(y_true), tree.flatten(y_pred), strict=True)
+            squeeze_or_expand_to_same_rank(t, p)
+            for t, p in zip(tree.flatten(y_true), tree.flatten(y_pred), strict=True)
         ]
         y_true = tree.pack_sequence_as(y_true, [t for t, _ in pairs])
         y_pred = tree.pack_sequence_as(y_pred, [p for _, p in pairs])

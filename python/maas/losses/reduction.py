@@ -12,11 +12,6 @@ def standardize_reduction(reduction):
     return reduction
 
 
-def get_mask(x):
-    """The Keras mask that a layer attached to `x`, or None."""
-    return getattr(x, "_keras_mask", None)
-
-
 def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1=True):
     """`x1` and `x2` with a last axis of size 1 dropped or added so that their ranks agree.
 

@@ -48,7 +48,7 @@ from maas.metrics.confusion import (
     TruePositives,
 )
 from maas.metrics.f_score import F1Score, FBetaScore
-from maas.metrics.hinge import CategoricalHinge, Hinge, SquaredHinge
+from maas.metrics.hinges import CategoricalHinge, Hinge, SquaredHinge
 from maas.metrics.metric import Metric
 from maas.metrics.probabilistic import (
     BinaryCrossentropy,

@@ -26,9 +26,7 @@ class _Count(Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         counts = {self._kind: self.accumulator}
-        update_confusion_counts(
-            counts, y_true, y_pred, self.thresholds, sample_weight=sample_weight, even=self._even
-        )
+        update_confusion_counts(counts, y_true, y_pred, self.thresholds, sample_weight=sample_weight, even=self._even)
 
     def result(self):
         counts = ops.convert_to_tensor(self.accumulator)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maas import backend, ops
+from maas import backend
 from maas.backend.naming import auto_name
 
 

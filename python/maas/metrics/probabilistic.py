@@ -30,9 +30,7 @@ class BinaryCrossentropy(NamedMetric):
 class CategoricalCrossentropy(NamedMetric):
     """Running mean of the categorical cross-entropy."""
 
-    def __init__(
-        self, name="categorical_crossentropy", dtype=None, from_logits=False, label_smoothing=0, axis=-1
-    ):
+    def __init__(self, name="categorical_crossentropy", dtype=None, from_logits=False, label_smoothing=0, axis=-1):
         options = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
         super().__init__(crossentropy.categorical_crossentropy, name, dtype, "down", **options)
         self.from_logits, self.label_smoothing, self.axis = from_logits, label_smoothing, axis

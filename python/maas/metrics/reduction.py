@@ -3,7 +3,8 @@
 import numpy as np
 
 from maas import backend, ops
-from maas.losses.reduction import apply_mask, divide_no_nan, get_mask, squeeze_or_expand_to_same_rank
+from maas.backend.masks import get_keras_mask
+from maas.losses.reduction import apply_mask, divide_no_nan, squeeze_or_expand_to_same_rank
 from maas.metrics.metric import Metric
 
 
@@ -13,7 +14,7 @@ def reduce_to_samplewise_values(values, sample_weight, reduce_fn, dtype):
     Weights may have fewer axes than values; they are broadcast before they multiply.
     """
     dtype = dtype or backend.floatx()
-    mask = get_mask(values)
+    mask = get_keras_mask(values)
     values = ops.cast(values, dtype)
     if sample_weight is not None:
         sample_weight = ops.convert_to_tensor(sample_weight, dtype=dtype)
@@ -94,7 +95,7 @@ class MeanMetricWrapper(Mean):
             self._direction = "down"
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        mask = get_mask(y_pred)
+        mask = get_keras_mask(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         sample_weight = apply_mask(sample_weight, mask, dtype=self.dtype, reduction="sum")
         super().update_state(values, sample_weight=sample_weight)

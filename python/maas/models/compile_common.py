@@ -41,7 +41,9 @@ def align(structure, y_pred, names, what):
     leaves = tree.flatten(structure)
     if len(leaves) == count:
         if isinstance(structure, dict) and isinstance(y_pred, dict) and set(structure) != set(y_pred):
-            raise ValueError(f"{what} must have the keys of the model's outputs {sorted(y_pred)}, received {sorted(structure)}")
+            raise ValueError(
+                f"{what} must have the keys of the model's outputs {sorted(y_pred)}, received {sorted(structure)}"
+            )
         return leaves
     labels = [n if n is not None else i for i, n in enumerate(names)]
     raise ValueError(f"{what} must have one array per output {labels}, received {len(leaves)}")

@@ -80,7 +80,9 @@ class CompileLoss:
                 if identifier is None:
                     continue
                 if flat_true[i] is None:
-                    raise ValueError(f"the loss {identifier!r} of output {names[i] or i} needs targets y, received None")
+                    raise ValueError(
+                        f"the loss {identifier!r} of output {names[i] or i} needs targets y, received None"
+                    )
                 loss = get_loss(identifier, flat_true[i], flat_pred[i])
                 terms.append((i, loss, weight, names[i] or loss.name))
         self._terms, self._names = terms, names
@@ -120,7 +122,9 @@ class CompileLoss:
         else:
             flat = tree.flatten(weights)
             if len(flat) != total:
-                raise ValueError(f"loss_weights must have one number per loss ({total}), received {len(flat)}: {weights}")
+                raise ValueError(
+                    f"loss_weights must have one number per loss ({total}), received {len(flat)}: {weights}"
+                )
         it = iter(flat)
         return [[next(it) for _ in group] for group in per_output]
 

@@ -38,8 +38,7 @@ def compile_step(step_function, layout, key):
 
     with _core.Trace() as trace:
         leaves = [
-            trace.input(("batch", *shape), _dtype_name(char), name)
-            for name, (shape, char) in zip(layout.names, key[1])
+            trace.input(("batch", *shape), _dtype_name(char), name) for name, (shape, char) in zip(layout.names, key[1])
         ]
         outputs = step_function(layout.pack(leaves))
         flat = []

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-
 from maas import backend, metrics, ops, optimizers, tree
 from maas.callbacks import CallbackList
 from maas.callbacks.callback import pythonify_logs
@@ -280,9 +279,9 @@ class Trainer:
     def _build_for(self, layout, key):
         """Makes weights and optimizer slots before anything is traced for good."""
         if not all(layer.built for layer in _layers(self)):
-            x = layout.pack(
-                [backend.KerasTensor((None, *shape), dtype=np.dtype(char).name) for shape, char in key[1]]
-            )[0]
+            x = layout.pack([backend.KerasTensor((None, *shape), dtype=np.dtype(char).name) for shape, char in key[1]])[
+                0
+            ]
             _build_model(self, x)
         if self.compiled and self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
@@ -613,4 +612,3 @@ def _check_validation_freq(freq):
 
 def _is_validation_epoch(epoch, freq):
     return epoch % freq == 0 if isinstance(freq, int) else epoch in freq
-

@@ -93,7 +93,9 @@ class Progbar:
         self.update(self._seen_so_far + n, values)
 
     def _record(self, name, value, current, finalize):
-        averaged = name in self.stateless_metrics if self.stateful_metrics is None else name not in self.stateful_metrics
+        averaged = (
+            name in self.stateless_metrics if self.stateful_metrics is None else name not in self.stateful_metrics
+        )
         if not averaged or finalize:
             self._values[name] = [value, 1]
             return

@@ -1,6 +1,6 @@
 """Hinge losses as running means."""
 
-from maas.losses import hinge as losses
+from maas.losses import hinges as losses
 from maas.metrics.reduction import NamedMetric
 
 

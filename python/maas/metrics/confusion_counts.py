@@ -83,7 +83,8 @@ def update_confusion_counts(
     if class_id is not None:
         if len(y_pred.shape) == 1:
             raise ValueError(
-                f"class_id needs y_pred of shape (batch, classes), received {tuple(y_pred.shape)} and class_id={class_id}"
+                "class_id needs y_pred of shape (batch, classes), "
+                f"received {tuple(y_pred.shape)} and class_id={class_id}"
             )
         y_true, y_pred = y_true[..., class_id : class_id + 1], y_pred[..., class_id : class_id + 1]
     label = ops.cast(ops.not_equal(y_true, 0.0), dtype)

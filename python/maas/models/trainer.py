@@ -122,8 +122,8 @@ class Trainer:
         """Calls `compile` with what `get_compile_config` returned."""
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                f"{type(self).__name__} has its own compile(), so the model is not compiled on loading; call compile(), or "
-                "define get_compile_config() and compile_from_config() too",
+                f"{type(self).__name__} has its own compile(), so the model is not compiled on loading; "
+                "call compile(), or define get_compile_config() and compile_from_config() too",
                 stacklevel=2,
             )
             return

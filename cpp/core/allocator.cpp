@@ -15,12 +15,12 @@
 namespace maas {
 namespace {
 
-constexpr size_t kCheckAbove = size_t(1) << 20;   // smaller blocks are not worth reading the limits
-constexpr size_t kMapAbove = size_t(4) << 20;     // own mapping, in huge pages
-constexpr size_t kKeepUpTo = size_t(64) << 20;    // larger blocks are rare and go back to the system at once
+constexpr size_t kCheckAbove = size_t(1) << 20;  // smaller blocks are not worth reading the limits
+constexpr size_t kMapAbove = size_t(4) << 20;    // own mapping, in huge pages
+constexpr size_t kKeepUpTo = size_t(64) << 20;   // larger blocks are rare and go back to the system at once
 constexpr size_t kHugePage = size_t(2) << 20;
-constexpr int kFine = 16;                         // classes of 64, 128, ..., 1024 bytes, then four for each doubling
-constexpr int kClasses = kFine + 4 * 16;          // up to 64 MB
+constexpr int kFine = 16;                 // classes of 64, 128, ..., 1024 bytes, then four for each doubling
+constexpr int kClasses = kFine + 4 * 16;  // up to 64 MB
 
 // Waste is at most 64 bytes, then at most a fifth.
 int class_of(size_t bytes) {
@@ -109,16 +109,24 @@ HostAllocator& HostAllocator::instance() {
   static HostAllocator* const allocator = [] {
     auto* a = new (storage) HostAllocator;
     // Fork with every lock held, so that the child finds whole lists. It keeps the blocks: they were copied with it.
-    pthread_atfork([] { for (auto& l : instance().s_->locks) l.lock(); },
-                   [] { for (auto& l : instance().s_->locks) l.unlock(); },
-                   [] { for (auto& l : instance().s_->locks) l.unlock(); });
+    pthread_atfork(
+        [] {
+          for (auto& l : instance().s_->locks) l.lock();
+        },
+        [] {
+          for (auto& l : instance().s_->locks) l.unlock();
+        },
+        [] {
+          for (auto& l : instance().s_->locks) l.unlock();
+        });
     return a;
   }();
   return *allocator;
 }
 
 void* HostAllocator::allocate(size_t asked) {
-  if (asked > size_t(1) << 62) throw Error(ErrorKind::memory, "allocation: the size overflows, received " + std::to_string(asked) + " bytes");
+  if (asked > size_t(1) << 62)
+    throw Error(ErrorKind::memory, "allocation: the size overflows, received " + std::to_string(asked) + " bytes");
   const size_t bytes = rounded(asked);
   void* p = bytes <= kKeepUpTo ? s_->pop(class_of(bytes)) : nullptr;
   if (!p) {

@@ -43,7 +43,8 @@ class HostAllocator {
 };
 
 // Throws Error(memory), with the sizes, if `bytes` more would pass MAAS_MEMORY_LIMIT, the cgroup's limit or RLIMIT_AS.
-// `what` begins the message, e.g. "Plan 'resnet50'". allocate() calls it above 1 MB; a plan calls it with its whole need.
+// `what` begins the message, e.g. "Plan 'resnet50'". allocate() calls it above 1 MB; a plan calls it with its whole
+// need.
 void check_memory(size_t bytes, const std::string& what);
 
 // Replaces MAAS_MEMORY_LIMIT, which is read on first use; 0 means no limit.

@@ -100,7 +100,8 @@ std::optional<CgroupMemory> cgroup_memory(const CgroupPaths& paths) {
     if (limit && used) keep_tightest(best, *limit, *used - stat_value(folder + "/memory.stat", "inactive_file"));
   }
   for (const std::string& folder : group_folders(paths, "memory")) {
-    const auto limit = number_in(folder + "/memory.limit_in_bytes"), used = number_in(folder + "/memory.usage_in_bytes");
+    const auto limit = number_in(folder + "/memory.limit_in_bytes"),
+               used = number_in(folder + "/memory.usage_in_bytes");
     const bool unlimited = !limit || *limit > (int64_t(1) << 60);  // version 1 writes "none" as a huge number
     if (!unlimited && used) {
       keep_tightest(best, *limit, *used - stat_value(folder + "/memory.stat", "total_inactive_file"));

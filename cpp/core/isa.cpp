@@ -70,7 +70,8 @@ constexpr Level kLevels[] = {{"avx2", Isa::avx2},
 
 void require(Isa wanted, const std::string& who) {
   if (has(machine_isa(), wanted)) return;
-  throw Error(ErrorKind::value, who + ": this machine has " + to_string(machine_isa()) + ", received " + to_string(wanted));
+  throw Error(ErrorKind::value,
+              who + ": this machine has " + to_string(machine_isa()) + ", received " + to_string(wanted));
 }
 
 Isa from_environment() {
@@ -106,8 +107,8 @@ void read_caches(CpuInfo& info) {
   for (uint32_t i = 0; i < 16; ++i) {
     const Registers r = cpuid(leaf, i);
     const uint32_t type = r.eax & 31, level = r.eax >> 5 & 7;
-    if (type == 0) return;      // no more caches
-    if (type == 2) continue;    // instructions
+    if (type == 0) return;    // no more caches
+    if (type == 2) continue;  // instructions
     const int64_t ways = (r.ebx >> 22) + 1, partitions = (r.ebx >> 12 & 0x3ff) + 1, line = (r.ebx & 0xfff) + 1;
     const int64_t bytes = ways * partitions * line * (int64_t(r.ecx) + 1);
     if (level == 1) info.l1d_bytes = bytes;
@@ -144,8 +145,9 @@ Isa isa_level(const std::string& name) {
     isa = isa | level.bit;
     if (name == level.name) return isa;
   }
-  throw Error(ErrorKind::value, "MAAS_ISA must be one of ref, avx2, avx512, avx512_vnni, avx512_bf16, amx; this machine has " +
-                                    to_string(machine_isa()) + ", received '" + name + "'");
+  throw Error(ErrorKind::value,
+              "MAAS_ISA must be one of ref, avx2, avx512, avx512_vnni, avx512_bf16, amx; this machine has " +
+                  to_string(machine_isa()) + ", received '" + name + "'");
 }
 
 std::string to_string(Isa isa) {

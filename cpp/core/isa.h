@@ -32,7 +32,7 @@ Isa isa_level(const std::string& name);
 std::string to_string(Isa isa);
 
 struct CpuInfo {
-  std::string brand;                                 // e.g. "AMD EPYC 9454P 48-Core Processor"
+  std::string brand;                                  // e.g. "AMD EPYC 9454P 48-Core Processor"
   int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;  // as one core sees them; 0 where unknown
   int logical_cpus = 0;
 };

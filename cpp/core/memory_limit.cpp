@@ -76,14 +76,16 @@ void check_memory(size_t bytes, const std::string& what) {
     });
   }
   rlimit address_space;
-  if (getrlimit(RLIMIT_AS, &address_space) == 0 && address_space.rlim_cur < uint64_t(std::numeric_limits<int64_t>::max())) {
+  if (getrlimit(RLIMIT_AS, &address_space) == 0 &&
+      address_space.rlim_cur < uint64_t(std::numeric_limits<int64_t>::max())) {
     check_one(bytes, what, "the address space limit (ulimit -v)", int64_t(address_space.rlim_cur), address_space_used);
   }
 }
 
 int64_t parse_bytes(const std::string& text) {
   const auto fail = [&]() -> int64_t {
-    throw Error(ErrorKind::value, "a size is a number with an optional unit such as 512, 64k, 1.5GB or 2GiB, received '" + text + "'");
+    throw Error(ErrorKind::value,
+                "a size is a number with an optional unit such as 512, 64k, 1.5GB or 2GiB, received '" + text + "'");
   };
   double value = 0;
   const char* end = text.data() + text.size();

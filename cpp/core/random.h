@@ -1,5 +1,5 @@
-// Counter-based random numbers: element i is a pure function of (seed, stream, step, i), whoever computes it and in what order.
-// Philox4x32-10: Salmon, Moraes, Dror, Shaw, 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+// Counter-based random numbers: element i is a pure function of (seed, stream, step, i), whoever computes it and in
+// what order. Philox4x32-10: Salmon, Moraes, Dror, Shaw, 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
 #pragma once
 
 #include <array>
@@ -43,7 +43,8 @@ class Philox {
 constexpr float uniform_f32(uint32_t w) { return float(w >> 8) * 0x1p-24f; }                // [0, 1), 24 bits
 constexpr float uniform_f32_above_0(uint32_t w) { return float((w >> 8) + 1) * 0x1p-24f; }  // (0, 1]
 constexpr double uniform_f64(uint64_t w) { return double(w >> 11) * 0x1p-53; }              // [0, 1), 53 bits
-// Inverse of the normal distribution function at (w + 1/2) / 2^32, in double; |z| < 6.34. Monotone in w, so one word a number.
+// Inverse of the normal distribution function at (w + 1/2) / 2^32, in double; |z| < 6.34. Monotone in w, so one word a
+// number.
 double normal_f64(uint32_t w) noexcept;
 inline float normal_f32(uint32_t w) noexcept { return float(normal_f64(w)); }
 // floor(w * range / 2^64): in [0, range); a value's probability is off by less than range / 2^64 of itself. range >= 1.

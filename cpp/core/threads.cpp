@@ -143,9 +143,7 @@ struct ThreadPool::State {
     return n;
   }
 
-  void release(int worker) {
-    free[worker / 64].fetch_or(uint64_t(1) << worker % 64, std::memory_order_acq_rel);
-  }
+  void release(int worker) { free[worker / 64].fetch_or(uint64_t(1) << worker % 64, std::memory_order_acq_rel); }
 
   // Starts threads until `workers` exist. start_mutex is held.
   void start(int count) {
@@ -231,7 +229,9 @@ void ThreadPool::resize(int threads) {
     throw Error(ErrorKind::value, "number of threads must be in [1, " + std::to_string(max_size) + "], received " +
                                       std::to_string(threads));
   }
-  if (in_job) throw Error(ErrorKind::runtime, "number of threads cannot change inside a job, received " + std::to_string(threads));
+  if (in_job)
+    throw Error(ErrorKind::runtime,
+                "number of threads cannot change inside a job, received " + std::to_string(threads));
   State& s = state();
   {
     std::lock_guard lock(start_mutex);

@@ -24,9 +24,9 @@ class ThreadPool {
   // How large a team a run would get now, the caller included; at least 1.
   int available();
 
-  // Runs job on a team of at most `want` threads, the caller included, and returns when all are done. Takes only workers
-  // that are free: never waits for a busy one, so the team may be 1. A run inside a job has a team of 1.
-  // FTZ and DAZ are set on every member. Throws Error(runtime) before the job starts if a thread cannot be made.
+  // Runs job on a team of at most `want` threads, the caller included, and returns when all are done. Takes only
+  // workers that are free: never waits for a busy one, so the team may be 1. A run inside a job has a team of 1. FTZ
+  // and DAZ are set on every member. Throws Error(runtime) before the job starts if a thread cannot be made.
   void run(int want, Job job, void* ctx);
 
   // The same for jobs without a barrier whose members take work from a shared counter until it is used up: when the

@@ -14,9 +14,7 @@
 
 namespace maas::wait {
 
-inline int64_t now_ns() {
-  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-}
+inline int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 // Sleeps while word == expected; may wake early.
 inline void sleep_while(std::atomic<uint32_t>& word, uint32_t expected) noexcept {

@@ -48,7 +48,10 @@ class OpModel final : public Op {
     return std::make_shared<OpModel<T>>(std::move(op));
   }
 
-  const OpInfo& info() const override { return op_info<T>(); }
+  const OpInfo& info() const override {
+    if constexpr (requires { op_.info(); }) return op_.info();
+    else return op_info<T>();
+  }
   ParamList params() const override {
     ParamList list;
     op_.visit_params([&](const char* field, const auto& member) { list.emplace_back(field, to_param(member)); });

@@ -293,6 +293,11 @@ class Builder {
       if (root.place != Place::arena || candidate != in.root || !(in.spec.shape == out.shape()) ||
           in.spec.dtype != out.dtype() || taken_.count(candidate) || remaining_reads(candidate, out.data()))
         continue;
+      // Another operand that sees the same buffer otherwise (a transpose of it) would read what was overwritten.
+      if (std::any_of(step.in.begin(), step.in.end(), [&](int other) {
+            return other != candidate && plan_->values[static_cast<size_t>(other)].root == in.root;
+          }))
+        continue;
       taken_.insert(candidate);
       plan_->values[static_cast<size_t>(v)].root = in.root;
       return;

@@ -20,7 +20,8 @@ BOOST_AUTO_TEST_CASE(levels_are_masks_that_hold_the_lower_ones) {
 BOOST_AUTO_TEST_CASE(unknown_level_says_what_the_cpu_has) {
   BOOST_CHECK_EXCEPTION(isa_level("avx9"), Error, [](const Error& e) {
     const std::string text = e.what();
-    return e.kind() == ErrorKind::value && text.find(to_string(machine_isa())) != text.npos && text.ends_with("received 'avx9'");
+    return e.kind() == ErrorKind::value && text.find(to_string(machine_isa())) != text.npos &&
+           text.ends_with("received 'avx9'");
   });
 }
 

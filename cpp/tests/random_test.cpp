@@ -37,7 +37,8 @@ BOOST_AUTO_TEST_CASE(every_coordinate_counts) {
   for (uint64_t seed : {uint64_t(0), uint64_t(1), high})
     for (uint64_t stream : {uint64_t(0), uint64_t(1), high})
       for (uint64_t step : {uint64_t(0), uint64_t(1), high})
-        for (uint64_t i : {uint64_t(0), uint64_t(1), uint64_t(2), high}) seen.insert(Philox(seed, stream, step).bits64(i));
+        for (uint64_t i : {uint64_t(0), uint64_t(1), uint64_t(2), high})
+          seen.insert(Philox(seed, stream, step).bits64(i));
   BOOST_TEST(seen.size() == 3u * 3 * 3 * 4);
 }
 

@@ -121,11 +121,14 @@ BOOST_AUTO_TEST_CASE(a_run_never_waits_for_a_busy_worker) {
     std::atomic<bool> go{false};
   } hold;
   std::thread other([&] {
-    pool().run(2, [](void* c, int, int) {
-      auto& h = *static_cast<Hold*>(c);
-      ++h.inside;
-      while (!h.go) std::this_thread::yield();
-    }, &hold);
+    pool().run(
+        2,
+        [](void* c, int, int) {
+          auto& h = *static_cast<Hold*>(c);
+          ++h.inside;
+          while (!h.go) std::this_thread::yield();
+        },
+        &hold);
   });
   while (hold.inside < 2) std::this_thread::yield();
   BOOST_TEST(pool().available() == 1);
@@ -139,11 +142,14 @@ BOOST_AUTO_TEST_CASE(a_run_never_waits_for_a_busy_worker) {
 BOOST_AUTO_TEST_CASE(a_run_inside_a_job_is_alone) {
   pool().resize(4);
   std::atomic<int> teams{0};
-  pool().run(4, [](void* c, int, int) {
-    Visits v;
-    pool().run(4, Visits::job, &v);
-    *static_cast<std::atomic<int>*>(c) += v.team;
-  }, &teams);
+  pool().run(
+      4,
+      [](void* c, int, int) {
+        Visits v;
+        pool().run(4, Visits::job, &v);
+        *static_cast<std::atomic<int>*>(c) += v.team;
+      },
+      &teams);
   BOOST_TEST(teams == 4);
 }
 
@@ -154,15 +160,18 @@ BOOST_AUTO_TEST_CASE(barrier_separates_phases) {
       TeamBarrier barrier;
       int value[8] = {}, wrong[8] = {};
     } p{TeamBarrier(size), {}, {}};
-    pool().run(size, [](void* c, int worker, int team) {
-      auto& p = *static_cast<Phases*>(c);
-      for (int step = 1; step <= 500; ++step) {
-        p.value[worker] = step;
-        p.barrier.wait();
-        for (int i = 0; i < team; ++i) p.wrong[worker] += p.value[i] != step;
-        p.barrier.wait();
-      }
-    }, &p);
+    pool().run(
+        size,
+        [](void* c, int worker, int team) {
+          auto& p = *static_cast<Phases*>(c);
+          for (int step = 1; step <= 500; ++step) {
+            p.value[worker] = step;
+            p.barrier.wait();
+            for (int i = 0; i < team; ++i) p.wrong[worker] += p.value[i] != step;
+            p.barrier.wait();
+          }
+        },
+        &p);
     for (int w : p.wrong) BOOST_TEST(w == 0);
   }
 }
@@ -174,10 +183,13 @@ BOOST_AUTO_TEST_CASE(denormals_are_flushed_inside_and_kept_outside) {
     volatile float tiny = 1e-38f;
     float result[4] = {9, 9, 9, 9};
   } seen;
-  pool().run(4, [](void* c, int worker, int) {
-    auto& s = *static_cast<Seen*>(c);
-    s.result[worker] = s.tiny * 0.1f;
-  }, &seen);
+  pool().run(
+      4,
+      [](void* c, int worker, int) {
+        auto& s = *static_cast<Seen*>(c);
+        s.result[worker] = s.tiny * 0.1f;
+      },
+      &seen);
   for (float r : seen.result) BOOST_TEST(r == 0.f);
   BOOST_TEST(_mm_getcsr() == before);
   BOOST_TEST(seen.tiny * 0.1f != 0.f);
@@ -280,8 +292,8 @@ BOOST_AUTO_TEST_CASE(busy_neighbours_slow_it_by_a_sane_factor) {
     hogs.push_back(fork());
     if (hogs.back() == 0) {
       alarm(60);
-      for (volatile long n = 0;; n = n + 1) {
-      }
+      volatile long n = 0;
+      for (;;) (void)n;
     }
   }
   const double crowded = time_of(false), crowded_elastic = time_of(true);

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from maas import losses
 
 CLASSES = sorted(

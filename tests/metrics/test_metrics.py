@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from maas import metrics
 
 RTOL, ATOL = 64 * np.finfo("float32").eps, 16 * np.finfo("float32").eps
@@ -103,13 +102,17 @@ def test_multi_label_auc():
         compare(a, b, "AUC", weighted=False)
 
 
-@pytest.mark.parametrize("name", ["SparseCategoricalAccuracy", "CategoricalAccuracy", "BinaryAccuracy", "MeanSquaredError"])
+@pytest.mark.parametrize(
+    "name", ["SparseCategoricalAccuracy", "CategoricalAccuracy", "BinaryAccuracy", "MeanSquaredError"]
+)
 def test_sequences(name):
     compare(getattr(metrics, name)(), getattr(keras.metrics, name)(), name, False, shape=(3, 5, 4))
     compare(getattr(metrics, name)(), getattr(keras.metrics, name)(), name, True, shape=(3, 5, 4))
 
 
-@pytest.mark.parametrize("weight", [None, 2.0, np.arange(4.0), np.ones((4, 3)) * [1, 2, 3]], ids=["none", "one", "rows", "all"])
+@pytest.mark.parametrize(
+    "weight", [None, 2.0, np.arange(4.0), np.ones((4, 3)) * [1, 2, 3]], ids=["none", "one", "rows", "all"]
+)
 @pytest.mark.parametrize("name", ["Mean", "Sum"])
 def test_reductions(name, weight):
     values = np.random.default_rng(0).random((4, 3)).astype("float32")

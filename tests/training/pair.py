@@ -1,9 +1,8 @@
 """The same model twice: real Keras and maas, with the same weights; and data for it."""
 
 import keras
-import numpy as np
-
 import maas
+import numpy as np
 
 
 def mlp(library, classes=3, last="softmax", regularizer=None):

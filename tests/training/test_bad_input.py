@@ -1,9 +1,9 @@
 """Bad input to compile, fit, evaluate and predict: a typed error that ends with what came, and a model that still works."""
 
+import maas
 import numpy as np
 import pytest
 
-import maas
 from tests.training.pair import data, mlp
 
 X, LABELS, ONE_HOT, _ = data()
@@ -73,7 +73,9 @@ def test_fit(name):
 
 def test_shapes_of_targets():
     model = compiled(loss="mse")
-    with pytest.raises(ValueError, match=r"loss 'mse'.*received y_true of shape \(None, 4\) and y_pred of shape \(None, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"loss 'mse'.*received y_true of shape \(None, 4\) and y_pred of shape \(None, 3\)"
+    ):
         model.fit(X, np.zeros((50, 4)), verbose=0)
     model.fit(X, ONE_HOT, verbose=0)
 

@@ -85,10 +85,10 @@ def test_old_batch_names():
 
         class Old(library.callbacks.Callback):
             def on_batch_begin(self, batch, logs=None):
-                seen.append(("begin", batch))
+                seen.append(("begin", batch))  # noqa: B023
 
             def on_batch_end(self, batch, logs=None):
-                seen.append(("end", batch, sorted(logs)))
+                seen.append(("end", batch, sorted(logs)))  # noqa: B023
 
         model.compile("sgd", "sparse_categorical_crossentropy")
         model.fit(X, LABELS, batch_size=25, verbose=0, callbacks=[Old()])
@@ -122,7 +122,7 @@ def test_stop_training_in_the_middle_of_an_epoch():
 
         class Stop(library.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
-                seen.append(batch)
+                seen.append(batch)  # noqa: B023
                 if batch == 1:
                     self.model.stop_training = True
 

@@ -91,8 +91,12 @@ CASES = {
     "scheduler of epoch": lambda c: c.LearningRateScheduler(lambda epoch: 1.0 / (1 + epoch)),
     "checkpoint": lambda c: c.ModelCheckpoint("m_{epoch:02d}_{val_loss:.2f}.keras"),
     "checkpoint best": lambda c: c.ModelCheckpoint("best.keras", save_best_only=True),
-    "checkpoint accuracy": lambda c: c.ModelCheckpoint("b{epoch}.weights.h5", "accuracy", save_best_only=True, save_weights_only=True),
-    "checkpoint threshold": lambda c: c.ModelCheckpoint("b{epoch}.h5", save_best_only=True, initial_value_threshold=1.1),
+    "checkpoint accuracy": lambda c: c.ModelCheckpoint(
+        "b{epoch}.weights.h5", "accuracy", save_best_only=True, save_weights_only=True
+    ),
+    "checkpoint threshold": lambda c: c.ModelCheckpoint(
+        "b{epoch}.h5", save_best_only=True, initial_value_threshold=1.1
+    ),
     "checkpoint batches": lambda c: c.ModelCheckpoint("b{epoch}_{batch}.keras", save_freq=4),
 }  # fmt: skip
 
@@ -172,9 +176,8 @@ def test_early_stopping_in_fit():
     for library, model in zip((maas, keras), pair()):
         model.compile(library.optimizers.SGD(2.0, momentum=0.9), "sparse_categorical_crossentropy")
         stop = library.callbacks.EarlyStopping(patience=1, restore_best_weights=True)
-        history = model.fit(
-            X[:30], LABELS[:30], epochs=20, verbose=0, shuffle=False, callbacks=[stop], validation_data=(X[30:], LABELS[30:])
-        )  # fmt: skip
+        options = {"validation_data": (X[30:], LABELS[30:]), "callbacks": [stop], "shuffle": False}
+        history = model.fit(X[:30], LABELS[:30], epochs=20, verbose=0, **options)
         lengths.append(len(history.history["loss"]))
         best = min(history.history["val_loss"])
         assert model.evaluate(X[30:], LABELS[30:], verbose=0) == pytest.approx(best, rel=1e-4)

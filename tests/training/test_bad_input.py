@@ -1,4 +1,4 @@
-"""Bad input to compile, fit, evaluate and predict: a typed error that ends with what came, and a model that still works."""
+"""Bad input to compile, fit, evaluate and predict: a typed error that says what came, and a model that still works."""
 
 import maas
 import numpy as np

@@ -7,8 +7,8 @@ read cannot change what was checked, nor crash us.
 import io
 import os
 import stat
-import struct
 
+from maas.saving.hdf5_text import heap_objects
 from maas.saving.limits import max_file_bytes
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -59,27 +59,6 @@ def describe(data):
     return f"a file that starts with {bytes(data[:8])!r}"
 
 
-def global_heap_is_sound(view):
-    """Whether the HDF5 global heap at the start of `view` can be walked to its end.
-
-    HDF5 2.0 loops for ever on an object whose size does not advance the walk, so we walk first. Layout: a header of 16
-    bytes (magic, version, size), then objects of 16 bytes (index, references, size) and their data, padded to 8 bytes.
-    """
-    if len(view) < 16 or view[4] != 1:
-        return False
-    end = int.from_bytes(view[8:16], "little")
-    if not 16 <= end <= len(view):
-        return False
-    position = 16
-    while position + 16 <= end:
-        index, _, size = struct.unpack_from("<HH4xQ", view, position)
-        if index == 0:
-            # Free space: its size counts its own header, and it is the last object.
-            return size == end - position
-        position += 16 + (size + 7) // 8 * 8
-    return position <= end
-
-
 class MemoryFile(io.RawIOBase):
     """A read-only file over a buffer, without a copy (`io.BytesIO` copies a memoryview)."""
 
@@ -103,7 +82,7 @@ class MemoryFile(io.RawIOBase):
 
     def readinto(self, target):
         part = self._view[self._position : self._position + len(target)]
-        if part[:4] == b"GCOL" and not global_heap_is_sound(self._view[self._position :]):
+        if part[:4] == b"GCOL" and heap_objects(self._view, self._position) is None:
             raise OSError("the global heap is damaged")
         target[: len(part)] = part
         self._position += len(part)

@@ -12,6 +12,7 @@ import numpy as np
 
 from maas.saving import limits
 from maas.saving.files import HDF5_MAGIC, MemoryFile, describe
+from maas.saving.hdf5_text import check_superblock, check_text_lengths
 
 # The dataset attribute by which Keras marks bfloat16, which HDF5 stores as opaque two-byte values.
 _BFLOAT16 = "bfloat16"
@@ -163,14 +164,16 @@ class Tree:
         return self
 
 
-def _scan(h5py, file, file_bytes):
-    tree, seen = Tree(), set()
+def _scan(h5py, file, view):
+    file_bytes = len(view)
+    tree, seen, heaps = Tree(), set(), {}
     total, budget = 0, file_bytes * limits.MAX_TOTAL_EXPANSION + limits.EXPANSION_SLACK
     todo = [("", file.id)]
     while todo:
         path, handle = todo.pop()
         group = h5py.h5g.open(handle, b"/") if path == "" else handle
         _check_attributes(h5py, group, path)
+        check_text_lengths(view, h5py.h5o.get_info(group).addr, heaps)
         tree.groups[path] = _read_attributes(h5py, group, path)
         if path.count("/") >= limits.MAX_HDF5_DEPTH:
             _fail(f"groups are nested more than {limits.MAX_HDF5_DEPTH} deep")
@@ -195,6 +198,7 @@ def _scan(h5py, file, file_bytes):
                 if total > budget:
                     _fail(f"datasets declare more than {budget} bytes in a file of {file_bytes}")
                 _check_attributes(h5py, child, where)
+                check_text_lengths(view, info.addr, heaps)
                 dataset = tree.datasets[where] = Dataset(child, where, shape, dtype)
                 dataset.attributes = _read_attributes(h5py, child, where)
                 if dtype.kind == "V":
@@ -247,9 +251,13 @@ def open_hdf5(data):
     if bytes(data[:8]) != HDF5_MAGIC:
         raise ValueError(f"expected an HDF5 file, received {describe(bytes(data[:8]))}")
     h5py = import_h5py()
+    view = memoryview(data)
+    if len(view) < 96:
+        _fail("too short")
+    check_superblock(view)
     try:
-        with h5py.File(MemoryFile(data), "r") as file:
-            yield _scan(h5py, file, len(data))
+        with h5py.File(MemoryFile(view), "r") as file:
+            yield _scan(h5py, file, view)
     except (OSError, RuntimeError, KeyError, TypeError, OverflowError, UnicodeDecodeError, AttributeError) as e:
         # What h5py raises for broken structures; our own ValueError passes.
         raise ValueError(f"damaged or hostile HDF5 file: {type(e).__name__}: {e}") from e

@@ -130,7 +130,9 @@ def _read_members(view):
     members, seen, expected_start = {}, set(), 0
     for _ in range(count):
         fields = _CENTRAL.unpack_from(view, position)
-        (magic, made, _, flags, method, _, _, crc, stored, size, n_name, n_extra, n_comment, disk, _, attrs, start) = fields
+        (magic, made, _, flags, method, _, _, crc, stored, size, n_name, n_extra, n_comment, disk, _, attrs, start) = (
+            fields
+        )
         position += _CENTRAL.size
         if magic != b"PK\x01\x02" or disk or position + n_name + n_extra + n_comment > directory_end:
             _fail("central directory entry is wrong")

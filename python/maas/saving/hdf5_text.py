@@ -72,7 +72,11 @@ def _messages(view, address):
             _fail("object header runs over its end")
         while position + head <= end:
             if wide:
-                kind, length, flags = view[position], int.from_bytes(view[position + 1 : position + 3], "little"), view[position + 3]
+                kind, length, flags = (
+                    view[position],
+                    int.from_bytes(view[position + 1 : position + 3], "little"),
+                    view[position + 3],
+                )
             else:
                 kind, length, flags = struct.unpack_from("<HHB", view, position)
             data = view[position + head : position + head + length]

@@ -61,7 +61,7 @@ def _base(kind):
     return getattr(importlib.import_module(module), name)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def classes(kind):
     """dict of name to class: the public classes of one of our packages that derive from the kind's base."""
     package = importlib.import_module(_KINDS[kind][0])
@@ -71,7 +71,7 @@ def classes(kind):
     return {n: c for n, c in found.items() if isinstance(c, type) and issubclass(c, base)}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def functions(kind):
     """dict of name to function: the public functions of one of our packages."""
     package = importlib.import_module(f"maas.{kind}")
@@ -114,7 +114,7 @@ def is_operation_module(module):
     return kinds_of_module(module) == ("ops",)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _keras_names():
     names = {}
     for kind in _KINDS:

@@ -33,9 +33,7 @@ __all__ = [
     "register_keras_serializable",
     "serialize_keras_object",
 ]
-_DTYPES = frozenset(
-    "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
-)
+_DTYPES = frozenset("float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
 _shared = threading.local()
 
 
@@ -337,7 +335,9 @@ def _with_given_function(inner):
     function, layer = inner.get("function"), inner.get("name")
     if callable(function):
         return inner
-    by_name = function.get("config") if isinstance(function, dict) and function.get("class_name") == "function" else None
+    by_name = (
+        function.get("config") if isinstance(function, dict) and function.get("class_name") == "function" else None
+    )
     for key in (by_name, layer):
         found = get_registered_object(key)
         if found is not None:

@@ -10,9 +10,13 @@ from maas.data import EpochIterator, get_data_adapter
 from maas.data.arrays import class_weight_to_sample_weights, split_for_validation
 from maas.data.batch import key_of, prepare_batch
 from maas.data.packing import unpack_x_y_sample_weight
+from maas.layers.tracking import global_epoch
 from maas.models.compile_loss import CompileLoss, batch_count
 from maas.models.compile_metrics import CompileMetrics
 from maas.models.steps import StepCache
+
+
+_OWN = frozenset("optimizer loss history stop_training stop_evaluating stop_predicting run_eagerly jit_compile".split())
 
 
 class Trainer:
@@ -38,6 +42,13 @@ class Trainer:
     _loss_tracker = None
     _compile_config = None
     _compile_version = 0
+
+    def __setattr__(self, name, value):
+        # Not a part of the model: writing these is no reason to trace again.
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def _set(self, **attributes):
         for name, value in attributes.items():
@@ -149,10 +160,11 @@ class Trainer:
                 out.append(self._compile_metrics)
             if self._compile_loss is not None:
                 out.extend(self._compile_loss.metrics)
-        out.extend(self.__dict__.get("_metrics", ()))
-        for layer in self._flatten_layers(include_self=False) if hasattr(self, "_flatten_layers") else ():
+        out.extend(self._metrics)
+        for layer in self._flatten_layers(include_self=False):
+            # The metrics of a model inside this one belong to its own training.
             if not isinstance(layer, Trainer):
-                out.extend(layer.__dict__.get("_metrics", ()))
+                out.extend(layer._metrics)
         return out
 
     @property
@@ -269,16 +281,20 @@ class Trainer:
     def _version_key(self):
         """What a compiled step depends on besides the batch."""
         optimizer = self.optimizer
-        return (
-            self._compile_version,
-            id(optimizer),
-            getattr(optimizer, "_version", 0),
-            getattr(self, "_trace_version", 0),
-        )
+        return self._compile_version, id(optimizer), getattr(optimizer, "_version", 0), self._layers_version()
+
+    def _layers_version(self):
+        """Raised by attribute writes on any layer of the model, such as `layer.trainable = False`."""
+        epoch = global_epoch()
+        if self.__dict__.get("_seen_epoch") != epoch:
+            layers = self._flatten_layers()
+            version = (len(layers), sum(layer._version for layer in layers))
+            self._set(_seen_epoch=epoch, _seen_version=version)
+        return self._seen_version
 
     def _build_for(self, layout, key):
         """Makes weights and optimizer slots before anything is traced for good."""
-        if not all(layer.built for layer in _layers(self)):
+        if not all(layer.built for layer in self._flatten_layers()):
             x = layout.pack([backend.KerasTensor((None, *shape), dtype=np.dtype(char).name) for shape, char in key[1]])[
                 0
             ]
@@ -589,10 +605,6 @@ def _metric(name):
 
 def _first(x):
     return next(leaf for leaf in tree.flatten(x) if leaf is not None)
-
-
-def _layers(model):
-    return model._flatten_layers() if hasattr(model, "_flatten_layers") else [model]
 
 
 def _build_model(model, x):

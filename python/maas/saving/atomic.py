@@ -25,6 +25,15 @@ def _open_temporary(folder, name):
     return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666), path
 
 
+def _give_name(fd, folder, path):
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # With a folder given, Python calls linkat with AT_SYMLINK_FOLLOW, which is what names an open file.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=folder_fd, follow_symlinks=True)
+    finally:
+        os.close(folder_fd)
+
+
 @contextlib.contextmanager
 def atomic_write(path, overwrite=True):
     """A binary file object whose content appears under `path` when the block ends, and not at all when it raises.
@@ -63,7 +72,7 @@ def atomic_write(path, overwrite=True):
             os.fsync(fd)
             if temporary is None:
                 named = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.tmp")
-                os.link(f"/proc/self/fd/{fd}", named, follow_symlinks=True)
+                _give_name(fd, folder, named)
                 temporary = named
         if overwrite:
             os.replace(temporary, path)

@@ -1,7 +1,7 @@
 """Legacy `.h5` of a whole model: the config as JSON in root attributes, weights by layer name, optimizer weights.
 
-Layout: attributes `model_config`, `training_config`, `keras_version`, `backend`; group `model_weights` with the attribute
-`layer_names` and one group per layer with `weight_names` and one dataset per name; group `optimizer_weights`.
+Layout: attributes `model_config`, `training_config`, `keras_version`, `backend`; group `model_weights` with the
+attribute `layer_names` and one group per layer with `weight_names` and one dataset per name; group `optimizer_weights`.
 """
 
 import json
@@ -203,7 +203,7 @@ def load_h5_bytes(data, custom_objects=None, compile=True):
         root = tree.groups[""]
         if "model_config" not in root:
             raise ValueError(
-                ".h5 file: it has no 'model_config', so it holds weights only; build the model and call model.load_weights()"
+                ".h5 file: it has no 'model_config', so it holds weights only; build the model and call load_weights()"
             )
         config = parse_json(str(root["model_config"]), "model_config")
         if not isinstance(config.get("class_name"), str) or "config" not in config:

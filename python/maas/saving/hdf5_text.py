@@ -1,8 +1,9 @@
 """A check of variable-length text before the HDF5 library reads it.
 
-Such an attribute stores (length, heap address, index) for each string. The library takes memory for `length` bytes, up to
-4 GiB each, before it looks into the heap; so the lengths are compared with the heap's objects first. This reads object
-headers (versions 1 and 2), attribute messages and global heaps as the HDF5 File Format Specification 3.0 lays them out.
+Such an attribute stores (length, heap address, index) for each string. The library takes memory for `length` bytes, up
+to 4 GiB each, before it looks into the heap; so the lengths are compared with the heap's objects first. This reads
+object headers (versions 1 and 2), attribute messages and global heaps as laid out in the HDF5 File Format
+Specification, version 3.0.
 """
 
 import struct

@@ -166,7 +166,7 @@ def upgrade_model(config):
             layers.insert(0, {
                 "module": "keras.layers",
                 "class_name": "InputLayer",
-                "config": {"batch_shape": shape, "dtype": dtype, "name": f"{first['config'].get('name', 'first')}_input"},
+                "config": {"batch_shape": shape, "dtype": dtype, "name": f"{first['config'].get('name', name)}_input"},
                 "registered_name": None,
             })  # fmt: skip
     module = "keras" if name == "Sequential" else "keras.src.models.functional"

@@ -19,7 +19,7 @@ def _base_methods():
 
 
 def own_variables(obj):
-    """The variables that belong to an object itself, in the order of its files; None if its class stores them its own way."""
+    """The variables of an object itself, in the order of its files; None if its class stores them its own way."""
     layer, optimizer = _base_methods()
     if isinstance(obj, layer):
         if type(obj).load_own_variables is not layer.load_own_variables:
@@ -72,7 +72,8 @@ def check_values(where, variables, values, names=None):
         )
     for name, variable, value in zip(names, variables, values):
         if tuple(variable.shape) != tuple(value.shape):
-            return f"{where}: variable '{name}' has shape {tuple(variable.shape)}, received {tuple(value.shape)} from the file"
+            found = tuple(value.shape)
+            return f"{where}: variable '{name}' has shape {tuple(variable.shape)}, received {found} from the file"
         if not is_compatible(value.dtype, variable.dtype):
             return f"{where}: variable '{name}' has dtype {variable.dtype}, received {value.dtype} from the file"
     return None

@@ -1,7 +1,7 @@
 """The closed registry: which classes and functions of ours a file may name, and under which Keras names we save them.
 
-A file never causes an import by name and never reaches an attribute of a module. A name is looked up in tables made from
-the public names of our own packages, and each entry must be a class of the right base.
+A file never causes an import by name and never reaches an attribute of a module. A name is looked up in tables made
+from the public names of our own packages, and each entry must be a class of the right base.
 """
 
 import functools

@@ -41,8 +41,8 @@ def refuse_unsafe_mode(safe_mode):
     """`safe_mode=False` exists in Keras's signatures and is refused, so that nobody believes that it did something."""
     if not safe_mode:
         raise ValueError(
-            "maas never runs code from a model file, so there is no unsafe mode; pass the functions and classes that the "
-            f"file names in custom_objects={{name: object}}, received safe_mode={safe_mode!r}"
+            "maas never runs code from a model file, so there is no unsafe mode; pass the functions and classes that "
+            f"the file names in custom_objects={{name: object}}, received safe_mode={safe_mode!r}"
         )
 
 
@@ -350,8 +350,9 @@ def _with_given_function(inner):
 
 def _unknown(what, config, name):
     return (
-        f"the file names a {what} that maas does not have; if it is yours, pass it in custom_objects={{name: {what}}} or "
-        f"register it with register_keras_serializable(), received {name[:100]!r} of module {str(config.get('module'))[:100]!r}, "
+        f"the file names a {what} that maas does not have; if it is yours, pass it in custom_objects={{name: {what}}} "
+        "or register it with register_keras_serializable(), "
+        f"received {name[:100]!r} of module {str(config.get('module'))[:100]!r}, "
         f"registered name {str(config.get('registered_name'))[:100]!r}"
     )
 

@@ -114,7 +114,7 @@ def _steps(obj):
 
 
 def walk(root):
-    """(path, object) of every saveable that a model reaches, each once, under its first path; the root has the path ""."""
+    """(path, object) of every saveable that a model reaches, each once, under its first path; the root's is ""."""
     seen, out = set(), []
     stack = [("", root)]
     while stack:
@@ -129,7 +129,7 @@ def walk(root):
 
 
 def all_paths(root):
-    """dict of object id to every path that reaches it, first path first. Files of other versions may use a later one."""
+    """dict of object id to every path that reaches it, first path first; other versions' files may use a later one."""
     steps, paths, visits = {}, {}, 0
     stack = [("", root, frozenset())]
     while stack:

@@ -1,4 +1,4 @@
-"""`.weights.h5`: the state of a model in Keras 3's layout, one group `<path>/vars` with datasets "0", "1", ... per object."""
+"""`.weights.h5`: a model's state in Keras 3's layout, per object a group `<path>/vars` with datasets "0", "1", ..."""
 
 from maas.saving import hdf5_write, own_state, state_tree
 from maas.saving.hdf5 import open_hdf5

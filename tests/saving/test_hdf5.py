@@ -129,7 +129,9 @@ def test_s31_many_objects_and_depth():
 
 @pytest.mark.parametrize("name", ["..", "a\\b", "x" * 600, "a\x01b"])
 def test_names(name):
-    refused(made_by(lambda f: f.create_group("layers").create_group(name) if 0 else f["layers"].create_group(name)), "name")
+    refused(
+        made_by(lambda f: f.create_group("layers").create_group(name) if 0 else f["layers"].create_group(name)), "name"
+    )
 
 
 def test_data_that_is_no_numbers():

@@ -14,6 +14,7 @@ from maas.saving.config_json import parse_json
 from maas.saving.hdf5 import open_hdf5
 from maas.saving.keras_file import KERAS_FORMAT
 from maas.saving.legacy_config import upgrade_model, upgrade_training_config
+from maas.saving.load_budget import load_budget
 from maas.saving.serialization import deserialize_keras_object, object_sharing_scope, serialize_keras_object
 
 # HDF5 keeps an attribute in the object header, which is limited to 64 KiB.
@@ -208,7 +209,7 @@ def load_h5_bytes(data, custom_objects=None, compile=True):
         config = parse_json(str(root["model_config"]), "model_config")
         if not isinstance(config.get("class_name"), str) or "config" not in config:
             raise ValueError(f"model_config: expected the config of a model, received keys {sorted(config)[:10]}")
-        with object_sharing_scope():
+        with object_sharing_scope(), load_budget(tree.nbytes):
             model = deserialize_keras_object(_convert(upgrade_model, config), custom_objects)
         if not hasattr(model, "load_weights"):
             raise ValueError(f"model_config: expected the config of a model, received {type(model).__name__}")

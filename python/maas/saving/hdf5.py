@@ -112,6 +112,15 @@ def _check_attributes(h5py, obj, path):
             _fail(f"an attribute of '{path}' of shape {shape} declares {size} bytes")
 
 
+@contextlib.contextmanager
+def _readable_errors():
+    """What h5py raises for broken structures, as ValueError; our own passes."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, TypeError, OverflowError, UnicodeDecodeError, AttributeError) as e:
+        raise ValueError(f"damaged or hostile HDF5 file: {type(e).__name__}: {e}") from e
+
+
 class Dataset:
     """A checked dataset: `path`, `shape`, `dtype` (a name, "bfloat16" included), and `read()`."""
 
@@ -122,6 +131,7 @@ class Dataset:
         self._numpy_dtype = dtype
         self.attributes = {}
         self.dtype = dtype.name
+        self.itemsize = dtype.itemsize
 
     def read(self):
         """The values as a new NumPy array; bfloat16 comes as float32, which holds every bfloat16 exactly."""
@@ -135,7 +145,8 @@ class Dataset:
         out = np.empty(self.shape, self._numpy_dtype)
         if out.size:
             h5py = import_h5py()
-            self._handle.read(h5py.h5s.ALL, h5py.h5s.ALL, out, mtype=self._handle.get_type())
+            with _readable_errors():
+                self._handle.read(h5py.h5s.ALL, h5py.h5s.ALL, out, mtype=self._handle.get_type())
         return out.astype(self._numpy_dtype.newbyteorder("="), copy=False) if out.dtype.kind != "V" else out
 
 
@@ -150,13 +161,19 @@ class Tree:
     def __init__(self):
         self.groups = {}
         self.datasets = {}
+        self._children = {}
 
     def children(self, path):
-        """Names of the datasets directly in one group."""
-        prefix = f"{path}/" if path else ""
-        return self._children.get(prefix[:-1] if prefix else "", {})
+        """dict of name to `Dataset` for the datasets directly in one group."""
+        return self._children.get(path, {})
+
+    @property
+    def nbytes(self):
+        """Bytes of all datasets in memory."""
+        return sum(math.prod(d.shape) * d.itemsize for d in self.datasets.values())
 
     def index(self):
+        """Fill the table of `children`; returns the tree."""
         self._children = {}
         for path, dataset in self.datasets.items():
             parent, _, name = path.rpartition("/")
@@ -255,9 +272,8 @@ def open_hdf5(data):
     if len(view) < 96:
         _fail("too short")
     check_superblock(view)
-    try:
-        with h5py.File(MemoryFile(view), "r") as file:
-            yield _scan(h5py, file, view)
-    except (OSError, RuntimeError, KeyError, TypeError, OverflowError, UnicodeDecodeError, AttributeError) as e:
-        # What h5py raises for broken structures; our own ValueError passes.
-        raise ValueError(f"damaged or hostile HDF5 file: {type(e).__name__}: {e}") from e
+    with contextlib.ExitStack() as stack:
+        with _readable_errors():
+            file = stack.enter_context(h5py.File(MemoryFile(view), "r"))
+            tree = _scan(h5py, file, view)
+        yield tree

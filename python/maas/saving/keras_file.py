@@ -7,10 +7,12 @@ import datetime
 import hashlib
 import json
 
-from maas.saving import weights_file
+from maas.saving import hdf5_write, weights_file
 from maas.saving.archive import read_archive, write_archive
 from maas.saving.config_json import parse_json
+from maas.saving.hdf5 import open_hdf5
 from maas.saving.limits import MAX_JSON_BYTES
+from maas.saving.load_budget import load_budget
 from maas.saving.serialization import deserialize_keras_object, object_sharing_scope, serialize_keras_object
 
 # The release of Keras whose format this is.
@@ -83,9 +85,11 @@ def load_keras_bytes(data, custom_objects=None, compile=True):
         raise ValueError(f"{CONFIG}: expected the config of a model, received keys {sorted(config)[:10]}")
     if not compile:
         config["compile_config"] = None
-    with object_sharing_scope():
-        model = deserialize_keras_object(config, custom_objects)
-    if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
-        raise ValueError(f"{CONFIG}: expected the config of a model, received {type(model).__name__}")
-    weights_file.load_weights_bytes(model, members[WEIGHTS], with_training_state=compile)
+    with open_hdf5(members[WEIGHTS]) as tree:
+        hdf5_write.check_digest(tree)
+        with object_sharing_scope(), load_budget(tree.nbytes):
+            model = deserialize_keras_object(config, custom_objects)
+        if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
+            raise ValueError(f"{CONFIG}: expected the config of a model, received {type(model).__name__}")
+        weights_file.load_tree(model, tree, with_training_state=compile)
     return model

@@ -52,14 +52,19 @@ def load_weights_bytes(model, data, skip_mismatch=False, with_training_state=Tru
     Raises:
         ValueError: naming the object with the expected and the found shapes, if the file does not fit the model.
     """
+    with open_hdf5(data) as tree:
+        hdf5_write.check_digest(tree)
+        load_tree(model, tree, skip_mismatch, with_training_state)
+
+
+def load_tree(model, tree, skip_mismatch=False, with_training_state=True):
+    """`load_weights_bytes` for a file that is open and checked."""
     if not model.built:
         raise ValueError(
             f"{own_state.label(model)}: build the model before loading weights, by calling it on data or with "
             "build(input_shape), received a model that is not built"
         )
-    with open_hdf5(data) as tree:
-        hdf5_write.check_digest(tree)
-        changes = plan_changes(model, tree, skip_mismatch, with_training_state)
+    changes = plan_changes(model, tree, skip_mismatch, with_training_state)
     changes.commit([v for _, obj in state_tree.walk(model) for v in own_state.own_variables(obj) or _variables_of(obj)])
 
 

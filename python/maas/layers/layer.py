@@ -248,13 +248,15 @@ class Layer(LayerState, Operation):
     def build(self, input_shape):
         """Make the weights; subclasses override it. Called once, with the shape of the first input."""
         self._check_super_called()
-        if any(not layer.built for layer in self._layers) and is_default_method(self, "build", Layer):
+        if any(not layer.built for layer in self._layers) and type(self).build is Layer.build:
             warnings.warn(
                 f"{self._label()}: build() was called, but the class does not define it and some of its sub-layers are not built: "
                 f"{[layer.name for layer in self._layers if not layer.built]}",
                 stacklevel=2,
             )
         self.built = True
+
+    build._is_default = True
 
     def _build_at_init(self):
         """Mark a layer without weights as built, unless a subclass has a build() of its own."""
@@ -264,6 +266,14 @@ class Layer(LayerState, Operation):
 
     def _lock_state(self):
         self._tracker.locked = True
+
+    @property
+    def _call_has_training_arg(self):
+        return "training" in call_signature(type(self).call).parameters
+
+    @property
+    def _call_has_mask_arg(self):
+        return "mask" in call_signature(type(self).call).parameters
 
     def get_build_config(self):
         """What `build_from_config` needs to make the weights again."""
@@ -289,7 +299,7 @@ class Layer(LayerState, Operation):
     def _maybe_build(self, spec):
         if self.built:
             return
-        if not is_default_method(self, "build", Layer):
+        if not getattr(type(self).build, "_is_default", False):
             self.build(**shapes_for(self._label(), type(self).build, "build", spec))
             # build() may have set a stricter spec.
             self._assert_input_compatibility(spec.first)

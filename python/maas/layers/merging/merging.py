@@ -1,7 +1,6 @@
 """Layers of several inputs: Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot."""
 
 from maas import tree
-from maas.backend.masks import get_keras_mask  # noqa: F401
 from maas.layers.layer import Layer
 
 
@@ -67,12 +66,10 @@ class Merge(Layer):
     def compute_mask(self, inputs, mask=None):
         from maas import ops
 
-        masks = [m for m in mask if m is not None] if mask is not None else []
-        if not isinstance(mask, (list, tuple)) or len(masks) < len(mask):
-            # As in Keras, an input without a mask counts as all True, so any missing one gives all True.
-            return None
-        out = masks[0]
-        for m in masks[1:]:
+        if not isinstance(mask, (list, tuple)) or any(m is None for m in mask):
+            return None  # an input without a mask counts as all True, and True or anything is True
+        out = mask[0]
+        for m in mask[1:]:
             out = ops.logical_or(out, m)
         return out
 

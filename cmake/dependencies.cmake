@@ -1,0 +1,36 @@
+# Boost and Eigen come from PyPI as cmeel wheels, which keep their CMake files in <site-packages>/cmeel.prefix.
+find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
+set(maas_prefixes ${CMAKE_PREFIX_PATH} ${Python_SITEARCH} ${Python_SITELIB})
+foreach(prefix IN LISTS maas_prefixes)
+  if(IS_DIRECTORY "${prefix}/cmeel.prefix")
+    list(APPEND CMAKE_PREFIX_PATH "${prefix}/cmeel.prefix")
+  endif()
+  if(IS_DIRECTORY "${prefix}/pybind11/share/cmake/pybind11")
+    list(APPEND CMAKE_PREFIX_PATH "${prefix}/pybind11")
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES CMAKE_PREFIX_PATH)
+
+find_package(Threads REQUIRED)
+set(PYBIND11_FINDPYTHON ON)
+find_package(pybind11 CONFIG REQUIRED)
+
+# pip's isolated builds find Boost and Eigen in a new temporary folder each time. A link with a fixed name keeps the
+# compile commands equal, so that ninja rebuilds only what changed.
+function(maas_headers target name)
+  get_target_property(includes ${name} INTERFACE_INCLUDE_DIRECTORIES)
+  list(GET includes 0 include)
+  file(REMOVE ${PROJECT_BINARY_DIR}/${target})
+  file(CREATE_LINK ${include} ${PROJECT_BINARY_DIR}/${target} SYMBOLIC)
+  add_library(${target} INTERFACE)
+  target_include_directories(${target} SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/${target})
+endfunction()
+
+if(MAAS_SERVING OR MAAS_TESTS)
+  find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS headers)
+  maas_headers(boost_headers Boost::headers)
+endif()
+if(MAAS_EIGEN)
+  find_package(Eigen3 3.4 CONFIG REQUIRED)
+  maas_headers(eigen_headers Eigen3::Eigen)
+endif()

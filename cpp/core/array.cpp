@@ -1,0 +1,87 @@
+#include "core/array.h"
+
+#include <bit>
+#include <cstring>
+
+#include "core/allocator.h"
+#include "core/error.h"
+#include "core/half.h"
+
+namespace maas {
+
+std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
+  auto* data = static_cast<std::byte*>(HostAllocator::instance().allocate(bytes));
+  return std::shared_ptr<Storage>(new Storage(data, bytes, nullptr));
+}
+
+std::shared_ptr<Storage> Storage::wrap(void* data, size_t bytes, std::shared_ptr<void> owner) {
+  return std::shared_ptr<Storage>(new Storage(static_cast<std::byte*>(data), bytes, std::move(owner)));
+}
+
+Storage::~Storage() {
+  if (!owner_) HostAllocator::instance().deallocate(data_, bytes_);
+}
+
+Array::Array(DType dtype, std::vector<int64_t> shape) : dtype(dtype), shape(std::move(shape)) {
+  int64_t count = 1;
+  for (int64_t s : this->shape) {
+    check(s >= 0, "a size cannot be negative, received ", s);
+    if (__builtin_mul_overflow(count, s, &count) || count > (int64_t{1} << 56))
+      fail(ErrorKind::memory, "an array of more than 2^56 elements was asked for");
+  }
+  storage = Storage::allocate(bytes());
+}
+
+int64_t Array::size() const {
+  int64_t count = 1;
+  for (int64_t s : shape) count *= s;
+  return count;
+}
+
+Array Array::clone() const {
+  Array copy(dtype, shape);
+  std::memcpy(copy.data(), data(), bytes());
+  return copy;
+}
+
+Array make_scalar(DType dtype, double value) {
+  Array a(dtype, {});
+  write_element(a, 0, value);
+  return a;
+}
+
+double read_element(const Array& a, int64_t i) {
+  switch (a.dtype) {
+    case DType::f64: return a.as<double>()[i];
+    case DType::f32: return a.as<float>()[i];
+    case DType::bf16: return bf16_to_f32(a.as<uint16_t>()[i]);
+    case DType::f16: return f16_to_f32(a.as<uint16_t>()[i]);
+    case DType::i8: return a.as<int8_t>()[i];
+    case DType::u8: return a.as<uint8_t>()[i];
+    case DType::i16: return a.as<int16_t>()[i];
+    case DType::i32: return a.as<int32_t>()[i];
+    case DType::i64: return static_cast<double>(a.as<int64_t>()[i]);
+    case DType::u32: return a.as<uint32_t>()[i];
+    case DType::b8: return a.as<uint8_t>()[i] != 0;
+    default: fail(ErrorKind::not_implemented, "reading one element of dtype ", a.dtype);
+  }
+}
+
+void write_element(const Array& a, int64_t i, double v) {
+  switch (a.dtype) {
+    case DType::f64: a.as<double>()[i] = v; return;
+    case DType::f32: a.as<float>()[i] = static_cast<float>(v); return;
+    case DType::bf16: a.as<uint16_t>()[i] = f32_to_bf16(static_cast<float>(v)); return;
+    case DType::f16: a.as<uint16_t>()[i] = f32_to_f16(static_cast<float>(v)); return;
+    case DType::i8: a.as<int8_t>()[i] = static_cast<int8_t>(v); return;
+    case DType::u8: a.as<uint8_t>()[i] = static_cast<uint8_t>(v); return;
+    case DType::i16: a.as<int16_t>()[i] = static_cast<int16_t>(v); return;
+    case DType::i32: a.as<int32_t>()[i] = static_cast<int32_t>(v); return;
+    case DType::i64: a.as<int64_t>()[i] = static_cast<int64_t>(v); return;
+    case DType::u32: a.as<uint32_t>()[i] = static_cast<uint32_t>(v); return;
+    case DType::b8: a.as<uint8_t>()[i] = v != 0; return;
+    default: fail(ErrorKind::not_implemented, "writing one element of dtype ", a.dtype);
+  }
+}
+
+}  // namespace maas

@@ -1,0 +1,280 @@
+#include "core/dim.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+
+#include "core/error.h"
+
+namespace maas {
+
+// An atom is a symbol, or floordiv/min/max of two Dims. `key` is its canonical text and orders atoms.
+struct Atom {
+  enum Kind { symbol, floordiv, min, max } kind;
+  int64_t id = 0;  // symbol
+  std::string name;
+  Dim a, b;
+  std::string key;
+};
+using AtomPtr = std::shared_ptr<const Atom>;
+struct AtomLess {
+  bool operator()(const AtomPtr& x, const AtomPtr& y) const { return x->key < y->key; }
+};
+using Monomial = std::vector<AtomPtr>;  // sorted by key, repeated for powers
+struct MonomialLess {
+  bool operator()(const Monomial& x, const Monomial& y) const {
+    return std::lexicographical_compare(x.begin(), x.end(), y.begin(), y.end(), AtomLess());
+  }
+};
+
+struct Dim::Expr {
+  std::map<Monomial, int64_t, MonomialLess> terms;  // no zero coefficients; the empty monomial is the constant term
+};
+
+namespace {
+std::atomic<int64_t> next_symbol{1};
+
+int64_t floor_div(int64_t a, int64_t b) {
+  check(b != 0, "a size was divided by zero");
+  int64_t q = a / b;
+  return (a % b != 0 && ((a < 0) != (b < 0))) ? q - 1 : q;
+}
+
+int64_t eval_atom(const Atom& atom, const SymbolValues& values) {
+  if (atom.kind == Atom::symbol) {
+    const int64_t* v = values.find(atom.id);
+    if (!v) fail(ErrorKind::runtime, "the size '", atom.name, "' has no value");
+    return *v;
+  }
+  int64_t a = atom.a.eval(values), b = atom.b.eval(values);
+  if (atom.kind == Atom::floordiv) return floor_div(a, b);
+  return atom.kind == Atom::min ? std::min(a, b) : std::max(a, b);
+}
+}  // namespace
+
+void SymbolValues::set(int64_t symbol, int64_t value) {
+  for (auto& item : items_)
+    if (item.first == symbol) {
+      item.second = value;
+      return;
+    }
+  items_.emplace_back(symbol, value);
+}
+
+const int64_t* SymbolValues::find(int64_t symbol) const {
+  for (const auto& item : items_)
+    if (item.first == symbol) return &item.second;
+  return nullptr;
+}
+
+Dim Dim::symbol(const std::string& name) { return symbol(next_symbol++, name); }
+
+Dim Dim::symbol(int64_t id, const std::string& name) {
+  auto atom = std::make_shared<Atom>();
+  atom->kind = Atom::symbol;
+  atom->id = id;
+  atom->name = name;
+  atom->key = text("s", id);
+  Expr e;
+  e.terms[{atom}] = 1;
+  return Dim(std::make_shared<const Expr>(std::move(e)));
+}
+
+Dim::Expr Dim::poly() const {
+  if (expr_) return *expr_;
+  Expr e;
+  if (value_ != 0) e.terms[{}] = value_;
+  return e;
+}
+
+Dim Dim::from(Expr e) {
+  std::erase_if(e.terms, [](const auto& t) { return t.second == 0; });
+  if (e.terms.empty()) return Dim(0);
+  if (e.terms.size() == 1 && e.terms.begin()->first.empty()) return Dim(e.terms.begin()->second);
+  return Dim(std::make_shared<const Expr>(std::move(e)));
+}
+
+Dim Dim::atom(int kind, const Dim& a, const Dim& b) {
+  auto atom = std::make_shared<Atom>();
+  atom->kind = static_cast<Atom::Kind>(kind);
+  atom->a = a;
+  atom->b = b;
+  const char* names[] = {"", "floordiv", "min", "max"};
+  atom->key = text(names[kind], "(", a, ",", b, ")");
+  Expr e;
+  e.terms[{atom}] = 1;
+  return from(std::move(e));
+}
+
+int64_t Dim::constant() const {
+  if (expr_) fail(ErrorKind::runtime, "a known size is needed, received ", str());
+  return value_;
+}
+
+int64_t Dim::eval(const SymbolValues& values) const {
+  if (!expr_) return value_;
+  int64_t sum = 0;
+  for (const auto& [monomial, coefficient] : expr_->terms) {
+    int64_t term = coefficient;
+    for (const AtomPtr& a : monomial) term *= eval_atom(*a, values);
+    sum += term;
+  }
+  return sum;
+}
+
+void Dim::collect_symbols(std::vector<std::pair<int64_t, std::string>>& out) const {
+  if (!expr_) return;
+  for (const auto& [monomial, _] : expr_->terms)
+    for (const AtomPtr& a : monomial) {
+      if (a->kind == Atom::symbol) {
+        if (std::none_of(out.begin(), out.end(), [&](const auto& s) { return s.first == a->id; }))
+          out.emplace_back(a->id, a->name);
+      } else {
+        a->a.collect_symbols(out);
+        a->b.collect_symbols(out);
+      }
+    }
+}
+
+Dim Dim::substitute(const std::vector<std::pair<int64_t, Dim>>& with) const {
+  if (!expr_) return *this;
+  Dim sum(0);
+  for (const auto& [monomial, coefficient] : expr_->terms) {
+    Dim term(coefficient);
+    for (const AtomPtr& a : monomial) {
+      Dim factor;
+      if (a->kind == Atom::symbol) {
+        auto it = std::find_if(with.begin(), with.end(), [&](const auto& w) { return w.first == a->id; });
+        factor = it == with.end() ? symbol(a->id, a->name) : it->second;
+      } else {
+        Dim x = a->a.substitute(with), y = a->b.substitute(with);
+        using maas::floordiv, maas::min, maas::max;
+        factor = a->kind == Atom::floordiv ? floordiv(x, y) : a->kind == Atom::min ? min(x, y) : max(x, y);
+      }
+      term = term * factor;
+    }
+    sum = sum + term;
+  }
+  return sum;
+}
+
+const int64_t* Dim::as_symbol() const {
+  if (!expr_ || expr_->terms.size() != 1) return nullptr;
+  const auto& [monomial, coefficient] = *expr_->terms.begin();
+  if (coefficient != 1 || monomial.size() != 1 || monomial[0]->kind != Atom::symbol) return nullptr;
+  return &monomial[0]->id;
+}
+
+std::string Dim::str() const {
+  if (!expr_) return std::to_string(value_);
+  std::string s;
+  for (const auto& [monomial, coefficient] : expr_->terms) {
+    std::string term;
+    if (coefficient != 1 || monomial.empty()) term = std::to_string(coefficient);
+    for (const AtomPtr& a : monomial) {
+      if (!term.empty()) term += "*";
+      const char* names[] = {"", "floordiv", "min", "max"};
+      term += a->kind == Atom::symbol ? text(a->name, "#", a->id) : text(names[a->kind], "(", a->a, ",", a->b, ")");
+    }
+    s += (s.empty() ? "" : "+") + term;
+  }
+  return s;
+}
+
+Dim operator+(const Dim& a, const Dim& b) {
+  if (!a.expr_ && !b.expr_) return Dim(a.value_ + b.value_);
+  Dim::Expr e = a.poly();
+  for (const auto& [m, c] : b.poly().terms) e.terms[m] += c;
+  return Dim::from(std::move(e));
+}
+
+Dim operator*(const Dim& a, const Dim& b) {
+  if (!a.expr_ && !b.expr_) return Dim(a.value_ * b.value_);
+  Dim::Expr e, x = a.poly(), y = b.poly();
+  for (const auto& [ma, ca] : x.terms)
+    for (const auto& [mb, cb] : y.terms) {
+      Monomial m = ma;
+      m.insert(m.end(), mb.begin(), mb.end());
+      std::sort(m.begin(), m.end(), AtomLess());
+      e.terms[m] += ca * cb;
+    }
+  return Dim::from(std::move(e));
+}
+
+Dim operator-(const Dim& a, const Dim& b) { return a + b * Dim(-1); }
+
+Dim floordiv(const Dim& a, const Dim& b) {
+  if (!a.expr_ && !b.expr_) return Dim(floor_div(a.value_, b.value_));
+  if (b.is(1)) return a;
+  if (a == b) return Dim(1);  // sizes that divide are not 0: guarded where they are bound
+  // p*c + q over c is p + q/c when every term of p has the factor c; needed for Reshape with -1.
+  Dim::Expr whole, rest, x = a.poly();
+  if (b.is_constant()) {
+    for (const auto& [m, c] : x.terms) (c % b.value_ == 0 ? whole : rest).terms[m] = c % b.value_ == 0 ? c / b.value_ : c;
+  } else if (b.expr_->terms.size() == 1) {
+    const auto& [mb, cb] = *b.expr_->terms.begin();
+    for (const auto& [m, c] : x.terms) {
+      Monomial left;
+      bool divides = c % cb == 0 && std::includes(m.begin(), m.end(), mb.begin(), mb.end(), AtomLess());
+      if (divides) std::set_difference(m.begin(), m.end(), mb.begin(), mb.end(), std::back_inserter(left), AtomLess());
+      (divides ? whole : rest).terms[divides ? left : m] = divides ? c / cb : c;
+    }
+  } else {
+    rest = x;
+  }
+  if (rest.terms.empty()) return Dim::from(std::move(whole));
+  return Dim::from(std::move(whole)) + Dim::atom(Atom::floordiv, Dim::from(std::move(rest)), b);
+}
+
+Dim min(const Dim& a, const Dim& b) {
+  if (!a.expr_ && !b.expr_) return Dim(std::min(a.value_, b.value_));
+  if (a == b) return a;
+  return a.str() < b.str() ? Dim::atom(Atom::min, a, b) : Dim::atom(Atom::min, b, a);
+}
+
+Dim max(const Dim& a, const Dim& b) {
+  if (!a.expr_ && !b.expr_) return Dim(std::max(a.value_, b.value_));
+  if (a == b) return a;
+  return a.str() < b.str() ? Dim::atom(Atom::max, a, b) : Dim::atom(Atom::max, b, a);
+}
+
+bool operator==(const Dim& a, const Dim& b) {
+  if (!a.expr_ || !b.expr_) return !a.expr_ && !b.expr_ && a.value_ == b.value_;
+  if (a.expr_ == b.expr_) return true;
+  const auto &x = a.expr_->terms, &y = b.expr_->terms;
+  auto same = [](const auto& p, const auto& q) {
+    return p.second == q.second && p.first.size() == q.first.size() &&
+           std::equal(p.first.begin(), p.first.end(), q.first.begin(),
+                      [](const AtomPtr& s, const AtomPtr& t) { return s->key == t->key; });
+  };
+  return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), same);
+}
+
+std::ostream& operator<<(std::ostream& out, const Dim& dim) { return out << dim.str(); }
+
+std::string to_string(const Shape& shape) {
+  std::string s = "(";
+  for (size_t i = 0; i < shape.size(); ++i)
+    s += (i ? ", " : "") + (shape[i].is_constant() ? std::to_string(shape[i].constant()) : std::string("None"));
+  return s + (shape.size() == 1 ? ",)" : ")");
+}
+
+Dim product(const Shape& shape, size_t begin, size_t end) {
+  Dim p(1);
+  for (size_t i = begin; i < std::min(end, shape.size()); ++i) p = p * shape[i];
+  return p;
+}
+
+bool is_constant(const Shape& shape) {
+  return std::all_of(shape.begin(), shape.end(), [](const Dim& d) { return d.is_constant(); });
+}
+
+std::vector<int64_t> eval(const Shape& shape, const SymbolValues& values) {
+  std::vector<int64_t> sizes(shape.size());
+  for (size_t i = 0; i < shape.size(); ++i) sizes[i] = shape[i].eval(values);
+  return sizes;
+}
+
+Shape to_shape(const std::vector<int64_t>& sizes) { return Shape(sizes.begin(), sizes.end()); }
+
+}  // namespace maas

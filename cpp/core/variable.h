@@ -1,0 +1,50 @@
+#pragma once
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "core/array.h"
+
+namespace maas {
+
+// Variables that one Program uses together share a lock: a Program that writes state takes it alone, readers share.
+// Locks form a union-find forest: a merged lock points to the one that replaced it.
+struct StateLock {
+  std::shared_mutex mutex;
+  std::shared_ptr<StateLock> replaced_by;  // guarded by a process-wide mutex
+};
+
+// A piece of state: a handle to storage. Its address never changes, so Plans keep it; every write raises the version,
+// which is what prepared weights are checked against.
+class Variable {
+ public:
+  Variable(Array value, std::string name, bool trainable);
+  const std::string name;
+  const bool initial_trainable;
+  DType dtype() const { return value_.dtype; }
+  const std::vector<int64_t>& shape() const { return value_.shape; }
+  int64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  Array read() const;                // a copy, taken under the lock
+  void write(const Array& value);    // same dtype and shape; ValueError otherwise
+  const Array& raw() const { return value_; }  // for Plans, which hold the lock
+  void touch();                                // a Plan wrote through raw()
+
+  // Raised by every write to any Variable: lets a Plan skip looking at its own when nothing changed.
+  static int64_t epoch();
+  // One lock for all of them from here on; returns it. `merges()` counts changes of any Variable's lock.
+  static std::shared_ptr<StateLock> share_lock(const std::vector<std::shared_ptr<Variable>>& variables);
+  static int64_t merges();
+
+ private:
+  std::shared_ptr<StateLock> lock() const;
+  Array value_;
+  std::atomic<int64_t> version_{0};
+  mutable std::shared_ptr<StateLock> lock_;
+};
+using VariablePtr = std::shared_ptr<Variable>;
+
+}  // namespace maas

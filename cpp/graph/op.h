@@ -1,0 +1,94 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/kernel.h"
+#include "graph/bind.h"
+#include "graph/chain.h"
+#include "graph/node.h"
+#include "graph/params.h"
+
+namespace maas {
+
+class Op;
+// One line of ops.inc: name, and how to make the op from its named parameters.
+struct OpInfo {
+  std::string name;
+  std::function<OpPtr(const ParamList&)> create;  // unknown parameter: TypeError
+};
+
+// How a kernel wants an input to lie in memory; anything else is copied by a step the planner inserts.
+enum class InputLayout : uint8_t {
+  dense,     // row-major, no gaps
+  rows,      // last axis contiguous, outer strides free
+  strided,   // any strides
+  unused,    // only its shape or dtype matters
+};
+
+// Which inputs a gradient is wanted for.
+using Needs = std::vector<bool>;
+
+// An op of the graph, type-erased. Ops are structs; graph/op_model.h adapts them and gives every member below but infer
+// and params a default. Immutable.
+class Op {
+ public:
+  virtual ~Op() = default;
+  virtual const OpInfo& info() const = 0;
+  const std::string& name() const { return info().name; }
+  virtual ParamList params() const = 0;
+  bool equals(const Op& other) const;
+  std::string str() const;  // "softmax(axis=-1)"
+
+  // ---- meaning
+  virtual Specs infer(const Inputs& in) const = 0;
+  // How many outputs users see; more are residuals for the gradient, dropped when unread.
+  virtual int visible_outputs() const = 0;
+  // Gradients of the inputs, in public ops; an empty Node where there is none. `dys` has one entry per output, empty where
+  // no gradient arrives.
+  virtual Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const = 0;
+  virtual bool is_differentiable() const = 0;
+  // The same in plainer ops: meaning, test oracle, and what runs where no kernel takes the op. Empty: there is none.
+  virtual Nodes composition(const Nodes& inputs) const = 0;
+
+  // ---- traits
+  virtual int elementwise_fn() const = 0;  // line of functions.inc, or -1
+  // An output that is the input seen with other sizes and strides. False if these cannot say it.
+  virtual bool view(const Specs& in, const Spec& out, const Layout& input, Layout& output) const = 0;
+  virtual bool is_view() const = 0;
+  virtual InputLayout input_layout(int input) const = 0;
+  // Output may take over the memory of this input: it reads each element before it writes that element. -1 if none.
+  // An op that says so is cheap and cannot fail, so it may also run after the commit point.
+  static constexpr int any_input = 1 << 20;  // elementwise: any input of the same shape and dtype
+  virtual int in_place(int output) const = 0;
+  // A version of this op that applies `chain` to its result before it is stored. Chain input 0 is the result itself,
+  // the others are appended to the op's inputs. Null if it cannot. `result` is the result's spec.
+  virtual OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const = 0;
+  // Rewrites this node into ops that have kernels (packing weights, splitting phases); empty: keep it.
+  virtual Nodes lower(const Node& y) const = 0;
+
+  // ---- kernels
+  virtual const KernelTable* kernels() const = 0;
+  virtual bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const = 0;
+  virtual double cost(const KernelRow& row, const Specs& in, const Specs& out) const = 0;
+  virtual size_t args_size() const = 0;
+  virtual void construct_args(void* args) const = 0;
+  virtual void destroy_args(void* args) const = 0;
+  virtual void bind(const Bind& b, const KernelRow& row, void* args) const = 0;
+  virtual int64_t phases(const void* args) const = 0;
+  virtual int64_t units(const void* args, int64_t phase) const = 0;
+  virtual size_t scratch(const void* args) const = 0;      // bytes per worker
+  virtual double work(const void* args) const = 0;         // nanoseconds on one thread; negative: from the bytes moved
+  virtual std::vector<Dim> workspaces(const Specs& in, const Specs& out) const = 0;  // bytes, live during the step only
+};
+
+// The registry: every op of ops.inc, and groups of ops generated from a table.
+const OpInfo* find_op(const std::string& name);
+const std::vector<const OpInfo*>& all_ops();
+OpPtr make_op(const std::string& name, const ParamList& params);
+// By name: how gradients, compositions and bindings build nodes.
+Node op(const std::string& name, Nodes inputs, const ParamList& params = {});
+
+}  // namespace maas

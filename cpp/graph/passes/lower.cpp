@@ -1,0 +1,57 @@
+#include "core/error.h"
+#include "graph/op.h"
+#include "graph/passes/passes.h"
+
+namespace maas::passes {
+namespace {
+
+bool runs(const NodeData& node) {
+  if (node.op->is_view() || node.op->elementwise_fn() >= 0) return true;
+  const KernelTable* table = node.op->kernels();
+  if (!table) return false;
+  Specs in;
+  for (const Node& n : node.inputs) in.push_back(n.spec());
+  for (const KernelRow& row : *table)
+    if (has(active_isa(), row.isa) && node.op->accepts(row, in, node.outputs)) return true;
+  return false;
+}
+
+// Replaces a node by what it lowers to, and that in turn, until every node has a kernel.
+Nodes expand(const Node& node, int depth) {
+  if (depth > 32) fail(ErrorKind::runtime, node->op->str(), " does not end up in kernels, received inputs of rank ",
+                       node->inputs.empty() ? 0 : node.input(0).rank());
+  Nodes next = node->op->lower(node);
+  if (next.empty() && !runs(*node.data())) next = node->op->composition(node->inputs);
+  if (next.empty()) return {};
+  // What it became may consist of several new nodes above the old inputs: expand those too.
+  std::unordered_map<const NodeData*, bool> old;
+  for (const Node& in : node->inputs) old[in.data()] = true;
+  Graph sub{{}, next, {}};
+  Graph expanded = rewrite(sub, [&](const Node& inner, const Nodes& inputs) -> Nodes {
+    if (old.count(inner.data()) || inner->id < node->id) return {};
+    bool same = true;
+    for (size_t i = 0; i < inputs.size(); ++i) same = same && inputs[i] == inner->inputs[i];
+    return expand(same ? inner : apply(inner->op, inputs), depth + 1);
+  });
+  return expanded.outputs;
+}
+
+}  // namespace
+
+Graph lower(const Graph& graph) {
+  return rewrite(graph, [](const Node& old, const Nodes& inputs) -> Nodes {
+    bool same = true;
+    for (size_t i = 0; i < inputs.size(); ++i) same = same && inputs[i] == old->inputs[i];
+    Node node = same ? old : apply(old->op, inputs);
+    Nodes next = expand(node, 0);
+    if (!next.empty()) {
+      // Residual outputs that the lowered form does not give must not be read; a missing one fails here, not at run.
+      while (next.size() < old->outputs.size()) next.push_back(Node());
+      return next;
+    }
+    for (size_t i = 0; i < node->outputs.size(); ++i) next.push_back(node.output(static_cast<int>(i)));
+    return next;
+  });
+}
+
+}  // namespace maas::passes

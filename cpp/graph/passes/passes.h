@@ -1,0 +1,39 @@
+#pragma once
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace maas::passes {
+
+// Rebuilds a graph node by node, inputs first. `fn` gets an old node and its new inputs and returns the new outputs, or
+// nothing to keep the node (with the new inputs). Leaves are kept.
+using Rewrite = std::function<Nodes(const Node& old, const Nodes& inputs)>;
+Graph rewrite(const Graph& graph, const Rewrite& fn);
+
+// How often each value is used, outputs and updates included.
+class Users {
+ public:
+  explicit Users(const Graph& graph);
+  int count(const Node& value) const;
+  bool is_root(const Node& value) const;
+
+ private:
+  struct Entry {
+    std::vector<int> uses;
+    std::vector<bool> root;
+  };
+  std::unordered_map<const NodeData*, Entry> entries_;
+};
+
+// Equal nodes become one (and nodes nobody needs are gone, as in every pass).
+Graph merge_equal(const Graph& graph);
+// Families' own rewrites: Op::lower, and the composition where an op has no kernels.
+Graph lower(const Graph& graph);
+// Elementwise nodes become chains, chains move into the epilogue of the op that makes their operand.
+Graph fuse(const Graph& graph);
+// All of them in the order a Plan wants.
+Graph optimize(const Graph& graph);
+
+}  // namespace maas::passes

@@ -1,0 +1,70 @@
+#pragma once
+#include <string>
+
+#include "graph/op.h"
+#include "ops/elementwise/chain_kernels.h"
+
+namespace maas {
+
+enum class FnKind : uint8_t { real, number, any, test, tests, logic, choose };
+struct FnInfo {
+  const char* name;
+  int arity;
+  FnKind kind;
+};
+// The lines of functions.inc.
+const FnInfo& fn_info(int fn);
+int fn_count();
+int find_fn(const std::string& name);  // -1 if unknown
+DType fn_result(int fn, const Specs& in);
+
+// One elementwise function as a node. It never runs itself: the fusion pass turns it into a Chain.
+struct Elementwise {
+  int fn = 0;
+  MAAS_PARAMS()
+  const OpInfo& info() const;
+  int elementwise_fn() const { return fn; }
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+
+ private:
+  std::optional<std::vector<Dim>> sizes(const Inputs& in) const;
+};
+std::vector<const OpInfo*> elementwise_op_infos();
+const OpInfo* elementwise_op_infos_at(int fn);
+
+// y = x in another dtype. Floats become integers by truncation, anything becomes bool by != 0.
+struct Cast {
+  DType dtype = DType::f32;
+  MAAS_PARAMS(dtype)
+  int elementwise_fn() const;
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+};
+
+// y = x, dense.
+struct Copy {
+  MAAS_PARAMS()
+  int elementwise_fn() const;
+  Specs infer(const Inputs& in) const { return {Spec{in[0].dtype, in[0].shape, {}}}; }
+  Nodes gradient(const Node&, const Nodes& dys, const Needs&) const { return {dys[0]}; }
+};
+
+// Fused elementwise functions; made by passes only.
+struct ChainOp {
+  std::string steps;
+  DType dtype = DType::f32;
+  MAAS_PARAMS(steps, dtype)
+  using Args = ChainArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  InputLayout input_layout(int) const { return InputLayout::strided; }
+  int in_place(int) const { return Op::any_input; }
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, ChainArgs& args) const;
+  int64_t units(const ChainArgs& a) const { return (a.size + ChainArgs::unit - 1) / ChainArgs::unit; }
+  size_t scratch(const ChainArgs& a) const;
+  double work(const ChainArgs& a) const;
+};
+
+}  // namespace maas

@@ -1,0 +1,23 @@
+#pragma once
+// A chain applied to a tile of a result just stored, while it is in L1. What gemm and conv kernels see.
+#include "ops/elementwise/chain_kernels.h"
+
+namespace maas {
+
+// Runs the steps on n lanes' worth of floats: reg[k] are the registers, all of length n. One per ISA.
+using ChainBlockFn = void (*)(const ChainStepArgs* steps, int count, float* const* reg, int64_t n);
+
+struct EpilogueArgs {
+  // The commonest epilogue stays in registers: result + bias[column], then nothing or relu.
+  enum Kind : uint8_t { none, bias, bias_relu, relu, chain } kind = none;
+  const float* bias_row = nullptr;
+  // A general chain. Register 0 is the result's row; operand i > 0 is a row per column, a whole matrix or one number.
+  ChainStepArgs steps[ChainArgs::max_steps];
+  int step_count = 0, inputs = 0, registers = 0;
+  enum Operand : uint8_t { row, full, scalar } operand[ChainArgs::max_inputs];
+  const float* data[ChainArgs::max_inputs];
+  int64_t ld = 0;  // row stride of the result and of full operands, elements
+  ChainBlockFn block = nullptr;
+};
+
+}  // namespace maas

@@ -1,0 +1,62 @@
+#pragma once
+#include "graph/op.h"
+#include "ops/gemm/gemm_kernels.h"
+
+namespace maas {
+
+// y = a b over the last two axes, leading axes broadcast; either may be transposed. What users call.
+struct Matmul {
+  bool transpose_a = false, transpose_b = false;
+  MAAS_PARAMS(transpose_a, transpose_b)
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  Nodes lower(const Node& y) const;
+};
+
+// b (k x n, or n x k with transpose) in panels; made when plans are built, cached as a prepared weight.
+struct GemmPack {
+  bool transpose = false;
+  int64_t nr = 16;
+  MAAS_PARAMS(transpose, nr)
+  using Args = GemmPackArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  InputLayout input_layout(int) const { return InputLayout::strided; }
+  void bind(const Bind& b, GemmPackArgs& args) const;
+  int64_t units(const GemmPackArgs& a) const { return (a.n + a.nr - 1) / a.nr; }
+};
+
+// a times a packed b with n columns, then an epilogue. a: (..., k), or (k, m) with transpose_a.
+struct Gemm {
+  bool transpose_a = false;
+  int64_t n = 0, nr = 16;
+  std::string epilogue;
+  MAAS_PARAMS(transpose_a, n, nr, epilogue)
+  using Args = GemmArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const;
+  InputLayout input_layout(int input) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, const KernelRow& row, GemmArgs& args) const;
+  int64_t units(const GemmArgs& a) const { return (a.m + a.mr - 1) / a.mr * ((a.n + a.nr - 1) / a.nr); }
+  size_t scratch(const GemmArgs& a) const;
+  double work(const GemmArgs& a) const { return 2e-2 * static_cast<double>(a.m * a.n) * static_cast<double>(a.k + 8); }
+};
+
+// Both operands with leading axes; b is packed on the way.
+struct GemmBatched {
+  bool transpose_a = false, transpose_b = false;
+  int64_t nr = 16;
+  MAAS_PARAMS(transpose_a, transpose_b, nr)
+  using Args = GemmBatchedArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  InputLayout input_layout(int) const { return InputLayout::strided; }
+  void bind(const Bind& b, const KernelRow& row, GemmBatchedArgs& args) const;
+  int64_t units(const GemmBatchedArgs& a) const;
+  size_t scratch(const GemmBatchedArgs& a) const;
+  double work(const GemmBatchedArgs& a) const;
+};
+
+}  // namespace maas

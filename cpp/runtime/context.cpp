@@ -1,0 +1,173 @@
+#include "runtime/context.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/threads.h"
+
+namespace maas {
+namespace {
+
+// A thread is worth waking for this much work; below, hand-over costs more than it saves.
+constexpr double kWorkPerThread = 20e3;
+// What one thread moves when an op states no cost of its own, in bytes a nanosecond: L2 speed, as arenas are built for it.
+constexpr double kBytesPerNs = 16;
+constexpr double kStepNs = 30;
+
+}  // namespace
+
+Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& steps,
+                 std::shared_ptr<const MemoryPlan> memory, const std::vector<Array>& prepared)
+    : plan_(std::move(plan)), memory_(std::move(memory)), arena_(memory_->arena_bytes) {
+  const size_t n = plan_->values.size();
+  bound_.resize(n);
+  sizes_.resize(n);
+  offsets_.resize(n);
+  value_steps_.resize(n);
+  slot_inputs_.resize(plan_->inputs.size());
+  slot_outputs_.resize(plan_->outputs.size());
+  for (size_t i = 0; i < n; ++i) {
+    const PlanValue& v = plan_->values[i];
+    sizes_[i].resize(2 * v.spec.shape.size());
+    BoundValue& b = bound_[i];
+    b.rank = static_cast<int>(v.spec.shape.size());
+    b.dtype = v.spec.dtype;
+    b.shape = sizes_[i].data();
+    b.strides = sizes_[i].data() + b.rank;
+    const PlanValue& owner = plan_->values[static_cast<size_t>(v.root)];
+    switch (owner.place) {
+      case Place::arena:
+        b.data = static_cast<std::byte*>(arena_.data()) + memory_->value_offset[static_cast<size_t>(v.root)];
+        break;
+      case Place::state: b.data = static_cast<std::byte*>(owner.variable->raw().data()); break;
+      case Place::constant: b.data = static_cast<std::byte*>(owner.constant.data()); break;
+      case Place::prepared: b.data = static_cast<std::byte*>(prepared[static_cast<size_t>(owner.slot)].data()); break;
+      case Place::input: slot_inputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i)); break;
+      case Place::output: slot_outputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i)); break;
+      case Place::none: break;
+    }
+  }
+  run_.resize(steps.size());
+  dirty_.assign(steps.size(), 1);
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const PlanStep& step = steps[s];
+    args_.emplace_back(step.op->args_size());
+    step.op->construct_args(args_.back().data());
+    run_[s].plan = &step;
+    run_[s].args = args_.back().data();
+    for (int v : step.in) value_steps_[static_cast<size_t>(v)].push_back(static_cast<int>(s));
+    for (int v : step.out)
+      if (v >= 0) value_steps_[static_cast<size_t>(v)].push_back(static_cast<int>(s));
+  }
+}
+
+Context::~Context() {
+  for (const Step& s : run_) s.plan->op->destroy_args(s.args);
+}
+
+bool Context::bind_sizes(const SymbolValues& symbols) {
+  if (sized_ && symbols == symbols_) return true;
+  symbols_ = symbols;
+  for (size_t i = 0; i < bound_.size(); ++i) {
+    const PlanValue& v = plan_->values[i];
+    if (value_steps_[i].empty()) continue;  // the other list's business
+    const size_t rank = v.spec.shape.size();
+    for (size_t a = 0; a < rank; ++a) {
+      sizes_[i][a] = v.spec.shape[a].eval(symbols);
+      sizes_[i][rank + a] = v.layout.strides[a].eval(symbols);
+      if (sizes_[i][a] < 0)
+        fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ", sizes_[i][a]);
+    }
+    const int64_t old = offsets_[i];
+    offsets_[i] = v.layout.offset.eval(symbols) * bit_size(v.spec.dtype) / 8;
+    if (bound_[i].data) bound_[i].data += offsets_[i] - old;
+    if (v.place == Place::arena && v.root == static_cast<int>(i) && v.first >= 0 &&
+        static_cast<size_t>(v.bytes.eval(symbols)) > memory_->value_bytes[i])
+      return false;
+  }
+  for (size_t s = 0; s < run_.size(); ++s)
+    for (size_t w = 0; w < run_[s].plan->workspace.size(); ++w)
+      if (static_cast<size_t>(run_[s].plan->workspace[w].eval(symbols)) > memory_->workspace_bytes[s][w]) return false;
+  std::fill(dirty_.begin(), dirty_.end(), 1);
+  any_dirty_ = true;
+  sized_ = true;
+  return true;
+}
+
+void Context::rebase(int value, std::byte* base) {
+  BoundValue& b = bound_[static_cast<size_t>(value)];
+  std::byte* data = base + offsets_[static_cast<size_t>(value)];
+  if (b.data == data) return;
+  b.data = data;
+  for (int s : value_steps_[static_cast<size_t>(value)]) dirty_[static_cast<size_t>(s)] = 1;
+  any_dirty_ = true;
+}
+
+void Context::bind_io(const std::vector<Array>& inputs, const std::vector<Array>& outputs) {
+  for (size_t i = 0; i < inputs.size(); ++i)
+    for (int v : slot_inputs_[i]) rebase(v, static_cast<std::byte*>(inputs[i].data()));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (int v : slot_outputs_[i]) rebase(v, static_cast<std::byte*>(outputs[i].data()));
+}
+
+void Context::bind_steps() {
+  if (!any_dirty_) return;
+  BoundValue in[64], out[64];
+  std::byte* workspaces[16];
+  size_t scratch = 0;
+  for (size_t s = 0; s < run_.size(); ++s) {
+    Step& step = run_[s];
+    if (dirty_[s]) {
+      const PlanStep& p = *step.plan;
+      if (p.in.size() > 64 || p.out.size() > 64 || p.workspace.size() > 16)
+        fail(ErrorKind::not_implemented, p.op->name(), ": more than 64 operands, received ", p.in.size());
+      for (size_t i = 0; i < p.in.size(); ++i) in[i] = bound_[static_cast<size_t>(p.in[i])];
+      for (size_t i = 0; i < p.out.size(); ++i) out[i] = p.out[i] < 0 ? BoundValue{} : bound_[static_cast<size_t>(p.out[i])];
+      for (size_t w = 0; w < p.workspace.size(); ++w)
+        workspaces[w] = static_cast<std::byte*>(arena_.data()) + memory_->workspace_offset[s][w];
+      p.op->bind(Bind(in, out, workspaces), *p.row, step.args);
+      step.phases = p.op->phases(step.args);
+      step.units = p.op->units(step.args, 0);
+      step.scratch = (p.op->scratch(step.args) + 63) / 64 * 64;
+      double work = p.op->work(step.args);
+      if (work < 0) {
+        int64_t bytes = 0;
+        for (size_t i = 0; i < p.in.size(); ++i) bytes += byte_size(in[i].dtype, in[i].size());
+        for (size_t i = 0; i < p.out.size(); ++i)
+          if (out[i].data) bytes += byte_size(out[i].dtype, out[i].size());
+        work = static_cast<double>(bytes) / kBytesPerNs * (p.row->isa == Isa::none ? 20 : 1);
+      }
+      const auto wanted = static_cast<int64_t>(std::min(work / kWorkPerThread, 1024.0));
+      int64_t widest = step.units;
+      for (int64_t ph = 1; ph < std::min<int64_t>(step.phases, 3); ++ph)
+        widest = std::max(widest, p.op->units(step.args, ph));
+      step.team = static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(widest, 1)));
+      step.work_ns = work + kStepNs;
+      dirty_[s] = 0;
+    }
+    scratch = std::max(scratch, step.scratch);
+  }
+  any_dirty_ = false;
+  work_ns_ = 0;
+  team_ = 1;
+  for (const Step& step : run_) team_ = std::max(team_, step.team);
+  team_ = std::min(team_, ThreadPool::instance().size());
+  for (const Step& step : run_) work_ns_ += step.work_ns;
+  const size_t stride = scratch, need = stride * static_cast<size_t>(team_);
+  if (need > scratch_.size() || stride > scratch_stride_) {
+    scratch_stride_ = std::max(stride, scratch_stride_);
+    scratch_ = HostBuffer(scratch_stride_ * static_cast<size_t>(ThreadPool::instance().size()));
+  }
+}
+
+std::vector<int64_t> Context::shape_of(int value) const {
+  const BoundValue& b = bound_[static_cast<size_t>(value)];
+  return {b.shape, b.shape + b.rank};
+}
+
+size_t Context::bytes_of(int value) const {
+  const BoundValue& b = bound_[static_cast<size_t>(value)];
+  return static_cast<size_t>(byte_size(b.dtype, b.size()));
+}
+
+}  // namespace maas

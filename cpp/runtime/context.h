@@ -1,0 +1,72 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/allocator.h"
+#include "core/exec.h"
+#include "runtime/plan.h"
+
+namespace maas {
+
+// One run's memory: arena, bound sizes, bound kernel arguments. Used by one run at a time, reused by the next.
+class Context {
+ public:
+  // `steps` is the plan's run list or its prepare list. `prepared` are the addresses of the prepared buffers.
+  Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& steps, std::shared_ptr<const MemoryPlan> memory,
+          const std::vector<Array>& prepared);
+  ~Context();
+  Context(const Context&) = delete;
+
+  struct Step {
+    const PlanStep* plan;
+    void* args;
+    int64_t phases = 1;
+    int64_t units = 0;  // of phase 0; later phases are asked for
+    int team = 1;
+    size_t scratch = 0;
+    double work_ns = 0;
+  };
+
+  // False if the sizes do not fit what was planned (a size that shrinks while the batch grows).
+  bool bind_sizes(const SymbolValues& symbols);
+  void bind_io(const std::vector<Array>& inputs, const std::vector<Array>& outputs);
+  // Binds the steps whose sizes or addresses changed. After this, run.
+  void bind_steps();
+
+  const SymbolValues& symbols() const { return symbols_; }
+  const MemoryPlan& memory() const { return *memory_; }
+  std::vector<int64_t> shape_of(int value) const;
+  const std::vector<Step>& steps() const { return run_; }
+  std::byte* address(int value) const { return bound_[static_cast<size_t>(value)].data; }
+  size_t bytes_of(int value) const;
+  double work_ns() const { return work_ns_; }
+  int team() const { return team_; }
+  Status& status() { return status_; }
+  // Scratch for `workers`, each with what its largest step needs. Grows only while binding.
+  std::byte* scratch(int worker) const { return static_cast<std::byte*>(scratch_.data()) + scratch_stride_ * static_cast<size_t>(worker); }
+
+ private:
+  void rebase(int value, std::byte* base);
+
+  std::shared_ptr<const Plan> plan_;
+  std::shared_ptr<const MemoryPlan> memory_;
+  HostBuffer arena_;
+  HostBuffer scratch_;
+  size_t scratch_stride_ = 0;
+  std::vector<HostBuffer> args_;
+  std::vector<Step> run_;
+  std::vector<BoundValue> bound_;
+  std::vector<std::vector<int64_t>> sizes_;    // by value: shape then strides
+  std::vector<int64_t> offsets_;               // by value, bytes into its buffer
+  std::vector<std::vector<int>> value_steps_;  // steps that touch a value
+  std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot
+  std::vector<char> dirty_;
+  bool any_dirty_ = true;
+  SymbolValues symbols_;
+  bool sized_ = false;
+  double work_ns_ = 0;
+  int team_ = 1;
+  Status status_;
+};
+
+}  // namespace maas

@@ -1,0 +1,136 @@
+#include "runtime/executor.h"
+
+#include <atomic>
+#include <chrono>
+
+#include "core/error.h"
+#include "core/float_mode.h"
+#include "core/interrupt.h"
+#include "core/threads.h"
+
+namespace maas {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPollEvery = std::chrono::milliseconds(10);
+
+enum class Stop : int { no, interrupted, bad_data };
+
+// All members walk the list of steps together. A step of a team of one is run by member 0; a barrier stands before and
+// after every step that several run, and between phases.
+struct Run {
+  Context& context;
+  size_t commit;
+  Poll poll;
+  TeamBarrier* barrier;
+  std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
+  Stop why = Stop::no;
+  size_t bad_step = 0;
+  Clock::time_point last_poll = Clock::now();
+
+  // Member 0 looks; the others learn of it at the next barrier.
+  Stop look(size_t step) {
+    if (interrupt_requested()) return Stop::interrupted;
+    if (poll) {
+      const auto now = Clock::now();
+      if (now - last_poll > kPollEvery) {
+        last_poll = now;
+        if (poll()) return Stop::interrupted;
+      }
+    }
+    if (context.status().position.load(std::memory_order_relaxed) != Status::none) {
+      bad_step = step ? step - 1 : 0;
+      return Stop::bad_data;
+    }
+    return Stop::no;
+  }
+
+  void member(int worker, int team) {
+    const auto& steps = context.steps();
+    Exec exec{context.scratch(worker), &context.status(), 0, worker};
+    bool parallel_before = false;
+    for (size_t s = 0; s < steps.size(); ++s) {
+      const Context::Step& step = steps[s];
+      const int members = std::min(step.team, team);
+      if (worker == 0 && s <= commit) {
+        const Stop found = look(s);
+        if (found != Stop::no) {
+          why = found;
+          stop_at.store(static_cast<int64_t>(s), std::memory_order_relaxed);
+          if (team == 1) return;
+        }
+      }
+      const bool parallel = members > 1;
+      if (team > 1 && (parallel || parallel_before || s == commit)) {
+        barrier->wait();
+        const int64_t at = stop_at.load(std::memory_order_relaxed);
+        if (at >= 0 && at <= static_cast<int64_t>(s)) return;
+      } else if (worker == 0 && stop_at.load(std::memory_order_relaxed) >= 0) {
+        // Nobody waits yet: do nothing until the next barrier, where all leave.
+        continue;
+      }
+      parallel_before = parallel;
+      if (worker >= members) {
+        if (parallel)
+          for (int64_t p = 1; p < step.phases; ++p) barrier->wait();
+        continue;
+      }
+      for (int64_t p = 0; p < step.phases; ++p) {
+        if (p && parallel) barrier->wait();
+        exec.phase = p;
+        const int64_t units = p ? step.plan->op->units(step.args, p) : step.units;
+        const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
+        if (begin < end) step.plan->row->run(step.args, begin, end, exec);
+      }
+    }
+    if (team > 1) barrier->wait();
+  }
+};
+
+}  // namespace
+
+void execute(Context& context, size_t commit, Poll poll) {
+  const auto& steps = context.steps();
+  context.status().position.store(Status::none, std::memory_order_relaxed);
+  Run run{context, commit, poll, nullptr};
+  if (context.team() == 1) {
+    FlushDenormals flush;
+    run.member(0, 1);
+  } else {
+    // The team's size is known only inside: member 0 makes the barrier, the others wait for it to appear.
+    alignas(TeamBarrier) std::byte room[sizeof(TeamBarrier)];
+    struct Shared {
+      Run* run;
+      std::byte* room;
+      std::atomic<bool> ready{false};
+    } shared{&run, room};
+    ThreadPool::instance().run(
+        context.team(),
+        [](void* ctx, int worker, int team) {
+          auto& s = *static_cast<Shared*>(ctx);
+          if (worker == 0) {
+            if (team > 1) s.run->barrier = new (s.room) TeamBarrier(team);
+            s.ready.store(true, std::memory_order_release);
+          } else {
+            while (!s.ready.load(std::memory_order_acquire)) _mm_pause();
+          }
+          s.run->member(worker, team);
+        },
+        &shared);
+  }
+  if (run.why == Stop::no && commit >= steps.size()) {
+    const Stop found = run.look(steps.size());
+    run.why = found;
+  }
+  if (run.why == Stop::interrupted) {
+    clear_interrupt();
+    throw Error(ErrorKind::interrupted, "interrupted; no state was written");
+  }
+  if (run.why == Stop::bad_data) {
+    const auto& op = steps[run.bad_step].plan->op;
+    fail(ErrorKind::index, op->name(), ": index out of range at flat position ",
+         context.status().position.load(), ", received ", context.status().value.load());
+  }
+}
+
+}  // namespace maas

@@ -1,0 +1,13 @@
+#pragma once
+#include "runtime/context.h"
+
+namespace maas {
+
+// Asked now and then during a long run, by the caller's thread; true stops the run before its commit point.
+using Poll = bool (*)();
+
+// Runs the bound steps of a context. Between [0, commit) and [commit, end) lies the commit point: an interrupt or bad data
+// found before it throws and no state is written. Throws Error(interrupted), Error(index) naming op, position and value.
+void execute(Context& context, size_t commit, Poll poll);
+
+}  // namespace maas

@@ -1,0 +1,433 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "graph/passes/passes.h"
+#include "graph/primitives.h"
+
+namespace maas {
+namespace {
+
+bool log_kernels() {
+  static const bool on = [] {
+    const char* v = std::getenv("MAAS_LOG");
+    return v && std::strstr(v, "kernels");
+  }();
+  return on;
+}
+
+// Turns an optimized graph into a Plan, one concern a method.
+class Builder {
+ public:
+  Builder(const Graph& graph, const std::string& name) : graph_(graph) {
+    plan_->name = name;
+    plan_->isa = active_isa();
+  }
+
+  std::shared_ptr<const Plan> build() {
+    separate_outputs();
+    order_ = topological_order(graph_.roots());
+    count_reads();
+    find_prepared();
+    find_post();
+    for (const Node& in : graph_.inputs) add_input(in);
+    for (const auto& node : order_)
+      if (!post_.count(node.get())) emit(node);
+    plan_->commit = plan_->steps.size();
+    for (const auto& node : order_)
+      if (post_.count(node.get())) emit(node);
+    finish_outputs();
+    finish_updates();
+    lifetimes();
+    collect_symbols();
+    return plan_;
+  }
+
+ private:
+  // ---- graph outputs own their memory: a leaf, a repeated value or a view is copied
+  void separate_outputs() {
+    std::unordered_set<const NodeData*> taken;
+    for (Node& out : graph_.outputs) {
+      const bool own = out->op && !out->op->is_view() && out.index() == 0 && taken.insert(out.data()).second;
+      bool updated = std::any_of(graph_.updates.begin(), graph_.updates.end(),
+                                 [&](const Update& u) { return u.value == out; });
+      if (!own || updated) out = copy_chain(out);
+      taken.insert(out.data());
+    }
+    for (Update& u : graph_.updates)
+      if (!u.value->op) u.value = copy_chain(u.value);
+  }
+  static Node copy_chain(const Node& x) { return passes::fuse(Graph{{}, {copy(x)}, {}}).outputs[0]; }
+
+  void count_reads() {
+    for (const auto& node : order_)
+      for (const Node& in : node->inputs) ++reads_[key(in)];
+    for (const Node& r : graph_.roots()) ++reads_[key(r)];
+  }
+
+  // ---- what depends on parameters alone
+  void find_prepared() {
+    std::unordered_set<const NodeData*> written;
+    std::unordered_set<const Variable*> variables;
+    for (const Update& u : graph_.updates) variables.insert(u.variable.get());
+    for (const auto& node : order_) {
+      bool fixed = false;
+      if (node->leaf == Leaf::constant) fixed = true;
+      if (node->leaf == Leaf::state) fixed = !variables.count(node->variable.get());
+      if (node->op) {
+        fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
+                            [&](const Node& in) { return fixed_.count(in.data()) > 0; }) && !node->inputs.empty();
+        for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
+      }
+      if (fixed) fixed_.insert(node.get());
+    }
+  }
+
+  // ---- what may run after the commit point: cheap ops that cannot fail, feeding nothing but updates
+  void find_post() {
+    std::unordered_map<const NodeData*, std::vector<const NodeData*>> users;
+    for (const auto& node : order_)
+      for (const Node& in : node->inputs) users[in.data()].push_back(node.get());
+    std::unordered_set<const NodeData*> outputs, updates;
+    for (const Node& n : graph_.outputs) outputs.insert(n.data());
+    for (const Update& u : graph_.updates) updates.insert(u.value.data());
+    for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
+      const NodeData* node = it->get();
+      if (!node->op || fixed_.count(node) || outputs.count(node) || node->op->in_place(0) < 0) continue;
+      const auto& list = users[node];
+      if (!updates.count(node) && list.empty()) continue;
+      if (std::all_of(list.begin(), list.end(), [&](const NodeData* u) { return post_.count(u) > 0; }))
+        post_.insert(node);
+    }
+  }
+
+  // ---- values
+  using Key = std::pair<const NodeData*, int>;
+  struct KeyHash {
+    size_t operator()(const Key& k) const { return std::hash<const void*>()(k.first) * 31 + static_cast<size_t>(k.second); }
+  };
+  static Key key(const Node& n) { return {n.data(), n.index()}; }
+
+  int new_value(const Spec& spec, Place place) {
+    PlanValue v;
+    v.spec = spec;
+    v.layout = row_major(spec.shape);
+    v.place = place;
+    v.root = static_cast<int>(plan_->values.size());
+    v.bytes = floordiv(product(spec.shape) * Dim(bit_size(spec.dtype)) + Dim(7), Dim(8));
+    if (bit_size(spec.dtype) % 8 == 0) v.bytes = product(spec.shape) * Dim(bit_size(spec.dtype) / 8);
+    plan_->values.push_back(std::move(v));
+    return static_cast<int>(plan_->values.size()) - 1;
+  }
+
+  void add_input(const Node& in) {
+    const int v = new_value(in.spec(), Place::input);
+    plan_->values.back().slot = static_cast<int>(plan_->inputs.size());
+    plan_->inputs.push_back(v);
+    plan_->input_names.push_back(in->name);
+    value_[key(in)] = v;
+  }
+
+  void add_state(const VariablePtr& variable) {
+    auto& reads = plan_->reads;
+    if (std::find(reads.begin(), reads.end(), variable) == reads.end()) reads.push_back(variable);
+  }
+
+  int value_of(const Node& n) {
+    auto it = value_.find(key(n));
+    if (it == value_.end()) fail(ErrorKind::runtime, "a value is read before it is made: ", n->op ? n->op->str() : n->name);
+    return it->second;
+  }
+
+  PlanValue& owner(int v) { return plan_->values[static_cast<size_t>(plan_->values[static_cast<size_t>(v)].root)]; }
+
+  // ---- steps
+  void emit(const std::shared_ptr<const NodeData>& node) {
+    if (node->leaf == Leaf::input) {
+      if (!value_.count({node.get(), 0})) fail(ErrorKind::value, "the graph reads an input that is not among its inputs, received '", node->name, "'");
+      return;
+    }
+    if (node->leaf == Leaf::constant || node->leaf == Leaf::state) {
+      const int v = new_value(node->outputs[0], node->leaf == Leaf::state ? Place::state : Place::constant);
+      plan_->values.back().variable = node->variable;
+      plan_->values.back().constant = node->constant;
+      if (node->variable) add_state(node->variable);
+      value_[{node.get(), 0}] = v;
+      return;
+    }
+    const Node result(node, 0);
+    if (node->op->is_view() && emit_view(result)) return;
+    const bool prepared = fixed_.count(node.get()) > 0;
+    auto& list = prepared ? plan_->prepare : plan_->steps;
+    PlanStep step;
+    step.op = node->op;
+    for (size_t i = 0; i < node->inputs.size(); ++i)
+      step.in.push_back(conform(value_of(node->inputs[i]), node->op->input_layout(static_cast<int>(i)), list, prepared));
+    for (size_t k = 0; k < node->outputs.size(); ++k) {
+      const Node out(node, static_cast<int>(k));
+      if (k >= static_cast<size_t>(node->op->visible_outputs()) && !reads_.count(key(out))) {
+        step.out.push_back(-1);
+        continue;
+      }
+      step.out.push_back(place_output(out, step, prepared));
+      value_[key(out)] = step.out.back();
+    }
+    choose(step);
+    list.push_back(std::move(step));
+  }
+
+  bool emit_view(const Node& node) {
+    const int base = value_of(node.input(0));
+    const PlanValue from = plan_->values[static_cast<size_t>(base)];
+    Specs in;
+    for (const Node& n : node->inputs) in.push_back(n.spec());
+    Layout layout;
+    if (!node->op->view(in, node.spec(), from.layout, layout)) return false;
+    const int v = new_value(node.spec(), from.place);
+    PlanValue& value = plan_->values.back();
+    value.layout = std::move(layout);
+    value.root = from.root;
+    value.slot = from.slot;
+    value.variable = from.variable;
+    value.constant = from.constant;
+    value_[key(node)] = v;
+    return true;
+  }
+
+  // A copy where a kernel cannot read the value as it lies.
+  int conform(int v, InputLayout wanted, std::vector<PlanStep>& list, bool prepared) {
+    const PlanValue value = plan_->values[static_cast<size_t>(v)];
+    const Shape& shape = value.spec.shape;
+    if (wanted == InputLayout::strided || wanted == InputLayout::unused) return v;
+    if (is_row_major(value.layout, shape)) return v;
+    if (wanted == InputLayout::rows && value.layout.offset.is_constant() &&
+        (shape.empty() || shape.back().is(1) || value.layout.strides.back().is(1)))
+      return v;
+    auto [it, fresh] = dense_.try_emplace(v, -1);
+    if (!fresh) return it->second;
+    const Node copied = copy_chain(input_node(value.spec, ""));
+    PlanStep step;
+    step.op = copied->op;
+    step.in = {v};
+    const int out = new_value(value.spec, prepared ? Place::prepared : Place::arena);
+    if (prepared) plan_->values.back().slot = prepared_slots_++;
+    taken_.insert(out);  // later readers may share it, so nobody takes it over
+    step.out = {out};
+    choose(step);
+    list.push_back(std::move(step));
+    return dense_[v] = out;
+  }
+
+  int place_output(const Node& out, const PlanStep& step, bool prepared) {
+    if (prepared) {
+      const int v = new_value(out.spec(), Place::prepared);
+      plan_->values.back().slot = prepared_slots_++;
+      return v;
+    }
+    for (size_t i = 0; i < graph_.outputs.size(); ++i)
+      if (graph_.outputs[i] == out) {
+        const int v = new_value(out.spec(), Place::output);
+        plan_->values.back().slot = static_cast<int>(i);
+        return v;
+      }
+    if (post_.count(out.data()))
+      for (const Update& u : graph_.updates)
+        if (u.value == out && can_write_in_place(u, step)) {
+          const int v = new_value(out.spec(), Place::state);
+          plan_->values.back().variable = u.variable;
+          in_place_.insert(u.variable.get());
+          return v;
+        }
+    const int v = new_value(out.spec(), Place::arena);
+    take_over(v, out, step);
+    return v;
+  }
+
+  // The step writes the variable itself: nobody may read the old value later.
+  bool can_write_in_place(const Update& u, const PlanStep& step) {
+    if (in_place_.count(u.variable.get())) return false;
+    for (const Update& other : graph_.updates)
+      if (&other != &u && other.value == u.value) return false;
+    bool later = false;
+    for (const auto& node : order_) {
+      if (node.get() == u.value.data()) {
+        later = true;
+        continue;
+      }
+      if (!later || !post_.count(node.get())) continue;
+      for (const Node& in : node->inputs) {
+        const NodeData* base = in.data();
+        while (base->op && base->op->is_view()) base = base->inputs[0].data();
+        if (base->leaf == Leaf::state && base->variable == u.variable) return false;
+      }
+    }
+    // A read of the variable by the step itself must be element by element: through the input it may take over.
+    for (size_t i = 0; i < step.in.size(); ++i) {
+      const PlanValue& v = plan_->values[static_cast<size_t>(step.in[i])];
+      if (v.place != Place::state || v.variable != u.variable) continue;
+      if (!(v.spec.shape == u.value.shape()) || !is_row_major(v.layout, v.spec.shape) ||
+          !reads_same_element(step, static_cast<int>(i), u.value.index()))
+        return false;
+    }
+    return true;
+  }
+  static bool reads_same_element(const PlanStep& step, int input, int output) {
+    return step.op->in_place(output) == input || step.op->in_place(output) == Op::any_input;
+  }
+
+  // The output may use the memory of an input that dies here.
+  void take_over(int v, const Node& out, const PlanStep& step) {
+    const int allowed = step.op->in_place(out.index());
+    if (allowed < 0) return;
+    for (size_t i = 0; i < step.in.size(); ++i) {
+      if (allowed != Op::any_input && allowed != static_cast<int>(i)) continue;
+      const int candidate = step.in[i];
+      const PlanValue& in = plan_->values[static_cast<size_t>(candidate)];
+      const PlanValue& root = owner(candidate);
+      if (root.place != Place::arena || candidate != in.root || !(in.spec.shape == out.shape()) ||
+          in.spec.dtype != out.dtype() || taken_.count(candidate) || remaining_reads(candidate, out.data()))
+        continue;
+      // Another operand that sees the same buffer otherwise (a transpose of it) would read what was overwritten.
+      if (std::any_of(step.in.begin(), step.in.end(), [&](int other) {
+            return other != candidate && plan_->values[static_cast<size_t>(other)].root == in.root;
+          }))
+        continue;
+      taken_.insert(candidate);
+      plan_->values[static_cast<size_t>(v)].root = in.root;
+      return;
+    }
+  }
+  // True if anything but `reader` still reads the buffer of value v, itself or through a view.
+  bool remaining_reads(int v, const NodeData* reader) {
+    const int root = plan_->values[static_cast<size_t>(v)].root;
+    auto& readers = readers_of_root(root);
+    return std::any_of(readers.begin(), readers.end(), [&](const NodeData* n) { return n != reader; });
+  }
+  // Nodes that read any value living in this buffer. Views extend it to their users.
+  std::vector<const NodeData*>& readers_of_root(int root) {
+    scratch_readers_.clear();
+    if (users_.empty())
+      for (const auto& node : order_)
+        for (const Node& in : node->inputs) users_[key(in)].push_back(node.get());
+    for (const auto& [k, v] : value_) {
+      if (plan_->values[static_cast<size_t>(v)].root != root) continue;
+      for (const NodeData* u : users_[k]) {
+        if (u->op->is_view() && !value_.count({u, 0})) scratch_readers_.push_back(nullptr);  // a view still to come
+        else if (!u->op->is_view()) scratch_readers_.push_back(u);
+      }
+      for (const Update& update : graph_.updates)
+        if (key(update.value) == k) scratch_readers_.push_back(nullptr);
+    }
+    return scratch_readers_;
+  }
+
+  void choose(PlanStep& step) {
+    Specs in, out;
+    for (int v : step.in) in.push_back(plan_->values[static_cast<size_t>(v)].spec);
+    for (int v : step.out) out.push_back(v < 0 ? Spec{} : plan_->values[static_cast<size_t>(v)].spec);
+    const KernelTable* table = step.op->kernels();
+    double best = 0;
+    if (table)
+      for (const KernelRow& row : *table) {
+        if (!has(plan_->isa, row.isa) || !step.op->accepts(row, in, out)) continue;
+        const double cost = step.op->cost(row, in, out);
+        if (!step.row || cost < best) {
+          step.row = &row;
+          best = cost;
+        }
+      }
+    std::string shapes;
+    for (const Spec& s : in) shapes += text(shapes.empty() ? "" : ", ", s.dtype, to_string(s.shape));
+    if (!step.row)
+      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes);
+    step.why = text("cost ", best);
+    step.workspace = step.op->workspaces(in, out);
+    if (log_kernels())
+      std::fprintf(stderr, "maas: %s | %s | %s | %s | %s\n", plan_->name.c_str(), step.op->name().c_str(),
+                   shapes.c_str(), step.row->name, step.why.c_str());
+  }
+
+  // ---- ends
+  void finish_outputs() {
+    for (const Node& out : graph_.outputs) plan_->outputs.push_back(value_of(out));
+  }
+
+  void finish_updates() {
+    for (const Update& u : graph_.updates) {
+      plan_->writes.push_back(u.variable);
+      add_state(u.variable);
+      const int v = value_of(u.value);
+      const PlanValue& value = plan_->values[static_cast<size_t>(v)];
+      if (value.place == Place::state && value.variable == u.variable && value.root == v && in_place_.count(u.variable.get()))
+        continue;
+      plan_->copies.push_back({v, u.variable});
+    }
+  }
+
+  void lifetimes() {
+    auto use = [&](int v, int step) {
+      if (v < 0) return;
+      PlanValue& o = owner(v);
+      if (o.first < 0) o.first = step;
+      o.last = std::max(o.last, step);
+    };
+    for (size_t s = 0; s < plan_->steps.size(); ++s) {
+      for (int v : plan_->steps[s].in) use(v, static_cast<int>(s));
+      for (int v : plan_->steps[s].out) use(v, static_cast<int>(s));
+    }
+    for (const CommitCopy& c : plan_->copies) use(c.value, static_cast<int>(plan_->steps.size()));
+    for (const PlanStep& step : plan_->prepare)
+      for (int v : step.in) {
+        const auto& variable = plan_->values[static_cast<size_t>(v)].variable;
+        auto& from = plan_->prepared_from;
+        if (variable && std::find(from.begin(), from.end(), variable) == from.end()) from.push_back(variable);
+      }
+  }
+
+  void collect_symbols() {
+    for (int v : plan_->inputs)
+      for (const Dim& d : plan_->values[static_cast<size_t>(v)].spec.shape) d.collect_symbols(plan_->symbols);
+  }
+
+  std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
+  Graph graph_;
+  std::vector<std::shared_ptr<const NodeData>> order_;
+  std::unordered_map<Key, int, KeyHash> reads_, value_;
+  std::unordered_map<Key, std::vector<const NodeData*>, KeyHash> users_;
+  std::vector<const NodeData*> scratch_readers_;
+  std::unordered_set<const NodeData*> fixed_, post_;
+  std::unordered_set<const Variable*> in_place_;
+  std::unordered_set<int> taken_;
+  std::unordered_map<int, int> dense_;
+  int prepared_slots_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
+  return Builder(passes::optimize(graph), name).build();
+}
+
+std::string Plan::str() const {
+  std::string s;
+  auto describe = [&](const std::vector<PlanStep>& list, const char* kind) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      const PlanStep& step = list[i];
+      s += text(kind, " ", i, ": ", step.op->name(), " ", step.row->name, " ->");
+      for (int v : step.out)
+        if (v >= 0) s += text(" ", values[static_cast<size_t>(v)].spec.dtype, to_string(values[static_cast<size_t>(v)].spec.shape));
+      s += "\n";
+    }
+  };
+  describe(prepare, "prepare");
+  describe(steps, "step");
+  return s + text("commit before step ", commit, ", ", copies.size(), " copied updates\n");
+}
+
+}  // namespace maas

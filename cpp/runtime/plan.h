@@ -1,0 +1,74 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/isa.h"
+#include "graph/graph.h"
+#include "graph/op.h"
+
+namespace maas {
+
+// Where a value's bytes are.
+enum class Place : uint8_t { arena, input, output, state, constant, prepared, none };
+
+struct PlanValue {
+  Spec spec;
+  Layout layout;
+  int root = -1;  // the value whose buffer this one is a view of or took over; itself for owners
+  Place place = Place::none;
+  int slot = -1;                // number of the input, output or prepared buffer
+  VariablePtr variable;         // state
+  Array constant;               // constant
+  int first = -1, last = -1;    // steps of the run list between which an owner is alive
+  Dim bytes;                    // of an owner
+};
+
+struct PlanStep {
+  OpPtr op;
+  const KernelRow* row = nullptr;
+  std::vector<int> in, out;  // values; -1 for an output nobody reads
+  std::vector<Dim> workspace;
+  std::string why;           // why this kernel
+};
+
+// Write of an update that could not be made in place: copied after everything else.
+struct CommitCopy {
+  int value;
+  VariablePtr variable;
+};
+
+// Immutable: chosen kernels, steps in order, values and layouts, all in symbols. Shared by every run.
+class Plan {
+ public:
+  static std::shared_ptr<const Plan> build(const Graph& graph, const std::string& name);
+
+  std::string name;
+  Isa isa;
+  std::vector<PlanValue> values;
+  std::vector<PlanStep> prepare;  // depend on state and constants alone
+  std::vector<PlanStep> steps;    // run in order; the commit point is before steps[commit]
+  size_t commit = 0;
+  std::vector<CommitCopy> copies;
+  std::vector<int> inputs, outputs;  // values
+  std::vector<std::string> input_names;
+  std::vector<VariablePtr> reads;    // state that is read or written
+  std::vector<VariablePtr> writes;   // state that is written
+  std::vector<VariablePtr> prepared_from;
+  std::vector<std::pair<int64_t, std::string>> symbols;
+
+  std::string str() const;  // a table: step, op, kernel, shapes
+};
+
+// Offsets of every arena value and workspace for one capacity of the symbols.
+struct MemoryPlan {
+  std::vector<size_t> value_offset;                   // by value; only owners in the arena
+  std::vector<std::vector<size_t>> workspace_offset;  // by step
+  std::vector<size_t> value_bytes;
+  std::vector<std::vector<size_t>> workspace_bytes;
+  size_t arena_bytes = 0;
+  SymbolValues capacity;
+};
+MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity);
+
+}  // namespace maas

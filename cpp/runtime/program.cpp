@@ -1,0 +1,187 @@
+#include "runtime/program.h"
+
+#include <bit>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace maas {
+namespace {
+
+// Contexts are made for sizes rounded up to a power of two, so that few serve all batches.
+SymbolValues round_up(const SymbolValues& symbols) {
+  SymbolValues capacity;
+  for (const auto& [id, value] : symbols.items())
+    capacity.set(id, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(value, 1)))));
+  return capacity;
+}
+
+constexpr size_t kIdleContexts = 8;
+constexpr size_t kMemoryPlans = 64;
+
+std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
+
+}  // namespace
+
+Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph, name)) {
+  for (const PlanValue& v : plan_->values)
+    if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
+      prepared_.resize(static_cast<size_t>(v.slot) + 1);
+  const SymbolValues none;
+  for (size_t i = 0; i < plan_->values.size(); ++i) {
+    const PlanValue& v = plan_->values[i];
+    if (v.place == Place::prepared && v.root == static_cast<int>(i))
+      prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none));
+  }
+}
+
+SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
+  check(inputs.size() == plan_->inputs.size(), plan_->name, ": ", plan_->inputs.size(), " inputs are needed, received ",
+        inputs.size());
+  SymbolValues symbols;
+  auto spec = [&](size_t i) -> const Spec& { return plan_->values[static_cast<size_t>(plan_->inputs[i])].spec; };
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Shape& shape = spec(i).shape;
+    const auto& sizes = inputs[i].shape;
+    if (inputs[i].dtype != spec(i).dtype)
+      fail(ErrorKind::type, plan_->name, ": input '", plan_->input_names[i], "' must be ", spec(i).dtype,
+           ", received ", inputs[i].dtype);
+    check(sizes.size() == shape.size(), plan_->name, ": input '", plan_->input_names[i], "' must have shape ",
+          to_string(shape), ", received ", shape_text(sizes));
+    for (size_t a = 0; a < sizes.size(); ++a)
+      if (const int64_t* symbol = shape[a].as_symbol(); symbol && !symbols.find(*symbol)) symbols.set(*symbol, sizes[a]);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i)
+    for (size_t a = 0; a < inputs[i].shape.size(); ++a) {
+      const int64_t expected = spec(i).shape[a].eval(symbols);
+      check(inputs[i].shape[a] == expected, plan_->name, ": axis ", a, " of input '", plan_->input_names[i],
+            "' must be ", expected, " (shape ", to_string(spec(i).shape), "), received ", shape_text(inputs[i].shape));
+    }
+  return symbols;
+}
+
+std::shared_ptr<const MemoryPlan> Program::memory_for(const SymbolValues& capacity) {
+  for (const auto& m : memory_plans_)
+    if (m->capacity == capacity) return m;
+  if (memory_plans_.size() >= kMemoryPlans) memory_plans_.erase(memory_plans_.begin());
+  memory_plans_.push_back(std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)));
+  check_memory(memory_plans_.back()->arena_bytes, text("Plan '", plan_->name, "'"));
+  return memory_plans_.back();
+}
+
+std::unique_ptr<Context> Program::take(const SymbolValues& symbols) {
+  const SymbolValues capacity = round_up(symbols);
+  std::shared_ptr<const MemoryPlan> memory;
+  {
+    std::lock_guard guard(mutex_);
+    // The last one given back fits best: same sizes first, then same capacity.
+    for (int exact = 1; exact >= 0; --exact)
+      for (size_t i = idle_.size(); i-- > 0;)
+        if (exact ? idle_[i]->symbols() == symbols : idle_[i]->memory().capacity == capacity) {
+          auto context = std::move(idle_[i]);
+          idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+          if (context->bind_sizes(symbols)) return context;
+        }
+    memory = memory_for(capacity);
+  }
+  auto context = std::make_unique<Context>(plan_, plan_->steps, memory, prepared_);
+  if (context->bind_sizes(symbols)) return context;
+  auto exact = std::make_shared<const MemoryPlan>(plan_memory(*plan_, symbols));
+  context = std::make_unique<Context>(plan_, plan_->steps, exact, prepared_);
+  if (!context->bind_sizes(symbols)) fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
+  return context;
+}
+
+void Program::give(std::unique_ptr<Context> context) {
+  std::lock_guard guard(mutex_);
+  if (idle_.size() >= kIdleContexts) idle_.erase(idle_.begin());
+  idle_.push_back(std::move(context));
+}
+
+bool Program::prepared_is_fresh() const {
+  if (prepared_versions_.size() != plan_->prepared_from.size() || !prepare_context_) return false;
+  for (size_t i = 0; i < prepared_versions_.size(); ++i)
+    if (prepared_versions_[i] != plan_->prepared_from[i]->version()) return false;
+  return true;
+}
+
+// Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are written,
+// and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
+void Program::prepare(Poll poll) {
+  std::lock_guard guard(prepare_mutex_);
+  const int64_t epoch = Variable::epoch();
+  if (!prepared_is_fresh()) {
+    if (!prepare_context_) {
+      auto none = std::make_shared<MemoryPlan>();
+      none->value_offset.resize(plan_->values.size());
+      none->value_bytes.resize(plan_->values.size());
+      none->workspace_offset.resize(plan_->prepare.size());
+      none->workspace_bytes.resize(plan_->prepare.size());
+      size_t end = 0;
+      for (size_t s = 0; s < plan_->prepare.size(); ++s)
+        for (const Dim& d : plan_->prepare[s].workspace) {
+          const auto bytes = (static_cast<size_t>(d.constant()) + 63) / 64 * 64;
+          none->workspace_offset[s].push_back(end);
+          none->workspace_bytes[s].push_back(bytes);
+          end += bytes;
+        }
+      none->arena_bytes = end;
+      prepare_context_ = std::make_unique<Context>(plan_, plan_->prepare, none, prepared_);
+    }
+    prepare_context_->bind_sizes(SymbolValues{});
+    prepare_context_->bind_steps();
+    execute(*prepare_context_, 0, poll);
+    prepared_versions_.clear();
+    for (const auto& v : plan_->prepared_from) prepared_versions_.push_back(v->version());
+  }
+  prepared_epoch_.store(epoch, std::memory_order_release);
+}
+
+std::vector<Array> Program::run(const std::vector<Array>& inputs, Poll poll) {
+  const SymbolValues symbols = bind_symbols(inputs);
+  for (;;) {
+    std::shared_ptr<StateLock> lock;
+    {
+      std::lock_guard guard(mutex_);
+      if (!state_lock_ || merges_ != Variable::merges()) {
+        merges_ = Variable::merges();
+        state_lock_ = plan_->reads.empty() ? std::make_shared<StateLock>() : Variable::share_lock(plan_->reads);
+        merges_ = Variable::merges();
+      }
+      lock = state_lock_;
+    }
+    const bool writes = !plan_->writes.empty();
+    std::unique_lock<std::shared_mutex> alone(lock->mutex, std::defer_lock);
+    std::shared_lock<std::shared_mutex> shared(lock->mutex, std::defer_lock);
+    writes ? alone.lock() : shared.lock();
+    if (lock->replaced_by) continue;  // merged while we waited
+
+    auto context = take(symbols);
+    std::vector<Array> outputs;
+    outputs.reserve(plan_->outputs.size());
+    for (int v : plan_->outputs)
+      outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
+    context->bind_io(inputs, outputs);
+    context->bind_steps();
+    work_ns_.store(context->work_ns(), std::memory_order_relaxed);
+    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(poll);
+    try {
+      execute(*context, plan_->commit, poll);
+    } catch (...) {
+      give(std::move(context));
+      throw;
+    }
+    for (const CommitCopy& c : plan_->copies)
+      std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
+    for (const auto& v : plan_->writes) v->touch();
+    give(std::move(context));
+    return outputs;
+  }
+}
+
+size_t Program::arena_bytes(const std::vector<Array>& inputs) {
+  std::lock_guard guard(mutex_);
+  return memory_for(round_up(bind_symbols(inputs)))->arena_bytes;
+}
+
+}  // namespace maas

@@ -1,0 +1,50 @@
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/context.h"
+#include "runtime/executor.h"
+
+namespace maas {
+
+// A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
+class Program {
+ public:
+  Program(const Graph& graph, std::string name);
+
+  // Inputs in the order of the graph's, dense, of the declared dtype; sizes are checked against the declared shapes.
+  // Outputs are fresh arrays. State updates happen or, on an exception, none does.
+  std::vector<Array> run(const std::vector<Array>& inputs, Poll poll = nullptr);
+  // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
+  double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
+  const Plan& plan() const { return *plan_; }
+  // Bytes of the arena for these inputs' sizes.
+  size_t arena_bytes(const std::vector<Array>& inputs);
+
+ private:
+  SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
+  std::unique_ptr<Context> take(const SymbolValues& symbols);
+  void give(std::unique_ptr<Context> context);
+  std::shared_ptr<const MemoryPlan> memory_for(const SymbolValues& capacity);
+  void prepare(Poll poll);
+  bool prepared_is_fresh() const;
+
+  std::shared_ptr<const Plan> plan_;
+  std::vector<Array> prepared_;
+  std::vector<int64_t> prepared_versions_;
+  std::unique_ptr<Context> prepare_context_;
+  std::atomic<int64_t> prepared_epoch_{-1};
+  std::mutex prepare_mutex_;
+
+  std::mutex mutex_;  // guards what follows
+  std::vector<std::unique_ptr<Context>> idle_;
+  std::vector<std::shared_ptr<const MemoryPlan>> memory_plans_;
+  std::shared_ptr<StateLock> state_lock_;
+  int64_t merges_ = -1;
+  std::atomic<double> work_ns_{0};
+};
+
+}  // namespace maas

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/export.h"
 #include "serving/batcher.h"
 #include "serving/servable.h"
 
@@ -23,7 +24,7 @@ struct ServerOptions {
   double header_timeout = 10, idle_timeout = 60, request_timeout = 60, drain_timeout = 30;  // seconds
 };
 
-class Server {
+class MAAS_API Server {
  public:
   explicit Server(ServerOptions options);
   ~Server();

@@ -61,6 +61,7 @@ HeadScan scan_head(std::string_view bytes, const HeadLimits& limits) {
     if (lines > 0 && at > limits.header_bytes) return refuse(431, "the header is too large");
     if (has_control(line)) return refuse(400, "the header has a control character");
     if (lines++ == 0) {
+      if (line.size() > limits.url_bytes + 64) return refuse(414, "the URL is too long");
       const HeadScan r = check_request_line(line, limits);
       if (r.status != 0) return r;
       continue;

@@ -26,7 +26,8 @@ struct Batcher::Pool : std::enable_shared_from_this<Pool> {
   std::mutex mutex;
   std::vector<std::unique_ptr<BatchBuffer>> free;
   int live = 0;
-  Batcher* owner = nullptr;  // null when the batcher is gone; guarded by owner_mutex
+  std::atomic<bool> wanted{false};  // requests wait outside for a batch to come back
+  Batcher* owner = nullptr;         // null when the batcher is gone; guarded by owner_mutex
   std::mutex owner_mutex;
 
   void give_back(BatchBuffer* b) {
@@ -37,6 +38,8 @@ struct Batcher::Pool : std::enable_shared_from_this<Pool> {
       std::lock_guard lock(mutex);
       free.emplace_back(b);
     }
+    // Waking the worker costs more than a small run, so only when it has a use for the batch.
+    if (!wanted.load()) return;
     std::lock_guard lock(owner_mutex);
     if (owner != nullptr) owner->changed_.notify_all();
   }
@@ -178,6 +181,7 @@ Batcher::Admission Batcher::reserve(Job& job, int64_t rows, std::vector<Shape> r
     for (const size_t n : sizes) job.staged.emplace_back(n);
     staged_bytes_ += static_cast<int64_t>(bytes);
     ++staged_writers_;
+    pool_->wanted = true;
   }
   job.row_shapes = std::move(row_shapes);
   ++waiting_;
@@ -290,6 +294,7 @@ void Batcher::refill(Ended& failed) {
     job->staged.clear();
     staged_.pop_front();
   }
+  pool_->wanted = staged_writers_ > 0;
 }
 
 // Drops the rows of requests that are gone, and moves the rest together.

@@ -29,19 +29,32 @@ namespace {
 
 const char* numpy_name(Datatype t) {
   switch (t) {
-    case Datatype::boolean: return "bool";
-    case Datatype::uint8: return "uint8";
-    case Datatype::uint16: return "uint16";
-    case Datatype::uint32: return "uint32";
-    case Datatype::uint64: return "uint64";
-    case Datatype::int8: return "int8";
-    case Datatype::int16: return "int16";
-    case Datatype::int32: return "int32";
-    case Datatype::int64: return "int64";
-    case Datatype::fp16: return "float16";
-    case Datatype::fp32: return "float32";
-    case Datatype::fp64: return "float64";
-    case Datatype::bf16: break;
+    case Datatype::boolean:
+      return "bool";
+    case Datatype::uint8:
+      return "uint8";
+    case Datatype::uint16:
+      return "uint16";
+    case Datatype::uint32:
+      return "uint32";
+    case Datatype::uint64:
+      return "uint64";
+    case Datatype::int8:
+      return "int8";
+    case Datatype::int16:
+      return "int16";
+    case Datatype::int32:
+      return "int32";
+    case Datatype::int64:
+      return "int64";
+    case Datatype::fp16:
+      return "float16";
+    case Datatype::fp32:
+      return "float32";
+    case Datatype::fp64:
+      return "float64";
+    case Datatype::bf16:
+      break;
   }
   throw Error(ErrorKind::not_implemented, "a Python model cannot take BF16, NumPy has no such dtype");
 }
@@ -138,7 +151,9 @@ std::vector<TensorSpec> specs(const std::vector<SpecTuple>& list) {
   std::vector<TensorSpec> out;
   for (const auto& [name, datatype, shape] : list) {
     const auto t = maas::serving::find_datatype(datatype);
-    if (!t) throw Error(ErrorKind::value, "tensor '" + name + "': datatype must be one such as FP32, received '" + datatype + "'");
+    if (!t)
+      throw Error(ErrorKind::value,
+                  "tensor '" + name + "': datatype must be one such as FP32, received '" + datatype + "'");
     TensorSpec spec{name, *t, {}};
     for (const auto& d : shape) spec.shape.push_back(d.value_or(-1));
     out.push_back(std::move(spec));
@@ -189,7 +204,8 @@ ServerOptions server_options(py::dict& d) {
 // The threads of a server may wait for the GIL, so it is released around everything that waits for them.
 class PythonServer {
  public:
-  PythonServer(const std::vector<std::shared_ptr<Servable>>& models, const std::string& host, int port, py::dict options) {
+  PythonServer(const std::vector<std::shared_ptr<Servable>>& models, const std::string& host, int port,
+               py::dict options) {
     py::dict rest = options.attr("copy")();
     ServerOptions o = server_options(rest);
     o.host = host;

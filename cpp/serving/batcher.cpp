@@ -52,10 +52,18 @@ void describe_failure(const std::string& model, int& status, std::string& text) 
     switch (e.kind()) {
       case ErrorKind::value:
       case ErrorKind::type:
-      case ErrorKind::index: status = 400; break;
-      case ErrorKind::memory: status = 503; break;
-      case ErrorKind::not_implemented: status = 501; break;
-      default: status = 500; break;
+      case ErrorKind::index:
+        status = 400;
+        break;
+      case ErrorKind::memory:
+        status = 503;
+        break;
+      case ErrorKind::not_implemented:
+        status = 501;
+        break;
+      default:
+        status = 500;
+        break;
     }
     text = status < 500 || status == 501 ? e.what() : "model '" + model + "' failed";
     if (status == 500) std::fprintf(stderr, "maas: model '%s' failed: %s\n", model.c_str(), e.what());
@@ -73,10 +81,7 @@ void describe_failure(const std::string& model, int& status, std::string& text) 
 }
 
 Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)
-    : servable_(std::move(servable)),
-      options_(options),
-      metrics_(std::move(metrics)),
-      pool_(std::make_shared<Pool>()) {
+    : servable_(std::move(servable)), options_(options), metrics_(std::move(metrics)), pool_(std::make_shared<Pool>()) {
   if (!servable_->info().batched()) options_.max_batch_size = 1;
   pool_->owner = this;
   for (auto& c : cost_ns_) c = -1;
@@ -117,7 +122,8 @@ Batcher::Buffer Batcher::acquire(const std::vector<Shape>& row_shapes) {
         b->row_bytes.push_back(bytes_of(row_shapes[i], servable_->info().inputs[i].datatype));
         bytes += b->row_bytes.back();
       }
-      const auto fits = static_cast<int64_t>(static_cast<size_t>(options_.max_batch_bytes) / std::max<size_t>(1, bytes));
+      const auto fits =
+          static_cast<int64_t>(static_cast<size_t>(options_.max_batch_bytes) / std::max<size_t>(1, bytes));
       b->capacity = std::clamp<int64_t>(fits, 1, options_.max_batch_size);
       b->memory = servable_->make_batch(b->capacity, row_shapes);
     } catch (...) {

@@ -2,6 +2,7 @@
 // stays on its own, so a session needs no lock.
 #include "serving/http.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
@@ -11,7 +12,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
-#include <algorithm>
 #include <ctime>
 #include <optional>
 #include <thread>
@@ -33,25 +33,42 @@ using Socket = asio::basic_stream_socket<tcp, Executor>;
 using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
 
-Clock::duration seconds(double s) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s)); }
+Clock::duration seconds(double s) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+}
 
 const char* reason_of(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 413: return "Payload Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Error";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Payload Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return "Error";
   }
 }
 
@@ -99,7 +116,9 @@ class Parser final : public http::basic_parser<true> {
           refuse(400, "Transfer-Encoding must be chunked, once, in HTTP/1.1", ec);
         }
         break;
-      case http::field::content_encoding: encoded = !boost::beast::iequals(value, "identity"); break;
+      case http::field::content_encoding:
+        encoded = !boost::beast::iequals(value, "identity");
+        break;
       case http::field::expect:
         if (!boost::beast::iequals(value, "100-continue")) refuse(400, "Expect must be 100-continue", ec);
         expects_continue = http_version == 11;
@@ -110,7 +129,8 @@ class Parser final : public http::basic_parser<true> {
           json_length.emplace(value.data(), value.size());
         }
         break;
-      default: break;
+      default:
+        break;
     }
   }
   void on_trailer_field_impl(http::field, BeastView, BeastView, Ec&) override {}
@@ -186,10 +206,14 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     if (loop_.draining && state_ == State::idle && now - since_ > std::chrono::milliseconds(100)) return close();
     if (now < deadline_) return;
     switch (state_) {
-      case State::head: return fail(408, "the request header took too long");
-      case State::body: return fail(408, "the request body took too long");
-      case State::waiting: return fail(504, "the request took longer than its timeout");
-      default: return close();
+      case State::head:
+        return fail(408, "the request header took too long");
+      case State::body:
+        return fail(408, "the request body took too long");
+      case State::waiting:
+        return fail(504, "the request took longer than its timeout");
+      default:
+        return close();
     }
   }
 
@@ -211,8 +235,10 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     state_ = s;
     since_ = Clock::now();
     const ServerOptions& o = loop_.options;
-    const double limit = s == State::idle ? o.idle_timeout : s == State::head ? o.header_timeout
-                         : s == State::linger ? std::min(2.0, o.header_timeout) : o.request_timeout;
+    const double limit = s == State::idle     ? o.idle_timeout
+                         : s == State::head   ? o.header_timeout
+                         : s == State::linger ? std::min(2.0, o.header_timeout)
+                                              : o.request_timeout;
     deadline_ = since_ + seconds(limit);
     // The batcher ends a request at its deadline; the connection only steps in when the model runs past it.
     if (s == State::waiting) deadline_ += std::chrono::milliseconds(250);
@@ -369,10 +395,15 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     enter(State::writing);
     loop_.service.http_metrics.count(response.status);
     close_after_ = close_after_ || loop_.draining;
-    out_head_.assign("HTTP/1.1 ").append(std::to_string(response.status)).append(" ").append(reason_of(response.status));
+    out_head_.assign("HTTP/1.1 ")
+        .append(std::to_string(response.status))
+        .append(" ")
+        .append(reason_of(response.status));
     out_head_.append("\r\nContent-Type: ").append(response.content_type).append("\r\nContent-Length: ");
     out_head_.append(std::to_string(response.body.size())).append("\r\n").append(loop_.date).append(response.headers);
-    out_head_.append(close_after_ ? "Connection: close\r\n\r\n" : old_client_ ? "Connection: keep-alive\r\n\r\n" : "\r\n");
+    out_head_.append(close_after_  ? "Connection: close\r\n\r\n"
+                     : old_client_ ? "Connection: keep-alive\r\n\r\n"
+                                   : "\r\n");
     out_body_ = std::move(response.body);
     if (head_only_) out_body_.clear();
     std::array<asio::const_buffer, 2> buffers = {asio::buffer(out_head_), asio::buffer(out_body_)};
@@ -515,7 +546,8 @@ class Listener final : public HttpListener {
     const std::string where = options_.host + ":" + std::to_string(options_.port);
     Ec ec;
     const auto address = asio::ip::make_address(options_.host == "localhost" ? "127.0.0.1" : options_.host, ec);
-    if (ec) throw Error(ErrorKind::value, "host must be an IP address or 'localhost', received '" + options_.host + "'");
+    if (ec)
+      throw Error(ErrorKind::value, "host must be an IP address or 'localhost', received '" + options_.host + "'");
     const tcp::endpoint endpoint(address, static_cast<unsigned short>(options_.port));
     acceptor_->open(endpoint.protocol(), ec);
     if (!ec) acceptor_->set_option(asio::socket_base::reuse_address(true), ec);
@@ -534,7 +566,8 @@ class Listener final : public HttpListener {
       if (!acceptor_->is_open()) return;
       if (!ec) {
         adopt(loop, std::move(socket));
-      } else if (ec == asio::error::no_descriptors || ec == asio::error::no_memory || ec == asio::error::no_buffer_space) {
+      } else if (ec == asio::error::no_descriptors || ec == asio::error::no_memory ||
+                 ec == asio::error::no_buffer_space) {
         // Out of file descriptors: try again when some connection may have ended, do not spin.
         retry_->expires_after(std::chrono::milliseconds(50));
         retry_->async_wait([this](const Ec& e) {

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::array<bool, 256> make_token_table() {
   std::array<bool, 256> t{};
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+  for (const char c :
+       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
     t[static_cast<unsigned char>(c)] = true;
   }
   return t;
@@ -72,7 +73,8 @@ HeadScan scan_head(std::string_view bytes, const HeadLimits& limits) {
     if (n == 0 || n == line.size() || line[n] != ':') return refuse(400, "a header line is not valid");
   }
   if (lines == 0 && bytes.size() > limits.url_bytes + 64) return refuse(414, "the URL is too long");
-  if (bytes.size() > std::max(limits.header_bytes, limits.url_bytes + 64)) return refuse(431, "the header is too large");
+  if (bytes.size() > std::max(limits.header_bytes, limits.url_bytes + 64))
+    return refuse(431, "the header is too large");
   return {};
 }
 

@@ -100,11 +100,13 @@ void* InferRequest::open(const std::string& name, Datatype datatype, const Shape
   }
   bool fits = shape.size() == spec.shape.size();
   for (size_t d = 0; fits && d < shape.size(); ++d) fits = spec.shape[d] < 0 || spec.shape[d] == shape[d];
-  if (!fits) refuse("input '" + name + "': shape must be " + shape_text(spec.shape) + ", received " + shape_text(shape));
+  if (!fits)
+    refuse("input '" + name + "': shape must be " + shape_text(spec.shape) + ", received " + shape_text(shape));
   const int64_t count_all = element_count(shape);
   const int64_t n = model_->batched ? shape[0] : 1;
   if (rows != 0 && n != rows) {
-    refuse("input '" + name + "' has " + std::to_string(n) + " rows where the inputs before have " + std::to_string(rows));
+    refuse("input '" + name + "' has " + std::to_string(n) + " rows where the inputs before have " +
+           std::to_string(rows));
   }
   given_[i] = true;
   rows_shape_[i] = Shape(shape.begin() + (model_->batched ? 1 : 0), shape.end());
@@ -137,7 +139,8 @@ void InferRequest::finish_inputs() {
   }
   if (model_->rows_known) return;
   admit();
-  for (size_t i = 0; i < held_.size(); ++i) std::memcpy(model_->batcher->input(*this, i), held_[i].data(), held_[i].size());
+  for (size_t i = 0; i < held_.size(); ++i)
+    std::memcpy(model_->batcher->input(*this, i), held_[i].data(), held_[i].size());
   held_.clear();
 }
 
@@ -204,8 +207,8 @@ void InferRequest::render(Response& response) {
       for (const int64_t d : shape) per_row *= d;
       if (model_->batched) shape.insert(shape.begin(), rows);
       const Datatype t = outputs[i].datatype;
-      const auto* data = static_cast<const char*>(buffer->memory->output(i)) +
-                         static_cast<size_t>(begin * per_row) * datatype_size(t);
+      const auto* data =
+          static_cast<const char*>(buffer->memory->output(i)) + static_cast<size_t>(begin * per_row) * datatype_size(t);
       const int64_t n = model_->batched ? per_row * rows : per_row;
       out += out.back() == '[' ? "{\"name\":" : ",{\"name\":";
       write_json_string(out, outputs[i].name);

@@ -33,38 +33,89 @@ using ParseElement = Parsed (*)(std::string_view, void*);
 
 ParseElement parser_for(Datatype t) {
   switch (t) {
-    case Datatype::boolean: return parse_element<bool>;
-    case Datatype::uint8: return parse_element<uint8_t>;
-    case Datatype::uint16: return parse_element<uint16_t>;
-    case Datatype::uint32: return parse_element<uint32_t>;
-    case Datatype::uint64: return parse_element<uint64_t>;
-    case Datatype::int8: return parse_element<int8_t>;
-    case Datatype::int16: return parse_element<int16_t>;
-    case Datatype::int32: return parse_element<int32_t>;
-    case Datatype::int64: return parse_element<int64_t>;
-    case Datatype::fp32: return parse_element<float>;
-    case Datatype::fp64: return parse_element<double>;
-    default: refuse(std::string(datatype_name(t)) + " has no JSON form, send it as binary data");
+    case Datatype::boolean:
+      return parse_element<bool>;
+    case Datatype::uint8:
+      return parse_element<uint8_t>;
+    case Datatype::uint16:
+      return parse_element<uint16_t>;
+    case Datatype::uint32:
+      return parse_element<uint32_t>;
+    case Datatype::uint64:
+      return parse_element<uint64_t>;
+    case Datatype::int8:
+      return parse_element<int8_t>;
+    case Datatype::int16:
+      return parse_element<int16_t>;
+    case Datatype::int32:
+      return parse_element<int32_t>;
+    case Datatype::int64:
+      return parse_element<int64_t>;
+    case Datatype::fp32:
+      return parse_element<float>;
+    case Datatype::fp64:
+      return parse_element<double>;
+    default:
+      refuse(std::string(datatype_name(t)) + " has no JSON form, send it as binary data");
   }
 }
 
-enum class At : uint8_t { top, root, inputs, input, shape, data, outputs, output, request_params, input_params,
-                          output_params, skip };
-enum class Key : uint8_t { other, id, parameters, inputs, outputs, name, shape, datatype, data, binary_data_size,
-                           binary_data, binary_data_output, timeout, priority, sequence_id, sequence_start,
-                           sequence_end, classification, shared_memory_region };
+enum class At : uint8_t {
+  top,
+  root,
+  inputs,
+  input,
+  shape,
+  data,
+  outputs,
+  output,
+  request_params,
+  input_params,
+  output_params,
+  skip
+};
+enum class Key : uint8_t {
+  other,
+  id,
+  parameters,
+  inputs,
+  outputs,
+  name,
+  shape,
+  datatype,
+  data,
+  binary_data_size,
+  binary_data,
+  binary_data_output,
+  timeout,
+  priority,
+  sequence_id,
+  sequence_start,
+  sequence_end,
+  classification,
+  shared_memory_region
+};
 
 struct KeyRow {
   std::string_view text;
   Key key;
 };
-constexpr KeyRow kKeys[] = {{"id", Key::id}, {"parameters", Key::parameters}, {"inputs", Key::inputs},
-                            {"outputs", Key::outputs}, {"name", Key::name}, {"shape", Key::shape},
-                            {"datatype", Key::datatype}, {"data", Key::data},
-                            {"binary_data_size", Key::binary_data_size}, {"binary_data", Key::binary_data},
-                            {"binary_data_output", Key::binary_data_output}, {"timeout", Key::timeout},
-                            {"priority", Key::priority}, {"sequence_id", Key::sequence_id},
-                            {"sequence_start", Key::sequence_start}, {"sequence_end", Key::sequence_end},
+constexpr KeyRow kKeys[] = {{"id", Key::id},
+                            {"parameters", Key::parameters},
+                            {"inputs", Key::inputs},
+                            {"outputs", Key::outputs},
+                            {"name", Key::name},
+                            {"shape", Key::shape},
+                            {"datatype", Key::datatype},
+                            {"data", Key::data},
+                            {"binary_data_size", Key::binary_data_size},
+                            {"binary_data", Key::binary_data},
+                            {"binary_data_output", Key::binary_data_output},
+                            {"timeout", Key::timeout},
+                            {"priority", Key::priority},
+                            {"sequence_id", Key::sequence_id},
+                            {"sequence_start", Key::sequence_start},
+                            {"sequence_end", Key::sequence_end},
                             {"classification", Key::classification},
                             {"shared_memory_region", Key::shared_memory_region}};
 
@@ -109,7 +160,7 @@ struct Handler {
   std::optional<Datatype> datatype;
   std::optional<int64_t> binary_size;
   bool has_name = false, has_shape = false, has_data = false, has_params = false;
-  bool late = false;        // data came before name, datatype and shape: its tokens are kept in `tokens`
+  bool late = false;  // data came before name, datatype and shape: its tokens are kept in `tokens`
   std::string tokens;
   ParseElement parse = nullptr;
   char* out = nullptr;
@@ -131,7 +182,9 @@ struct Handler {
   bool on_object_begin(Ec&) {
     const Key k = key[depth];
     switch (at()) {
-      case At::top: push(At::root); return true;
+      case At::top:
+        push(At::root);
+        return true;
       case At::inputs:
         begin_tensor();
         push(At::input);
@@ -163,9 +216,12 @@ struct Handler {
           return true;
         }
         break;
-      case At::data: refuse("input '" + name + "': data must hold numbers, received an object");
-      case At::shape: refuse("shape must be a list of integers");
-      default: break;
+      case At::data:
+        refuse("input '" + name + "': data must hold numbers, received an object");
+      case At::shape:
+        refuse("shape must be a list of integers");
+      default:
+        break;
     }
     wrong_type_or_skip(k);
     return true;
@@ -211,11 +267,15 @@ struct Handler {
         ++data_depth;
         push(At::data);
         return true;
-      case At::top: refuse("the request must be a JSON object");
+      case At::top:
+        refuse("the request must be a JSON object");
       case At::inputs:
-      case At::outputs: refuse("inputs and outputs must be lists of objects");
-      case At::shape: refuse("shape must be a flat list of integers");
-      default: break;
+      case At::outputs:
+        refuse("inputs and outputs must be lists of objects");
+      case At::shape:
+        refuse("shape must be a flat list of integers");
+      default:
+        break;
     }
     wrong_type_or_skip(k);
     return true;
@@ -286,7 +346,8 @@ struct Handler {
   void scalar(Kind kind, std::string_view s) {
     const Key k = key[depth];
     switch (at()) {
-      case At::data: return element(kind, s);
+      case At::data:
+        return element(kind, s);
       case At::shape:
         if (shape.size() == kMaxRank) refuse("shape: at most 32 sizes are allowed");
         shape.push_back(unsigned_integer(kind, s, "shape: every size"));
@@ -315,7 +376,8 @@ struct Handler {
         }
         if (k == Key::data && at() == At::input) refuse("data must be a list");
         break;
-      case At::request_params: return request_param(k, kind, s);
+      case At::request_params:
+        return request_param(k, kind, s);
       case At::input_params:
         if (k == Key::binary_data_size) binary_size = unsigned_integer(kind, s, "binary_data_size");
         if (k == Key::shared_memory_region) refuse("shared memory is not supported");
@@ -327,38 +389,53 @@ struct Handler {
         }
         if (k == Key::shared_memory_region) refuse("shared memory is not supported");
         return;
-      case At::skip: return;
-      case At::top: refuse("the request must be a JSON object");
+      case At::skip:
+        return;
+      case At::top:
+        refuse("the request must be a JSON object");
       case At::inputs:
-      case At::outputs: refuse("inputs and outputs must be lists of objects");
+      case At::outputs:
+        refuse("inputs and outputs must be lists of objects");
     }
     wrong_type(k);
   }
 
   void request_param(Key k, Kind kind, std::string_view s) {
     switch (k) {
-      case Key::binary_data_output: head->binary_output = boolean(kind, s, "binary_data_output"); break;
-      case Key::timeout: head->timeout_us = unsigned_integer(kind, s, "timeout"); break;
-      case Key::priority: unsigned_integer(kind, s, "priority"); break;
-      case Key::sequence_start: boolean(kind, s, "sequence_start"); break;
-      case Key::sequence_end: boolean(kind, s, "sequence_end"); break;
+      case Key::binary_data_output:
+        head->binary_output = boolean(kind, s, "binary_data_output");
+        break;
+      case Key::timeout:
+        head->timeout_us = unsigned_integer(kind, s, "timeout");
+        break;
+      case Key::priority:
+        unsigned_integer(kind, s, "priority");
+        break;
+      case Key::sequence_start:
+        boolean(kind, s, "sequence_start");
+        break;
+      case Key::sequence_end:
+        boolean(kind, s, "sequence_end");
+        break;
       case Key::sequence_id:
         if (kind != Kind::string) unsigned_integer(kind, s, "sequence_id");
         break;
-      default: break;  // unknown parameters are for the model
+      default:
+        break;  // unknown parameters are for the model
     }
   }
 
   // Known keys with a value of the wrong JSON type are errors; unknown keys are skipped with all they hold.
   void wrong_type(Key k) const {
     const At a = at();
-    const bool known = (a == At::root && (k == Key::id || k == Key::parameters || k == Key::inputs || k == Key::outputs)) ||
-                       (a == At::input && (k == Key::name || k == Key::shape || k == Key::datatype || k == Key::data ||
-                                           k == Key::parameters)) ||
-                       (a == At::output && (k == Key::name || k == Key::parameters)) ||
-                       (a == At::request_params && k >= Key::binary_data_output && k <= Key::sequence_end) ||
-                       (a == At::input_params && k == Key::binary_data_size) ||
-                       (a == At::output_params && (k == Key::binary_data || k == Key::classification));
+    const bool known =
+        (a == At::root && (k == Key::id || k == Key::parameters || k == Key::inputs || k == Key::outputs)) ||
+        (a == At::input &&
+         (k == Key::name || k == Key::shape || k == Key::datatype || k == Key::data || k == Key::parameters)) ||
+        (a == At::output && (k == Key::name || k == Key::parameters)) ||
+        (a == At::request_params && k >= Key::binary_data_output && k <= Key::sequence_end) ||
+        (a == At::input_params && k == Key::binary_data_size) ||
+        (a == At::output_params && (k == Key::binary_data || k == Key::classification));
     if (known) refuse("'" + std::string(key_text(k)) + "' has a value of the wrong type");
   }
   void wrong_type_or_skip(Key k) {

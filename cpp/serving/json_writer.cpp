@@ -27,21 +27,34 @@ void elements(std::string& out, const void* data, int64_t count) {
 
 void write_json_elements(std::string& out, Datatype datatype, const void* data, int64_t count) {
   switch (datatype) {
-    case Datatype::boolean: return elements<bool>(out, data, count);
-    case Datatype::uint8: return elements<uint8_t>(out, data, count);
-    case Datatype::uint16: return elements<uint16_t>(out, data, count);
-    case Datatype::uint32: return elements<uint32_t>(out, data, count);
-    case Datatype::uint64: return elements<uint64_t>(out, data, count);
-    case Datatype::int8: return elements<int8_t>(out, data, count);
-    case Datatype::int16: return elements<int16_t>(out, data, count);
-    case Datatype::int32: return elements<int32_t>(out, data, count);
-    case Datatype::int64: return elements<int64_t>(out, data, count);
-    case Datatype::fp32: return elements<float>(out, data, count);
-    case Datatype::fp64: return elements<double>(out, data, count);
+    case Datatype::boolean:
+      return elements<bool>(out, data, count);
+    case Datatype::uint8:
+      return elements<uint8_t>(out, data, count);
+    case Datatype::uint16:
+      return elements<uint16_t>(out, data, count);
+    case Datatype::uint32:
+      return elements<uint32_t>(out, data, count);
+    case Datatype::uint64:
+      return elements<uint64_t>(out, data, count);
+    case Datatype::int8:
+      return elements<int8_t>(out, data, count);
+    case Datatype::int16:
+      return elements<int16_t>(out, data, count);
+    case Datatype::int32:
+      return elements<int32_t>(out, data, count);
+    case Datatype::int64:
+      return elements<int64_t>(out, data, count);
+    case Datatype::fp32:
+      return elements<float>(out, data, count);
+    case Datatype::fp64:
+      return elements<double>(out, data, count);
     case Datatype::fp16:
-    case Datatype::bf16: break;
+    case Datatype::bf16:
+      break;
   }
-  throw Error(ErrorKind::value, std::string(datatype_name(datatype)) + " outputs have no JSON form, ask for binary_data");
+  throw Error(ErrorKind::value,
+              std::string(datatype_name(datatype)) + " outputs have no JSON form, ask for binary_data");
 }
 
 void write_json_shape(std::string& out, const Shape& shape) {

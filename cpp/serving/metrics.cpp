@@ -7,8 +7,8 @@ namespace maas::serving {
 
 const std::array<double, Histogram::kBuckets> Histogram::kSeconds = {
     2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10};
-const std::array<double, Histogram::kBuckets> Histogram::kRows = {
-    1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096};
+const std::array<double, Histogram::kBuckets> Histogram::kRows = {1,  2,  3,  4,  6,   8,   12,  16,   24,
+                                                                  32, 48, 64, 96, 128, 256, 512, 1024, 4096};
 
 namespace {
 
@@ -96,7 +96,8 @@ std::string render_metrics(const HttpMetrics& http, const std::vector<const Mode
     const bool known = i < HttpMetrics::kCodes.size();
     const std::string code = known ? std::to_string(HttpMetrics::kCodes[i]) : "other";
     const uint64_t n = http.responses[i].load(kRelaxed);
-    if (n != 0 || code == "200") sample(out, "maas_http_responses_total", "code=\"" + code + "\"", static_cast<double>(n));
+    if (n != 0 || code == "200")
+      sample(out, "maas_http_responses_total", "code=\"" + code + "\"", static_cast<double>(n));
   }
 
   head(out, "maas_inference_requests_total", "counter", "Inference requests by outcome.");
@@ -123,16 +124,15 @@ std::string render_metrics(const HttpMetrics& http, const std::vector<const Mode
   }
   struct Row {
     const char *name, *help;
-    Histogram ModelMetrics::*field;
+    Histogram ModelMetrics::* field;
     bool seconds;
   };
-  for (const Row& r : {Row{"maas_inference_queue_seconds", "Time from admission to the start of the run.",
-                           &ModelMetrics::queue, true},
-                       Row{"maas_inference_compute_seconds", "Time of the run a request rode in.",
-                           &ModelMetrics::compute, true},
-                       Row{"maas_inference_latency_seconds", "Time from the parsed request head to the response.",
-                           &ModelMetrics::latency, true},
-                       Row{"maas_batch_size", "Rows per run.", &ModelMetrics::batch_size, false}}) {
+  for (const Row& r :
+       {Row{"maas_inference_queue_seconds", "Time from admission to the start of the run.", &ModelMetrics::queue, true},
+        Row{"maas_inference_compute_seconds", "Time of the run a request rode in.", &ModelMetrics::compute, true},
+        Row{"maas_inference_latency_seconds", "Time from the parsed request head to the response.",
+            &ModelMetrics::latency, true},
+        Row{"maas_batch_size", "Rows per run.", &ModelMetrics::batch_size, false}}) {
     head(out, r.name, "histogram", r.help);
     for (const ModelMetrics* m : models) (m->*r.field).render(out, r.name, labels_of(*m), r.seconds);
   }

@@ -15,7 +15,8 @@ using Counter = std::atomic<uint64_t>;
 
 // How a request ended; the label `outcome`.
 enum class Outcome : uint8_t { success, invalid, rejected, timeout, cancelled, error };
-inline constexpr std::array<const char*, 6> kOutcomes = {"success", "invalid", "rejected", "timeout", "cancelled", "error"};
+inline constexpr std::array<const char*, 6> kOutcomes = {"success", "invalid",   "rejected",
+                                                         "timeout", "cancelled", "error"};
 
 // Why a batch stopped filling; the label `reason`.
 enum class CloseReason : uint8_t { immediate, full, delay, shape, drain, inline_run };

@@ -84,7 +84,9 @@ template <class T>
 char* print_element(const void* in, char* p) {
   T v;
   std::memcpy(&v, in, sizeof v);
-  const auto word = [&](std::string_view w) { return static_cast<char*>(std::memcpy(p, w.data(), w.size())) + w.size(); };
+  const auto word = [&](std::string_view w) {
+    return static_cast<char*>(std::memcpy(p, w.data(), w.size())) + w.size();
+  };
   if constexpr (std::is_same_v<T, bool>) return word(v ? "true" : "false");
   if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(v)) return word("NaN");

@@ -43,6 +43,7 @@ bool match(std::string_view pattern, std::string_view path, Route& route) {
     pattern.remove_prefix(1);
     path.remove_prefix(1);
     const std::string_view want = segment(pattern), got = segment(path);
+    if (got.empty() && !want.empty()) return false;
     if (want == "{m}") {
       model = got;
     } else if (want == "{v}") {
@@ -53,7 +54,8 @@ bool match(std::string_view pattern, std::string_view path, Route& route) {
   }
   if (!pattern.empty() || !path.empty()) return false;
   if (model.data() != nullptr && !(decode(model, route.model) && valid_name(route.model))) route.bad_name = true;
-  if (version.data() != nullptr && !(decode(version, route.version) && valid_name(route.version))) route.bad_name = true;
+  if (version.data() != nullptr && !(decode(version, route.version) && valid_name(route.version)))
+    route.bad_name = true;
   return true;
 }
 
@@ -62,7 +64,8 @@ bool match(std::string_view pattern, std::string_view path, Route& route) {
 bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name[0] == '.') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
   });
 }
 

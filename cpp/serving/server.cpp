@@ -8,7 +8,9 @@
 
 namespace maas::serving {
 namespace {
-Clock::duration seconds(double s) { return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s)); }
+Clock::duration seconds(double s) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+}
 }  // namespace
 
 struct Server::Impl {
@@ -30,7 +32,8 @@ Server::Server(ServerOptions options) {
   if (options.io_threads < 1 || options.io_threads > 64) {
     throw Error(ErrorKind::value, "io_threads must be in [1, 64], received " + std::to_string(options.io_threads));
   }
-  for (const double t : {options.header_timeout, options.idle_timeout, options.request_timeout, options.drain_timeout}) {
+  for (const double t :
+       {options.header_timeout, options.idle_timeout, options.request_timeout, options.drain_timeout}) {
     if (!(t >= 0 && t <= 86400)) {
       throw Error(ErrorKind::value, "timeouts must be in [0, 86400] seconds, received " + std::to_string(t));
     }

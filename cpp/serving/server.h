@@ -29,9 +29,9 @@ class MAAS_API Server {
   explicit Server(ServerOptions options);
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
-  void start();       // binds and returns; throws maas::Error if it cannot listen
-  int port() const;   // the bound port
-  void stop();        // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
+  void start();                     // binds and returns; throws maas::Error if it cannot listen
+  int port() const;                 // the bound port
+  void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 
  private:

@@ -42,15 +42,18 @@ bool rows_known(const ModelInfo& info) {
 void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
   const ModelInfo& info = servable->info();
   if (!valid_name(info.name) || !valid_name(info.version)) {
-    throw Error(ErrorKind::value, "model name and version must match [A-Za-z0-9_.-]{1,128} without a leading dot, received '" +
-                                      info.name + "' and '" + info.version + "'");
+    throw Error(ErrorKind::value,
+                "model name and version must match [A-Za-z0-9_.-]{1,128} without a leading dot, received '" +
+                    info.name + "' and '" + info.version + "'");
   }
   if (info.inputs.empty() || info.outputs.empty()) {
     throw Error(ErrorKind::value, "model '" + info.name + "' needs at least one input and one output");
   }
   if (models_.contains(info.name)) throw Error(ErrorKind::value, "two models are named '" + info.name + "'");
-  if (options.max_batch_size < 1 || options.max_queue_delay_us < 0 || options.max_queue_size < 1 || options.max_batches < 1) {
-    throw Error(ErrorKind::value, "max_batch_size and max_queue_size must be at least 1, max_queue_delay_us at least 0");
+  if (options.max_batch_size < 1 || options.max_queue_delay_us < 0 || options.max_queue_size < 1 ||
+      options.max_batches < 1) {
+    throw Error(ErrorKind::value,
+                "max_batch_size and max_queue_size must be at least 1, max_queue_delay_us at least 0");
   }
   auto model = std::make_shared<Model>();
   model->servable = servable;
@@ -72,7 +75,8 @@ std::shared_ptr<Model> Service::find(const Route& route, Response& response) con
   } else if (it == models_.end()) {
     response.error(404, "Request for unknown model: '" + route.model + "' is not found");
   } else if (!route.version.empty() && route.version != it->second->metrics->version) {
-    response.error(404, "Request for unknown model: '" + route.model + "' version '" + route.version + "' is not found");
+    response.error(404,
+                   "Request for unknown model: '" + route.model + "' version '" + route.version + "' is not found");
   } else {
     return it->second;
   }
@@ -93,11 +97,17 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
     return nullptr;
   }
   switch (route.id) {
-    case RouteId::infer: break;
-    case RouteId::alive: response.body = "{\"status\":\"alive\"}"; return nullptr;
-    case RouteId::live: response.body = "{\"live\":true}"; return nullptr;
+    case RouteId::infer:
+      break;
+    case RouteId::alive:
+      response.body = "{\"status\":\"alive\"}";
+      return nullptr;
+    case RouteId::live:
+      response.body = "{\"live\":true}";
+      return nullptr;
     case RouteId::ready:
-      response.body = ready_ ? "{\"ready\":true,\"live\":true}" : "{\"ready\":false,\"live\":true,\"error\":\"not ready\"}";
+      response.body =
+          ready_ ? "{\"ready\":true,\"live\":true}" : "{\"ready\":false,\"live\":true,\"error\":\"not ready\"}";
       if (!ready_) {
         response.status = 503;
         response.headers = "Retry-After: 1\r\n";
@@ -157,7 +167,8 @@ bool Service::has_waiting() const {
 
 void Service::stop(Clock::duration drain) {
   const auto limit = Clock::now() + drain;
-  for (const auto& [name, model] : models_) model->batcher->stop(std::max(Clock::duration::zero(), limit - Clock::now()));
+  for (const auto& [name, model] : models_)
+    model->batcher->stop(std::max(Clock::duration::zero(), limit - Clock::now()));
 }
 
 }  // namespace maas::serving

@@ -82,7 +82,7 @@ class InferRequest final : public Job, private InferSink {
   InferHead head_;
   std::vector<Shape> rows_shape_;  // per input
   std::vector<bool> given_;
-  std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
+  std::vector<std::vector<std::byte>> held_;     // inputs read before the rows could be reserved
   std::vector<std::pair<size_t, bool>> chosen_;  // output and whether it goes out binary
   bool admitted_ = false, submitted_ = false, counted_ = false;
   Batcher::Admission admission_ = Batcher::Admission::ok;
@@ -96,7 +96,8 @@ class Service {
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
 
   // Answers into `response`, or returns the request that will end later through `waiter`.
-  std::shared_ptr<InferRequest> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<InferRequest> handle(const Request& request, Response& response,
+                                       const std::shared_ptr<Waiter>& waiter);
 
   void expire(Clock::time_point now);
   bool has_waiting() const;

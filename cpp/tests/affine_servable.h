@@ -30,7 +30,8 @@ class AffineServable final : public Servable {
   void run(Batch& batch, int64_t rows) override {
     auto& b = static_cast<Memory&>(batch);
     for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t j = 0; j < 4; ++j) b.y[static_cast<size_t>(i * 4 + j)] = expected(&b.x[static_cast<size_t>(i) * 16], j);
+      for (int64_t j = 0; j < 4; ++j)
+        b.y[static_cast<size_t>(i * 4 + j)] = expected(&b.x[static_cast<size_t>(i) * 16], j);
     }
   }
 

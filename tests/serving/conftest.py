@@ -9,7 +9,6 @@ import urllib.request
 
 import numpy as np
 import pytest
-
 from maas.serving import PythonModel, Server
 
 WEIGHTS = np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)

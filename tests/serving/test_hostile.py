@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-
 from maas.serving import Server
 
 from .conftest import affine, body, call, infer, metric, raw, read_all, rows_of, toy, wait_for
@@ -141,7 +140,13 @@ def test_old_clients_keep_their_connection_only_when_they_ask(server):
 @pytest.fixture(scope="module")
 def small():
     limits = {"max_body_bytes": 2000, "max_header_bytes": 1000, "max_header_fields": 10, "max_url_bytes": 100}
-    limits |= {"max_connections": 20, "max_chunks": 50, "header_timeout": 0.4, "idle_timeout": 0.4, "request_timeout": 1.0}
+    limits |= {
+        "max_connections": 20,
+        "max_chunks": 50,
+        "header_timeout": 0.4,
+        "idle_timeout": 0.4,
+        "request_timeout": 1.0,
+    }
     with Server(toy(), name="toy", port=0, **limits) as s:
         yield s
         assert call(s.url, "/v2/health/live")[0] == 200
@@ -325,8 +330,26 @@ BAD = {
     "key of 10 kB": json.dumps({"k" * 10_000: 1}),
     "too many rows": body(np.ones((33, 16))),
 }
-for shape in ([-1, 16], [0, 16], [2**32, 16], [2**32, 2**32], [2**63, 16], [2**64 - 1, 16], [1.0, 16], ["1", 16],
-              [None, 16], [True, 16], [16], [], 16, [[1, 16]], [1] * 33, [2, 16], [10**9, 16], {}):
+for shape in (
+    [-1, 16],
+    [0, 16],
+    [2**32, 16],
+    [2**32, 2**32],
+    [2**63, 16],
+    [2**64 - 1, 16],
+    [1.0, 16],
+    ["1", 16],
+    [None, 16],
+    [True, 16],
+    [16],
+    [],
+    16,
+    [[1, 16]],
+    [1] * 33,
+    [2, 16],
+    [10**9, 16],
+    {},
+):
     BAD[f"shape {str(shape)[:40]}"] = tensor(shape=shape)
 BAD["shape 1e3"] = GOOD.decode().replace("[1, 16]", "[1e3, 16]")
 BAD["shape 01"] = GOOD.decode().replace("[1, 16]", "[01, 16]")
@@ -344,7 +367,9 @@ def test_s15_s21_s24_bad_bodies(server, case):
     assert status == 200 and rows_of(answer).tobytes() == affine(X).tobytes()
 
 
-@pytest.mark.parametrize("value", ["1e-400", "-1e-60", "1E+2", "-0", "0.1e1", "NaN", "-Infinity", "123456789012345678901"])
+@pytest.mark.parametrize(
+    "value", ["1e-400", "-1e-60", "1E+2", "-0", "0.1e1", "NaN", "-Infinity", "123456789012345678901"]
+)
 def test_numbers_at_the_edges_of_the_format(server, value):
     text = GOOD.decode().replace("1.0", value, 1)
     x = X.copy()
@@ -361,8 +386,10 @@ def binary(x, header=None, size=None, tail=b"", name="x"):
     return head + raw_bytes + tail, str(len(head)) if header is None else header
 
 
-BINARY = {f"header {h!r}": binary(X, header=h) for h in
-          ("-1", "+1", " 5", "0x10", "99999999999999999999", "1000000", "1.5", "", "abc", "0")}
+BINARY = {
+    f"header {h!r}": binary(X, header=h)
+    for h in ("-1", "+1", " 5", "0x10", "99999999999999999999", "1000000", "1.5", "", "abc", "0")
+}
 BINARY |= {f"size {s!r}": binary(X, size=s) for s in (-1, 0, 63, 65, 2**62, 2**64, 1.5, "64", True, [64])}
 BINARY |= {
     "more after": binary(X, tail=b"\0"),

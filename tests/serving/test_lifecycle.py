@@ -14,7 +14,6 @@ import time
 
 import numpy as np
 import pytest
-
 from maas.cli import main
 from maas.serving import PythonModel, Server
 

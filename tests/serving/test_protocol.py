@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from prometheus_client.parser import text_string_to_metric_families
-
 from maas.serving import PythonModel, Server
+from prometheus_client.parser import text_string_to_metric_families
 
 from .conftest import affine, body, call, echo, infer, metric, rows_of, toy
 
@@ -75,7 +74,16 @@ def test_bodies_of_the_small_routes(server):
 
 @pytest.mark.parametrize(
     "path",
-    ["/v3", "/v2//models", "/v2/models/", "/v2/./models", "/V2", "/v2/models/toy/infer/", "/%76%32", "/v2/models/a%2fb"],
+    [
+        "/v3",
+        "/v2//models",
+        "/v2/models/",
+        "/v2/./models",
+        "/V2",
+        "/v2/models/toy/infer/",
+        "/%76%32",
+        "/v2/models/a%2fb",
+    ],
 )
 def test_unknown_routes_are_404(server, path):
     status, headers, text = call(server.url, path)

@@ -136,6 +136,12 @@ void Dim::collect_symbols(std::vector<std::pair<int64_t, std::string>>& out) con
     }
 }
 
+namespace {
+Dim combine(int kind, const Dim& x, const Dim& y) {
+  return kind == Atom::floordiv ? floordiv(x, y) : kind == Atom::min ? min(x, y) : max(x, y);
+}
+}  // namespace
+
 Dim Dim::substitute(const std::vector<std::pair<int64_t, Dim>>& with) const {
   if (!expr_) return *this;
   Dim sum(0);
@@ -148,8 +154,7 @@ Dim Dim::substitute(const std::vector<std::pair<int64_t, Dim>>& with) const {
         factor = it == with.end() ? symbol(a->id, a->name) : it->second;
       } else {
         Dim x = a->a.substitute(with), y = a->b.substitute(with);
-        using maas::floordiv, maas::min, maas::max;
-        factor = a->kind == Atom::floordiv ? floordiv(x, y) : a->kind == Atom::min ? min(x, y) : max(x, y);
+        factor = combine(a->kind, x, y);
       }
       term = term * factor;
     }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "graph/op.h"
+#include "graph/primitives.h"
 
 namespace maas {
 

@@ -21,7 +21,7 @@ enum class Stop : int { no, interrupted, bad_data };
 struct Run {
   Context& context;
   size_t commit;
-  Poll poll;
+  RunOptions options;
   TeamBarrier* barrier;
   std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
   Stop why = Stop::no;
@@ -31,11 +31,11 @@ struct Run {
   // Member 0 looks; the others learn of it at the next barrier.
   Stop look(size_t step) {
     if (interrupt_requested()) return Stop::interrupted;
-    if (poll) {
+    if (options.poll) {
       const auto now = Clock::now();
       if (now - last_poll > kPollEvery) {
         last_poll = now;
-        if (poll()) return Stop::interrupted;
+        if (options.poll()) return Stop::interrupted;
       }
     }
     if (context.status().position.load(std::memory_order_relaxed) != Status::none) {
@@ -43,6 +43,18 @@ struct Run {
       return Stop::bad_data;
     }
     return Stop::no;
+  }
+
+  void run_units(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
+    if (begin >= end) return;
+    if (!options.cut_seed) return step.plan->row->run(step.args, begin, end, exec);
+    uint64_t state = options.cut_seed + s * 0x9e3779b97f4a7c15ull + static_cast<uint64_t>(exec.phase);
+    while (begin < end) {
+      state = state * 6364136223846793005ull + 1442695040888963407ull;
+      const int64_t next = std::min(end, begin + 1 + static_cast<int64_t>((state >> 33) % 7));
+      step.plan->row->run(step.args, begin, next, exec);
+      begin = next;
+    }
   }
 
   void member(int worker, int team) {
@@ -80,7 +92,7 @@ struct Run {
         exec.phase = p;
         const int64_t units = p ? step.plan->op->units(step.args, p) : step.units;
         const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
-        if (begin < end) step.plan->row->run(step.args, begin, end, exec);
+        run_units(step, begin, end, exec, s);
       }
     }
     if (team > 1) barrier->wait();
@@ -89,10 +101,10 @@ struct Run {
 
 }  // namespace
 
-void execute(Context& context, size_t commit, Poll poll) {
+void execute(Context& context, size_t commit, const RunOptions& options) {
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
-  Run run{context, commit, poll, nullptr};
+  Run run{context, commit, options, nullptr};
   if (context.team() == 1) {
     FlushDenormals flush;
     run.member(0, 1);

@@ -107,7 +107,7 @@ bool Program::prepared_is_fresh() const {
 
 // Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are written,
 // and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
-void Program::prepare(Poll poll) {
+void Program::prepare(const RunOptions& options) {
   std::lock_guard guard(prepare_mutex_);
   const int64_t epoch = Variable::epoch();
   if (!prepared_is_fresh()) {
@@ -130,14 +130,14 @@ void Program::prepare(Poll poll) {
     }
     prepare_context_->bind_sizes(SymbolValues{});
     prepare_context_->bind_steps();
-    execute(*prepare_context_, 0, poll);
+    execute(*prepare_context_, 0, options);
     prepared_versions_.clear();
     for (const auto& v : plan_->prepared_from) prepared_versions_.push_back(v->version());
   }
   prepared_epoch_.store(epoch, std::memory_order_release);
 }
 
-std::vector<Array> Program::run(const std::vector<Array>& inputs, Poll poll) {
+std::vector<Array> Program::run(const std::vector<Array>& inputs, const RunOptions& options) {
   const SymbolValues symbols = bind_symbols(inputs);
   for (;;) {
     std::shared_ptr<StateLock> lock;
@@ -164,9 +164,9 @@ std::vector<Array> Program::run(const std::vector<Array>& inputs, Poll poll) {
     context->bind_io(inputs, outputs);
     context->bind_steps();
     work_ns_.store(context->work_ns(), std::memory_order_relaxed);
-    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(poll);
+    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
     try {
-      execute(*context, plan_->commit, poll);
+      execute(*context, plan_->commit, options);
     } catch (...) {
       give(std::move(context));
       throw;

@@ -17,7 +17,7 @@ class Program {
 
   // Inputs in the order of the graph's, dense, of the declared dtype; sizes are checked against the declared shapes.
   // Outputs are fresh arrays. State updates happen or, on an exception, none does.
-  std::vector<Array> run(const std::vector<Array>& inputs, Poll poll = nullptr);
+  std::vector<Array> run(const std::vector<Array>& inputs, const RunOptions& options = {});
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
@@ -29,7 +29,7 @@ class Program {
   std::unique_ptr<Context> take(const SymbolValues& symbols);
   void give(std::unique_ptr<Context> context);
   std::shared_ptr<const MemoryPlan> memory_for(const SymbolValues& capacity);
-  void prepare(Poll poll);
+  void prepare(const RunOptions& options);
   bool prepared_is_fresh() const;
 
   std::shared_ptr<const Plan> plan_;

@@ -169,3 +169,15 @@ void chain_ref(const ChainArgs& args, int64_t begin, int64_t end, const Exec&) {
 }
 
 }  // namespace maas
+
+namespace maas {
+
+void chain_block_ref(const ChainStepArgs* steps, int count, float* const* reg, int64_t n) {
+  for (int s = 0; s < count; ++s)
+    for (int64_t i = 0; i < n; ++i) {
+      auto operand = [&](int k) { return steps[s].arg[k] < 0 ? 0.0 : static_cast<double>(reg[steps[s].arg[k]][i]); };
+      reg[steps[s].result][i] = static_cast<float>(evaluate<double>(steps[s].fn, operand(0), operand(1), operand(2)));
+    }
+}
+
+}  // namespace maas

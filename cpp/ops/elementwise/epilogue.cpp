@@ -1,0 +1,78 @@
+#include "ops/elementwise/epilogue.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "ops/elementwise/elementwise.h"
+
+namespace maas {
+
+// The block interpreters of each ISA; defined beside the chain kernels.
+void chain_block_avx512(const ChainStepArgs* steps, int count, float* const* reg, int64_t n);
+void chain_block_avx2(const ChainStepArgs* steps, int count, float* const* reg, int64_t n);
+void chain_block_ref(const ChainStepArgs* steps, int count, float* const* reg, int64_t n);
+
+namespace {
+
+bool is_row(const Shape& shape, const Shape& result) {
+  if (shape.empty() || !(shape.back() == result.back())) return false;
+  return std::all_of(shape.begin(), shape.end() - 1, [](const Dim& d) { return d.is(1); });
+}
+
+}  // namespace
+
+bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
+  if (result.dtype != DType::f32 || chain.inputs > ChainArgs::max_inputs) return false;
+  return std::all_of(extra.begin(), extra.end(), [&](const Spec& s) {
+    return s.dtype == DType::f32 && (product(s.shape).is(1) || s.shape == result.shape || is_row(s.shape, result.shape));
+  });
+}
+
+void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a) {
+  static const int kAdd = find_fn("add"), kRelu = find_fn("relu");
+  const BoundValue& y = b.out();
+  const int64_t columns = y.shape[y.rank - 1];
+  a.ld = columns;
+  a.inputs = chain.inputs;
+  a.step_count = static_cast<int>(chain.steps.size());
+  for (int i = 1; i < chain.inputs; ++i) {
+    const BoundValue& x = b.in(first + i - 1);
+    a.data[i] = reinterpret_cast<const float*>(x.data);
+    const int64_t size = x.size();
+    // A single column is a scalar as well as a row; a single row is a row as well as the whole.
+    bool row = x.rank > 0 && x.shape[x.rank - 1] == columns && size == columns;
+    a.operand[i] = row ? EpilogueArgs::row : size == 1 ? EpilogueArgs::scalar : EpilogueArgs::full;
+  }
+  auto is = [&](size_t s, int fn) { return chain.steps[s].fn == fn; };
+  const bool adds_row = chain.inputs == 2 && !chain.steps.empty() && is(0, kAdd) && a.operand[1] == EpilogueArgs::row &&
+                        chain.steps[0].arg[0] != chain.steps[0].arg[1];
+  if (chain.empty()) {
+    a.kind = EpilogueArgs::none;
+    return;
+  }
+  if (chain.inputs == 1 && chain.steps.size() == 1 && is(0, kRelu)) {
+    a.kind = EpilogueArgs::relu;
+    return;
+  }
+  if (adds_row && (chain.steps.size() == 1 || (chain.steps.size() == 2 && is(1, kRelu) && chain.steps[1].arg[0] == 2))) {
+    a.kind = chain.steps.size() == 1 ? EpilogueArgs::bias : EpilogueArgs::bias_relu;
+    a.bias_row = a.data[1];
+    return;
+  }
+  a.kind = EpilogueArgs::chain;
+  a.block = has(isa, Isa::avx512) ? chain_block_avx512 : has(isa, Isa::avx2) ? chain_block_avx2 : chain_block_ref;
+  // Results get registers of their own; the last one is the result's row itself, which only the first reads need before.
+  for (int s = 0; s < a.step_count; ++s) {
+    const ChainStep& step = chain.steps[static_cast<size_t>(s)];
+    a.steps[s] = {step.fn, {step.arg[0], step.arg[1], step.arg[2]}, static_cast<int16_t>(chain.inputs + s)};
+  }
+  a.steps[a.step_count - 1].result = 0;
+  a.registers = chain.inputs + a.step_count;
+}
+
+size_t epilogue_scratch(const EpilogueArgs& a, int64_t columns) {
+  if (a.kind != EpilogueArgs::chain) return 0;
+  return static_cast<size_t>(a.registers) * static_cast<size_t>((columns + 15) / 16 * 16) * sizeof(float);
+}
+
+}  // namespace maas

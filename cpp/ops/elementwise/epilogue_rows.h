@@ -1,0 +1,29 @@
+#pragma once
+// Applies a chain to rows of a tile. Plain pointers only, so that ISA files and references share it.
+#include "ops/elementwise/epilogue_args.h"
+
+namespace maas {
+namespace {
+
+// Rows [row, row + rows) and columns [column, column + columns) of the result, whose first element is at c.
+inline __attribute__((always_inline)) void apply_chain_rows(const EpilogueArgs& e, float* c, int64_t ldc, int64_t row,
+                                                            int64_t rows, int64_t column, int64_t columns,
+                                                            float* scratch) {
+  float* reg[ChainArgs::max_inputs + ChainArgs::max_steps];
+  const int64_t width = (columns + 15) / 16 * 16;
+  for (int i = 1; i < e.registers; ++i) reg[i] = scratch + i * width;
+  for (int i = 1; i < e.inputs; ++i) {
+    if (e.operand[i] == EpilogueArgs::row) reg[i] = const_cast<float*>(e.data[i]) + column;
+    if (e.operand[i] == EpilogueArgs::scalar)
+      for (int64_t j = 0; j < columns; ++j) reg[i][j] = e.data[i][0];
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    reg[0] = c + r * ldc;
+    for (int i = 1; i < e.inputs; ++i)
+      if (e.operand[i] == EpilogueArgs::full) reg[i] = const_cast<float*>(e.data[i]) + (row + r) * e.ld + column;
+    e.block(e.steps, e.step_count, reg, columns);
+  }
+}
+
+}  // namespace
+}  // namespace maas

@@ -1,0 +1,103 @@
+// What gemm and its packed panels are as nodes, and how arguments are filled.
+#include "ops/gemm/gemm.h"
+
+#include <algorithm>
+
+#include "graph/op_model.h"
+#include "ops/elementwise/epilogue.h"
+
+#define MAAS_KERNELS "ops/gemm/kernels.inc"
+#define MAAS_KERNEL_ARGS GemmArgs
+#define MAAS_KERNEL_TABLE gemm_kernels
+#include "core/kernel_table.h"
+
+#define MAAS_KERNELS "ops/gemm/pack_kernels.inc"
+#define MAAS_KERNEL_ARGS GemmPackArgs
+#define MAAS_KERNEL_TABLE gemm_pack_kernels
+#include "core/kernel_table.h"
+
+namespace maas {
+
+// ---- panels
+
+MAAS_DEFINE_OP(gemm_pack, GemmPack)
+const KernelTable& GemmPack::kernels() { return gemm_pack_kernels; }
+
+namespace {
+// Elements of all panels: whole ones, and the last one rounded up to 16 columns.
+Dim packed_size(const Dim& k, const Dim& n, int64_t nr) {
+  if (n.is_constant()) {
+    const int64_t whole = n.constant() / nr, left = n.constant() % nr;
+    return k * Dim(whole * nr + (left + 15) / 16 * 16);
+  }
+  return k * floordiv(n + Dim(nr - 1), Dim(nr)) * Dim(nr);
+}
+}  // namespace
+
+Specs GemmPack::infer(const Inputs& in) const {
+  const Shape& x = in[0].shape;
+  return {Spec{in[0].dtype, {packed_size(transpose ? x[1] : x[0], transpose ? x[0] : x[1], nr)}, {}}};
+}
+
+void GemmPack::bind(const Bind& b, GemmPackArgs& a) const {
+  const BoundValue& x = b.in(0);
+  const int row = transpose ? 1 : 0, column = transpose ? 0 : 1;
+  a = {b.read(0), b.write(0), x.strides[row], x.strides[column], x.shape[row], x.shape[column], nr};
+}
+
+// ---- gemm
+
+MAAS_DEFINE_OP(gemm, Gemm)
+const KernelTable& Gemm::kernels() { return gemm_kernels; }
+
+Specs Gemm::infer(const Inputs& in) const {
+  Shape out = in[0].shape;
+  if (transpose_a) out = {out[1], out[0]};
+  out.back() = Dim(n);
+  return {Spec{in[0].dtype, std::move(out), {}}};
+}
+
+OpPtr Gemm::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
+  if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
+  Gemm fused = *this;
+  fused.epilogue = to_text(chain);
+  return std::make_shared<OpModel<Gemm>>(std::move(fused));
+}
+
+InputLayout Gemm::input_layout(int input) const {
+  // A two-dimensional a is read through both strides. With more axes its rows must follow each other.
+  return input == 0 && transpose_a ? InputLayout::strided : InputLayout::dense;
+}
+
+bool Gemm::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return row.dtype == in[0].dtype && (row.isa == Isa::none || row.tile[1] == nr);
+}
+
+void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
+  const BoundValue& x = b.in(0);
+  a.a = b.read(0);
+  a.b = b.read(1);
+  a.c = b.write(0);
+  if (transpose_a) {
+    a.k = x.shape[0];
+    a.m = x.shape[1];
+    a.rsa = x.strides[1];
+    a.csa = x.strides[0];
+  } else {
+    a.k = x.shape[x.rank - 1];
+    a.m = x.size(0, x.rank - 1);
+    a.rsa = a.k;
+    a.csa = 1;
+  }
+  a.n = n;
+  a.nr = nr;
+  a.ldc = n;
+  // Fewer vectors a row leave registers for more rows, and so for enough independent sums.
+  const int64_t vectors = std::min<int64_t>((n + 15) / 16, nr / 16);
+  a.mr = nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
+  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+}
+
+size_t Gemm::scratch(const GemmArgs& a) const { return epilogue_scratch(a.epilogue, a.nr); }
+
+}  // namespace maas

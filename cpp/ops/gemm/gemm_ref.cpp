@@ -1,0 +1,91 @@
+// Plain loops; sums in double.
+#include <algorithm>
+
+#include "ops/elementwise/epilogue_rows.h"
+#include "ops/gemm/gemm_kernels.h"
+
+namespace maas {
+namespace {
+
+template <class T>
+void epilogue(const GemmArgs& g, float* c, int64_t i, int64_t rows, int64_t j, int64_t columns, float* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    const EpilogueArgs& e = g.epilogue;
+    if (e.kind == EpilogueArgs::chain) {
+      apply_chain_rows(e, c, g.ldc, i, rows, j, columns, scratch);
+    } else if (e.kind != EpilogueArgs::none) {
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t x = 0; x < columns; ++x) {
+          float& v = c[r * g.ldc + x];
+          if (e.kind != EpilogueArgs::relu) v += e.bias_row[j + x];
+          if (e.kind != EpilogueArgs::bias) v = v != v || v > 0 ? v : 0;
+        }
+    }
+  }
+}
+
+template <class T>
+void gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
+  const int64_t panels = (g.n + g.nr - 1) / g.nr;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t tile = unit / panels, panel = unit % panels;
+    const int64_t i0 = tile * g.mr, rows = std::min(g.mr, g.m - i0);
+    const int64_t j0 = panel * g.nr, columns = std::min(g.nr, g.n - j0), ldb = (columns + 15) / 16 * 16;
+    const T* b = static_cast<const T*>(g.b) + j0 * g.k;
+    T* c = static_cast<T*>(g.c) + i0 * g.ldc + j0;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        const T* a = static_cast<const T*>(g.a) + (i0 + i) * g.rsa;
+        double sum = 0;
+        for (int64_t k = 0; k < g.k; ++k) sum += static_cast<double>(a[k * g.csa]) * static_cast<double>(b[k * ldb + j]);
+        c[i * g.ldc + j] = static_cast<T>(sum);
+      }
+    epilogue<T>(g, reinterpret_cast<float*>(c), i0, rows, j0, columns, static_cast<float*>(exec.scratch));
+  }
+}
+
+template <class T>
+void pack(const GemmPackArgs& p, int64_t begin, int64_t end) {
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const int64_t j0 = panel * p.nr, columns = std::min(p.nr, p.n - j0), width = (columns + 15) / 16 * 16;
+    T* y = static_cast<T*>(p.y) + j0 * p.k;
+    for (int64_t k = 0; k < p.k; ++k) {
+      const T* x = static_cast<const T*>(p.x) + k * p.rs + j0 * p.cs;
+      for (int64_t j = 0; j < width; ++j) y[k * width + j] = j < columns ? x[j * p.cs] : T(0);
+    }
+  }
+}
+
+template <class T>
+void batched(const GemmBatchedArgs& g, int64_t begin, int64_t end) {
+  const int64_t panels = (g.n + g.nr - 1) / g.nr;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    int64_t rest = unit / panels, pa = 0, pb = 0, pc = 0;
+    for (int d = g.batch_rank; d-- > 0; rest /= g.batch[d]) {
+      const int64_t at = rest % g.batch[d];
+      pa += at * g.a_stride[d];
+      pb += at * g.b_stride[d];
+      pc += at * g.c_stride[d];
+    }
+    const int64_t j0 = unit % panels * g.nr, j1 = std::min(j0 + g.nr, g.n);
+    for (int64_t i = 0; i < g.m; ++i)
+      for (int64_t j = j0; j < j1; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < g.k; ++k)
+          sum += static_cast<double>(static_cast<const T*>(g.a)[pa + i * g.rsa + k * g.csa]) *
+                 static_cast<double>(static_cast<const T*>(g.b)[pb + k * g.rsb + j * g.csb]);
+        static_cast<T*>(g.c)[pc + i * g.ldc + j] = static_cast<T>(sum);
+      }
+  }
+}
+
+}  // namespace
+
+void gemm_f32_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exec) { gemm<float>(a, begin, end, exec); }
+void gemm_f64_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exec) { gemm<double>(a, begin, end, exec); }
+void gemm_pack_f32(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
+void gemm_pack_f64(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
+void gemm_batched_f32_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) { batched<float>(a, begin, end); }
+void gemm_batched_f64_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) { batched<double>(a, begin, end); }
+
+}  // namespace maas

@@ -5,7 +5,7 @@ Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTe
 
 import importlib
 
-_MODULES = ("core", "elementwise", "views", "linear", "reduce", "shape", "gather", "losses", "nn_conv", "norm", "attention", "recurrent")
+_MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gather", "losses", "nn_conv", "norm", "attention", "recurrent")
 
 
 def _load():

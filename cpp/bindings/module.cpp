@@ -1,12 +1,16 @@
-#include <pybind11/pybind11.h>
-
 #include <cstring>
 #include <string>
 
+#include "bindings/common.h"
 #include "core/version.h"
 
 PYBIND11_MODULE(_core, m) {
   if (std::strcmp(maas::version(), MAAS_VERSION) != 0)
     throw pybind11::import_error(std::string("maas._core ") + MAAS_VERSION + " found libmaas " + maas::version());
   m.attr("__version__") = maas::version();
+  maas::bindings::bind_errors(m);
+  maas::bindings::bind_tensor(m);
+  maas::bindings::bind_trace(m);
+  maas::bindings::bind_ops(m);
+  maas::bindings::bind_system(m);
 }

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from maas import losses
 
 CLASSES = sorted(
@@ -44,8 +43,8 @@ def test_class(cls, reduction):
     whole = cls.__name__ in ("Dice", "Tversky")
     weights = [None, 0.5] if whole else [None, 0.5, np.linspace(0, 2, 6, dtype="float32")]
     for weight in weights:
-        if weight == 0.5 and reduction == "mean_with_sample_weight":
-            continue
+        if np.ndim(weight) == 0 and reduction == "mean_with_sample_weight":
+            continue  # Keras divides by one weight, not by the weights of the samples
         found = cls(reduction=reduction)(y_true, y_pred, weight)
         assert_same(found, oracle(reduction=reduction)(y_true, y_pred, weight))
 

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-
 from maas import backend, ops, optimizers
 from maas.optimizers import schedules
 
@@ -32,6 +31,12 @@ CASES = [
     ("RMSprop", {}),
     ("RMSprop", {"momentum": 0.9}),
     ("RMSprop", {"centered": True, "rho": 0.7}),
+    ("Adagrad", {"initial_accumulator_value": 0.2}),
+    ("Adadelta", {"rho": 0.8}),
+    ("Adamax", {"weight_decay": 0.01}),
+    ("Nadam", {}),
+    ("Nadam", {"gradient_accumulation_steps": 2}),
+    ("Lion", {"beta_1": 0.8}),
 ]
 
 

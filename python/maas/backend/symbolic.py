@@ -94,7 +94,10 @@ class FunctionOperation(Operation):
         if names is None:  # einsum(subscripts, *operands), meshgrid(*x)
             lead = [kwargs.pop(p) for p in _leading_settings(self.function_name)]
             return fn(*lead, *args, **kwargs)
-        return fn(**dict(zip(names, args)), **kwargs)
+        kwargs.update(zip(names, args))
+        if isinstance(kwargs.get("key"), list):  # an index with several axes, back from JSON
+            kwargs["key"] = tuple(kwargs["key"])
+        return fn(**kwargs)
 
     def get_config(self):
         return {"name": self.name, **self.settings}

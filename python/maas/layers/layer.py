@@ -332,7 +332,8 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         self._called = True
         original = (args, kwargs)
-        if self._convert_input_args:
+        simple = not kwargs and len(args) == 1 and is_tensor(args[0]) and standardize_dtype(args[0].dtype) == self.input_dtype
+        if self._convert_input_args and not simple:
             args, kwargs = tree.map_structure(self._convert, args), tree.map_structure(self._convert, kwargs)
         if not self._allow_non_tensor_positional_args:
             for x in tree.flatten(args):
@@ -366,7 +367,8 @@ class Layer(LayerState, Operation):
             if opened:
                 call_context.leave()
         if any_symbolic_tensors(*original):
-            Node(self, original[0], original[1], outputs)
+            # Files of Keras hold the masks and `training` it filled in where no argument had to be converted.
+            Node(self, original[0], kwargs if simple or not self._convert_input_args else original[1], outputs)
         return outputs
 
     def symbolic_call(self, *args, **kwargs):

@@ -15,7 +15,6 @@ from maas.models.compile_loss import CompileLoss, batch_count
 from maas.models.compile_metrics import CompileMetrics
 from maas.models.steps import StepCache
 
-
 _OWN = frozenset("optimizer loss history stop_training stop_evaluating stop_predicting run_eagerly jit_compile".split())
 
 

@@ -2,11 +2,13 @@
 
 from maas.optimizers import schedules
 from maas.optimizers.adam import Adam, AdamW
+from maas.optimizers.adam_family import Adamax, Lion, Nadam
+from maas.optimizers.adaptive import Adadelta, Adagrad
 from maas.optimizers.optimizer import Optimizer
 from maas.optimizers.rmsprop import RMSprop
 from maas.optimizers.sgd import SGD
 
-ALL_OBJECTS = (Optimizer, Adam, AdamW, RMSprop, SGD)
+ALL_OBJECTS = (Optimizer, SGD, RMSprop, Adam, AdamW, Adadelta, Adagrad, Adamax, Nadam, Lion)
 ALL_OBJECTS_DICT = {cls.__name__.lower(): cls for cls in ALL_OBJECTS}
 
 __all__ = [*(cls.__name__ for cls in ALL_OBJECTS), "deserialize", "get", "schedules", "serialize"]

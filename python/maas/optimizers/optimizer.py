@@ -91,6 +91,8 @@ class Optimizer:
     def __setattr__(self, name, value):
         if "_version" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() first")
+        if isinstance(value, backend.Variable) and all(v is not value for v in self.__dict__.get("_variables", ())):
+            self._variables.append(value)
         object.__setattr__(self, name, value)
         object.__setattr__(self, "_version", self._version + 1)
 
@@ -149,7 +151,7 @@ class Optimizer:
         """A new state variable, filled by a number, a NumPy array or the name of an initializer."""
         del aggregation, layout
         dtype = dtype or backend.floatx()
-        if initializer == "zeros":
+        if isinstance(initializer, str) and initializer == "zeros":
             value = np.zeros(tuple(shape), dtype)
         elif isinstance(initializer, (int, float, np.ndarray)):
             value = np.full(tuple(shape), initializer, dtype)
@@ -175,7 +177,7 @@ class Optimizer:
     def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
         """One list of slots for each name (or a single list for a single name)."""
         names = [name] if isinstance(name, str) else list(name)
-        fills = [initializer] * len(names) if isinstance(initializer, str) else list(initializer)
+        fills = list(initializer) if isinstance(initializer, (list, tuple)) else [initializer] * len(names)
         if len(names) != len(fills):
             raise ValueError(f"{self.name}: one initializer per name, received names={names}, initializers={fills}")
         slots = tuple([] for _ in names)

@@ -44,6 +44,7 @@ class LayerNormalization(Layer):
         rank = len(input_shape)
         if any(not -rank <= a < rank for a in axes):
             raise ValueError(f"{self._label()}: axis={self.axis} is out of range, received {tuple(input_shape)}")
+        self.axis = axes
         shape = tuple(input_shape[a] for a in axes)
         if None in shape:
             raise ValueError(f"{self._label()}: the sizes along axis={self.axis} must be known, received {tuple(input_shape)}")

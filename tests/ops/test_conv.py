@@ -217,7 +217,7 @@ def test_max_pool_of_nan_and_infinity(level):
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("spatial", [1, 2])
 def test_public_functions_match_keras(keras, spatial, data_format):
-    # Keras on JAX takes channels_first on the CPU too.
+    # Keras on JAX refuses its own default strides, so they are given here.
     rng = np.random.default_rng(0)
     shape = (2, *(11, 9)[:spatial], 6)
     x = rng.standard_normal(shape).astype("float32")
@@ -229,10 +229,10 @@ def test_public_functions_match_keras(keras, spatial, data_format):
         ("conv", (k,), {}),
         ("conv", (k,), dict(strides=2, padding="same")),
         ("conv", (k,), dict(dilation_rate=2, padding="same")),
-        ("conv", (grouped,), dict(padding="SAME".lower())),
-        ("max_pool", (2,), {}),
+        ("conv", (grouped,), dict(padding="same")),
+        ("max_pool", (2,), dict(strides=2)),
         ("max_pool", (3,), dict(strides=2, padding="same")),
-        ("average_pool", (2,), {}),
+        ("average_pool", (2,), dict(strides=2)),
         ("average_pool", (3,), dict(strides=2, padding="same")),
     ]
     for name, args, options in calls:
@@ -240,6 +240,8 @@ def test_public_functions_match_keras(keras, spatial, data_format):
         want = np.asarray(getattr(keras.ops, name)(x, *args, data_format=data_format, **options))
         assert got.shape == want.shape
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5, err_msg=f"{name} {options}")
+    default = ops.max_pool(x, 2, data_format=data_format).numpy()
+    np.testing.assert_array_equal(default, ops.max_pool(x, 2, strides=2, data_format=data_format).numpy())
 
 
 @pytest.mark.parametrize(

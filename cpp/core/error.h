@@ -9,7 +9,7 @@ namespace maas {
 // ValueError, TypeError, IndexError, NotImplementedError, MemoryError, RuntimeError, KeyboardInterrupt.
 enum class ErrorKind { value, type, index, not_implemented, memory, runtime, interrupted };
 
-class Error : public std::runtime_error {
+class __attribute__((visibility("default"))) Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& text) : std::runtime_error(text), kind_(kind) {}
   ErrorKind kind() const noexcept { return kind_; }

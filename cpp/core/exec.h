@@ -10,7 +10,7 @@ struct Status {
   static constexpr int64_t none = -1;
   std::atomic<int64_t> position{none};  // flat position of the offending element in the index tensor
   std::atomic<int64_t> value{0};
-  void report(int64_t at, int64_t bad) {
+  __attribute__((always_inline)) inline void report(int64_t at, int64_t bad) {
     int64_t expected = none;
     if (position.compare_exchange_strong(expected, at, std::memory_order_relaxed))
       value.store(bad, std::memory_order_relaxed);

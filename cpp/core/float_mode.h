@@ -1,7 +1,7 @@
 // Denormals count as zero while kernels run, on every thread, so that results do not depend on who computes.
 #pragma once
 
-#include <immintrin.h>
+#include <xmmintrin.h>
 
 namespace maas {
 

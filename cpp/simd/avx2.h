@@ -25,7 +25,9 @@ struct Buffer {
     memset(static_cast<void*>(data), 0, sizeof(data));
     memcpy(static_cast<void*>(data), p, static_cast<size_t>(t.n) * sizeof(T));
   }
-  MAAS_MEMBER void copy_to(T* p, Tail t) const { memcpy(static_cast<void*>(p), data, static_cast<size_t>(t.n) * sizeof(T)); }
+  MAAS_MEMBER void copy_to(T* p, Tail t) const {
+    memcpy(static_cast<void*>(p), data, static_cast<size_t>(t.n) * sizeof(T));
+  }
 };
 
 MAAS_INLINE __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -173,7 +175,8 @@ MAAS_INLINE Mask operator<(I32 x, I32 y) { return y > x; }
 MAAS_INLINE Mask operator>=(I32 x, I32 y) { return ~(y > x); }
 MAAS_INLINE Mask operator<=(I32 x, I32 y) { return ~(x > y); }
 MAAS_INLINE I32 select(Mask m, I32 x, I32 y) {
-  return I32(_mm256_blendv_epi8(y.a, x.a, _mm256_castps_si256(m.a)), _mm256_blendv_epi8(y.b, x.b, _mm256_castps_si256(m.b)));
+  return I32(_mm256_blendv_epi8(y.a, x.a, _mm256_castps_si256(m.a)),
+             _mm256_blendv_epi8(y.b, x.b, _mm256_castps_si256(m.b)));
 }
 template <int N>
 MAAS_INLINE I32 shl(I32 x) {
@@ -205,7 +208,9 @@ struct F32 : Adl {
     return filled(t, F32(_mm256_maskload_ps(p, t.a), _mm256_maskload_ps(p + 8, t.b)), fill);
   }
   MAAS_MEMBER static F32 load(const bf16* p) { return F32(widen(load128(p)), widen(load128(p + 8))); }
-  MAAS_MEMBER static F32 load(const f16* p) { return F32(_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 8))); }
+  MAAS_MEMBER static F32 load(const f16* p) {
+    return F32(_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 8)));
+  }
   MAAS_MEMBER static F32 load(const int32_t* p) { return from(I32::load(p)); }
   MAAS_MEMBER static F32 load(const int8_t* p) { return from(I32::load(p)); }
   MAAS_MEMBER static F32 load(const uint8_t* p) { return from(I32::load(p)); }
@@ -311,10 +316,10 @@ struct F32 : Adl {
   }
 };
 
-#define MAAS_AVX2_1(NAME, ...) \
-  MAAS_INLINE F32 NAME(F32 v) { \
+#define MAAS_AVX2_1(NAME, ...)                                                          \
+  MAAS_INLINE F32 NAME(F32 v) {                                                         \
     const auto f = [](__m256 x) __attribute__((always_inline)) { return __VA_ARGS__; }; \
-    return F32(f(v.a), f(v.b)); \
+    return F32(f(v.a), f(v.b));                                                         \
   }
 #define MAAS_AVX2_2(NAME, INTRINSIC) \
   MAAS_INLINE F32 NAME(F32 x, F32 y) { return F32(INTRINSIC(x.a, y.a), INTRINSIC(x.b, y.b)); }
@@ -352,7 +357,9 @@ MAAS_AVX2_COMPARE(operator>=, _CMP_GE_OQ)
 #undef MAAS_AVX2_3
 #undef MAAS_AVX2_COMPARE
 MAAS_INLINE Mask isnan(F32 x) { return x != x; }
-MAAS_INLINE F32 select(Mask m, F32 x, F32 y) { return F32(_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b)); }
+MAAS_INLINE F32 select(Mask m, F32 x, F32 y) {
+  return F32(_mm256_blendv_ps(y.a, x.a, m.a), _mm256_blendv_ps(y.b, x.b, m.b));
+}
 MAAS_INLINE I32 as_int(F32 x) { return I32(_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)); }
 MAAS_INLINE F32 as_float(I32 x) { return F32(_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)); }
 MAAS_INLINE F32 to_float(I32 x) { return F32(_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)); }

@@ -30,9 +30,7 @@ struct Mask : Adl {
     return _mm_test_epi8_mask(v, v);
   }
   MAAS_MEMBER static Mask load(const bool* p, Full) { return load(p); }
-  MAAS_MEMBER void store(bool* p) const {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(m, 1));
-  }
+  MAAS_MEMBER void store(bool* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(m, 1)); }
   MAAS_MEMBER void store(bool* p, Tail t) const { _mm_mask_storeu_epi8(p, t.m, _mm_maskz_set1_epi8(m, 1)); }
   MAAS_MEMBER void store(bool* p, Full) const { store(p); }
 };
@@ -49,9 +47,7 @@ struct I32 : Adl {
   I32() = default;
   MAAS_MEMBER I32(__m512i x) : v(x) {}
   MAAS_MEMBER I32(int32_t x) : v(_mm512_set1_epi32(x)) {}
-  MAAS_MEMBER static I32 iota() {
-    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  }
+  MAAS_MEMBER static I32 iota() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
   MAAS_MEMBER static I32 load(const int32_t* p) { return _mm512_loadu_si512(p); }
   MAAS_MEMBER static I32 load(const int32_t* p, Tail t, int32_t fill) {
     return _mm512_mask_loadu_epi32(_mm512_set1_epi32(fill), t.m, p);
@@ -83,9 +79,7 @@ struct I32 : Adl {
   }
   MAAS_MEMBER void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
   MAAS_MEMBER void store(int32_t* p, Tail t) const { _mm512_mask_storeu_epi32(p, t.m, v); }
-  MAAS_MEMBER void store(int8_t* p) const {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(v));
-  }
+  MAAS_MEMBER void store(int8_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(v)); }
   MAAS_MEMBER void store(int8_t* p, Tail t) const { _mm_mask_storeu_epi8(p, t.m, _mm512_cvtsepi32_epi8(v)); }
   MAAS_MEMBER void store(uint8_t* p) const {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
@@ -150,16 +144,14 @@ struct F32 : Adl {
   MAAS_MEMBER F32(__m512 x) : v(x) {}
   MAAS_MEMBER F32(float x) : v(_mm512_set1_ps(x)) {}
   MAAS_MEMBER F32(__m256 low, __m256 high) : v(_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1)) {}
-  MAAS_MEMBER __m256 low() const { return _mm512_castps512_ps256(v); }         // lanes 0-7
+  MAAS_MEMBER __m256 low() const { return _mm512_castps512_ps256(v); }      // lanes 0-7
   MAAS_MEMBER __m256 high() const { return _mm512_extractf32x8_ps(v, 1); }  // lanes 8-15
 
   MAAS_MEMBER static F32 load(const float* p) { return _mm512_loadu_ps(p); }
   MAAS_MEMBER static F32 load(const float* p, Tail t, float fill) {
     return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), t.m, p);
   }
-  MAAS_MEMBER static F32 load(const bf16* p) {
-    return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
+  MAAS_MEMBER static F32 load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
   MAAS_MEMBER static F32 load(const bf16* p, Tail t, float fill) {
     return filled(t, widen(_mm256_maskz_loadu_epi16(t.m, p)), fill);
   }
@@ -336,7 +328,8 @@ MAAS_INLINE void transpose(F32 (&r)[16]) {
   // Now 128-bit block b of u[4g + c] is column 4b + c of rows 4g .. 4g + 3: transpose the 4x4 blocks.
   MAAS_UNROLL for (int c = 0; c < 4; c++) {
     const __m512 a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), b = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd);
-    const __m512 d = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88), e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
+    const __m512 d = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88),
+                 e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
     r[c] = _mm512_shuffle_f32x4(a, d, 0x88);
     r[8 + c] = _mm512_shuffle_f32x4(a, d, 0xdd);
     r[4 + c] = _mm512_shuffle_f32x4(b, e, 0x88);

@@ -1,4 +1,5 @@
-// What both instruction sets share: inlining macros, storage types, tags and constants. See README.md for the interface.
+// What both instruction sets share: inlining macros, storage types, tags and constants. See README.md for the
+// interface.
 #pragma once
 // GCC 12's own _mm512_undefined_* warn when inlined (GCC bug 105593).
 #pragma GCC diagnostic push

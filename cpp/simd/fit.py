@@ -62,15 +62,69 @@ def atanh_tail(z):
 half_ln2, quarter_pi = mp.mpf("0.35"), mp.pi / 4 * mp.mpf("1.005")
 low, high = mp.sqrt(0.5) - 1 - mp.mpf("1e-4"), mp.sqrt(2) - 1 + mp.mpf("1e-4")
 FITS = {
-    "exp: (e^r - 1 - r) / r^2": (lambda r: tiny(r, 0.5, lambda: (mp.expm1(r) - r) / r**2), lambda r: r**2 + mp.mpf('0.005'), -half_ln2, half_ln2, 4),
-    "exp2: (2^r - 1) / r": (lambda r: tiny(r, mp.log(2), lambda: (2**r - 1) / r), lambda r: abs(r) + mp.mpf('0.02'), -0.501, 0.501, 5),
-    "log: (log(1+f) - f + f^2/2) / f^3": (lambda f: tiny(f, mp.mpf(1) / 3, lambda: (mp.log1p(f) - f + f**2 / 2) / f**3), lambda f: f**2 + mp.mpf('0.003'), low, high, 7),
-    "sin: (sin r - r) / r^3 in r^2": (lambda z: tiny(z, -mp.mpf(1) / 6, lambda: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3), lambda z: z, 0, quarter_pi**2, 2),
-    "cos: (cos r - 1 + r^2/2) / r^4 in r^2": (lambda z: tiny(z, mp.mpf(1) / 24, lambda: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2), lambda z: z**2, 0, quarter_pi**2, 2),
-    "atan: (atan r - r) / r^3 in r^2": (lambda z: tiny(z, -mp.mpf(1) / 3, lambda: (mp.atan(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3), lambda z: z, 0, mp.mpf("0.1716"), 4),
-    "asin: (asin r - r) / r^3 in r^2": (lambda z: tiny(z, mp.mpf(1) / 6, lambda: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3), lambda z: z, 0, 0.25, 5),
-    "erf: erf(x) / x in x^2": (lambda z: tiny(z, 2 / mp.sqrt(mp.pi), lambda: mp.erf(mp.sqrt(z)) / mp.sqrt(z)), one, 0, 0.9, 6),
-    "erfc: erfc(z) e^(z^2) / t, t = 1/(1 + z/2)": (erfcx_over_t, lambda t: 1 / erfcx_over_t(t), mp.mpf(1) / mp.mpf("6.0"), 1, 10),
+    "exp: (e^r - 1 - r) / r^2": (
+        lambda r: tiny(r, 0.5, lambda: (mp.expm1(r) - r) / r**2),
+        lambda r: r**2 + mp.mpf("0.005"),
+        -half_ln2,
+        half_ln2,
+        4,
+    ),
+    "exp2: (2^r - 1) / r": (
+        lambda r: tiny(r, mp.log(2), lambda: (2**r - 1) / r),
+        lambda r: abs(r) + mp.mpf("0.02"),
+        -0.501,
+        0.501,
+        5,
+    ),
+    "log: (log(1+f) - f + f^2/2) / f^3": (
+        lambda f: tiny(f, mp.mpf(1) / 3, lambda: (mp.log1p(f) - f + f**2 / 2) / f**3),
+        lambda f: f**2 + mp.mpf("0.003"),
+        low,
+        high,
+        7,
+    ),
+    "sin: (sin r - r) / r^3 in r^2": (
+        lambda z: tiny(z, -mp.mpf(1) / 6, lambda: (mp.sin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3),
+        lambda z: z,
+        0,
+        quarter_pi**2,
+        2,
+    ),
+    "cos: (cos r - 1 + r^2/2) / r^4 in r^2": (
+        lambda z: tiny(z, mp.mpf(1) / 24, lambda: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2),
+        lambda z: z**2,
+        0,
+        quarter_pi**2,
+        2,
+    ),
+    "atan: (atan r - r) / r^3 in r^2": (
+        lambda z: tiny(z, -mp.mpf(1) / 3, lambda: (mp.atan(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3),
+        lambda z: z,
+        0,
+        mp.mpf("0.1716"),
+        4,
+    ),
+    "asin: (asin r - r) / r^3 in r^2": (
+        lambda z: tiny(z, mp.mpf(1) / 6, lambda: (mp.asin(mp.sqrt(z)) - mp.sqrt(z)) / mp.sqrt(z) ** 3),
+        lambda z: z,
+        0,
+        0.25,
+        5,
+    ),
+    "erf: erf(x) / x in x^2": (
+        lambda z: tiny(z, 2 / mp.sqrt(mp.pi), lambda: mp.erf(mp.sqrt(z)) / mp.sqrt(z)),
+        one,
+        0,
+        0.9,
+        6,
+    ),
+    "erfc: erfc(z) e^(z^2) / t, t = 1/(1 + z/2)": (
+        erfcx_over_t,
+        lambda t: 1 / erfcx_over_t(t),
+        mp.mpf(1) / mp.mpf("6.0"),
+        1,
+        10,
+    ),
     "pow: (atanh(s)/s - 1) / s^2 in s^2": (atanh_tail, lambda z: z, 0, mp.mpf("0.02945"), 2),
 }
 
@@ -82,7 +136,13 @@ if __name__ == "__main__":
     mp.mp.dps = 100
     scaled = int(mp.floor(2 / mp.pi * mp.mpf(2) ** 224))
     print("2/pi after 32 zero bits:", ", ".join(f"0x{(scaled >> (224 - 32 * i)) & 0xFFFFFFFF:08x}" for i in range(8)))
-    for name, value, parts in (("pi/2", mp.pi / 2, 3), ("ln2", mp.log(2), 2), ("2 log2(e)", 2 / mp.log(2), 2), ("pi/4", mp.pi / 4, 2), ("pi", mp.pi, 2)):
+    for name, value, parts in (
+        ("pi/2", mp.pi / 2, 3),
+        ("ln2", mp.log(2), 2),
+        ("2 log2(e)", 2 / mp.log(2), 2),
+        ("pi/4", mp.pi / 4, 2),
+        ("pi", mp.pi, 2),
+    ):
         out, rest = [], value
         for _ in range(parts):
             part = np.float32(float(rest))

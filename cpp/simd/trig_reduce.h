@@ -28,14 +28,14 @@ MAAS_INLINE float reduce_large(float x, int32_t* q) {
   const unsigned __int128 turn = window * mantissa << 32;  // frac(x / 2 pi) in 128 bits
   const uint64_t high = static_cast<uint64_t>(turn >> 64);
   const uint32_t quadrant = static_cast<uint32_t>((high + (uint64_t{1} << 61)) >> 62) & 3;
-  const __int128 rest = static_cast<__int128>(turn << 2) ;  // the fraction of a quadrant, now signed: -1/2 .. 1/2
+  const __int128 rest = static_cast<__int128>(turn << 2);  // the fraction of a quadrant, now signed: -1/2 .. 1/2
   const double r = static_cast<double>(static_cast<int64_t>(rest >> 64)) * 0x1.921fb54442d18p-64;  // pi/2 2^-64
   *q = static_cast<int32_t>(x < 0 ? 4 - quadrant : quadrant);
   return static_cast<float>(x < 0 ? -r : r);
 }
 
 template <Vector V>
-static __attribute__((noinline, cold)) void reduce_large_lanes(const float* x, float* r, int32_t* q) {
+static __attribute__((noinline, cold)) void reduce_large_lanes(const float* x, float* r, int32_t* q) noexcept {
   for (int i = 0; i < kLanes; i++) {
     const float a = x[i] < 0 ? -x[i] : x[i];
     if (a > 1e5f && a < kInf) r[i] = reduce_large(x[i], &q[i]);
@@ -44,7 +44,8 @@ static __attribute__((noinline, cold)) void reduce_large_lanes(const float* x, f
 
 template <Vector V>
 MAAS_INLINE Reduced<V> reduce_half_pi(V x) {
-  // Cody and Waite: pi/2 in three floats. For k < 2^17 the first difference is exact and the others lose only the last bit.
+  // Cody and Waite: pi/2 in three floats. For k < 2^17 the first difference is exact and the others lose only the last
+  // bit.
   const V k = round(x * V(0x1.45f306p-1f));
   V r = fnma(k, V(0x1.921fb6p+0f), x);
   r = fnma(k, V(-0x1.777a5cp-25f), r);

@@ -60,8 +60,8 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
   }
   std::sort(members.begin(), members.end(),
             [&](const Node& a, const Node& b) { return rank.at(a.data()) < rank.at(b.data()); });
-  g.members = std::move(members);
   g.inputs = outside();
+  g.members = std::move(members);
   std::sort(g.inputs.begin(), g.inputs.end(), [&](const Node& a, const Node& b) {
     return std::pair(rank.at(a.data()), a.index()) < std::pair(rank.at(b.data()), b.index());
   });

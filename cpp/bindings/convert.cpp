@@ -1,0 +1,133 @@
+// Between Python values and arrays, shapes and parameters.
+#include <cstring>
+
+#include "bindings/common.h"
+#include "core/error.h"
+#include "core/half.h"
+
+namespace maas::bindings {
+namespace {
+
+std::optional<DType> dtype_of(const py::dtype& d) {
+  switch (d.kind()) {
+    case 'f': return d.itemsize() == 8 ? DType::f64 : d.itemsize() == 4 ? DType::f32 : d.itemsize() == 2 ? std::optional(DType::f16) : std::nullopt;
+    case 'i': return d.itemsize() == 8 ? DType::i64 : d.itemsize() == 4 ? DType::i32 : d.itemsize() == 2 ? DType::i16 : DType::i8;
+    case 'u': return d.itemsize() == 1 ? std::optional(DType::u8) : d.itemsize() == 4 ? std::optional(DType::u32) : std::nullopt;
+    case 'b': return DType::b8;
+    default: break;
+  }
+  if (py::str(d.attr("name")).cast<std::string>() == "bfloat16") return DType::bf16;
+  return {};
+}
+
+py::dtype numpy_dtype(DType t) {
+  switch (t) {
+    case DType::f64: return py::dtype("float64");
+    case DType::f32: return py::dtype("float32");
+    case DType::f16: return py::dtype("float16");
+    case DType::i8: return py::dtype("int8");
+    case DType::u8: return py::dtype("uint8");
+    case DType::i16: return py::dtype("int16");
+    case DType::i32: return py::dtype("int32");
+    case DType::i64: return py::dtype("int64");
+    case DType::u32: return py::dtype("uint32");
+    case DType::b8: return py::dtype("bool");
+    default: fail(ErrorKind::not_implemented, "NumPy has no dtype for ", t);
+  }
+}
+
+py::array as_numpy(const py::handle& value) {
+  py::array a = py::array::ensure(value);
+  if (!a) {
+    PyErr_Clear();
+    fail(ErrorKind::type, "an array or number is needed, received ", py::str(py::type::handle_of(value)).cast<std::string>());
+  }
+  return a;
+}
+
+std::vector<int64_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
+
+py::array contiguous(py::array a, const py::dtype& dtype) {
+  return py::module_::import("numpy").attr("ascontiguousarray")(a, dtype).cast<py::array>().attr("reshape")(
+      py::cast(shape_of(a))).cast<py::array>();
+}
+
+}  // namespace
+
+Array to_array(const py::handle& value, std::optional<DType> wanted) {
+  if (py::isinstance<Tensor>(value)) {
+    const Tensor& t = value.cast<const Tensor&>();
+    if (t.symbolic()) fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ", to_string(t.shape()));
+    if (!wanted || *wanted == t.dtype()) return t.array;
+  }
+  py::array a = as_numpy(value);
+  auto dtype = dtype_of(a.dtype());
+  if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;
+  if (!dtype) fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());
+  DType target = wanted.value_or(*dtype);
+  if (target == DType::bf16) {
+    py::array f = contiguous(a, py::dtype("float32"));
+    Array out(DType::bf16, shape_of(a));
+    for (int64_t i = 0; i < out.size(); ++i) out.as<uint16_t>()[i] = f32_to_bf16(static_cast<const float*>(f.data())[i]);
+    return out;
+  }
+  a = contiguous(std::move(a), numpy_dtype(target));
+  Array out(target, shape_of(a));
+  std::memcpy(out.data(), a.data(), out.bytes());
+  return out;
+}
+
+py::array to_numpy(const Array& array) {
+  if (array.dtype == DType::bf16) {  // NumPy has no bfloat16 of its own
+    Array wide(DType::f32, array.shape);
+    for (int64_t i = 0; i < array.size(); ++i) wide.as<float>()[i] = bf16_to_f32(array.as<uint16_t>()[i]);
+    return share_numpy(wide);
+  }
+  py::array out(numpy_dtype(array.dtype), array.shape);
+  std::memcpy(out.mutable_data(), array.data(), array.bytes());
+  return out;
+}
+
+py::array share_numpy(Array array) {
+  if (array.dtype == DType::bf16) return to_numpy(array);
+  auto* keep = new std::shared_ptr<Storage>(array.storage);
+  py::capsule owner(keep, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
+  return py::array(numpy_dtype(array.dtype), array.shape, array.data(), owner);
+}
+
+Array borrow(const py::handle& value, DType dtype, const char* what) {
+  if (py::isinstance<Tensor>(value)) {
+    const Tensor& t = value.cast<const Tensor&>();
+    if (!t.symbolic() && t.dtype() == dtype) return t.array;
+  }
+  if (py::isinstance<py::array>(value)) {
+    py::array a = py::reinterpret_borrow<py::array>(value);
+    if (dtype_of(a.dtype()) == dtype && (a.flags() & py::array::c_style) && (a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) {
+      Array out;
+      out.dtype = dtype;
+      out.shape = shape_of(a);
+      // The caller's argument keeps the memory alive until the call returns, which is as long as this view lives.
+      static const auto outlives = std::make_shared<int>(0);
+      out.storage = Storage::wrap(const_cast<void*>(a.data()), static_cast<size_t>(a.nbytes()), outlives);
+      return out;
+    }
+    if (auto got = dtype_of(a.dtype()); got && *got != dtype)
+      fail(ErrorKind::type, what, " must be ", dtype, ", received ", *got);
+  }
+  return to_array(value, dtype);
+}
+
+Dim to_dim(const py::handle& value) {
+  if (py::isinstance<Dim>(value)) return value.cast<Dim>();
+  if (PyIndex_Check(value.ptr())) return Dim(py::int_(py::reinterpret_borrow<py::object>(value)).cast<int64_t>());
+  fail(ErrorKind::type, "a size must be an int or a Dim, received ", py::repr(value).cast<std::string>());
+}
+
+py::object shape_to_python(const Shape& shape) {
+  py::tuple out(shape.size());
+  for (size_t i = 0; i < shape.size(); ++i)
+    out[i] = shape[i].is_constant() ? py::object(py::int_(shape[i].constant())) : py::object(py::none());
+  return out;
+}
+
+}  // namespace maas::bindings

@@ -1,0 +1,200 @@
+// Recording functions, their gradients and compiled programs; variables.
+#include <algorithm>
+#include <atomic>
+
+#include "bindings/common.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+
+namespace maas::bindings {
+namespace {
+
+thread_local std::vector<Trace*> traces;
+
+// Releasing the GIL costs about as much as 1 us of work and lets other threads in; short programs keep it.
+constexpr double kReleaseGil = 50e3;
+
+std::atomic<unsigned long> main_thread{0};
+
+// Runs on the caller's thread without the GIL: takes it, lets Python run its signal handlers, and says whether one raised.
+bool poll_signals() {
+  py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+Node to_node(const py::handle& value) {
+  if (py::isinstance<Tensor>(value)) {
+    const Tensor& t = value.cast<const Tensor&>();
+    return t.symbolic() ? t.node : constant_node(t.array);
+  }
+  if (py::isinstance<Variable>(value)) {
+    Trace* trace = Trace::current();
+    if (!trace) fail(ErrorKind::runtime, "a variable becomes a node only inside a trace");
+    return trace->read(value.cast<VariablePtr>());
+  }
+  if (py::hasattr(value, "__maas_variable__")) return to_node(value.attr("__maas_variable__"));
+  return constant_node(to_array(value));
+}
+
+}  // namespace
+
+Trace* Trace::current() { return traces.empty() ? nullptr : traces.back(); }
+void Trace::enter() { traces.push_back(this); }
+void Trace::exit() {
+  if (traces.empty() || traces.back() != this) fail(ErrorKind::runtime, "traces must end in the order they began");
+  traces.pop_back();
+}
+
+Tensor Trace::input(const py::object& shape, const std::string& dtype, const std::string& name) {
+  Spec spec{parse_dtype(dtype), {}, {}};
+  for (auto item : shape) {
+    if (item.is_none()) {
+      spec.shape.push_back(Dim::symbol(text(name, ".", spec.shape.size())));
+    } else if (py::isinstance<py::str>(item)) {
+      const auto symbol = item.cast<std::string>();
+      auto it = std::find_if(symbols_.begin(), symbols_.end(), [&](const auto& s) { return s.first == symbol; });
+      if (it == symbols_.end()) it = symbols_.insert(it, {symbol, Dim::symbol(symbol)});
+      spec.shape.push_back(it->second);
+    } else {
+      spec.shape.push_back(to_dim(item));
+    }
+  }
+  inputs.push_back(input_node(std::move(spec), name));
+  return Tensor(inputs.back());
+}
+
+Node Trace::read(const VariablePtr& variable) {
+  for (auto& [v, node] : state_)
+    if (v == variable) return node;
+  // An enclosing trace's reading is ours too: it is the same leaf.
+  for (size_t i = traces.size(); i-- > 0;)
+    if (traces[i] != this)
+      for (auto& [v, node] : traces[i]->state_)
+        if (v == variable) return node;
+  state_.emplace_back(variable, state_node(variable));
+  return state_.back().second;
+}
+
+void Trace::write(const VariablePtr& variable, Node value) {
+  const Shape shape = to_shape(variable->shape());
+  check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape), ", received a value of shape ",
+        to_string(value.shape()));
+  if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
+  read(variable);
+  for (auto& [v, node] : state_)
+    if (v == variable) node = value;
+  for (auto& [v, node] : written_)
+    if (v == variable) {
+      node = value;
+      return;
+    }
+  written_.emplace_back(variable, value);
+}
+
+Graph Trace::graph(const Nodes& outputs) const {
+  Graph g{inputs, outputs, {}};
+  for (const auto& [v, node] : written_) g.updates.push_back({v, node});
+  return g;
+}
+
+Poll signal_poll() {
+  // Signals reach Python on its main thread only.
+  return PyThread_get_thread_ident() == main_thread.load() ? poll_signals : nullptr;
+}
+
+std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed) {
+  RunOptions options;
+  options.cut_seed = cut_seed;
+  if (program.work_ns() >= 0 && program.work_ns() < kReleaseGil && program.work_ns() > 0) return program.run(inputs, options);
+  options.poll = signal_poll();
+  py::gil_scoped_release release;
+  return program.run(inputs, options);
+}
+
+void bind_trace(py::module_& m) {
+  main_thread = PyThread_get_thread_ident();
+
+  py::class_<Variable, VariablePtr>(m, "Variable", "State: a handle whose address never changes.")
+      .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable) {
+             Array a = to_array(value, dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>())));
+             return std::make_shared<Variable>(std::move(a), name, trainable);
+           }),
+           py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true)
+      .def_property_readonly("shape", [](const Variable& v) { return shape_to_python(to_shape(v.shape())); })
+      .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(v.dtype())); })
+      .def_readonly("name", &Variable::name)
+      .def_property_readonly("version", &Variable::version)
+      .def("numpy", [](const Variable& v) { return share_numpy(v.read()); })
+      .def_property_readonly("value", [](const VariablePtr& v) {
+        Trace* trace = Trace::current();
+        return trace ? Tensor(trace->read(v)) : Tensor(v->read());
+      })
+      .def("assign", [](const VariablePtr& v, const py::object& value) {
+        if (Trace* trace = Trace::current()) trace->write(v, to_node(value));
+        else v->write(to_array(value, v->dtype()));
+      });
+
+  py::class_<Program, std::shared_ptr<Program>>(m, "Program", "A compiled graph. Any number of threads may call it.")
+      .def("__call__", [](Program& p, const py::args& args) {
+        std::vector<Array> inputs;
+        const Plan& plan = p.plan();
+        check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(), " inputs are needed, received ", args.size());
+        for (size_t i = 0; i < args.size(); ++i)
+          inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype, plan.input_names[i].c_str()));
+        py::list out;
+        for (Array& a : run_program(p, inputs)) out.append(Tensor(std::move(a)));
+        return out;
+      })
+      .def("numpy", [](Program& p, const py::args& args) {
+        std::vector<Array> inputs;
+        const Plan& plan = p.plan();
+        check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(), " inputs are needed, received ", args.size());
+        for (size_t i = 0; i < args.size(); ++i)
+          inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype, plan.input_names[i].c_str()));
+        py::list out;
+        for (Array& a : run_program(p, inputs)) out.append(share_numpy(std::move(a)));
+        return out;
+      }, "Like a call, but gives NumPy arrays that own the results.")
+      .def("run_cut", [](Program& p, const std::vector<py::object>& args, uint64_t seed) {
+        std::vector<Array> inputs;
+        for (size_t i = 0; i < args.size(); ++i) inputs.push_back(to_array(args[i]));
+        py::list out;
+        for (Array& a : run_program(p, inputs, seed)) out.append(share_numpy(std::move(a)));
+        return out;
+      })
+      .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
+      .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
+      .def("__repr__", [](const Program& p) {
+        return text("<Program '", p.plan().name, "' of ", p.plan().steps.size(), " steps>");
+      });
+
+  py::class_<Trace, std::shared_ptr<Trace>>(m, "Trace", "Records what is computed inside `with` as a graph.")
+      .def(py::init<>())
+      .def("__enter__", [](const std::shared_ptr<Trace>& t) {
+        t->enter();
+        return t;
+      })
+      .def("__exit__", [](Trace& t, const py::args&) { t.exit(); })
+      .def("input", &Trace::input, py::arg("shape"), py::arg("dtype") = "float32", py::arg("name") = "x")
+      .def("graph", [](const Trace& t, const std::vector<py::object>& outputs) {
+        Nodes nodes;
+        for (const auto& o : outputs) nodes.push_back(to_node(o));
+        return t.graph(nodes).str();
+      })
+      .def("compile", [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
+        Nodes nodes;
+        for (const auto& o : outputs) nodes.push_back(to_node(o));
+        return std::make_shared<Program>(t.graph(nodes), name);
+      }, py::arg("outputs"), py::arg("name") = "function");
+
+  m.def("is_tracing", [] { return Trace::current() != nullptr; });
+  m.def("gradients", [](const py::object& loss, const std::vector<py::object>& targets) {
+    Nodes nodes;
+    for (const auto& t : targets) nodes.push_back(to_node(t));
+    py::list out;
+    for (const Node& n : gradients(to_node(loss), nodes)) out.append(n ? py::cast(Tensor(n)) : py::none());
+    return out;
+  }, py::arg("loss"), py::arg("targets"));
+}
+
+}  // namespace maas::bindings

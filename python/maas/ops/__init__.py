@@ -16,7 +16,8 @@ def _load():
             if e.name != f"maas.ops.{module}":
                 raise
             continue
-        for name in loaded.__all__:
+        own = [n for n, v in vars(loaded).items() if getattr(v, "__module__", None) == loaded.__name__ and not n.startswith("_")]
+        for name in getattr(loaded, "__all__", own):
             globals()[name] = getattr(loaded, name)
 
 

@@ -5,13 +5,19 @@ Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTe
 
 import importlib
 
-_MODULES = ("core", "elementwise", "views", "linear", "reduce", "shape", "gather", "losses", "nn_conv", "norm", "attention", "recurrent")
+_MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gather", "losses", "nn_conv", "norm", "attention", "recurrent")
 
 
 def _load():
     for module in _MODULES:
-        loaded = importlib.import_module(f"maas.ops.{module}")
-        for name in loaded.__all__:
+        try:
+            loaded = importlib.import_module(f"maas.ops.{module}")
+        except ModuleNotFoundError as e:
+            if e.name != f"maas.ops.{module}":
+                raise
+            continue
+        own = [n for n, v in vars(loaded).items() if getattr(v, "__module__", None) == loaded.__name__ and not n.startswith("_")]
+        for name in getattr(loaded, "__all__", own):
             globals()[name] = getattr(loaded, name)
 
 

@@ -189,6 +189,7 @@ ServerOptions server_options(py::dict& d) {
   ServerOptions o;
   option(d, "io_threads", o.io_threads);
   option(d, "max_body_bytes", o.max_body_bytes);
+  option(d, "max_total_body_bytes", o.max_total_body_bytes);
   option(d, "max_header_bytes", o.max_header_bytes);
   option(d, "max_header_fields", o.max_header_fields);
   option(d, "max_url_bytes", o.max_url_bytes);

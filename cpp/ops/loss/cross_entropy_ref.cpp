@@ -29,7 +29,7 @@ void labels(const CrossEntropyArgs& a, int64_t begin, int64_t end, const Exec& e
   for (int64_t r = begin; r < end; ++r) {
     const T* x = static_cast<const T*>(a.x) + r * a.classes;
     const auto s = statistics(x, a.classes);
-    keep(a, r, s);
+    keep<T>(a, r, s);
     const int64_t label = read_label(a, r);
     const bool good = label >= 0 && label < a.classes;
     if (!good && exec.status) exec.status->report(r, label);
@@ -42,7 +42,7 @@ void targets(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
   for (int64_t r = begin; r < end; ++r) {
     const T *x = static_cast<const T*>(a.x) + r * a.classes, *t = static_cast<const T*>(a.targets) + r * a.classes;
     const auto s = statistics(x, a.classes);
-    keep(a, r, s);
+    keep<T>(a, r, s);
     double loss = 0;
     for (int64_t c = 0; c < a.classes; ++c)
       loss += static_cast<double>(t[c]) * (std::log(s.total) - (static_cast<double>(x[c]) - s.top));

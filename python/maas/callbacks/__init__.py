@@ -1,0 +1,25 @@
+"""Callbacks: code that runs during `fit`, `evaluate` and `predict`."""
+
+from maas.callbacks.callback import Callback
+from maas.callbacks.callback_list import CallbackList
+from maas.callbacks.csv_logger import CSVLogger
+from maas.callbacks.early_stopping import EarlyStopping
+from maas.callbacks.history import History
+from maas.callbacks.model_checkpoint import ModelCheckpoint
+from maas.callbacks.progbar_logger import ProgbarLogger
+from maas.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from maas.callbacks.simple import LambdaCallback, LearningRateScheduler, TerminateOnNaN
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

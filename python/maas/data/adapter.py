@@ -1,0 +1,25 @@
+"""What an epoch loop needs from data, whatever it is."""
+
+
+class DataAdapter:
+    """Source of batches.
+
+    Attributes:
+        num_batches: int, or None if unknown.
+        batch_size: int or None.
+        num_samples: int or None.
+    """
+
+    num_batches = None
+    batch_size = None
+    num_samples = None
+
+    def batches(self):
+        """Iterator of (layout, key, arrays) over one pass. Arrays are valid until the next batch is asked for."""
+        raise NotImplementedError
+
+    def on_epoch_begin(self):
+        """Called before each epoch."""
+
+    def on_epoch_end(self):
+        """Called after each epoch."""

@@ -1,0 +1,110 @@
+"""Layers, by Keras's names."""
+
+from maas.layers.activation.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from maas.layers.attention.attention import Attention
+from maas.layers.attention.multi_head_attention import MultiHeadAttention
+from maas.layers.convolution.conv1d import Conv1D
+from maas.layers.convolution.conv2d import Conv2D
+from maas.layers.core.dense import Dense
+from maas.layers.core.einsum_dense import EinsumDense
+from maas.layers.core.embedding import Embedding
+from maas.layers.core.input_layer import Input, InputLayer
+from maas.layers.core.lambda_layer import Lambda
+from maas.layers.core.simple import Activation, ActivityRegularization, Identity, Masking
+from maas.layers.core.wrapper import Wrapper
+from maas.layers.input_spec import InputSpec
+from maas.layers.layer import Layer
+from maas.layers.merging.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from maas.layers.normalization.batch_normalization import BatchNormalization
+from maas.layers.normalization.layer_normalization import LayerNormalization
+from maas.layers.pooling.global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
+from maas.layers.pooling.pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+from maas.layers.preprocessing.scaling import Normalization, Rescaling
+from maas.layers.recurrent.bidirectional import Bidirectional
+from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
+from maas.layers.recurrent.layers import GRU, LSTM, SimpleRNN
+from maas.layers.recurrent.rnn import RNN
+from maas.layers.recurrent.time_distributed import TimeDistributed
+from maas.layers.regularization.dropout import (
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
+from maas.layers.reshaping.resizing import (
+    Cropping1D,
+    Cropping2D,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
+from maas.layers.reshaping.shapes import Flatten, Permute, RepeatVector, Reshape
+
+Convolution1D, Convolution2D = Conv1D, Conv2D
+MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
+AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+
+# Everything a saved file may name as `keras.layers.<class>`.
+CLASSES = {
+    c.__name__: c
+    for c in (
+        Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D, BatchNormalization, Bidirectional,
+        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell,
+        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, Identity,
+        InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, Maximum, Minimum,
+        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape, SimpleRNN, SimpleRNNCell,
+        Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D,
+    )
+}  # fmt: skip
+_ALIASES = (
+    "AvgPool1D AvgPool2D Convolution1D Convolution2D GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D Input InputSpec Layer "
+    "MaxPool1D MaxPool2D Wrapper add average concatenate deserialize dot maximum minimum multiply serialize subtract"
+)
+__all__ = sorted([*CLASSES, *_ALIASES.split()])
+
+
+def serialize(layer):
+    """Config dict of a layer, in the format of Keras files."""
+    from maas.saving.serialization import serialize_keras_object
+
+    return serialize_keras_object(layer)
+
+
+def deserialize(config, custom_objects=None):
+    """Layer from the dict that `serialize` made.
+
+    Raises:
+        ValueError: if the dict does not describe a layer.
+    """
+    from maas.saving.serialization import deserialize_keras_object
+
+    layer = deserialize_keras_object(config, custom_objects=custom_objects)
+    if not isinstance(layer, Layer):
+        raise ValueError(f"layers.deserialize: the config must describe a layer, received {config}")
+    return layer

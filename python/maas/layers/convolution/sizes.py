@@ -1,0 +1,27 @@
+"""Sizes of the outputs of convolution and pooling."""
+
+
+def window_output_size(size, window, stride, padding, dilation=1):
+    """Number of windows along one axis: `ceil(n / s)` for "same" and "causal", `(n - (k - 1) d - 1) // s + 1` for "valid"."""
+    if size is None:
+        return None
+    if padding in ("same", "causal"):
+        return -(-size // stride)
+    return (size - (window - 1) * dilation - 1) // stride + 1
+
+
+def spatial_output_shape(input_shape, windows, strides, padding, channels, data_format, owner, dilations=None):
+    """Shape of the output for an input of shape (batch, *spatial, channels) or (batch, channels, *spatial).
+
+    Raises:
+        ValueError: if an axis of the output would be empty.
+    """
+    dilations = dilations or (1,) * len(windows)
+    spatial = input_shape[1:-1] if data_format == "channels_last" else input_shape[2:]
+    sizes = tuple(window_output_size(n, k, s, padding, d) for n, k, s, d in zip(spatial, windows, strides, dilations))
+    if any(n is not None and n <= 0 for n in sizes):
+        raise ValueError(
+            f"{owner}: the output would be empty, because the window {tuple(windows)} (dilation {tuple(dilations)}) is larger than the input, "
+            f"received {tuple(input_shape)}"
+        )
+    return (input_shape[0], *sizes, channels) if data_format == "channels_last" else (input_shape[0], channels, *sizes)

@@ -1,0 +1,1 @@
+"""Calls of the engine's fused recurrent operations."""

@@ -1,0 +1,180 @@
+"""Compiled programs of a model's `__call__`: one trace per input signature, kept until something about the model changes."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from maas import tree
+from maas.backend import call_context
+from maas.backend.keras_tensor import KerasTensor
+from maas.backend.masks import get_keras_mask, set_keras_mask
+from maas.backend.standardize import standardize_dtype
+from maas.layers.tracking import global_epoch
+
+_CAPACITY = 60  # signatures kept per model
+
+
+def _is_array(x):
+    return isinstance(x, np.ndarray) or (hasattr(x, "shape") and hasattr(x, "dtype") and not isinstance(x, KerasTensor))
+
+
+def runs_as_program(model, args, kwargs):
+    """True for a call on concrete arrays only, outside every other layer call and trace."""
+    if call_context.current() is not None or getattr(model, "run_eagerly", False) or model._tracker is None:
+        return False
+    from maas import _core
+
+    if _core.is_tracing():
+        return False
+    found = False
+    for x in args if not kwargs else (*args, *kwargs.values()):
+        if isinstance(x, np.ndarray):
+            found = True
+        elif isinstance(x, KerasTensor) or getattr(x, "is_symbolic", False):
+            return False
+        elif _is_array(x):
+            found = True
+        elif isinstance(x, (list, tuple, dict)):
+            for leaf in tree.flatten(x):
+                if isinstance(leaf, KerasTensor) or getattr(leaf, "is_symbolic", False):
+                    return False
+                found = found or _is_array(leaf)
+    return found
+
+
+class _Entry:
+    """One compiled signature: the program, and how its inputs and outputs map to the call's."""
+
+    __slots__ = ("program", "outputs", "masks", "losses", "casts")
+
+
+class ProgramCache:
+    """Programs of one model, newest last."""
+
+    def __init__(self):
+        self._entries = OrderedDict()
+        self._epoch = -1
+        self._versions = None
+
+    def run(self, model, args, kwargs):
+        if self._epoch != global_epoch():
+            self._check_versions(model)
+        flat = tree.flatten((args, kwargs))
+        leaves = [x for x in flat if _is_array(x)]
+        key = self._key(args, kwargs, flat, leaves)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._trace(model, args, kwargs, leaves)
+            # Attribute writes made by the trace itself are no reason to trace again.
+            self._versions, self._epoch = _versions(model), global_epoch()
+            self._entries[key] = entry
+            if len(self._entries) > _CAPACITY:
+                self._entries.popitem(last=False)
+        elif len(self._entries) > 1:
+            self._entries.move_to_end(key)
+        arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
+        return self._unpack(entry, entry.program(*arrays))
+
+    def _check_versions(self, model):
+        versions = _versions(model)
+        if versions != self._versions:
+            self._entries.clear()
+        self._versions, self._epoch = versions, global_epoch()
+
+    @staticmethod
+    def _key(args, kwargs, flat, leaves):
+        batch = leaves[0].shape[0] if len(leaves[0].shape) else None
+        signature = []
+        for x in flat:
+            if _is_array(x):
+                shape = tuple(x.shape)
+                # One batch size for all inputs is left open; anything else is part of the signature.
+                shape = ("batch", *shape[1:]) if shape and shape[0] == batch else shape
+                signature.append((shape, str(x.dtype)))
+            else:
+                signature.append(x if isinstance(x, (str, int, float, bool, type(None))) else ("object", id(x)))
+        if len(args) == 1 and not kwargs and len(flat) == 1:
+            return signature[0]
+        return (_form(args), _form(kwargs), tuple(signature))
+
+    def _trace(self, model, args, kwargs, leaves):
+        from maas import _core
+        from maas.layers.layer import Layer
+
+        _build(model, args, kwargs)
+        entry = _Entry()
+        batch = leaves[0].shape[0] if len(leaves[0].shape) else None
+        entry.casts = []
+        with _core.Trace() as trace:
+            made = {}
+            for i, x in enumerate(leaves):
+                dtype = standardize_dtype(x.dtype)
+                target = "float32" if dtype == "float64" and model.input_dtype == "float32" else dtype
+                entry.casts.append(target if target != dtype else None)
+                shape = tuple(x.shape)
+                shape = ("batch", *shape[1:]) if shape and shape[0] == batch else shape
+                made[id(x)] = trace.input(shape, dtype=target, name=f"input_{i}")
+            swap = lambda x: made.get(id(x), x)  # noqa: E731
+            outputs = Layer.__call__(model, *tree.map_structure(swap, args), **tree.map_structure(swap, kwargs))
+            flat = [trace_value(x) for x in tree.flatten(outputs)]
+            entry.outputs = outputs_form(outputs)
+            masks = [get_keras_mask(x) for x in flat]
+            entry.masks = [m is not None for m in masks]
+            owners = [(layer, list(layer._losses)) for layer in model._flatten_layers() if layer._losses]
+            entry.losses = [(layer, len(losses)) for layer, losses in owners]
+            extra = [m for m in masks if m is not None] + [x for _, losses in owners for x in losses]
+            entry.program = trace.compile(flat + [trace_value(x) for x in extra])
+        return entry
+
+    @staticmethod
+    def _unpack(entry, values):
+        n = len(entry.masks)
+        outputs, rest = values[:n], values[n:]
+        for x, has_mask in zip(outputs, entry.masks):
+            if has_mask:
+                set_keras_mask(x, rest.pop(0))
+        for layer, count in entry.losses:
+            layer._losses[:] = rest[:count]
+            rest = rest[count:]
+        return outputs[0] if entry.outputs is None else tree.pack_sequence_as(entry.outputs, outputs)
+
+
+def _build(model, args, kwargs):
+    """Make all weights before the trace, so that none of them is made inside it."""
+    if model.built:
+        return
+    from maas.layers.call_spec import CallSpec, call_signature
+
+    spec = CallSpec(model, call_signature(type(model).call), model._call_context_args, args, dict(kwargs))
+    _, opened = call_context.enter(model)
+    try:
+        with model._open_name_scope():
+            model._maybe_build(spec)
+    finally:
+        if opened:
+            call_context.leave()
+
+
+def trace_value(x):
+    """What a program can return: a tensor as it is, a number or variable as a tensor."""
+    from maas import ops
+
+    return x if ops.is_tensor(x) else ops.convert_to_tensor(x)
+
+
+def outputs_form(outputs):
+    """The structure of the outputs without the tensors, None for a single tensor."""
+    return tree.map_structure(lambda _: None, outputs) if tree.is_nested(outputs) else None
+
+
+def _form(structure):
+    """Hashable form of a structure: containers and keys, no values."""
+    if isinstance(structure, dict):
+        return ("dict", *((k, _form(v)) for k, v in structure.items()))
+    if isinstance(structure, (list, tuple)):
+        return (type(structure).__name__, *(_form(v) for v in structure))
+    return None
+
+
+def _versions(model):
+    return [(id(layer), layer._version) for layer in model._flatten_layers()]

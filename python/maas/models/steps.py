@@ -1,0 +1,84 @@
+"""Compiled steps: one Program per kind of step and per layout of a batch."""
+
+from maas import tree
+
+# Programs kept per kind of step; time axes of many lengths would otherwise fill memory.
+MAX_PROGRAMS = 64
+
+
+class CompiledStep:
+    """A compiled step.
+
+    Attributes:
+        program: called with the flat arrays of a batch, returns the flat outputs.
+        structure: the outputs' nesting, with positions in the flat list as leaves.
+    """
+
+    def __init__(self, program, structure):
+        self.program, self.structure = program, structure
+
+    def unflatten(self, outputs):
+        """Outputs as the step function returned them."""
+        return tree.map_structure(lambda i: outputs[i] if isinstance(i, int) else i.value, self.structure)
+
+
+class Constant:
+    """An output that is no tensor, such as a Python number in the logs."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+def compile_step(step_function, layout, key):
+    """Traces `step_function((x, y, sample_weight))` on symbolic inputs and compiles it.
+
+    The first axis of every input is the same unknown size, so partial batches run the same program.
+    """
+    from maas import _core
+
+    with _core.Trace() as trace:
+        leaves = [
+            trace.input(("batch", *shape), _dtype_name(char), name) for name, (shape, char) in zip(layout.names, key[1])
+        ]
+        outputs = step_function(layout.pack(leaves))
+        flat = []
+
+        def place(leaf):
+            if not hasattr(leaf, "is_symbolic"):
+                if hasattr(leaf, "value") and hasattr(leaf, "assign"):  # a Variable reads as its tensor
+                    leaf = leaf.value
+                else:
+                    return Constant(leaf)
+            flat.append(leaf)
+            return len(flat) - 1
+
+        structure = tree.map_structure(place, outputs)
+        return CompiledStep(trace.compile(flat), structure)
+
+
+def _dtype_name(char):
+    import numpy as np
+
+    return np.dtype(char).name
+
+
+class StepCache:
+    """The compiled steps of a model, least recently used first."""
+
+    def __init__(self):
+        self._steps = {}
+
+    def get(self, kind, version, layout, key, step_function):
+        """The compiled step, compiled now if it is new."""
+        full_key = (kind, version, key)
+        step = self._steps.pop(full_key, None)
+        if step is None:
+            step = compile_step(step_function, layout, key)
+            if len(self._steps) >= MAX_PROGRAMS:
+                self._steps.pop(next(iter(self._steps)))
+        self._steps[full_key] = step
+        return step
+
+    def clear(self):
+        """Forget all; the next step of every kind is compiled anew."""
+        self._steps.clear()

@@ -1,0 +1,52 @@
+"""Optimizers."""
+
+from maas.optimizers import schedules
+from maas.optimizers.adam import Adam, AdamW
+from maas.optimizers.adam_family import Adamax, Lion, Nadam
+from maas.optimizers.adaptive import Adadelta, Adagrad
+from maas.optimizers.optimizer import Optimizer
+from maas.optimizers.rmsprop import RMSprop
+from maas.optimizers.sgd import SGD
+
+ALL_OBJECTS = (Optimizer, SGD, RMSprop, Adam, AdamW, Adadelta, Adagrad, Adamax, Nadam, Lion)
+ALL_OBJECTS_DICT = {cls.__name__.lower(): cls for cls in ALL_OBJECTS}
+
+__all__ = [*(cls.__name__ for cls in ALL_OBJECTS), "deserialize", "get", "schedules", "serialize"]
+
+
+def serialize(optimizer):
+    """The optimizer as a dict of plain values, in Keras's format."""
+    from maas.saving import serialization
+
+    return serialization.serialize_keras_object(optimizer)
+
+
+def deserialize(config, custom_objects=None):
+    """The optimizer of a dict made by `serialize`; class names of this package may be in any case."""
+    from maas.saving import serialization
+
+    if config["class_name"].lower() in ALL_OBJECTS_DICT:
+        config = {**config, "class_name": config["class_name"].lower()}
+    return serialization.deserialize_keras_object(
+        config, module_objects=ALL_OBJECTS_DICT, custom_objects=custom_objects
+    )
+
+
+def get(identifier):
+    """An optimizer from a name (any case), a config dict, or an object.
+
+    Raises:
+        ValueError: if the name is unknown or the object is no optimizer.
+    """
+    if identifier is None:
+        return None
+    obj = identifier
+    if isinstance(identifier, str):
+        cls = ALL_OBJECTS_DICT.get(identifier.lower())
+        if cls is not None and cls is not Optimizer:
+            return cls()
+    elif isinstance(identifier, dict):
+        obj = deserialize(identifier)
+    if isinstance(obj, Optimizer):
+        return obj
+    raise ValueError(f"could not interpret optimizer identifier, received {identifier!r}")

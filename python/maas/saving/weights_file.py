@@ -1,0 +1,155 @@
+"""`.weights.h5`: a model's state in Keras 3's layout, per object a group `<path>/vars` with datasets "0", "1", ..."""
+
+from maas.saving import hdf5_write, own_state, state_tree
+from maas.saving.hdf5 import open_hdf5
+
+# Parts of a model that training makes. A file may hold their state while the model was not compiled, or the reverse.
+_TRAINING_PARTS = ("optimizer", "_optimizer", "loss", "_loss", "metrics", "_metrics", "compiled_metrics", "_compile")
+# Keras 2.13 used this name for "layers".
+_OLD_LAYERS = "_layer_checkpoint_dependencies"
+
+
+def weights_bytes(model):
+    """The `.weights.h5` file of a model as bytes.
+
+    Raises:
+        ValueError: if the model is not built, so that there is nothing to save.
+    """
+    if not model.built:
+        raise ValueError(
+            f"{own_state.label(model)}: build the model first, by calling it on data or with build(input_shape); "
+            "there are no weights to save, received a model that is not built"
+        )
+    entries = [(path, obj, own_state.saved_state(obj)) for path, obj in state_tree.walk(model) if _has_state(obj)]
+
+    def fill(file):
+        for path, obj, state in entries:
+            name = getattr(obj, "name", None)
+            if not state and not isinstance(name, str):
+                continue
+            group = file.require_group(f"{path}/vars" if path else "vars")
+            if isinstance(name, str):
+                group.attrs["name"] = name
+            for key, value in state.items():
+                hdf5_write.write_dataset(group, key, value)
+
+    return hdf5_write.hdf5_bytes(fill)
+
+
+def _has_state(obj):
+    return hasattr(obj, "save_own_variables") or bool(own_state.own_variables(obj))
+
+
+def load_weights_bytes(model, data, skip_mismatch=False, with_training_state=True):
+    """Read a `.weights.h5` file into a model; nothing is written unless everything fits.
+
+    Args:
+        model: a built model.
+        data: bytes-like, the file.
+        skip_mismatch: bool, warn about objects that do not fit and leave them alone, instead of an error.
+        with_training_state: bool, whether the optimizer's state is read too.
+
+    Raises:
+        ValueError: naming the object with the expected and the found shapes, if the file does not fit the model.
+    """
+    with open_hdf5(data) as tree:
+        hdf5_write.check_digest(tree)
+        load_tree(model, tree, skip_mismatch, with_training_state)
+
+
+def load_tree(model, tree, skip_mismatch=False, with_training_state=True):
+    """`load_weights_bytes` for a file that is open and checked."""
+    if not model.built:
+        raise ValueError(
+            f"{own_state.label(model)}: build the model before loading weights, by calling it on data or with "
+            "build(input_shape), received a model that is not built"
+        )
+    changes = plan_changes(model, tree, skip_mismatch, with_training_state)
+    changes.commit([v for _, obj in state_tree.walk(model) for v in own_state.own_variables(obj) or _variables_of(obj)])
+
+
+def _variables_of(obj):
+    return list(getattr(obj, "variables", ()))
+
+
+def _is_training_path(path):
+    return path.split("/")[0].startswith(_TRAINING_PARTS)
+
+
+def _stored(tree, path):
+    """dict of key to `Dataset` of one object, or None if the file has no group for it."""
+    candidates = [path]
+    if any(p.startswith(_OLD_LAYERS) for p in tree.groups):
+        candidates.append(path.replace("layers", _OLD_LAYERS))
+    for candidate in candidates:
+        where = f"{candidate}/vars" if candidate else "vars"
+        if where in tree.groups:
+            return where, tree.children(where)
+    return None, None
+
+
+def plan_changes(model, tree, skip_mismatch=False, with_training_state=True):
+    """The checked assignments that put the state of `tree` into `model`."""
+    changes = own_state.Changes(skip_mismatch)
+    entries, other_paths, used = state_tree.walk(model), None, set()
+    for path, obj in entries:
+        if not _has_state(obj):
+            continue
+        training = _is_training_path(path)
+        if training and not with_training_state:
+            continue
+        where, stored = _stored(tree, path)
+        variables = own_state.own_variables(obj)
+        if stored is None or (not stored and variables):
+            # A file of another version may reach the object by another attribute.
+            other_paths = other_paths or state_tree.all_paths(model)
+            for other in other_paths.get(id(obj), ()):
+                other_where, other_stored = _stored(tree, other)
+                if other_stored:
+                    where, stored = other_where, other_stored
+                    break
+        if where is not None:
+            used.add(where)
+        _plan_object(changes, obj, path, variables, stored, training)
+    _check_all_used(changes, model, tree, used, with_training_state)
+    return changes
+
+
+def _plan_object(changes, obj, path, variables, stored, training):
+    where = f"{own_state.label(obj)} at '{path}'" if path else own_state.label(obj)
+    if variables is None:
+        if stored is not None:
+            changes.custom.append((obj, {key: d.read() for key, d in stored.items()}))
+        elif own_state.saved_state(obj):
+            changes.mismatch(f"{where}: the file has no state for it, received only other objects")
+        return
+    if not stored:
+        if variables and not training:
+            names = [getattr(v, "path", v.name) for v in variables]
+            changes.mismatch(f"{where}: expected variables {names}, received none from the file")
+        return
+    if sorted(stored) != sorted(str(i) for i in range(len(stored))):
+        changes.mismatch(f"{where}: variables must be numbered 0 to {len(stored) - 1}, received {sorted(stored)[:20]}")
+        return
+    values = [stored[str(i)] for i in range(len(stored))]
+    if not variables and training:
+        return  # an optimizer that has no slots yet
+    problem = own_state.check_values(where, variables, values)
+    if problem is not None:
+        changes.mismatch(problem)
+        return
+    changes.add(obj, variables, [d.read() for d in values])
+
+
+def _check_all_used(changes, model, tree, used, with_training_state):
+    for where in tree.groups:
+        if not where.endswith("vars") or where in used or not tree.children(where):
+            continue
+        if _is_training_path(where):
+            continue  # the model is not compiled, or with another optimizer
+        name = tree.groups[where].get("name", "")
+        shapes = [d.shape for d in tree.children(where).values()]
+        changes.mismatch(
+            f"{own_state.label(model)}: the file holds state that the model has no place for, received '{where[:-5]}' "
+            f"(saved from '{name}') with shapes {shapes}"
+        )

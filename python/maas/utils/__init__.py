@@ -1,0 +1,40 @@
+"""Utilities; each is imported on first use."""
+
+import importlib
+
+_NAMES = {
+    "Progbar": "maas.utils.progbar",
+    "PyDataset": "maas.data.py_dataset",
+    "Sequence": "maas.data.py_dataset",
+    "clear_session": "maas.backend",
+    "disable_interactive_logging": "maas.utils.io_utils",
+    "enable_interactive_logging": "maas.utils.io_utils",
+    "is_interactive_logging_enabled": "maas.utils.io_utils",
+    "is_keras_tensor": "maas.backend",
+    "normalize": "maas.utils.numerical",
+    "pack_x_y_sample_weight": "maas.data.packing",
+    "set_random_seed": "maas.utils.numerical",
+    "standardize_dtype": "maas.backend",
+    "to_categorical": "maas.utils.numerical",
+    "unpack_x_y_sample_weight": "maas.data.packing",
+    "custom_object_scope": "maas.saving",
+    "CustomObjectScope": "maas.saving",
+    "deserialize_keras_object": "maas.saving",
+    "get_custom_objects": "maas.saving",
+    "get_registered_name": "maas.saving",
+    "get_registered_object": "maas.saving",
+    "register_keras_serializable": "maas.saving",
+    "serialize_keras_object": "maas.saving",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(f"module 'maas.utils' has no attribute {name!r}")
+    return getattr(importlib.import_module(_NAMES[name]), name)
+
+
+def __dir__():
+    return __all__

@@ -187,12 +187,12 @@ def inference_program(model):
         model: a functional or sequential model, built.
 
     Returns:
-        `(program, input_names, output_names)`; names are those of the model's input and output tensors.
+        `(program, input_names)`; names are those of the model's input tensors.
     """
     from maas import _core, ops
     from maas.layers.layer import Layer
 
-    inputs, outputs = tree.flatten(model.inputs), tree.flatten(model.outputs)
+    inputs = tree.flatten(model.inputs)
     with _core.Trace() as trace:
         symbols = []
         for x in inputs:
@@ -203,4 +203,4 @@ def inference_program(model):
             structure = tree.pack_sequence_as(structure, symbols)
         results = tree.flatten(Layer.__call__(model, structure, training=False))
         program = trace.compile([ops.convert_to_tensor(y) for y in results], name=model.name)
-    return program, [x.name for x in inputs], [y.name for y in outputs]
+    return program, [x.name for x in inputs]

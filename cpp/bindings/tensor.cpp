@@ -64,7 +64,7 @@ void bind_tensor(py::module_& m) {
       .def("__repr__", [](const Dim& a) { return a.str(); });
 
   py::class_<Tensor, std::shared_ptr<Tensor>> tensor(
-      m, "Tensor", "An array of the engine, or a value of the trace being recorded. Immutable.");
+      m, "Tensor", py::dynamic_attr(), "An array of the engine, or a value of the trace being recorded. Immutable.");
   tensor
       .def(py::init([](const py::object& value, const py::object& dtype) {
              return std::make_shared<Tensor>(
@@ -104,7 +104,7 @@ void bind_tensor(py::module_& m) {
         return static_cast<int64_t>(scalar(t));
       })
       .def("__float__", &scalar)
-      .def("__getitem__", [](const py::object& self, const py::object& key) { return ops_function("getitem")(self, key); })
+      .def("__getitem__", [](const py::object& self, const py::object& key) { return ops_function("get_item")(self, key); })
       .def("__iter__", [](const py::object& self) { return ops_function("unstack")(self).attr("__iter__")(); })
       .def("__matmul__", [](const py::object& a, const py::object& b) { return ops_function("matmul")(a, b); })
       .def("__rmatmul__", [](const py::object& a, const py::object& b) { return ops_function("matmul")(b, a); })

@@ -1,0 +1,60 @@
+#pragma once
+#include "graph/op.h"
+#include "ops/gather/gather_kernels.h"
+
+namespace maas {
+
+// y = x with indices picked along an axis: y's shape is x's with the axis replaced by the indices' shape.
+struct Take {
+  int64_t axis = 0;
+  MAAS_PARAMS(axis)
+  using Args = GatherArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return bit_size(in[0].dtype) >= 8; }
+  void bind(const Bind& b, GatherArgs& a) const;
+  int64_t units(const GatherArgs& a) const { return a.outer * a.count; }
+};
+
+// dx of `size` along the axis: each row of dy is added to the row its index names. Inputs: dy, indices.
+struct TakeGradient {
+  int64_t axis = 0;  // >= 0
+  Shape size;        // of dx along the axis, one entry
+  MAAS_PARAMS(axis, size)
+  using Args = GatherArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_floating(in[0].dtype); }
+  void bind(const Bind& b, GatherArgs& a) const;
+  int64_t units(const GatherArgs& a) const { return a.outer * a.size; }
+};
+
+// y[o][j][n] = x[o][indices[o][j][n]][n]; x and indices have equal sizes on the other axes.
+struct TakeAlongAxis {
+  int64_t axis = -1;
+  MAAS_PARAMS(axis)
+  using Args = GatherArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return bit_size(in[0].dtype) >= 8; }
+  void bind(const Bind& b, GatherArgs& a) const;
+  int64_t units(const GatherArgs& a) const { return a.outer * a.count; }
+};
+
+struct TakeAlongAxisGradient {
+  int64_t axis = 0;  // >= 0
+  Shape size;
+  MAAS_PARAMS(axis, size)
+  using Args = GatherArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_floating(in[0].dtype); }
+  void bind(const Bind& b, GatherArgs& a) const;
+  int64_t units(const GatherArgs& a) const { return a.outer; }
+};
+
+}  // namespace maas

@@ -1,0 +1,51 @@
+"""What layers, optimizers and ops are built on: settings, variables, names, symbolic tensors."""
+
+from maas.backend.config import (
+    backend,
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+)
+from maas.backend.keras_tensor import KerasTensor
+from maas.backend.naming import get_uid, name_scope
+from maas.backend.standardize import is_float_dtype, standardize_dtype, standardize_shape
+from maas.backend.variable import Variable
+
+
+def is_keras_tensor(x):
+    """True for the symbolic tensors of functional models."""
+    return isinstance(x, KerasTensor)
+
+
+def result_type(*dtypes):
+    """The dtype in which values of these dtypes meet, by Keras's rules.
+
+    Args:
+        *dtypes: str; at least one.
+    """
+    from maas import _core
+
+    out = standardize_dtype(dtypes[0])
+    for dtype in dtypes[1:]:
+        out = _core.promote(out, standardize_dtype(dtype))
+    return out
+
+
+def clear_session(free_memory=True):
+    """Start automatic names anew and give cached programs and free memory back."""
+    from maas import _core
+    from maas.backend.naming import reset_uids
+
+    reset_uids()
+    if free_memory:
+        _core.trim_memory()
+
+
+__all__ = [
+    "KerasTensor", "Variable", "backend", "clear_session", "epsilon", "floatx", "get_uid", "image_data_format", "is_float_dtype",
+    "is_keras_tensor", "name_scope", "result_type", "set_epsilon", "set_floatx", "set_image_data_format", "standardize_dtype",
+    "standardize_shape",
+]  # fmt: skip

@@ -1,0 +1,26 @@
+"""`maas.ops`: functions on tensors, with the names and semantics of `keras.ops`.
+
+Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTensors become nodes of a functional model.
+"""
+
+import importlib
+
+_MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gather", "softmax", "losses", "nn_conv", "norm", "attention", "recurrent")
+
+
+def _load():
+    loaded = []
+    for module in _MODULES:
+        try:
+            loaded.append(importlib.import_module(f"maas.ops.{module}"))
+        except ModuleNotFoundError as e:
+            if e.name != f"maas.ops.{module}":
+                raise
+    # After all imports: a function may have the name of a module (shape), and the function is what users mean.
+    for module in loaded:
+        own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")]
+        for name in getattr(module, "__all__", own):
+            globals()[name] = getattr(module, name)
+
+
+_load()

@@ -1,0 +1,162 @@
+"""Products of matrices and tensors."""
+
+from maas import _core
+from maas.backend.symbolic import op
+from maas.ops.core import as_tensor, cast
+from maas.ops.views import expand_dims, reshape, squeeze, transpose
+
+__all__ = ["dot", "einsum", "inner", "matmul", "outer", "tensordot", "vdot"]
+
+
+def _same_dtype(*tensors):
+    from maas.backend import result_type
+
+    tensors = [as_tensor(t) for t in tensors]
+    dtype = result_type(*(t.dtype for t in tensors))
+    return [cast(t, dtype) for t in tensors]
+
+
+@op
+def matmul(x1, x2):
+    """Matrix product over the last axis of `x1` and the second to last of `x2`; leading axes broadcast.
+
+    Args:
+        x1: Tensor (..., m, k), or (k,).
+        x2: Tensor (..., k, n), or (k,).
+
+    Raises:
+        ValueError: if the inner sizes differ or an operand is a scalar.
+    """
+    a, b = _same_dtype(x1, x2)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: operands must have at least one axis, received shapes {a.shape} and {b.shape}")
+    a2 = expand_dims(a, 0) if a.ndim == 1 else a
+    b2 = expand_dims(b, 1) if b.ndim == 1 else b
+    y = _core.matmul(a2, b2)
+    if b.ndim == 1:
+        y = squeeze(y, -1)
+    return squeeze(y, -1 if b.ndim == 1 else -2) if a.ndim == 1 else y
+
+
+@op
+def tensordot(x1, x2, axes=2):
+    """Sum of products over pairs of axes: the last `axes` of `x1` with the first of `x2`, or two lists of axes."""
+    a, b = _same_dtype(x1, x2)
+    if isinstance(axes, int):
+        ax, bx = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        ax, bx = ([v] if isinstance(v, int) else list(v) for v in axes)
+    ax, bx = [v % a.ndim for v in ax], [v % b.ndim for v in bx]
+    af, bf = [i for i in range(a.ndim) if i not in ax], [i for i in range(b.ndim) if i not in bx]
+    left = reshape(transpose(a, af + ax), (_product(a.dims[i] for i in af), _product(a.dims[i] for i in ax)))
+    right = reshape(transpose(b, bx + bf), (_product(b.dims[i] for i in bx), _product(b.dims[i] for i in bf)))
+    return reshape(_core.matmul(left, right), [a.dims[i] for i in af] + [b.dims[i] for i in bf])
+
+
+def _product(sizes):
+    p = 1
+    for s in sizes:
+        p = s * p if isinstance(s, _core.Dim) else p * s
+    return p
+
+
+@op
+def dot(x1, x2):
+    """NumPy's dot: the last axis of `x1` with the second to last of `x2` (its only one if it has one)."""
+    a, b = _same_dtype(x1, x2)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return tensordot(a, b, [[-1], [-2 if b.ndim > 1 else 0]])
+
+
+@op
+def inner(x1, x2):
+    """Sum of products over the last axes."""
+    return tensordot(x1, x2, [[-1], [-1]])
+
+
+@op
+def vdot(x1, x2):
+    """Sum of products of all elements."""
+    return dot(reshape(x1, (-1,)), reshape(x2, (-1,)))
+
+
+@op
+def outer(x1, x2):
+    """All products of an element of `x1` with one of `x2`."""
+    a, b = _same_dtype(x1, x2)
+    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
+
+
+@op
+def einsum(subscripts, *operands):
+    """Sum of products in Einstein's notation, such as "abc,cd->abd".
+
+    Args:
+        subscripts: str; "..." stands for any leading axes, the same in every operand.
+        *operands: Tensors, one per comma-separated term; several are combined from the left.
+
+    Raises:
+        ValueError: for subscripts that do not fit the operands.
+    """
+    terms, _, result = subscripts.replace(" ", "").partition("->")
+    terms = terms.split(",")
+    tensors = _same_dtype(*operands)
+    if len(terms) != len(tensors):
+        raise ValueError(f"einsum: '{subscripts}' has {len(terms)} terms, received {len(tensors)} operands")
+    if "..." in subscripts:
+        extra = max(t.ndim - len(s.replace("...", "")) for s, t in zip(terms, tensors) if "..." in s)
+        free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts][:extra]
+        terms = [
+            s.replace("...", "".join(free[extra - (t.ndim - len(s) + 3) :]) if "..." in s else "") for s, t in zip(terms, tensors)
+        ]
+        result = result.replace("...", "".join(free))
+    if "->" not in subscripts:
+        letters = "".join(terms)
+        result = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    for s, t in zip(terms, tensors):
+        if len(s) != t.ndim:
+            raise ValueError(f"einsum: term '{s}' of '{subscripts}' needs {len(s)} axes, received shape {t.shape}")
+        if len(set(s)) != len(s):
+            raise NotImplementedError(f"einsum: a letter twice in one term is not supported, received '{subscripts}'")
+    names, x = terms[0], tensors[0]
+    for i in range(1, len(tensors)):
+        keep = set(result).union(*terms[i + 1 :])
+        names, x = _contract(names, x, terms[i], tensors[i], keep, subscripts)
+    return _finish(names, x, result)
+
+
+def _contract(an, a, bn, b, keep, subscripts):
+    from maas import ops
+
+    for names, x, other in ((an, a, bn), (bn, b, an)):  # what only one operand has and nobody wants is summed first
+        gone = [i for i, c in enumerate(names) if c not in keep and c not in other]
+        if gone:
+            x = ops.sum(x, axis=tuple(gone))
+            names = "".join(c for i, c in enumerate(names) if i not in gone)
+        if other is bn:
+            an, a = names, x
+        else:
+            bn, b = names, x
+    shared = [c for c in an if c in bn]
+    batch = [c for c in shared if c in keep]
+    inner_ = [c for c in shared if c not in keep]
+    left, right = [c for c in an if c not in shared], [c for c in bn if c not in shared]
+    size = {c: d for c, d in zip(an, a.dims)} | {c: d for c, d in zip(bn, b.dims) if d != 1}
+    dims = lambda cs: [size[c] for c in cs]  # noqa: E731
+    a = transpose(a, [an.index(c) for c in batch + left + inner_])
+    b = transpose(b, [bn.index(c) for c in batch + inner_ + right])
+    a = reshape(a, [*dims(batch), _product(dims(left)), _product(dims(inner_))])
+    b = reshape(b, [*dims(batch), _product(dims(inner_)), _product(dims(right))])
+    y = reshape(_core.matmul(a, b), dims(batch) + dims(left) + dims(right))
+    return "".join(batch + left + right), y
+
+
+def _finish(names, x, result):
+    from maas import ops
+
+    gone = [i for i, c in enumerate(names) if c not in result]
+    if gone:
+        x = ops.sum(x, axis=tuple(gone))
+        names = "".join(c for c in names if c in result)
+    return transpose(x, [names.index(c) for c in result]) if names != result else x

@@ -1,0 +1,225 @@
+"""Ops that give elements another place or name. Most are views: they cost nothing when compiled."""
+
+import numpy as np
+
+from maas import _core
+from maas.backend.symbolic import op
+from maas.ops.core import as_tensor
+
+__all__ = [
+    "broadcast_to", "expand_dims", "get_item", "moveaxis", "ravel", "reshape", "slice", "split", "squeeze", "swapaxes", "transpose", "unstack",
+]  # fmt: skip
+
+
+def _axis(name, axis, rank):
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}: axis must be in [{-rank}, {rank}), received axis={axis}")
+    return axis % rank
+
+
+@op
+def reshape(x, newshape):
+    """The elements of `x`, in order, in another shape.
+
+    Args:
+        x: Tensor.
+        newshape: int or tuple of sizes; one may be -1 (or None) and is worked out.
+
+    Raises:
+        ValueError: if the number of elements differs.
+    """
+    sizes = [newshape] if hasattr(newshape, "__index__") or isinstance(newshape, _core.Dim) else list(newshape)
+    return _core.reshape(as_tensor(x), shape=[-1 if s is None else s for s in sizes])
+
+
+@op
+def ravel(x):
+    """`x` with one axis."""
+    return reshape(x, (-1,))
+
+
+@op
+def transpose(x, axes=None):
+    """`x` with its axes in another order, reversed by default."""
+    x = as_tensor(x)
+    return x if x.ndim < 2 else _core.transpose(x, axes=list(axes) if axes is not None else list(range(x.ndim))[::-1])
+
+
+@op
+def swapaxes(x, axis1, axis2):
+    """`x` with two axes exchanged."""
+    x = as_tensor(x)
+    axes = list(range(x.ndim))
+    a, b = _axis("swapaxes", axis1, x.ndim), _axis("swapaxes", axis2, x.ndim)
+    axes[a], axes[b] = b, a
+    return transpose(x, axes)
+
+
+@op
+def moveaxis(x, source, destination):
+    """`x` with axes moved to new places, the others keeping their order."""
+    x = as_tensor(x)
+    source = [_axis("moveaxis", s, x.ndim) for s in ([source] if isinstance(source, int) else source)]
+    destination = [_axis("moveaxis", d, x.ndim) for d in ([destination] if isinstance(destination, int) else destination)]
+    order = [a for a in range(x.ndim) if a not in source]
+    for d, s in sorted(zip(destination, source)):
+        order.insert(d, s)
+    return transpose(x, order)
+
+
+@op
+def expand_dims(x, axis):
+    """`x` with axes of size 1 inserted at `axis` (int or tuple, places in the result)."""
+    x = as_tensor(x)
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    rank = x.ndim + len(axes)
+    axes = {_axis("expand_dims", a, rank) for a in axes}
+    sizes = iter(x.dims)
+    return _core.reshape(x, shape=[1 if i in axes else next(sizes) for i in range(rank)])
+
+
+@op
+def squeeze(x, axis=None):
+    """`x` without axes of size 1: all of them, or those named.
+
+    Raises:
+        ValueError: if a named axis has another size.
+    """
+    x = as_tensor(x)
+    axes = [i for i, d in enumerate(x.shape) if d == 1] if axis is None else [axis] if isinstance(axis, int) else axis
+    axes = {_axis("squeeze", a, x.ndim) for a in axes}
+    for a in axes:
+        if x.shape[a] not in (1, None):
+            raise ValueError(f"squeeze: axis {a} must have size 1, received x of shape {x.shape}")
+    return _core.reshape(x, shape=[d for i, d in enumerate(x.dims) if i not in axes])
+
+
+@op
+def broadcast_to(x, shape):
+    """`x` repeated along axes of size 1 and new leading axes to fill `shape`."""
+    return _core.broadcast_to(as_tensor(x), shape=list(shape))
+
+
+def _strided(x, begin, end, step):
+    return _core.slice(x, begin=list(begin), end=list(end), step=list(step))
+
+
+@op
+def slice(inputs, start_indices, shape):
+    """The block of `shape` that starts at `start_indices`."""
+    x = as_tensor(inputs)
+    begin = [s if isinstance(s, _core.Dim) else int(s) for s in start_indices]
+    size = [n - b if s == -1 else s for s, n, b in zip(shape, x.dims, begin)]
+    return _strided(x, begin, [b + s for b, s in zip(begin, size)], [1] * x.ndim)
+
+
+def _bound(value, size, default):
+    if value is None:
+        return default
+    value = value if isinstance(value, _core.Dim) else int(value)
+    if isinstance(value, _core.Dim):
+        return value
+    if isinstance(size, _core.Dim):
+        # The size is known when the model runs: clamp then.
+        return (size + value).max(0) if value < 0 else size.min(value)
+    return max(value + size, 0) if value < 0 else min(value, size)
+
+
+@op
+def get_item(x, key):
+    """`x[key]` for ints, slices, None, Ellipsis, and one integer or bool-free index array.
+
+    Raises:
+        IndexError: for too many indices or an index out of range.
+        NotImplementedError: for a boolean mask, because the result's shape would depend on values.
+    """
+    x = as_tensor(x)
+    keys = list(key) if isinstance(key, tuple) else [key]
+    used = sum(k is not None and k is not Ellipsis for k in keys)
+    if used > x.ndim:
+        raise IndexError(f"too many indices for a tensor of shape {x.shape}, received {len(keys)}")
+    if Ellipsis not in [k if k is None or k is Ellipsis else 0 for k in keys]:
+        keys.append(Ellipsis)
+    at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+    keys[at : at + 1] = [np.s_[:]] * (x.ndim - used)
+    begin, end, step, shape, flips, gathers = [], [], [], [], [], []
+    dims, axis = x.dims, 0
+    for k in keys:
+        if k is None:
+            shape.append(1)
+            continue
+        size = dims[axis]
+        if type(k) is type(np.s_[:]):
+            stride = 1 if k.step is None else int(k.step)
+            if stride > 0:
+                b, e = _bound(k.start, size, 0), _bound(k.stop, size, size)
+            else:  # the same elements upwards, flipped afterwards
+                top = _bound(k.start, size, size - 1) if k.start is None or k.start < 0 else min(k.start, size - 1)
+                low = -1 if k.stop is None else _bound(k.stop, size, 0)
+                count = max((top - low + (-stride) - 1) // -stride, 0)
+                b, e = top - (count - 1) * -stride if count else 0, top + 1 if count else 0
+                flips.append(len(shape))
+            if isinstance(b, int) and isinstance(e, int):
+                e = max(b, e)
+            begin.append(b), end.append(e), step.append(abs(stride))
+            length = e - b
+            shape.append(length if abs(stride) == 1 else (length + abs(stride) - 1) // abs(stride))
+        elif hasattr(k, "__index__") and not (hasattr(k, "shape") and k.shape):
+            i = int(k)
+            if isinstance(size, int) and not -size <= i < size:
+                raise IndexError(f"index {i} is out of range for axis {axis} of a tensor of shape {x.shape}, received {key!r}")
+            i = i + size if i < 0 else i
+            begin.append(i), end.append(i + 1), step.append(1)
+        else:
+            index = as_tensor(k)
+            if index.dtype == "bool":
+                raise NotImplementedError("a boolean mask as an index gives a shape that depends on values; use ops.where")
+            if gathers:
+                raise NotImplementedError("one index array at most is supported, received several")
+            gathers.append((len(shape), index))
+            begin.append(0), end.append(size), step.append(1)
+            shape.append(size)
+        axis += 1
+    whole = all(isinstance(b, int) and b == 0 and e is d and s == 1 for b, e, s, d in zip(begin, end, step, dims))
+    if not whole:
+        x = _strided(x, begin, end, step)
+    x = _core.reshape(x, shape=shape)
+    from maas import ops
+
+    for a in flips:
+        x = ops.flip(x, a)
+    for a, index in gathers:
+        x = ops.take(x, index, axis=a)
+    return x
+
+
+@op
+def split(x, indices_or_sections, axis=0):
+    """`x` cut along `axis`: into equal parts (int) or before the given places (list). A list of tensors."""
+    x = as_tensor(x)
+    axis = _axis("split", axis, x.ndim)
+    size = x.dims[axis]
+    if isinstance(indices_or_sections, int):
+        n = indices_or_sections
+        if isinstance(size, int) and size % n:
+            raise ValueError(f"split: axis {axis} of x of shape {x.shape} must be divisible by {n}, received {n} sections")
+        cuts = [size // n * i for i in range(n + 1)]
+    else:
+        cuts = [0, *indices_or_sections, size]
+    parts = []
+    for low, high in zip(cuts, cuts[1:]):
+        begin, end = [0] * x.ndim, list(x.dims)
+        begin[axis], end[axis] = low, high
+        parts.append(_strided(x, begin, end, [1] * x.ndim))
+    return parts
+
+
+@op
+def unstack(x, num=None, axis=0):
+    """The parts of `x` along one axis, without that axis. A list of tensors."""
+    x = as_tensor(x)
+    axis = _axis("unstack", axis, x.ndim)
+    n = x.shape[axis] if num is None else num
+    if n is None:
+        raise ValueError(f"unstack: the size of axis {axis} must be known, received x of shape {x.shape}")
+    return [squeeze(part, axis) for part in split(x, n, axis)]

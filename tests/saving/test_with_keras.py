@@ -102,6 +102,8 @@ def test_keras_reads_what_maas_wrote(checked, case, suffix):
     expected, seen = np.load(checked / f"{case}.npz"), np.load(checked / f"{case}.seen.npz")
     assert f"{suffix}/error" not in seen, str(seen[f"{suffix}/error"])
     for key in expected.files:
+        if suffix == "h5" and key.startswith("o") and int(key[1:]) >= 2:
+            continue  # Keras 3.15 restores no optimizer slots from .h5, not even from its own
         if key == "y":
             assert_near(seen[f"{suffix}/y"], expected["y"])
         else:

@@ -3,8 +3,6 @@
 Nothing is guessed: an argument of Keras 2 that has no meaning any more is dropped only while it has its default value.
 """
 
-from maas.saving import registry
-
 # Arguments that Keras 3 no longer has, with the values under which dropping them changes nothing; None: any value.
 _DROPPED = {
     "implementation": None,
@@ -66,7 +64,9 @@ def upgrade_layer(layer):
         out = {**layer, "config": _upgrade_values(layer["config"], name)}
     else:
         kind = "keras.layers"
-        if registry.find_class("keras.layers", name) is None and _is_operation(name):
+        # Layers and ops share names such as Multiply; only a layer's config says whether it is trainable.
+        is_layer = isinstance(layer["config"], dict) and "trainable" in layer["config"]
+        if not is_layer and _is_operation(name):
             kind = "keras.src.ops.numpy"
         out = {
             "module": kind,

@@ -36,7 +36,9 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
 
 // One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, row, class,
 // strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w.
-// Scratch of a worker: `epilogue_bytes`, then kernel[h] spans of 16 bytes, then room for one tile's sources.
+// Scratch of a worker: `epilogue_bytes`, then kernel[h] spans of 16 bytes, then room for the sources of one tile or, below
+// kConvFewChannels channels, of one strip.
+constexpr int64_t kConvFewChannels = 8;
 struct ConvArgs {
   const void* x;
   const void* w;

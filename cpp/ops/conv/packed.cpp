@@ -118,7 +118,8 @@ int64_t ConvPacked::units(const ConvArgs& a) const {
 
 size_t ConvPacked::scratch(const ConvArgs& a) const {
   const ConvAxis& w = a.w_axis;
-  const int64_t span = (a.mr - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
+  const int64_t outputs = a.k < kConvFewChannels ? a.strip : a.mr;
+  const int64_t span = (outputs - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
   return static_cast<size_t>(a.epilogue_bytes + a.h.kernel * (16 + span * a.k * 4) + 64);
 }
 

@@ -52,12 +52,9 @@ void conv_micro(const ConvTile& t) {
         Block<V, C> row;
         row.load(b);
         MAAS_UNROLL for (int i = 0; i < R; ++i) {
-          if constexpr (V::kRegisters >= 32 && C > 1) {
-            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], a + i * rsa, row[j]);
-          } else {
-            const V x(a[i * rsa]);
-            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
-          }
+          // One broadcast serves C products: as a memory operand of each it would make loads the limit.
+          const V v(a[i * rsa]);
+          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
         }
       }
     }

@@ -36,12 +36,9 @@ void gradient_micro(const GradientTile& t) {
       Block<V, C> row;
       MAAS_UNROLL for (int j = 0; j < C; ++j) row[j] = j == C - 1 ? V::load(dy + j * kLanes, tail, 0.f) : V::load(dy + j * kLanes);
       MAAS_UNROLL for (int i = 0; i < R; ++i) {
-        if constexpr (V::kRegisters >= 32 && C > 1) {
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], x + i, row[j]);
-        } else {
-          const V v(x[i]);
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
-        }
+        // One broadcast serves C products: as a memory operand of each it would make loads the limit.
+        const V v(x[i]);
+        MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
       }
     }
   }

@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+
 from maas.cli import main
 from maas.serving import PythonModel, Server
 

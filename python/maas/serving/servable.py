@@ -86,11 +86,10 @@ def make_servable(model: Any, name: str | None = None, version: str = "1") -> _c
     elif callable(getattr(model, "predict_on_batch", None)):
         if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
             raise ValueError(f"serving: the model has no fixed inputs, call it on data first, received {model!r}")
-        name = name or model.name
-        inputs, outputs = _keras_specs(model.inputs), _keras_specs(model.outputs)
+        from maas.models.programs import inference_program
 
-        def function(arrays: list[Any]) -> Any:
-            return model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
+        program, inputs, outputs = inference_program(model)
+        return _core.ProgramServable(program, check_name(name or model.name), version, inputs, outputs)
     else:
         raise TypeError(f"serving: expected a model, a PythonModel or a servable, received {type(model).__name__}")
     return _core.PythonServable(check_name(name), version, inputs, outputs, function)

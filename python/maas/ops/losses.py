@@ -1,10 +1,10 @@
-"""Cross entropies and softmax, with the names of `keras.ops`."""
+"""Cross entropies, with the names of `keras.ops`."""
 
 from maas import _core
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 
-__all__ = ["binary_crossentropy", "categorical_crossentropy", "log_softmax", "softmax", "sparse_categorical_crossentropy"]
+__all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
 
 
 def _floating(x):
@@ -12,48 +12,6 @@ def _floating(x):
 
     x = as_tensor(x)
     return cast(x, result_type(x.dtype, "float32")) if not x.dtype.startswith(("float", "bfloat")) else x
-
-
-def _softmax(name, x, axis, log):
-    x = _floating(x)
-    if axis is None:  # over all elements
-        return _core.reshape(_core.softmax(_core.reshape(x, shape=[-1]), axis=0, log=log), shape=list(x.dims))
-    if isinstance(axis, (tuple, list)):  # over several axes: moved to the end and joined
-        last = [a % x.ndim for a in axis]
-        order = [a for a in range(x.ndim) if a not in last] + last
-        moved = _core.transpose(x, axes=order)
-        flat = _core.reshape(moved, shape=[*moved.dims[: x.ndim - len(last)], -1])
-        y = _core.reshape(_core.softmax(flat, axis=-1, log=log), shape=list(moved.dims))
-        return _core.transpose(y, axes=[order.index(a) for a in range(x.ndim)])
-    return _core.softmax(x, axis=axis, log=log)
-
-
-@op
-def softmax(x, axis=-1):
-    """Softmax: `y = exp(x - max(x)) / sum(exp(x - max(x)))`.
-
-    Args:
-        x: Tensor of any shape; integers are read as float32.
-        axis: int or tuple of ints, the axes along which `y` sums to 1; None for all.
-
-    Raises:
-        ValueError: if an axis is out of range.
-    """
-    return _softmax("softmax", x, axis, False)
-
-
-@op
-def log_softmax(x, axis=-1):
-    """Logarithm of softmax: `y = x - max(x) - log(sum(exp(x - max(x))))`.
-
-    Args:
-        x: Tensor of any shape; integers are read as float32.
-        axis: int or tuple of ints, or None for all.
-
-    Raises:
-        ValueError: if an axis is out of range.
-    """
-    return _softmax("log_softmax", x, axis, True)
 
 
 def _to_last(x, axis):

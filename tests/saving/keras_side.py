@@ -36,6 +36,8 @@ def make(folder):
 
 def check(folder):
     for case in models.BUILDERS:
+        if not (folder / f"{case}.npz").exists():
+            continue
         found = {}
         for suffix in ("keras", "h5", "weights.h5"):
             path = folder / f"{case}.{suffix}"

@@ -178,3 +178,29 @@ def _form(structure):
 
 def _versions(model):
     return [(id(layer), layer._version) for layer in model._flatten_layers()]
+
+
+def inference_program(model):
+    """The model as one program that needs no Python: what the server runs.
+
+    Args:
+        model: a functional or sequential model, built.
+
+    Returns:
+        `(program, input_names)`; names are those of the model's input tensors.
+    """
+    from maas import _core, ops
+    from maas.layers.layer import Layer
+
+    inputs = tree.flatten(model.inputs)
+    with _core.Trace() as trace:
+        symbols = []
+        for x in inputs:
+            shape = tuple("batch" if i == 0 and d is None else d for i, d in enumerate(x.shape))
+            symbols.append(trace.input(shape, dtype=x.dtype, name=x.name))
+        structure = model._inputs_struct if hasattr(model, "_inputs_struct") else symbols if len(symbols) > 1 else symbols[0]
+        if hasattr(model, "_inputs_struct"):
+            structure = tree.pack_sequence_as(structure, symbols)
+        results = tree.flatten(Layer.__call__(model, structure, training=False))
+        program = trace.compile([ops.convert_to_tensor(y) for y in results], name=model.name)
+    return program, [x.name for x in inputs]

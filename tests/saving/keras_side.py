@@ -35,6 +35,7 @@ def make(folder):
 
 
 def check(folder):
+    models.block_class(keras)  # registers the class
     for case in models.BUILDERS:
         if not (folder / f"{case}.npz").exists():
             continue

@@ -1,4 +1,4 @@
-"""Legacy `.h5` files in the form that Keras 2 gives them: batch_input_shape, old calls, `:0` names, old training configs."""
+"""Legacy `.h5` files as Keras 2 writes them: batch_input_shape, old calls, `:0` names, old training configs."""
 
 import json
 
@@ -100,7 +100,7 @@ def test_sequential(tmp_path, form):
 
 def test_functional_with_old_calls(tmp_path):
     layers = [
-        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "dtype": "float32", "sparse": False, "ragged": False, "name": "in"}},
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "dtype": "float32", "name": "in"}},
         dense("dense", 4, "relu"),
         dense("dense_1", 2),
         {"class_name": "Add", "config": {"name": "add", "trainable": True, "dtype": "float32"}},

@@ -48,6 +48,7 @@ def made(tmp_path_factory):
 
 
 def load(folder, case, suffix):
+    models.block_class(maas)  # registers the class
     if suffix == "weights.h5":
         model = models.compiled(maas, case)
         model.optimizer.build(model.trainable_variables)
@@ -72,7 +73,7 @@ def test_maas_reads_what_keras_wrote(made, case, suffix):
     assert_near(model.predict(models.data(case)[0], verbose=0), expected["y"])
 
 
-@pytest.mark.parametrize("case", ["functional", "simple_rnn", "lstm", "nested"])
+@pytest.mark.parametrize("case", ["functional", "simple_rnn", "lstm", "nested", "blocks"])
 def test_training_goes_on(made, case):
     # Without dropout, one more step gives what Keras got: loss, metrics and optimizer state are all there.
     model = load_model(made / f"{case}.keras")

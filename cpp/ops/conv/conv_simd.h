@@ -1,8 +1,8 @@
 #pragma once
-// Implicit GEMM over 16-lane vectors: a tile of R neighbouring outputs x C vectors of channels lives in registers while all
-// taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie side by
-// side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy their sources,
-// with the zeros, into scratch.
+// Implicit GEMM over 16-lane vectors: a tile of R neighbouring outputs x C vectors of channels lives in registers while
+// all taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie
+// side by side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy
+// their sources, with the zeros, into scratch.
 #include "ops/conv/pixels_simd.h"
 #include "ops/elementwise/epilogue_rows.h"
 #include "simd/isa.h"
@@ -68,15 +68,18 @@ void conv_micro(const ConvTile& t) {
       V v = acc[i * C + j];
       if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
       float* c = t.c + i * t.ldc + j * kLanes;
-      if (last) v.store(c, tail);
-      else v.store(c);
+      if (last)
+        v.store(c, tail);
+      else
+        v.store(c);
     }
   }
 }
 
 using ConvMicro = void (*)(const ConvTile&);
 // Outputs that keep all sums in registers: 14, 12, 8 and 6 for 1 to 4 vectors (AVX-512); 6 of 1 (AVX2).
-#define MAAS_ROWS6(C) nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
+#define MAAS_ROWS6(C) \
+  nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
 #if defined(__AVX512F__)
 #define MAAS_ROWS8(C) MAAS_ROWS6(C), conv_micro<7, C>, conv_micro<8, C>
 #define MAAS_ROWS12(C) MAAS_ROWS8(C), conv_micro<9, C>, conv_micro<10, C>, conv_micro<11, C>, conv_micro<12, C>
@@ -94,8 +97,9 @@ const ConvMicro* const kConvMicro[] = {nullptr, kConv1};
 #undef MAAS_ROWS6
 
 // All tiles of one strip: `count` outputs from number `i0` of class `cw` on, in row `oh`.
-MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row, int64_t column,
-                            int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count, char* scratch) {
+MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row,
+                            int64_t column, int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count,
+                            char* scratch) {
   const ConvAxis &h = a.h, &w = a.w_axis;
   const EpilogueArgs& e = a.epilogue;
   const int64_t k_all = a.groups * a.k, vectors = (columns + kLanes - 1) / kLanes;
@@ -118,7 +122,8 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* pane
   // With few channels a strip's sources are so small that one copy for all tiles costs less than a look at each.
   const int64_t strip_first = tw.source + i0 * w.step;
   const int64_t strip_pixels = (count - 1) * w.step + (tw.count - 1) * w.source_step + 1;
-  const bool inside = strip_first >= 0 && strip_first + strip_pixels <= w.in, copied = !inside && a.k < kConvFewChannels;
+  const bool inside = strip_first >= 0 && strip_first + strip_pixels <= w.in,
+             copied = !inside && a.k < kConvFewChannels;
   for (int64_t tap = t0; tap == t0 || tap < t1; tap += taps_at_once) {
     const int64_t tap_end = t1 - tap < taps_at_once ? t1 : tap + taps_at_once;
     const bool last = tap_end >= t1;

@@ -12,10 +12,12 @@ using simd::Tail;
 using simd::V;
 
 // k rows of a panel, from any strides, into rows of `width` floats, zeros after `columns`.
-MAAS_INLINE void pack_panel(const float* b, int64_t rs, int64_t cs, int64_t k, int64_t columns, int64_t width, float* y) {
+MAAS_INLINE void pack_panel(const float* b, int64_t rs, int64_t cs, int64_t k, int64_t columns, int64_t width,
+                            float* y) {
   if (cs == 1) {
     for (int64_t r = 0; r < k; ++r, b += rs, y += width)
-      for (int64_t j = 0; j < width; j += kLanes) V::load(b + j, Tail(columns - j > kLanes ? kLanes : columns - j), 0.f).store(y + j);
+      for (int64_t j = 0; j < width; j += kLanes)
+        V::load(b + j, Tail(columns - j > kLanes ? kLanes : columns - j), 0.f).store(y + j);
     return;
   }
   // Transposed: 16 columns of b are 16 runs along k.

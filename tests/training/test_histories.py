@@ -162,17 +162,6 @@ def test_two_outputs(name):
     assert ours.metrics_names == theirs.metrics_names
 
 
-def test_shuffling_is_seeded_as_in_keras():
-    ours, theirs = pair()
-    histories = []
-    for model in (ours, theirs):
-        np.random.seed(7)
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        histories.append(model.fit(X, LABELS, epochs=2, batch_size=8, verbose=0))
-    assert_same_history(*histories)
-    assert_same_weights(ours, theirs)
-
-
 def test_evaluate_and_predict():
     ours, theirs = pair()
     for model in (ours, theirs):

@@ -72,8 +72,26 @@ class ProgramCache:
                 self._entries.popitem(last=False)
         elif len(self._entries) > 1:
             self._entries.move_to_end(key)
+        if self._is_plain(entry, args, kwargs):
+            x = args[0]
+            shape = tuple(None if i == 0 else d for i, d in enumerate(x.shape))
+            model._set_fast_call(entry.program, str(x.dtype), shape)
         arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
         return self._unpack(entry, entry.program(*arrays))
+
+    @staticmethod
+    def _is_plain(entry, args, kwargs):
+        """One float array in, one tensor out, nothing beside: such calls need no Python next time."""
+        return (
+            not kwargs
+            and len(args) == 1
+            and type(args[0]) is np.ndarray
+            and args[0].ndim > 0
+            and entry.casts == [None]
+            and entry.outputs is None
+            and not any(entry.masks)
+            and not entry.losses
+        )
 
     def _check_versions(self, model):
         versions = _versions(model)
@@ -187,12 +205,12 @@ def inference_program(model):
         model: a functional or sequential model, built.
 
     Returns:
-        `(program, input_names, output_names)`; names are those of the model's input and output tensors.
+        `(program, input_names)`; names are those of the model's input tensors.
     """
     from maas import _core, ops
     from maas.layers.layer import Layer
 
-    inputs, outputs = tree.flatten(model.inputs), tree.flatten(model.outputs)
+    inputs = tree.flatten(model.inputs)
     with _core.Trace() as trace:
         symbols = []
         for x in inputs:
@@ -203,4 +221,4 @@ def inference_program(model):
             structure = tree.pack_sequence_as(structure, symbols)
         results = tree.flatten(Layer.__call__(model, structure, training=False))
         program = trace.compile([ops.convert_to_tensor(y) for y in results], name=model.name)
-    return program, [x.name for x in inputs], [y.name for y in outputs]
+    return program, [x.name for x in inputs]

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "serving/program_servable.h"
 #include "serving/server.h"
 
 namespace py = pybind11;
@@ -189,6 +190,7 @@ ServerOptions server_options(py::dict& d) {
   ServerOptions o;
   option(d, "io_threads", o.io_threads);
   option(d, "max_body_bytes", o.max_body_bytes);
+  option(d, "max_total_body_bytes", o.max_total_body_bytes);
   option(d, "max_header_bytes", o.max_header_bytes);
   option(d, "max_header_fields", o.max_header_fields);
   option(d, "max_url_bytes", o.max_url_bytes);
@@ -251,6 +253,10 @@ void bind_serving(py::module_& m) {
              return std::make_shared<PythonServable>(std::move(info), std::move(function));
            }),
            py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"), py::arg("function"));
+  py::class_<maas::serving::ProgramServable, Servable, std::shared_ptr<maas::serving::ProgramServable>>(m, "ProgramServable")
+      .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
+                    const std::vector<std::string>&>(),
+           py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
   py::class_<PythonServer>(m, "Server")
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())

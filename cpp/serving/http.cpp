@@ -221,6 +221,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     if (state_ == State::closed) return;
     state_ = State::closed;
     pending_.reset();
+    drop_body();
     Ec ec;
     socket_.close(ec);
     loop_.sessions.erase(shared_from_this());
@@ -246,6 +247,13 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
 
   std::string_view unread() const { return {in_.data() + begin_, end_ - begin_}; }
   void consume(size_t n) { begin_ += n; }
+
+  // Keeps the sum of all bodies being received; returns it.
+  int64_t account(size_t body) {
+    const int64_t change = static_cast<int64_t>(body) - counted_;
+    counted_ = static_cast<int64_t>(body);
+    return loop_.service.http_metrics.body_bytes.fetch_add(change, std::memory_order_relaxed) + change;
+  }
 
   void read() {
     if (begin_ == end_) begin_ = end_ = 0;
@@ -320,6 +328,10 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
         refuse(ec);
         return false;
       }
+      if (account(body_.size()) > loop_.options.max_total_body_bytes) {
+        fail(503, "the server has too many request bodies to read");
+        return false;
+      }
       if (!parser_->is_done()) {
         if (unread().size() >= kLargeBuffer - 1024) {
           fail(400, "a chunk header is too long");
@@ -350,7 +362,13 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     close_after_ = true;
     pending_.reset();
     head_only_ = false;
+    drop_body();
     respond(response);
+  }
+
+  void drop_body() {
+    account(0);
+    if (body_.capacity() > (1 << 20)) std::string().swap(body_);
   }
 
   void dispatch() {
@@ -371,7 +389,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
     } catch (...) {
       response.error(500, "internal error");
     }
-    if (body_.capacity() > (1 << 20)) std::string().swap(body_);
+    drop_body();
     if (pending_) return loop_.arm_expire();
     respond(response);
   }
@@ -444,6 +462,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   std::optional<Parser> parser_;
   std::string body_, out_head_, out_body_;
   std::shared_ptr<InferRequest> pending_;
+  int64_t counted_ = 0;
   State state_ = State::idle;
   bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
   Clock::time_point arrived_, since_, deadline_;

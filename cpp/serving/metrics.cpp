@@ -83,6 +83,8 @@ std::string render_metrics(const HttpMetrics& http, const std::vector<const Mode
   sample(out, "maas_build_info", "version=\"0.1.0\"", 1);
   head(out, "maas_http_connections", "gauge", "Open HTTP connections.");
   sample(out, "maas_http_connections", "", static_cast<double>(http.connections.load(kRelaxed)));
+  head(out, "maas_http_body_bytes", "gauge", "Bytes of request bodies being received.");
+  sample(out, "maas_http_body_bytes", "", static_cast<double>(http.body_bytes.load(kRelaxed)));
   head(out, "maas_http_connections_total", "counter", "HTTP connections accepted.");
   sample(out, "maas_http_connections_total", "", static_cast<double>(http.connections_total.load(kRelaxed)));
   head(out, "maas_http_connections_refused_total", "counter", "Connections closed because of the connection limit.");

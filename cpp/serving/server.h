@@ -16,6 +16,7 @@ struct ServerOptions {
   int port = 8000;                 // 0: a free port, see Server::port
   int io_threads = 1;              // more made it slower wherever client and server share the cores
   size_t max_body_bytes = size_t{64} << 20;
+  int64_t max_total_body_bytes = int64_t{1} << 30;  // of all requests being received; more get 503
   size_t max_header_bytes = size_t{16} << 10;
   size_t max_header_fields = 100;
   size_t max_url_bytes = size_t{8} << 10;

@@ -39,14 +39,14 @@ def output_shape(x_shape, kernel_shape, strides, padding, dilation):
 
 def _per_group(x, k, groups):
     """x and a kernel with an axis of groups before their channels."""
-    return x.reshape(*x.shape[:-1], groups, -1), k.reshape(*k.shape[:-1], groups, -1)
+    return [a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups) for a in (x, k)]
 
 
 def reference(x, kernel, strides, padding, dilation, groups):
     x, kernel = x.astype(np.float64), kernel.astype(np.float64)
     y = np.zeros(output_shape(x.shape, kernel.shape, strides, padding, dilation))
     xg, kg = _per_group(x, kernel, groups)
-    yg = y.reshape(*y.shape[:-1], groups, -1)
+    yg = _per_group(y, y, groups)[0]
     for kh, kw, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation):
         yg[ys] += np.einsum("nhwgc,cgf->nhwgf", xg[xs], kg[kh, kw])
     return y
@@ -55,7 +55,7 @@ def reference(x, kernel, strides, padding, dilation, groups):
 def reference_gradients(x, kernel, dy, strides, padding, dilation, groups):
     x, kernel, dy = x.astype(np.float64), kernel.astype(np.float64), dy.astype(np.float64)
     xg, kg = _per_group(x, kernel, groups)
-    dyg = dy.reshape(*dy.shape[:-1], groups, -1)
+    dyg = _per_group(dy, dy, groups)[0]
     dx, dk = np.zeros_like(x), np.zeros_like(kernel)
     dxg, dkg = _per_group(dx, dk, groups)
     for kh, kw, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation):

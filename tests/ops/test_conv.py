@@ -27,12 +27,11 @@ def _with_level(name):
         _core.set_num_threads(threads)
 
 
-def compiled(function, *arrays):
-    """`function` compiled for a batch of any size, as a callable on NumPy arrays; `kernel` operands keep all sizes."""
+def compiled(function, *shapes, dtype="float32"):
+    """`function` of inputs of these shapes (sizes may be None or a name) as a Program."""
     with _core.Trace() as trace:
-        symbols = [trace.input(["batch", *a.shape[1:]] if i else list(a.shape), str(a.dtype)) for i, a in arrays]
-        results = function(*symbols)
-    return trace.compile(list(results))
+        results = function(*[trace.input(list(shape), dtype) for shape in shapes])
+        return trace.compile(list(results))
 
 
 def conv_program(case, dtype="float32"):
@@ -43,12 +42,7 @@ def conv_program(case, dtype="float32"):
         return [y, *_core.gradients(_core.sum(y * dy), [x, kernel])]
 
     y = conv_cases.output_shape(case.x, case.kernel, case.strides, case.padding, case.dilation)
-    with _core.Trace() as trace:
-        x = trace.input(["batch", *case.x[1:]], dtype)
-        kernel = trace.input(list(case.kernel), dtype)
-        dy = trace.input(["batch", *y[1:]], dtype)
-        program = trace.compile(function(x, kernel, dy))
-    return program
+    return compiled(function, ("batch", *case.x[1:]), case.kernel, ("batch", *y[1:]), dtype=dtype)
 
 
 def conv_data(case, dtype="float32", seed=0):
@@ -110,29 +104,181 @@ def test_conv_epilogue(case, level, kind):
     def function(x, k, b, residual):
         y = _core.conv(x, k, **case.options)
         if kind == "tanh_residual":
-            return _core.tanh(y * b) + residual
+            return [_core.tanh(y * b) + residual]
         y = y + b if "bias" in kind else y
-        return _core.relu(y) if "relu" in kind else y
+        return [_core.relu(y) if "relu" in kind else y]
 
-    with _core.Trace() as trace:
-        inputs = [trace.input([None, *x.shape[1:]]), trace.input(list(k.shape)), trace.input(list(b.shape))]
-        inputs.append(trace.input([None, *residual.shape[1:]]) if kind != "tanh_residual" else trace.input(list(residual.shape)))
-        if kind == "tanh_residual":
-            inputs[0] = trace.input(list(x.shape))
-            program = trace.compile([function(*inputs)])
-            order = [k, b, residual, x]
-        else:
-            program = trace.compile([function(*inputs)])
-    if kind == "tanh_residual":
-        with _core.Trace() as trace:
-            program = trace.compile([function(*[trace.input(list(a.shape)) for a in (x, k, b, residual)])])
-        del order
-    assert program.plan.count("\n") and "chain" not in [line.split("(")[0].strip() for line in program.plan.splitlines()]
+    program = compiled(function, ("batch", *x.shape[1:]), k.shape, b.shape, ("batch", *residual.shape[1:]))
+    assert " chain " not in program.plan, "the epilogue is not fused"
     got = program.numpy(x, k, b, residual)[0]
-    y, scale = conv_cases.reference(x, k, **case.options), conv_cases.reference(np.abs(x), np.abs(k), **case.options)
+    want = conv_cases.reference(x, k, **case.options)
+    scale = conv_cases.reference(np.abs(x), np.abs(k), **case.options)
     if kind == "tanh_residual":
-        want, scale = np.tanh(y * b) + residual, scale * np.abs(b) + 4
+        want, scale = np.tanh(want * b) + residual, scale * np.abs(b) + 4 + np.abs(residual)
     else:
-        want = y + b if "bias" in kind else y
+        want = want + b if "bias" in kind else want
         want, scale = np.maximum(want, 0) if "relu" in kind else want, scale + np.abs(b)
     close(got, want, scale, k[..., 0].size, "float32")
+
+
+def test_conv_gradients_are_linear_ops():
+    """Gradients of the gradients, against differences: both are linear in each operand."""
+    case = conv_cases.Case((2, 9, 8, 3), (3, 2, 3, 4), (2, 1), "same")
+    x, k, dy = conv_data(case, "float64")
+    o = case.options
+
+    def function(x, k, dy, u, v):
+        dx = _core.conv_input_gradient(dy, k, size=case.x[1:3], **o)
+        dk = _core.conv_kernel_gradient(x, dy, kernel_size=case.kernel[:2], **o)
+        return [*_core.gradients(_core.sum(dx * u), [dy, k]), *_core.gradients(_core.sum(dk * v), [x, dy])]
+
+    rng = np.random.default_rng(3)
+    u, v = rng.standard_normal(x.shape), rng.standard_normal(k.shape)
+    a, b, c, d = compiled(function, x.shape, k.shape, dy.shape, u.shape, v.shape, dtype="float64").numpy(x, k, dy, u, v)
+    np.testing.assert_allclose(a, conv_cases.reference(u, k, **o), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(b, conv_cases.reference_gradients(u, k, dy, **o)[1], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(c, conv_cases.reference_gradients(x, v, dy, **o)[0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(d, conv_cases.reference(x, v, **o), rtol=1e-12, atol=1e-12)
+
+
+def test_conv_nan_stays_in_its_image(level):
+    case = conv_cases.Case((3, 9, 9, 4), (3, 3, 4, 20), padding="same")
+    x, k, dy = conv_data(case)
+    x[1] = np.nan
+    y = conv_program(case).numpy(x, k, dy)[0]
+    assert np.isnan(y[1]).all() and np.isfinite(y[[0, 2]]).all()
+
+
+# ---- pooling
+
+
+def pool_program(kind, case, dtype="float32"):
+    def function(x, dy):
+        y = getattr(_core, f"{kind}_pool")(x, **case.options)
+        return [y, *_core.gradients(_core.sum(y * dy), [x])]
+
+    y = pool_cases.output_shape(case.x, *case.options.values())
+    return compiled(function, ("batch", *case.x[1:]), ("batch", *y[1:]), dtype=dtype)
+
+
+def pool_data(case, dtype="float32"):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-4, 5, case.x).astype(dtype)  # many equals
+    x += 1e-3 * rng.standard_normal(case.x).astype(dtype) * (rng.random(case.x) < 0.5)
+    return x, rng.standard_normal(pool_cases.output_shape(case.x, *case.options.values())).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize("case", pool_cases.CASES, ids=str)
+def test_pool_and_gradient(case, kind, level, dtype):
+    x, dy = pool_data(case, dtype)
+    y, dx = pool_program(kind, case, dtype).numpy(x, dy)
+    eps = np.finfo(dtype).eps
+    windows = case.pool_size[0] * case.pool_size[1]
+    want = pool_cases.reference(kind, x, **case.options)
+    np.testing.assert_allclose(y, want, rtol=0, atol=0 if kind == "max" else windows * 6 * eps)
+    assert y.dtype == dx.dtype == dtype
+    want = pool_cases.reference_gradient(kind, x, dy, **case.options)
+    np.testing.assert_allclose(dx, want, rtol=0, atol=windows * 6 * eps)
+
+
+@pytest.mark.parametrize("kind", ["max", "average"])
+@pytest.mark.parametrize("case", pool_cases.CASES, ids=str)
+def test_pool_bits(case, kind):
+    data = pool_data(case)
+    results = []
+    for name in ("avx2", "avx512"):
+        for _ in _with_level(name):
+            program = pool_program(kind, case)
+            results += [program.numpy(*data), program.run_cut(data, 1), program.run_cut(data, 2)]
+            _core.set_num_threads(2)
+            results.append(program.numpy(*data))
+            for i in range(len(data[0])):
+                for got, whole in zip(program.numpy(data[0][i : i + 1], data[1][i : i + 1]), results[0]):
+                    np.testing.assert_array_equal(got[0], whole[i])
+    for other in results[1:]:
+        for got, first in zip(other, results[0]):
+            np.testing.assert_array_equal(got.view(np.uint32), first.view(np.uint32))
+
+
+def test_max_pool_of_nan_and_infinity(level):
+    x = np.array([[1, np.nan, -np.inf, -np.inf], [2, 3, -np.inf, -np.inf]], "float32").reshape(1, 2, 4, 1)
+    x = np.repeat(x, 19, axis=3)
+    case = pool_cases.Case(x.shape)
+    y, dx = pool_program("max", case).numpy(x, np.ones((1, 1, 2, 19), "float32"))
+    assert np.isnan(y[0, 0, 0]).all() and (y[0, 0, 1] == -np.inf).all()
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[0, 1, 1, 0], [0, 0, 0, 0]])
+
+
+# ---- maas.ops
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("spatial", [1, 2])
+def test_public_functions_match_keras(keras, spatial, data_format):
+    # Keras on JAX refuses its own default strides, so they are given here.
+    rng = np.random.default_rng(0)
+    shape = (2, *(11, 9)[:spatial], 6)
+    x = rng.standard_normal(shape).astype("float32")
+    if data_format == "channels_first":
+        x = np.moveaxis(x, -1, 1).copy()
+    k = rng.standard_normal((*(3, 2)[:spatial], 6, 5)).astype("float32")
+    grouped = rng.standard_normal((*(3, 2)[:spatial], 3, 8)).astype("float32")
+    calls = [
+        ("conv", (k,), {}),
+        ("conv", (k,), dict(strides=2, padding="same")),
+        ("conv", (k,), dict(dilation_rate=2, padding="same")),
+        ("conv", (grouped,), dict(padding="same")),
+        ("max_pool", (2,), dict(strides=2)),
+        ("max_pool", (3,), dict(strides=2, padding="same")),
+        ("average_pool", (2,), dict(strides=2)),
+        ("average_pool", (3,), dict(strides=2, padding="same")),
+    ]
+    for name, args, options in calls:
+        got = getattr(ops, name)(x, *args, data_format=data_format, **options)
+        want = np.asarray(getattr(keras.ops, name)(x, *args, data_format=data_format, **options))
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got.numpy(), want, rtol=1e-5, atol=1e-5, err_msg=f"{name} {options}")
+    default = ops.max_pool(x, 2, data_format=data_format).numpy()
+    np.testing.assert_array_equal(default, ops.max_pool(x, 2, strides=2, data_format=data_format).numpy())
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda x, k: ops.conv(x, k, padding="full"), ValueError, "received 'full'"),
+        (lambda x, k: ops.conv(x, k, strides=0), ValueError, "received 0"),
+        (lambda x, k: ops.conv(x, k[:, :, :3]), ValueError, r"received shapes \(2, 5, 6, 4\) and \(3, 3, 3, 8\)"),
+        (lambda x, k: ops.conv(x[:, :2], k), ValueError, r"does not fit on the height .* received \(2, 2, 6, 4\)"),
+        (lambda x, k: ops.conv(x, k, data_format="NCHW"), ValueError, "received 'NCHW'"),
+        (lambda x, k: ops.max_pool(x, (2, 2, 2)), ValueError, r"received \(2, 2, 2\)"),
+        (lambda x, k: ops.max_pool(x, 7), ValueError, "does not fit"),
+        (lambda x, k: ops.average_pool(x[0, 0], 2), ValueError, r"received shape \(6, 4\)"),
+        (lambda x, k: _core.max_pool(x.astype("int32"), pool_size=[2, 2]), TypeError, "received int32"),
+        (lambda x, k: _core.conv(x, k.astype("float64")), TypeError, "received float32 and float64"),
+        (lambda x, k: _core.conv(x, k, pads=[1, 1, 1, 1]), ValueError, "padding='valid'"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call(np.zeros((2, 5, 6, 4), "float32"), np.zeros((3, 3, 4, 8), "float32"))
+
+
+def test_explicit_padding_and_unknown_sizes():
+    """Sizes of images unknown when compiled; explicit padding equals padding the image."""
+    x = np.random.default_rng(0).standard_normal((2, 7, 9, 5)).astype("float32")
+    k = np.random.default_rng(1).standard_normal((3, 3, 5, 6)).astype("float32")
+    padded = np.pad(x, ((0, 0), (2, 1), (0, 3), (0, 0)))
+
+    def function(x, k):
+        y = _core.conv(x, k, padding="explicit", pads=[2, 1, 0, 3])
+        return [y, *_core.gradients(_core.sum(y * y), [x, k])]
+
+    y, dx, dk = compiled(function, (None, None, None, 5), k.shape).numpy(x, k)
+    o = dict(strides=(1, 1), padding="valid", dilation=(1, 1), groups=1)
+    want = conv_cases.reference(padded, k, **o)
+    np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
+    wx, wk = conv_cases.reference_gradients(padded, k, 2 * want, **o)
+    np.testing.assert_allclose(dx, wx[:, 2:-1, :-3], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dk, wk, rtol=1e-4, atol=1e-3)

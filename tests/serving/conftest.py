@@ -9,6 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+
 from maas.serving import PythonModel, Server
 
 WEIGHTS = np.random.default_rng(0).standard_normal((16, 4)).astype(np.float32)

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from maas.serving import PythonModel, Server
 
 from .conftest import Gate, affine, body, call, infer, metric, rows_of, toy, wait_for

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+
 from maas.serving import Server
 
 from .conftest import affine, body, call, infer, metric, raw, read_all, rows_of, toy, wait_for
@@ -204,6 +205,18 @@ def test_endless_chunked_body_keeps_memory_flat(server):
     # The limit is 64 MiB; the rest is read and dropped for a moment, so that the client can see the answer.
     assert statuses(answer) in ([413], []) and resident() - before < 200 << 20
     assert call(server.url, "/v2/health/live")[0] == 200
+
+
+def test_bodies_of_all_connections_have_one_budget():
+    with Server(toy(), name="toy", port=0, max_total_body_bytes=100_000) as server:
+        head = post(b" " * 60_000)[:-1]
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as first:
+            first.sendall(head)
+            wait_for(lambda: metric(server.url, "maas_http_body_bytes") == 59_999)
+            assert statuses(raw(server, head)) == [503]
+            assert infer(server.url, body(X))[0] == 200
+            wait_for(lambda: metric(server.url, "maas_http_body_bytes") == 59_999)
+        wait_for(lambda: metric(server.url, "maas_http_body_bytes") == 0)
 
 
 def test_timeouts(small):

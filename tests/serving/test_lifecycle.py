@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+
 from maas.cli import main
 from maas.serving import PythonModel, Server
 
@@ -213,6 +214,38 @@ def test_sigterm_under_load_fails_no_request(serve):
     for t in threads:
         t.join(20)
     assert p.wait(20) == 0 and not failed
+
+
+def test_a_saved_model_answers_as_predict_does(tmp_path):
+    import maas
+
+    model = maas.Sequential(
+        [
+            maas.Input((16,), name="x"),
+            maas.layers.Dense(16, activation="relu"),
+            maas.layers.Dense(4, name="head"),
+        ]
+    )
+    path = tmp_path / "small.keras"
+    model.save(path)
+    x = np.random.default_rng(0).standard_normal((9, 16)).astype(np.float32)
+    want = model.predict(x, verbose=0)
+    p = subprocess.Popen(
+        [sys.executable, "-m", "maas.cli", "serve", str(path), "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = re.search(r"serving 'small' at (http://[^ ]*)", p.stdout.readline())[1]
+        metadata = json.loads(call(url, "/v2/models/small")[2])
+        assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 16]}]
+        assert metadata["outputs"] == [{"name": "head", "datatype": "FP32", "shape": [-1, 4]}]
+        for rows in (1, 4, 9):
+            status, answer = infer(url, body(x[:rows]), "small")
+            assert status == 200 and rows_of(answer).tobytes() == want[:rows].tobytes()
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(10) == 0
+    finally:
+        p.kill()
+        p.communicate()
 
 
 def test_loopback_only_by_default(serve):

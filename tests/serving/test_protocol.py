@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from maas.serving import PythonModel, Server
 from prometheus_client.parser import text_string_to_metric_families
+
+from maas.serving import PythonModel, Server
 
 from .conftest import affine, body, call, echo, infer, metric, rows_of, toy
 

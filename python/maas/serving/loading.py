@@ -34,7 +34,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         reader = getattr(importlib.import_module(module), function)
     except (ModuleNotFoundError, AttributeError) as error:
-        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("maas"):
+        # Only the reader itself may be missing; anything else is a fault or a missing extra and keeps its own text.
+        if isinstance(error, ModuleNotFoundError) and error.name != module:
             raise
         raise NotImplementedError(f"this build cannot read {path.suffix} files, received {str(path)!r}") from error
     return reader(path)

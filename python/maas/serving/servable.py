@@ -51,9 +51,15 @@ def _specs(tensors: Sequence[tuple[str, Sequence[int | None], str]]) -> list[tup
     return specs
 
 
-def _keras_specs(tensors: Any) -> list[tuple[str, str, list[int | None]]]:
-    tensors = tensors if isinstance(tensors, (list, tuple)) else [tensors]
-    return _specs([(t.name, t.shape, str(t.dtype)) for t in tensors])
+def _output_names(tensors: Sequence[Any]) -> list[str]:
+    """Names of the layers that make the outputs: a tensor's own name is a counter that changes from run to run."""
+    names: list[str] = []
+    for tensor in tensors:
+        history = getattr(tensor, "_keras_history", None)
+        name = history.operation.name if history is not None and history.operation is not None else tensor.name
+        # A layer with several outputs, or one that is called twice.
+        names.append(name if name not in names else f"{name}_{sum(n.startswith(name) for n in names)}")
+    return names
 
 
 def check_name(name: str) -> str:
@@ -86,11 +92,11 @@ def make_servable(model: Any, name: str | None = None, version: str = "1") -> _c
     elif callable(getattr(model, "predict_on_batch", None)):
         if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
             raise ValueError(f"serving: the model has no fixed inputs, call it on data first, received {model!r}")
-        name = name or model.name
-        inputs, outputs = _keras_specs(model.inputs), _keras_specs(model.outputs)
+        from maas.models.programs import inference_program
 
-        def function(arrays: list[Any]) -> Any:
-            return model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
+        program, inputs = inference_program(model)
+        outputs = _output_names(model.outputs)
+        return _core.ProgramServable(program, check_name(name or model.name), version, inputs, outputs)
     else:
         raise TypeError(f"serving: expected a model, a PythonModel or a servable, received {type(model).__name__}")
     return _core.PythonServable(check_name(name), version, inputs, outputs, function)

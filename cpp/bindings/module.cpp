@@ -3,6 +3,9 @@
 
 #include "bindings/common.h"
 #include "core/version.h"
+#if MAAS_SERVING
+#include "bindings/serving.h"
+#endif
 
 PYBIND11_MODULE(_core, m) {
   if (std::strcmp(maas::version(), MAAS_VERSION) != 0)
@@ -13,4 +16,8 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_trace(m);
   maas::bindings::bind_ops(m);
   maas::bindings::bind_system(m);
+  maas::bindings::bind_fast_call(m);
+#if MAAS_SERVING
+  bind_serving(m);
+#endif
 }

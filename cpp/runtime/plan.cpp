@@ -162,9 +162,13 @@ class Builder {
       return;
     }
     const Node result(node, 0);
-    if (node->op->is_view() && emit_view(result)) return;
     const bool prepared = fixed_.count(node.get()) > 0;
     auto& list = prepared ? plan_->prepare : plan_->steps;
+    if (node->op->is_view()) {
+      if (emit_view(result, value_of(node->inputs[0]))) return;
+      // Strides cannot say it as the input lies; of a dense copy they can.
+      if (emit_view(result, conform(value_of(node->inputs[0]), InputLayout::dense, list, prepared))) return;
+    }
     PlanStep step;
     step.op = node->op;
     for (size_t i = 0; i < node->inputs.size(); ++i)
@@ -182,8 +186,7 @@ class Builder {
     list.push_back(std::move(step));
   }
 
-  bool emit_view(const Node& node) {
-    const int base = value_of(node.input(0));
+  bool emit_view(const Node& node, int base) {
     const PlanValue from = plan_->values[static_cast<size_t>(base)];
     Specs in;
     for (const Node& n : node->inputs) in.push_back(n.spec());

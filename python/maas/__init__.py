@@ -1,5 +1,53 @@
-"""maas: train, save, compress and serve Keras-style models on an engine of its own."""
+"""maas: train, save, compress and serve Keras-style models on an engine of its own.
+
+`import maas as keras` runs Keras programs. Names are found when they are first used, so that the import stays light.
+"""
+
+import importlib
 
 from maas._core import __version__
 
-__all__ = ["__version__"]
+_SUBMODULES = frozenset(
+    "activations backend callbacks cli config constraints data datasets initializers layers losses metrics models ops optimizers random "
+    "regularizers saving serving testing tree utils".split()
+)
+_NAMES = {
+    "Function": "maas.models",
+    "Initializer": "maas.initializers",
+    "Input": "maas.layers",
+    "InputSpec": "maas.layers",
+    "KerasTensor": "maas.backend",
+    "Layer": "maas.layers",
+    "Loss": "maas.losses",
+    "Metric": "maas.metrics",
+    "Model": "maas.models",
+    "Optimizer": "maas.optimizers",
+    "Regularizer": "maas.regularizers",
+    "Sequential": "maas.models",
+    "Server": "maas.serving",
+    "Variable": "maas.backend",
+    "name_scope": "maas.backend",
+}
+_CORE = {"set_num_threads", "get_num_threads"}
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return importlib.import_module("maas." + name)
+    if name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    elif name in _CORE:
+        from maas import _core
+
+        value = getattr(_core, name)
+    else:
+        raise AttributeError(f"module 'maas' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_SUBMODULES, *_NAMES, *_CORE})
+
+
+__all__ = ["__version__", *sorted(_SUBMODULES), *sorted(_NAMES), *sorted(_CORE)]

@@ -1,4 +1,4 @@
-"""The hardened HDF5 reader: S-31 (shape bombs) and S-32 (links, virtual and external data, filters, fuzz), in process."""
+"""The hardened HDF5 reader, in process: S-31 (shape bombs), S-32 (links, virtual and external data, filters, fuzz)."""
 
 import random
 import resource

@@ -1,10 +1,10 @@
 """Whole training runs against real Keras: same weights, same data, no shuffling."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import assert_same_history, assert_same_weights, data, mlp, pair, two_outputs
 
 
@@ -160,17 +160,6 @@ def test_two_outputs(name):
     for key in expected:
         assert found[key] == pytest.approx(expected[key], rel=1e-4)
     assert ours.metrics_names == theirs.metrics_names
-
-
-def test_shuffling_is_seeded_as_in_keras():
-    ours, theirs = pair()
-    histories = []
-    for model in (ours, theirs):
-        np.random.seed(7)
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        histories.append(model.fit(X, LABELS, epochs=2, batch_size=8, verbose=0))
-    assert_same_history(*histories)
-    assert_same_weights(ours, theirs)
 
 
 def test_evaluate_and_predict():

@@ -23,6 +23,10 @@ Specs GemmBatched::infer(const Inputs& in) const {
   return {Spec{in[0].dtype, std::move(out), {}}};
 }
 
+bool GemmBatched::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return row.dtype == in[0].dtype && (row.isa == Isa::none || row.tile[1] == nr);
+}
+
 void GemmBatched::bind(const Bind& b, const KernelRow&, GemmBatchedArgs& g) const {
   const BoundValue &x = b.in(0), &w = b.in(1), &y = b.out();
   g.a = x.data;

@@ -53,6 +53,7 @@ struct GemmBatched {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   InputLayout input_layout(int) const { return InputLayout::strided; }
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, const KernelRow& row, GemmBatchedArgs& args) const;
   int64_t units(const GemmBatchedArgs& a) const;
   size_t scratch(const GemmBatchedArgs& a) const;

@@ -26,9 +26,9 @@ void epilogue(const GemmArgs& g, float* c, int64_t i, int64_t rows, int64_t j, i
 
 template <class T>
 void gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t panels = (g.n + g.nr - 1) / g.nr;
+  const int64_t tiles = (g.m + g.mr - 1) / g.mr;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t tile = unit / panels, panel = unit % panels;
+    const int64_t tile = unit % tiles, panel = unit / tiles;
     const int64_t i0 = tile * g.mr, rows = std::min(g.mr, g.m - i0);
     const int64_t j0 = panel * g.nr, columns = std::min(g.nr, g.n - j0), ldb = (columns + 15) / 16 * 16;
     const T* b = static_cast<const T*>(g.b) + j0 * g.k;

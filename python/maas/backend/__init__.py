@@ -9,10 +9,15 @@ from maas.backend.config import (
     set_floatx,
     set_image_data_format,
 )
-from maas.backend.keras_tensor import KerasTensor, is_keras_tensor
+from maas.backend.keras_tensor import KerasTensor
 from maas.backend.naming import get_uid, name_scope
 from maas.backend.standardize import is_float_dtype, standardize_dtype, standardize_shape
 from maas.backend.variable import Variable
+
+
+def is_keras_tensor(x):
+    """True for the symbolic tensors of functional models."""
+    return isinstance(x, KerasTensor)
 
 
 def result_type(*dtypes):

@@ -16,6 +16,7 @@ from maas.layers.call_spec import CallSpec, call_signature, is_tensor, shapes_fo
 from maas.layers.input_spec import assert_input_compatibility
 from maas.layers.state import LayerState
 from maas.layers.tracking import Tracker, kind_of
+from maas.saving.load_budget import count_weight
 
 # Bookkeeping attributes: neither tracked nor a reason to trace again.
 _BOOKKEEPING = frozenset("_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building name".split())
@@ -230,6 +231,7 @@ class Layer(LayerState, Operation):
         dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if "float" in dtype else "zeros"
+        count_weight(shape, dtype, self._label())
         value = initializers.initial_value(initializers.get(initializer), shape, dtype)
         with name_scope(self.name, caller=self):
             variable = Variable(value, dtype=dtype, trainable=trainable, name=name)
@@ -414,7 +416,9 @@ class Layer(LayerState, Operation):
             if is_tensor(x):
                 loss = self.activity_regularizer(x)
                 if len(x.shape) > 0:
-                    loss = ops.divide(loss, ops.cast(ops.shape(x)[0], loss.dtype))
+                    # The batch size as a tensor, also where it is known only when the program runs.
+                    batch = ops.sum(ops.ones(ops.shape(x)[:1], dtype=loss.dtype))
+                    loss = ops.divide(loss, ops.maximum(batch, 1.0))
                 self.add_loss(loss)
 
     def compute_mask(self, inputs, previous_mask):

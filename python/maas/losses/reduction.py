@@ -37,6 +37,13 @@ def divide_no_nan(x, y):
     return ops.where(zero, ops.zeros_like(y), ops.divide(x, ops.where(zero, ops.ones_like(y), y)))
 
 
+def row_count(x):
+    """Size of the first axis as a float32 scalar tensor, also while it is unknown."""
+    from maas import _core
+
+    return _core.element_count(ops.convert_to_tensor(x), axis=[0], dtype="float32")
+
+
 def reduce_values(values, sample_weight=None, reduction="sum_over_batch_size"):
     """Sum or mean of `values`; a scalar or `reduction=None` passes through."""
     if reduction in (None, "none") or len(values.shape) == 0:

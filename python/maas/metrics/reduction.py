@@ -4,7 +4,7 @@ import numpy as np
 
 from maas import backend, ops
 from maas.backend.masks import get_keras_mask
-from maas.losses.reduction import apply_mask, divide_no_nan, squeeze_or_expand_to_same_rank
+from maas.losses.reduction import apply_mask, divide_no_nan, row_count, squeeze_or_expand_to_same_rank
 from maas.metrics.metric import Metric
 
 
@@ -60,8 +60,7 @@ class Mean(Metric):
         if sample_weight is not None:
             count = ops.sum(sample_weight)
         elif len(values.shape) >= 1:
-            # A sum over ones counts the samples also while the batch size is unknown.
-            count = ops.sum(ops.ones_like(values))
+            count = row_count(values)
         else:
             count = 1.0
         self.total.assign(self.total + ops.sum(values))

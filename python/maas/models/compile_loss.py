@@ -1,7 +1,8 @@
 """The losses of `compile(loss=..., loss_weights=...)` as one number."""
 
-from maas import losses, ops, tree
+from maas import losses, tree
 from maas.backend.naming import to_snake_case
+from maas.losses.reduction import row_count
 from maas.models.compile_common import align, describe, is_binary_or_sparse_categorical, names_of_outputs
 
 
@@ -154,22 +155,15 @@ class CompileLoss:
             try:
                 value = loss(flat_true[i], flat_pred[i], flat_weight[i])
             except (ValueError, TypeError) as e:
-                raise type(e)(f"loss {name!r}: {e}; {describe(flat_true[i], flat_pred[i])}") from e
+                raise type(e)(
+                    f"loss {loss.name!r} of output {name!r}: {e}; {describe(flat_true[i], flat_pred[i])}"
+                ) from e
             if self.metrics:
-                self.metrics[k].update_state(value, sample_weight=batch_count(flat_pred[i]))
+                self.metrics[k].update_state(value, sample_weight=row_count(flat_pred[i]))
             if weight is not None:
                 value = value * weight
             total = value if total is None else total + value
         return total
-
-
-def batch_count(x):
-    """Number of rows of `x` as a float32 scalar, also while it is unknown."""
-    if not len(x.shape):
-        return 1.0
-    if isinstance(x.shape[0], int):
-        return float(x.shape[0])
-    return ops.sum(ops.ones(ops.shape(x)[:1], dtype="float32"))
 
 
 def _as_list(entry):

@@ -67,16 +67,27 @@ class StepCache:
 
     def __init__(self):
         self._steps = {}
+        self._version = None
 
     def get(self, kind, version, layout, key, step_function):
-        """The compiled step, compiled now if it is new."""
-        full_key = (kind, version, key)
-        step = self._steps.pop(full_key, None)
+        """The compiled step, compiled now if it is new.
+
+        Args:
+            kind: str, "train", "test" or "predict".
+            version: function that gives what steps depend on besides the batch; a change drops all steps.
+            layout, key: of the batch.
+            step_function: function of (x, y, sample_weight) to be traced.
+        """
+        if self._version != version():
+            self._steps.clear()
+        step = self._steps.pop((kind, key), None)
         if step is None:
             step = compile_step(step_function, layout, key)
             if len(self._steps) >= MAX_PROGRAMS:
                 self._steps.pop(next(iter(self._steps)))
-        self._steps[full_key] = step
+        self._steps[kind, key] = step
+        # Attribute writes made by the trace itself are no reason to trace again.
+        self._version = version()
         return step
 
     def clear(self):

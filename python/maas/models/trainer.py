@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+
 from maas import backend, metrics, ops, optimizers, tree
 from maas.callbacks import CallbackList
 from maas.callbacks.callback import pythonify_logs
@@ -11,7 +12,8 @@ from maas.data.arrays import class_weight_to_sample_weights, split_for_validatio
 from maas.data.batch import key_of, prepare_batch
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
-from maas.models.compile_loss import CompileLoss, batch_count
+from maas.losses.reduction import row_count
+from maas.models.compile_loss import CompileLoss
 from maas.models.compile_metrics import CompileMetrics
 from maas.models.steps import StepCache
 
@@ -224,7 +226,7 @@ class Trainer:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self._forward(x, training=True)
         loss = self._loss_of(x, y, y_pred, sample_weight, training=True)
-        self._loss_tracker.update_state(loss, sample_weight=batch_count(_first(x)))
+        self._loss_tracker.update_state(loss, sample_weight=row_count(_first(x)))
         if self.optimizer is None:
             raise ValueError(f"{self.name}: compile(optimizer=...) is needed to train, received optimizer=None")
         variables = self.trainable_variables
@@ -239,7 +241,7 @@ class Trainer:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self._forward(x, training=False)
         loss = self._loss_of(x, y, y_pred, sample_weight, training=False)
-        self._loss_tracker.update_state(loss, sample_weight=batch_count(_first(x)))
+        self._loss_tracker.update_state(loss, sample_weight=row_count(_first(x)))
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def predict_step(self, data):
@@ -310,7 +312,7 @@ class Trainer:
         if self.run_eagerly:
             self._step_cache.clear()
         try:
-            return self._step_cache.get(kind, self._version_key(), layout, key, function)
+            return self._step_cache.get(kind, self._version_key, layout, key, function)
         except BaseException:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:

@@ -5,14 +5,22 @@ Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTe
 
 import importlib
 
-_MODULES = ("core", "elementwise", "views", "linear", "reduce", "shape", "gather", "losses", "nn_conv", "norm", "attention", "recurrent")
+_MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gather", "softmax", "losses", "nn_conv", "norm", "attention", "recurrent")
 
 
 def _load():
+    loaded = []
     for module in _MODULES:
-        loaded = importlib.import_module(f"maas.ops.{module}")
-        for name in loaded.__all__:
-            globals()[name] = getattr(loaded, name)
+        try:
+            loaded.append(importlib.import_module(f"maas.ops.{module}"))
+        except ModuleNotFoundError as e:
+            if e.name != f"maas.ops.{module}":
+                raise
+    # After all imports: a function may have the name of a module (shape), and the function is what users mean.
+    for module in loaded:
+        own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")]
+        for name in getattr(module, "__all__", own):
+            globals()[name] = getattr(module, name)
 
 
 _load()

@@ -1,8 +1,13 @@
 """Sums, means, extremes and what is built from them. Names and semantics of `keras.ops`."""
 
-import numpy as np
-
 from maas import _core
+from maas.backend.symbolic import op
+from maas.ops.core import as_tensor
+
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean", "min", "moments", "prod", "std",
+    "sum", "var",
+]  # fmt: skip
 
 
 def _axes(axis):
@@ -12,14 +17,15 @@ def _axes(axis):
     return [axis] if isinstance(axis, int) else list(axis)
 
 
-def _fold(op, x, axis, keepdims):
+def _fold(fold, x, axis, keepdims):
+    x = as_tensor(x)
     if axis is not None and not isinstance(axis, int) and len(axis) == 0:
         # NumPy: no axes means nothing is reduced; the op itself reads an empty list as all axes.
-        rank = x.ndim if hasattr(x, "ndim") else np.ndim(x)
-        return op(_core.broadcast_to(x, shape=[1] + [-1] * rank), axis=[0], keepdims=False)
-    return op(x, axis=_axes(axis), keepdims=keepdims)
+        return fold(_core.broadcast_to(x, shape=[1] + [-1] * x.ndim), axis=[0], keepdims=False)
+    return fold(x, axis=_axes(axis), keepdims=keepdims)
 
 
+@op
 def sum(x, axis=None, keepdims=False):
     """Sum of elements: `y = sum(x)` over the axes.
 
@@ -37,6 +43,7 @@ def sum(x, axis=None, keepdims=False):
     return _fold(_core.sum, x, axis, keepdims)
 
 
+@op
 def mean(x, axis=None, keepdims=False):
     """Mean of elements: `y = sum(x) / count`.
 
@@ -51,6 +58,7 @@ def mean(x, axis=None, keepdims=False):
     return _fold(_core.mean, x, axis, keepdims)
 
 
+@op
 def prod(x, axis=None, keepdims=False, dtype=None):
     """Product of elements.
 
@@ -64,10 +72,11 @@ def prod(x, axis=None, keepdims=False, dtype=None):
         Tensor.
     """
     if dtype is not None:
-        x = _core.cast(x, dtype=dtype)
+        x = _core.cast(as_tensor(x), dtype=dtype)
     return _fold(_core.prod, x, axis, keepdims)
 
 
+@op
 def max(x, axis=None, keepdims=False, initial=None):
     """Largest element along the axes; NaN if one of them is NaN. Equal extremes share the gradient.
 
@@ -87,6 +96,7 @@ def max(x, axis=None, keepdims=False, initial=None):
     return y if initial is None else _core.maximum(y, initial)
 
 
+@op
 def min(x, axis=None, keepdims=False, initial=None):
     """Smallest element along the axes; NaN if one of them is NaN. Equal extremes share the gradient.
 
@@ -110,6 +120,7 @@ amax = max
 amin = min
 
 
+@op
 def any(x, axis=None, keepdims=False):
     """True where some element along the axes is not 0.
 
@@ -124,6 +135,7 @@ def any(x, axis=None, keepdims=False):
     return _fold(_core.any, x, axis, keepdims)
 
 
+@op
 def all(x, axis=None, keepdims=False):
     """True where every element along the axes is not 0.
 
@@ -138,6 +150,7 @@ def all(x, axis=None, keepdims=False):
     return _fold(_core.all, x, axis, keepdims)
 
 
+@op
 def argmax(x, axis=None, keepdims=False):
     """Position of the first largest element along an axis; a NaN counts as largest.
 
@@ -149,9 +162,10 @@ def argmax(x, axis=None, keepdims=False):
     Returns:
         Tensor of dtype int32.
     """
-    return _core.argmax(x, axis=_axes(axis), keepdims=keepdims)
+    return _core.argmax(as_tensor(x), axis=_axes(axis), keepdims=keepdims)
 
 
+@op
 def argmin(x, axis=None, keepdims=False):
     """Position of the first smallest element along an axis; a NaN counts as smallest.
 
@@ -163,9 +177,10 @@ def argmin(x, axis=None, keepdims=False):
     Returns:
         Tensor of dtype int32.
     """
-    return _core.argmin(x, axis=_axes(axis), keepdims=keepdims)
+    return _core.argmin(as_tensor(x), axis=_axes(axis), keepdims=keepdims)
 
 
+@op
 def var(x, axis=None, keepdims=False):
     """Variance: `mean((x - mean(x)) ** 2)`, in two passes.
 
@@ -177,10 +192,12 @@ def var(x, axis=None, keepdims=False):
     Returns:
         Tensor.
     """
+    x = as_tensor(x)
     centered = _core.subtract(x, mean(x, axis, keepdims=True))
     return mean(_core.square(centered), axis, keepdims)
 
 
+@op
 def std(x, axis=None, keepdims=False):
     """Standard deviation: `sqrt(var(x))`.
 
@@ -195,6 +212,7 @@ def std(x, axis=None, keepdims=False):
     return _core.sqrt(var(x, axis, keepdims))
 
 
+@op
 def moments(x, axes, keepdims=False, synchronized=False):
     """Mean and variance over the axes.
 
@@ -215,6 +233,7 @@ def moments(x, axes, keepdims=False, synchronized=False):
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
+@op
 def logsumexp(x, axis=None, keepdims=False):
     """`log(sum(exp(x)))` without overflow: the largest finite element is taken out first.
 
@@ -226,7 +245,45 @@ def logsumexp(x, axis=None, keepdims=False):
     Returns:
         Tensor; -inf where every element is -inf.
     """
+    x = as_tensor(x)
     top = _core.stop_gradient(max(x, axis, keepdims=True))
     top = _core.where(_core.isfinite(top), top, 0.0)
     total = _core.add(_core.log(sum(_core.exp(_core.subtract(x, top)), axis, keepdims=True)), top)
     return total if keepdims else sum(total, axis)
+
+
+@op
+def average(x, axis=None, weights=None):
+    """Weighted mean: `sum(x * weights) / sum(weights)`.
+
+    Args:
+        x: Tensor of any shape.
+        axis: int, list of ints, or None for all axes.
+        weights: Tensor of `x`'s shape, or one-dimensional of the size of the one axis; None weighs all alike.
+
+    Returns:
+        Tensor.
+    """
+    if weights is None:
+        return mean(x, axis)
+    x, weights = as_tensor(x), as_tensor(weights)
+    if weights.ndim == 1 and x.ndim > 1:
+        if not isinstance(axis, int):
+            raise ValueError(f"average: one axis is needed with one-dimensional weights, received axis={axis}")
+        shape = [1] * x.ndim
+        shape[axis] = weights.dims[0]
+        weights = _core.reshape(weights, shape=shape)
+    weighted = _core.multiply(x, weights)
+    total = sum(_core.broadcast_to(weights, shape=list(weighted.dims)), axis)
+    return _core.divide(sum(weighted, axis), total)
+
+
+@op
+def count_nonzero(x, axis=None):
+    """Number of elements that are not 0, as int32.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: int, list of ints, or None for all axes.
+    """
+    return sum(_core.not_equal(as_tensor(x), 0), axis)

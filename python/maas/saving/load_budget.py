@@ -24,7 +24,7 @@ def load_budget(stored_bytes):
         _local.left = outer
 
 
-def count_weight(shape, itemsize, owner):
+def count_weight(shape, dtype, owner):
     """Take one weight off the budget; does nothing outside of a load.
 
     Raises:
@@ -33,9 +33,10 @@ def count_weight(shape, itemsize, owner):
     left = getattr(_local, "left", None)
     if left is None:
         return
-    size = math.prod(shape) * itemsize
+    bits = "".join(c for c in dtype if c.isdecimal())
+    size = math.prod(shape) * (int(bits) // 8 if bits else 1)
     if size > left:
         raise ValueError(
-            f"{owner}: the config asks for a weight of {size} bytes, but the file does not hold that much, received shape {shape}"
+            f"{owner}: the config asks for a weight of {size} bytes, but the file holds less, received shape {shape}"
         )
     _local.left = left - size

@@ -21,7 +21,6 @@ _KINDS = {
     "optimizers": ("maas.optimizers", "maas.optimizers.optimizer:Optimizer"),
     "optimizers.schedules": ("maas.optimizers.schedules", "maas.optimizers.schedules:LearningRateSchedule"),
     "dtype_policies": ("maas.dtype_policies", "maas.dtype_policies:DTypePolicy"),
-    "random": ("maas.random", "maas.random:SeedGenerator"),
 }
 _FUNCTION_KINDS = ("activations", "losses", "metrics", "regularizers", "initializers", "constraints")
 # What the bare module "keras" may hold.

@@ -5,9 +5,12 @@ from maas.layers.layer import Layer
 
 
 def _broadcast(owner, shapes):
-    """Broadcast shape of shapes of equal or different rank, batch axis first."""
+    """Shape of the result: batch axes meet, the other axes broadcast from the last one on."""
+    batch = next((s[0] for s in shapes if s and s[0] not in (None, 1)), None)
+    if batch is None and all(s and s[0] == 1 for s in shapes):
+        batch = 1
     out = ()
-    for shape in shapes:
+    for shape in (s[1:] for s in shapes):
         a, b = sorted((out, tuple(shape)), key=len)
         a = (1,) * (len(b) - len(a)) + a
         merged = []
@@ -20,7 +23,7 @@ def _broadcast(owner, shapes):
             else:
                 merged.append(max(x, y) if 0 not in (x, y) else 0)
         out = tuple(merged)
-    return out
+    return (batch, *out)
 
 
 class Merge(Layer):

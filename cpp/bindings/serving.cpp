@@ -1,0 +1,274 @@
+// `_core.Server` and models that are Python callables.
+#include "bindings/serving.h"
+
+#if MAAS_SERVING
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <string>
+
+#include "core/error.h"
+#include "serving/program_servable.h"
+#include "serving/server.h"
+
+namespace py = pybind11;
+using maas::Error;
+using maas::ErrorKind;
+using maas::serving::Batch;
+using maas::serving::BatcherOptions;
+using maas::serving::Datatype;
+using maas::serving::ModelInfo;
+using maas::serving::Servable;
+using maas::serving::Server;
+using maas::serving::ServerOptions;
+using maas::serving::Shape;
+using maas::serving::TensorSpec;
+
+namespace {
+
+const char* numpy_name(Datatype t) {
+  switch (t) {
+    case Datatype::boolean:
+      return "bool";
+    case Datatype::uint8:
+      return "uint8";
+    case Datatype::uint16:
+      return "uint16";
+    case Datatype::uint32:
+      return "uint32";
+    case Datatype::uint64:
+      return "uint64";
+    case Datatype::int8:
+      return "int8";
+    case Datatype::int16:
+      return "int16";
+    case Datatype::int32:
+      return "int32";
+    case Datatype::int64:
+      return "int64";
+    case Datatype::fp16:
+      return "float16";
+    case Datatype::fp32:
+      return "float32";
+    case Datatype::fp64:
+      return "float64";
+    case Datatype::bf16:
+      break;
+  }
+  throw Error(ErrorKind::not_implemented, "a Python model cannot take BF16, NumPy has no such dtype");
+}
+
+size_t row_bytes(const Shape& shape, Datatype t) {
+  size_t n = maas::serving::datatype_size(t);
+  for (const int64_t d : shape) n *= static_cast<size_t>(d);
+  return n;
+}
+
+struct PythonBatch final : Batch {
+  std::vector<Shape> input_shapes, output_shapes;
+  std::vector<std::vector<std::byte>> inputs, outputs;
+  void* input(size_t i) override { return inputs[i].data(); }
+  const void* output(size_t i) const override { return outputs[i].data(); }
+  Shape output_row_shape(size_t i) const override { return output_shapes[i]; }
+};
+
+// A model that is a Python callable: list of arrays in, one array or a list of arrays out. Takes the GIL once a batch.
+class PythonServable final : public Servable {
+ public:
+  PythonServable(ModelInfo info, py::object function) : info_(std::move(info)), function_(std::move(function)) {
+    for (const auto& t : info_.inputs) numpy_name(t.datatype);
+    for (const auto& t : info_.outputs) numpy_name(t.datatype);
+  }
+  ~PythonServable() override {
+    if (!Py_IsInitialized()) {
+      function_.release();
+      return;
+    }
+    py::gil_scoped_acquire gil;
+    function_ = py::object();
+  }
+  const ModelInfo& info() const override { return info_; }
+
+  std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>& row_shapes) override {
+    auto b = std::make_unique<PythonBatch>();
+    b->input_shapes = row_shapes;
+    for (size_t i = 0; i < row_shapes.size(); ++i) {
+      b->inputs.emplace_back(static_cast<size_t>(capacity) * row_bytes(row_shapes[i], info_.inputs[i].datatype));
+    }
+    b->outputs.resize(info_.outputs.size());
+    b->output_shapes.resize(info_.outputs.size());
+    return b;
+  }
+
+  void run(Batch& batch, int64_t rows) override {
+    auto& b = static_cast<PythonBatch&>(batch);
+    py::gil_scoped_acquire gil;
+    try {
+      py::list arrays;
+      for (size_t i = 0; i < b.inputs.size(); ++i) {
+        Shape shape = b.input_shapes[i];
+        if (info_.batched()) shape.insert(shape.begin(), rows);
+        // A copy: the model may keep what it is given, the batch is filled again.
+        arrays.append(py::array(py::dtype(numpy_name(info_.inputs[i].datatype)), shape, b.inputs[i].data()));
+      }
+      py::object result = function_(arrays);
+      if (!py::isinstance<py::list>(result) && !py::isinstance<py::tuple>(result)) result = py::make_tuple(result);
+      const auto list = py::reinterpret_borrow<py::sequence>(result);
+      if (list.size() != b.outputs.size()) {
+        throw Error(ErrorKind::runtime, "the function returned " + std::to_string(list.size()) + " arrays, expected " +
+                                            std::to_string(b.outputs.size()));
+      }
+      for (size_t i = 0; i < b.outputs.size(); ++i) take(b, i, list[i], rows);
+    } catch (const py::error_already_set& e) {
+      // The text is for the log only: the server never shows an unknown error to a client.
+      throw Error(ErrorKind::runtime, e.what());
+    }
+  }
+
+ private:
+  void take(PythonBatch& b, size_t i, const py::object& value, int64_t rows) const {
+    const TensorSpec& spec = info_.outputs[i];
+    const py::module_ numpy = py::module_::import("numpy");
+    const auto array = py::array(numpy.attr("ascontiguousarray")(value, py::dtype(numpy_name(spec.datatype))));
+    const Shape shape(array.shape(), array.shape() + array.ndim());
+    bool fits = shape.size() == spec.shape.size();
+    for (size_t d = 0; fits && d < shape.size(); ++d) fits = spec.shape[d] < 0 || spec.shape[d] == shape[d];
+    if (fits && info_.batched()) fits = shape[0] == rows;
+    if (!fits) throw Error(ErrorKind::runtime, "output '" + spec.name + "' has a shape that the model did not declare");
+    b.output_shapes[i] = Shape(shape.begin() + (info_.batched() ? 1 : 0), shape.end());
+    b.outputs[i].resize(static_cast<size_t>(array.nbytes()));
+    std::memcpy(b.outputs[i].data(), array.data(), b.outputs[i].size());
+  }
+
+  ModelInfo info_;
+  py::object function_;
+};
+
+using SpecTuple = std::tuple<std::string, std::string, std::vector<std::optional<int64_t>>>;
+
+std::vector<TensorSpec> specs(const std::vector<SpecTuple>& list) {
+  std::vector<TensorSpec> out;
+  for (const auto& [name, datatype, shape] : list) {
+    const auto t = maas::serving::find_datatype(datatype);
+    if (!t)
+      throw Error(ErrorKind::value,
+                  "tensor '" + name + "': datatype must be one such as FP32, received '" + datatype + "'");
+    TensorSpec spec{name, *t, {}};
+    for (const auto& d : shape) spec.shape.push_back(d.value_or(-1));
+    out.push_back(std::move(spec));
+  }
+  return out;
+}
+
+// Moves the entry `key`, if given, out of `options`; what is left in the end was misspelt.
+template <class T>
+void option(py::dict& options, const char* key, T& field) {
+  if (!options.contains(key)) return;
+  field = options[key].cast<T>();
+  options.attr("pop")(key);
+}
+
+void refuse_rest(const py::dict& options) {
+  for (const auto& [key, value] : options) {
+    throw Error(ErrorKind::value, "unknown server option, received '" + py::str(key).cast<std::string>() + "'");
+  }
+}
+
+BatcherOptions batcher_options(py::dict& d) {
+  BatcherOptions o;
+  option(d, "max_batch_size", o.max_batch_size);
+  option(d, "max_queue_delay_us", o.max_queue_delay_us);
+  option(d, "max_queue_size", o.max_queue_size);
+  option(d, "max_queue_bytes", o.max_queue_bytes);
+  option(d, "inline_budget_ns", o.inline_budget_ns);
+  return o;
+}
+
+ServerOptions server_options(py::dict& d) {
+  ServerOptions o;
+  option(d, "io_threads", o.io_threads);
+  option(d, "max_body_bytes", o.max_body_bytes);
+  option(d, "max_total_body_bytes", o.max_total_body_bytes);
+  option(d, "max_header_bytes", o.max_header_bytes);
+  option(d, "max_header_fields", o.max_header_fields);
+  option(d, "max_url_bytes", o.max_url_bytes);
+  option(d, "max_chunks", o.max_chunks);
+  option(d, "max_connections", o.max_connections);
+  option(d, "header_timeout", o.header_timeout);
+  option(d, "idle_timeout", o.idle_timeout);
+  option(d, "request_timeout", o.request_timeout);
+  option(d, "drain_timeout", o.drain_timeout);
+  return o;
+}
+
+// The threads of a server may wait for the GIL, so it is released around everything that waits for them.
+class PythonServer {
+ public:
+  PythonServer(const std::vector<std::shared_ptr<Servable>>& models, const std::string& host, int port,
+               py::dict options) {
+    py::dict rest = options.attr("copy")();
+    ServerOptions o = server_options(rest);
+    o.host = host;
+    o.port = port;
+    const BatcherOptions batching = batcher_options(rest);
+    refuse_rest(rest);
+    server_ = std::make_unique<Server>(std::move(o));
+    for (const auto& model : models) server_->add_model(model, batching);
+  }
+  ~PythonServer() {
+    py::gil_scoped_release release;
+    server_.reset();
+  }
+  void add_model(const std::shared_ptr<Servable>& model, py::dict options) {
+    py::dict rest = options.attr("copy")();
+    const BatcherOptions batching = batcher_options(rest);
+    refuse_rest(rest);
+    server_->add_model(model, batching);
+  }
+  void start() { server_->start(); }
+  int port() const { return server_->port(); }
+  void stop() { server_->stop(); }
+  bool wait(double seconds) const { return server_->wait(seconds); }
+
+ private:
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace
+
+void bind_serving(py::module_& m) {
+  py::class_<Servable, std::shared_ptr<Servable>>(m, "Servable", "A model that `_core.Server` can serve.")
+      .def_property_readonly("name", [](const Servable& s) { return s.info().name; });
+  py::class_<PythonServable, Servable, std::shared_ptr<PythonServable>>(m, "PythonServable")
+      .def(py::init([](const std::string& name, const std::string& version, const std::vector<SpecTuple>& inputs,
+                       const std::vector<SpecTuple>& outputs, py::function function) {
+             ModelInfo info;
+             info.name = name;
+             info.version = version;
+             info.platform = "maas_python";
+             info.inputs = specs(inputs);
+             info.outputs = specs(outputs);
+             return std::make_shared<PythonServable>(std::move(info), std::move(function));
+           }),
+           py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"), py::arg("function"));
+  py::class_<maas::serving::ProgramServable, Servable, std::shared_ptr<maas::serving::ProgramServable>>(m, "ProgramServable")
+      .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
+                    const std::vector<std::string>&>(),
+           py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
+  py::class_<PythonServer>(m, "Server")
+      .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
+           py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
+      .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
+      .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
+      .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
+      .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("port", &PythonServer::port);
+}
+
+#else
+
+void bind_serving(pybind11::module_&) {}
+
+#endif

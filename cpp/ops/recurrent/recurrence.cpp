@@ -1,0 +1,164 @@
+// The recurrent part as nodes, and how arguments are filled.
+#include <algorithm>
+
+#include "core/threads.h"
+#include "graph/op_model.h"
+#include "ops/recurrent/recurrent.h"
+
+#define MAAS_KERNELS "ops/recurrent/kernels.inc"
+#define MAAS_KERNEL_ARGS RecurrenceArgs
+#define MAAS_KERNEL_TABLE recurrence_kernels
+#include "core/kernel_table.h"
+
+#define MAAS_KERNELS "ops/recurrent/gradient_kernels.inc"
+#define MAAS_KERNEL_ARGS RecurrenceGradientArgs
+#define MAAS_KERNEL_TABLE recurrence_gradient_kernels
+#include "core/kernel_table.h"
+
+#define MAAS_KERNELS "ops/recurrent/pack_kernels.inc"
+#define MAAS_KERNEL_ARGS RecurrentPackArgs
+#define MAAS_KERNEL_TABLE recurrent_pack_kernels
+#include "core/kernel_table.h"
+
+namespace maas {
+namespace {
+
+Cell parse_cell(const std::string& name) {
+  if (name == "lstm") return Cell::lstm;
+  if (name == "simple_rnn") return Cell::simple_rnn;
+  fail(ErrorKind::value, "recurrence: cell must be 'lstm' or 'simple_rnn', received '", name, "'");
+}
+CellActivation parse_activation(const std::string& name) {
+  if (name == "linear") return CellActivation::linear;
+  if (name == "tanh") return CellActivation::tanh;
+  if (name == "relu") return CellActivation::relu;
+  if (name == "sigmoid") return CellActivation::sigmoid;
+  fail(ErrorKind::value, "simple_rnn: activation must be 'tanh', 'relu', 'sigmoid' or 'linear', received '", name, "'");
+}
+bool is_lstm(const std::string& cell) { return parse_cell(cell) == Cell::lstm; }
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Nanoseconds: a tile reads the panels at L2 speed or computes, whichever is longer; then the activations.
+double step_work(const RecurrenceShape& a) {
+  const double panels = static_cast<double>(a.units * a.units * cell_gates(a.cell));
+  const double rows = static_cast<double>(a.batch);
+  return std::max(static_cast<double>(a.tiles) * panels * 4 / 70, rows * panels * 2 / 100) +
+         rows * static_cast<double>(a.units * cell_gates(a.cell)) * 0.5;
+}
+
+void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse,
+                int64_t block, const BoundValue& gates) {
+  a.cell = parse_cell(cell);
+  a.activation = parse_activation(activation);
+  a.reverse = reverse;
+  a.batch = gates.shape[0];
+  a.steps = gates.shape[1];
+  a.units = gates.shape[2] / cell_gates(a.cell);
+  a.tiles = ceil_div(a.batch, kRecurrentRows);
+  a.blocks = ceil_div(a.units, block);
+  // Rows need no barrier: whole sequences of tiles, where there are enough for every thread. Work for one thread too.
+  const int64_t threads = ThreadPool::instance().size();
+  a.by_rows = a.steps == 0 || threads == 1 || a.tiles >= 2 * threads ||
+              static_cast<double>(a.steps) * step_work(a) < 50e3;
+}
+
+}  // namespace
+
+// ---- panels
+
+MAAS_DEFINE_OP(recurrent_pack, RecurrentPack)
+const KernelTable& RecurrentPack::kernels() { return recurrent_pack_kernels; }
+
+Specs RecurrentPack::infer(const Inputs& in) const {
+  const int64_t units = in[0].shape[0].constant();
+  const int64_t columns = ceil_div(units, kRecurrentLanes) * kRecurrentLanes * cell_gates(parse_cell(cell));
+  return {Spec{in[0].dtype, {Dim(units * columns)}, {}}};
+}
+
+void RecurrentPack::bind(const Bind& b, RecurrentPackArgs& a) const {
+  const BoundValue& u = b.in(0);
+  a = {b.read(0), b.write(0), u.strides[0], u.strides[1], u.shape[0], parse_cell(cell), transpose};
+}
+
+int64_t RecurrentPack::units(const RecurrentPackArgs& a) const { 
+  return ceil_div(a.units, a.transpose ? kBackUnits : block_units(a.cell));
+}
+
+// ---- forwards
+
+MAAS_DEFINE_OP(recurrence, Recurrence)
+const KernelTable& Recurrence::kernels() { return recurrence_kernels; }
+
+int Recurrence::visible_outputs() const { return (is_lstm(cell) ? 2 : 1) + (return_sequences ? 1 : 0); }
+
+Specs Recurrence::infer(const Inputs& in) const {
+  const bool lstm = is_lstm(cell);
+  parse_activation(activation);
+  const Spec &gates = in[0], &state = in[2];
+  const Spec sequence{gates.dtype, {gates.shape[0], gates.shape[1], state.shape[1]}, {}};
+  if (lstm) return {state, state, sequence, sequence, gates, sequence};
+  return {state, sequence, sequence, gates};
+}
+
+std::vector<Dim> Recurrence::workspaces(const Specs& in, const Specs&) const {
+  return {product(in[2].shape) * Dim(2 * bit_size(in[2].dtype) / 8)};
+}
+
+void Recurrence::bind(const Bind& b, RecurrenceArgs& a) const {
+  bind_shape(a, cell, activation, reverse, block_units(parse_cell(cell)), b.in(0));
+  const int states = a.cell == Cell::lstm ? 2 : 1;
+  a.xz = b.read(0);
+  a.panels = b.read(1);
+  a.h0 = b.read(2);
+  a.c0 = states == 2 ? b.read(3) : nullptr;
+  a.mask = use_mask ? b.read<uint8_t>(2 + states) : nullptr;
+  a.h = b.write(0);
+  a.c = states == 2 ? b.write(1) : nullptr;
+  a.y = b.write(states);
+  a.h_prev = b.write(states + 1);
+  a.gates = b.write(states + 2);
+  a.c_prev = states == 2 ? b.write(states + 3) : nullptr;
+  a.state = b.workspace();
+}
+
+double Recurrence::work(const RecurrenceArgs& a) const { return static_cast<double>(a.steps) * step_work(a); }
+
+// ---- backwards
+
+MAAS_DEFINE_OP(recurrence_gradient, RecurrenceGradient)
+const KernelTable& RecurrenceGradient::kernels() { return recurrence_gradient_kernels; }
+
+Specs RecurrenceGradient::infer(const Inputs& in) const {
+  const bool lstm = is_lstm(cell);
+  const Spec& gates = in[0];
+  const Spec state{gates.dtype, {gates.shape[0], floordiv(gates.shape[2], Dim(lstm ? 4 : 1))}, {}};
+  if (lstm) return {gates, state, state};
+  return {gates, state};
+}
+
+std::vector<Dim> RecurrenceGradient::workspaces(const Specs& in, const Specs&) const {
+  const Dim state = in[0].shape[0] * floordiv(in[0].shape[2], Dim(is_lstm(cell) ? 4 : 1)) * Dim(bit_size(in[0].dtype) / 8);
+  return {state, state};
+}
+
+void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
+  bind_shape(a, cell, activation, reverse, kBackUnits, b.in(0));
+  const bool lstm = a.cell == Cell::lstm;
+  int next = 2;
+  a.gates = b.read(0);
+  a.panels = b.read(1);
+  a.c_prev = lstm ? b.read(next++) : nullptr;
+  a.mask = use_mask ? b.read<uint8_t>(next++) : nullptr;
+  a.dy = has_dy ? b.read(next++) : nullptr;
+  a.dh = has_dh ? b.read(next++) : nullptr;
+  a.dc = has_dc ? b.read(next++) : nullptr;
+  a.dxz = b.write(0);
+  a.dh0 = b.write(1);
+  a.dc0 = lstm ? b.write(2) : nullptr;
+  a.pass = b.workspace(0);
+  a.dc_state = b.workspace(1);
+}
+
+double RecurrenceGradient::work(const RecurrenceGradientArgs& a) const { return static_cast<double>(a.steps) * step_work(a); }
+
+}  // namespace maas

@@ -1,0 +1,72 @@
+#pragma once
+#include "graph/op.h"
+#include "ops/recurrent/recurrent_kernels.h"
+
+namespace maas {
+
+// A whole layer. Inputs: x (B, T, I), h0 (B, H), [c0 (B, H)], kernel (I, G H), recurrent_kernel (H, G H), [bias (G H)],
+// [mask (B, T) bool]. Outputs: h, [c], y (B, T, H) in the order of the steps; then residuals for the gradient.
+struct Lstm {
+  bool reverse = false, return_sequences = true, use_bias = true, use_mask = false;
+  MAAS_PARAMS(reverse, return_sequences, use_bias, use_mask)
+  Specs infer(const Inputs& in) const;
+  int visible_outputs() const { return return_sequences ? 3 : 2; }
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  Nodes lower(const Node& y) const;
+};
+
+struct SimpleRnn {
+  std::string activation = "tanh";
+  bool reverse = false, return_sequences = true, use_bias = true, use_mask = false;
+  MAAS_PARAMS(activation, reverse, return_sequences, use_bias, use_mask)
+  Specs infer(const Inputs& in) const;
+  int visible_outputs() const { return return_sequences ? 2 : 1; }
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  Nodes lower(const Node& y) const;
+};
+
+// The recurrent kernel in panels; see recurrent_kernels.h.
+struct RecurrentPack {
+  std::string cell = "lstm";
+  bool transpose = false;
+  MAAS_PARAMS(cell, transpose)
+  using Args = RecurrentPackArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  InputLayout input_layout(int) const { return InputLayout::strided; }
+  void bind(const Bind& b, RecurrentPackArgs& args) const;
+  int64_t units(const RecurrentPackArgs& a) const;
+};
+
+// All steps of a cell. Inputs: xz (B, T, G H), panels, h0, [c0], [mask]. Outputs: h, [c], y, h_prev, gates, [c_prev].
+struct Recurrence {
+  std::string cell = "lstm", activation = "tanh";
+  bool reverse = false, return_sequences = true, use_mask = false;
+  MAAS_PARAMS(cell, activation, reverse, return_sequences, use_mask)
+  using Args = RecurrenceArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  int visible_outputs() const;
+  std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, RecurrenceArgs& args) const;
+  int64_t phases(const RecurrenceArgs& a) const { return a.by_rows ? 1 : a.steps; }
+  int64_t units(const RecurrenceArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
+  double work(const RecurrenceArgs& a) const;
+};
+
+// Backwards. Inputs: gates, panels of the transposed kernel, [c_prev], [mask], [dy], [dh], [dc]. Outputs: dxz, dh0, [dc0].
+struct RecurrenceGradient {
+  std::string cell = "lstm", activation = "tanh";
+  bool reverse = false, use_mask = false, has_dy = true, has_dh = false, has_dc = false;
+  MAAS_PARAMS(cell, activation, reverse, use_mask, has_dy, has_dh, has_dc)
+  using Args = RecurrenceGradientArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, RecurrenceGradientArgs& args) const;
+  int64_t phases(const RecurrenceGradientArgs& a) const { return a.by_rows ? 1 : a.steps + 1; }
+  int64_t units(const RecurrenceGradientArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
+  double work(const RecurrenceGradientArgs& a) const;
+};
+
+}  // namespace maas

@@ -1,0 +1,126 @@
+// Collects the rows of several requests into one run of a model.
+//
+// A request reserves rows of the open batch, writes them in place and submits; the next batch fills while one runs.
+// When every batch is taken the rows wait in memory of the request and are copied in when a batch comes back.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "serving/metrics.h"
+#include "serving/servable.h"
+
+namespace maas::serving {
+
+struct BatcherOptions {
+  int64_t max_batch_size = 32;
+  int64_t max_queue_delay_us = 0;  // 0: run at once what is there
+  int64_t max_queue_size = 1024;   // requests that wait; more are refused
+  int64_t max_queue_bytes = int64_t{1} << 28;
+  int64_t max_batch_bytes = int64_t{1} << 28;  // input bytes of one batch; lowers its capacity for large rows
+  int max_batches = 3;                         // one runs, one fills, one is being answered
+  int64_t inline_budget_ns = 40'000;           // longest run that an I/O thread may do itself; 0 turns it off
+};
+
+struct Job;
+struct BatchBuffer {
+  std::unique_ptr<Batch> memory;
+  std::vector<Shape> row_shapes;
+  std::vector<size_t> row_bytes;
+  int64_t capacity = 0, fill = 0;
+  int writers = 0;  // reservations not yet submitted
+  struct Entry {
+    std::shared_ptr<Job> job;  // null until submitted, and for an abandoned reservation
+    int64_t begin, rows;
+  };
+  std::vector<Entry> entries;
+  Clock::time_point oldest;
+  CloseReason reason = CloseReason::immediate;
+};
+
+enum class JobState : uint8_t { waiting, running, done, expired };
+
+// One request's rows. The owner of the request derives from it.
+struct Job : std::enable_shared_from_this<Job> {
+  virtual ~Job() = default;
+  // Called once on another thread when the job ended there; never for a job that submit() finished itself.
+  virtual void job_done() noexcept = 0;
+
+  std::atomic<JobState> state{JobState::waiting};
+  int64_t begin = 0, rows = 0;
+  std::shared_ptr<BatchBuffer> buffer;  // holds inputs, then outputs; drop it as soon as the answer is written
+  size_t entry = 0;
+  std::vector<Shape> row_shapes;
+  std::vector<std::vector<std::byte>> staged;
+  Clock::time_point enqueued, deadline, started;
+  int status = 200;
+  std::string error;
+};
+
+class Batcher {
+ public:
+  Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics);
+  ~Batcher();
+
+  enum class Admission : uint8_t { ok, queue_full, stopping };
+  // Gives `job` its rows. Every ok is followed by exactly one submit or abandon.
+  Admission reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes);
+  void* input(Job& job, size_t i) const;
+  void abandon(Job& job) noexcept;
+  // True: the job has already ended (it ran on this thread).
+  bool submit(const std::shared_ptr<Job>& job);
+
+  void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed
+  void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the thread
+  bool has_waiting() const { return metrics_->queue_depth.load(std::memory_order_relaxed) > 0; }
+  const BatcherOptions& options() const { return options_; }
+
+ private:
+  struct Pool;
+  using Buffer = std::shared_ptr<BatchBuffer>;
+  using Ended = std::vector<std::shared_ptr<Job>>;
+
+  Buffer acquire(const std::vector<Shape>& row_shapes);
+  void close_open(CloseReason reason);
+  bool place(Job& job, int64_t rows, const std::vector<Shape>& row_shapes);
+  void refill(Ended& failed);
+  Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended);
+  void compact(BatchBuffer& b, Ended& ended);
+  void execute(BatchBuffer& b);
+  void run_alone(BatchBuffer& b);
+  void worker();
+  bool runs_inline(const Job& job) const;
+  bool has_work() const {
+    return !closed_.empty() || (open_ && !open_->entries.empty()) || !staged_.empty() || staged_writers_ > 0;
+  }
+  void end_waiting(Job& job, int status, const char* error);
+  static void notify(Ended& ended);
+
+  std::shared_ptr<Servable> servable_;
+  BatcherOptions options_;
+  std::shared_ptr<ModelMetrics> metrics_;
+  std::shared_ptr<Pool> pool_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Buffer open_;
+  std::deque<Buffer> closed_;
+  std::deque<std::shared_ptr<Job>> staged_;
+  int staged_writers_ = 0;
+  int64_t waiting_ = 0, staged_bytes_ = 0;
+  bool running_ = false, stopping_ = false;
+  std::array<std::atomic<int64_t>, 24> cost_ns_;  // by bit width of the number of rows; -1: not measured yet
+  std::thread thread_;
+};
+
+// Status and text that a client may see for an exception of a model; never text of unknown origin.
+void describe_failure(const std::string& model, int& status, std::string& text);
+
+}  // namespace maas::serving

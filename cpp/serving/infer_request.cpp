@@ -1,0 +1,240 @@
+// One inference request from body to answer.
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <limits>
+
+#include "core/error.h"
+#include "serving/service.h"
+
+namespace maas::serving {
+namespace {
+
+[[noreturn]] void refuse(const std::string& text) { throw Error(ErrorKind::value, text); }
+
+// Length of the JSON part of a body with binary tensors: plain decimal digits, at most the whole body.
+size_t json_length(const std::string& header, size_t body) {
+  uint64_t n = 0;
+  const auto r = std::from_chars(header.data(), header.data() + header.size(), n);
+  if (header.empty() || r.ec != std::errc() || r.ptr != header.data() + header.size() || n > body) {
+    refuse("Inference-Header-Content-Length must be a number not above the length of the body");
+  }
+  if (n == 0) refuse("raw requests (Inference-Header-Content-Length: 0) are not supported");
+  return static_cast<size_t>(n);
+}
+
+}  // namespace
+
+InferRequest::~InferRequest() {
+  if (admitted_ && !submitted_) model_->batcher->abandon(*this);
+}
+
+void InferRequest::count(Outcome outcome) {
+  if (counted_) return;
+  counted_ = true;
+  model_->metrics->requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
+}
+
+bool InferRequest::read(const Request& request, Clock::duration time_limit, Response& response) {
+  arrived_ = request.arrived;
+  enqueued = arrived_;
+  deadline = arrived_ + time_limit;
+  const ModelInfo& info = model_->servable->info();
+  rows_shape_.resize(info.inputs.size());
+  given_.resize(info.inputs.size());
+  held_.resize(info.inputs.size());
+  try {
+    if (request.encoded) {
+      response.error(415, "compressed request bodies are not supported");
+      count(Outcome::invalid);
+      return false;
+    }
+    const bool binary = request.json_length.has_value();
+    const size_t n = binary ? json_length(*request.json_length, request.body.size()) : request.body.size();
+    read_infer_request(request.body.substr(0, n), request.body.substr(n), binary, head_, *this);
+    finish_inputs();
+    choose_outputs();
+  } catch (const Error& e) {
+    if (admission_ == Batcher::Admission::queue_full) {
+      response.error(429, "the queue of model '" + info.name + "' is full");
+      response.headers = "Retry-After: 1\r\n";
+      count(Outcome::rejected);
+    } else if (admission_ == Batcher::Admission::stopping) {
+      response.error(503, "the server is shutting down");
+      response.headers = "Retry-After: 1\r\n";
+      count(Outcome::rejected);
+    } else {
+      int code = 500;
+      std::string text;
+      describe_failure(info.name, code, text);
+      response.error(code, text);
+      count(code < 500 ? Outcome::invalid : Outcome::error);
+    }
+    return false;
+  } catch (...) {
+    int code = 500;
+    std::string text;
+    describe_failure(info.name, code, text);
+    response.error(code, text);
+    count(Outcome::error);
+    return false;
+  }
+  if (head_.timeout_us > 0) {
+    // Compared in microseconds first: a huge timeout must not overflow the clock.
+    const auto limit = std::chrono::duration_cast<std::chrono::microseconds>(time_limit).count();
+    deadline = arrived_ + std::chrono::microseconds(std::min<int64_t>(limit, head_.timeout_us));
+  }
+  return true;
+}
+
+void* InferRequest::open(const std::string& name, Datatype datatype, const Shape& shape) {
+  const ModelInfo& info = model_->servable->info();
+  size_t i = 0;
+  while (i < info.inputs.size() && info.inputs[i].name != name) ++i;
+  if (i == info.inputs.size()) refuse("model '" + info.name + "' has no input '" + name + "'");
+  const TensorSpec& spec = info.inputs[i];
+  if (given_[i]) refuse("input '" + name + "' is given twice");
+  if (datatype != spec.datatype) {
+    refuse("input '" + name + "': datatype must be " + std::string(datatype_name(spec.datatype)) + ", received " +
+           std::string(datatype_name(datatype)));
+  }
+  bool fits = shape.size() == spec.shape.size();
+  for (size_t d = 0; fits && d < shape.size(); ++d) fits = spec.shape[d] < 0 || spec.shape[d] == shape[d];
+  if (!fits)
+    refuse("input '" + name + "': shape must be " + shape_text(spec.shape) + ", received " + shape_text(shape));
+  const int64_t count_all = element_count(shape);
+  const int64_t n = model_->batched ? shape[0] : 1;
+  if (rows != 0 && n != rows) {
+    refuse("input '" + name + "' has " + std::to_string(n) + " rows where the inputs before have " +
+           std::to_string(rows));
+  }
+  given_[i] = true;
+  rows_shape_[i] = Shape(shape.begin() + (model_->batched ? 1 : 0), shape.end());
+  rows = n;
+  if (model_->rows_known) {
+    if (!admitted_) {
+      // The row shapes of inputs still to come are those of the model.
+      for (size_t j = 0; j < info.inputs.size(); ++j) {
+        const Shape& s = info.inputs[j].shape;
+        if (j != i) rows_shape_[j] = Shape(s.begin() + (model_->batched ? 1 : 0), s.end());
+      }
+      admit();
+    }
+    return model_->batcher->input(*this, i);
+  }
+  held_[i].resize(static_cast<size_t>(count_all) * datatype_size(datatype));
+  return held_[i].data();
+}
+
+void InferRequest::admit() {
+  admission_ = model_->batcher->reserve(*this, rows, rows_shape_);
+  if (admission_ != Batcher::Admission::ok) refuse("not admitted");
+  admitted_ = true;
+}
+
+void InferRequest::finish_inputs() {
+  const ModelInfo& info = model_->servable->info();
+  for (size_t i = 0; i < given_.size(); ++i) {
+    if (!given_[i]) refuse("input '" + info.inputs[i].name + "' of model '" + info.name + "' is missing");
+  }
+  if (model_->rows_known) return;
+  admit();
+  for (size_t i = 0; i < held_.size(); ++i)
+    std::memcpy(model_->batcher->input(*this, i), held_[i].data(), held_[i].size());
+  held_.clear();
+}
+
+void InferRequest::choose_outputs() {
+  const std::vector<TensorSpec>& outputs = model_->servable->info().outputs;
+  const auto add = [&](size_t i, bool binary) {
+    if (!binary && (outputs[i].datatype == Datatype::fp16 || outputs[i].datatype == Datatype::bf16)) {
+      refuse("output '" + outputs[i].name + "' has no JSON form, ask for binary_data");
+    }
+    chosen_.emplace_back(i, binary);
+  };
+  if (!head_.chooses_outputs || head_.outputs.empty()) {
+    for (size_t i = 0; i < outputs.size(); ++i) add(i, head_.binary_output);
+    return;
+  }
+  for (const OutputChoice& o : head_.outputs) {
+    size_t i = 0;
+    while (i < outputs.size() && outputs[i].name != o.name) ++i;
+    if (i == outputs.size()) refuse("model '" + model_->metrics->model + "' has no output '" + o.name + "'");
+    add(i, o.binary.value_or(head_.binary_output));
+  }
+}
+
+bool InferRequest::submit() {
+  submitted_ = true;
+  return model_->batcher->submit(std::static_pointer_cast<InferRequest>(shared_from_this()));
+}
+
+void InferRequest::job_done() noexcept {
+  auto self = std::static_pointer_cast<InferRequest>(shared_from_this());
+  if (const auto waiter = waiter_.lock()) {
+    waiter->job_done(std::move(self));
+  } else {
+    drop();
+  }
+}
+
+void InferRequest::drop() noexcept {
+  count(Outcome::cancelled);
+  buffer.reset();
+  model_->metrics->in_flight.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void InferRequest::render(Response& response) {
+  ModelMetrics& m = *model_->metrics;
+  if (status != 200) {
+    response.error(status, error);
+    if (status == 503) response.headers = "Retry-After: 1\r\n";
+    count(status == 504 ? Outcome::timeout : status < 500 ? Outcome::invalid : Outcome::error);
+  } else {
+    const std::vector<TensorSpec>& outputs = model_->servable->info().outputs;
+    std::string& out = response.body;
+    std::vector<std::string_view> raw;
+    out.reserve(256);
+    out = model_->answer_prefix;
+    if (head_.id) {
+      out += ",\"id\":";
+      write_json_string(out, *head_.id);
+    }
+    out += ",\"outputs\":[";
+    for (const auto& [i, binary] : chosen_) {
+      Shape shape = buffer->memory->output_row_shape(i);
+      int64_t per_row = 1;
+      for (const int64_t d : shape) per_row *= d;
+      if (model_->batched) shape.insert(shape.begin(), rows);
+      const Datatype t = outputs[i].datatype;
+      const auto* data =
+          static_cast<const char*>(buffer->memory->output(i)) + static_cast<size_t>(begin * per_row) * datatype_size(t);
+      const int64_t n = model_->batched ? per_row * rows : per_row;
+      out += out.back() == '[' ? "{\"name\":" : ",{\"name\":";
+      write_json_string(out, outputs[i].name);
+      out += ",\"shape\":";
+      write_json_shape(out, shape);
+      out.append(",\"datatype\":\"").append(datatype_name(t));
+      if (binary) {
+        raw.emplace_back(data, static_cast<size_t>(n) * datatype_size(t));
+        out.append("\",\"parameters\":{\"binary_data_size\":").append(std::to_string(raw.back().size())).append("}}");
+      } else {
+        out += "\",\"data\":[";
+        write_json_elements(out, t, data, n);
+        out += "]}";
+      }
+    }
+    out += "]}";
+    if (!raw.empty()) {
+      response.content_type = "application/octet-stream";
+      response.headers = "Inference-Header-Content-Length: " + std::to_string(out.size()) + "\r\n";
+      for (const std::string_view r : raw) out += r;
+    }
+    count(Outcome::success);
+  }
+  buffer.reset();
+  m.latency.observe_seconds(Clock::now() - arrived_);
+  m.in_flight.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace maas::serving

@@ -1,0 +1,59 @@
+// Counters and histograms in the Prometheus text format. Writers never lock; a scrape reads relaxed atomics.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace maas::serving {
+
+using Clock = std::chrono::steady_clock;
+using Counter = std::atomic<uint64_t>;
+
+// How a request ended; the label `outcome`.
+enum class Outcome : uint8_t { success, invalid, rejected, timeout, cancelled, error };
+inline constexpr std::array<const char*, 6> kOutcomes = {"success", "invalid",   "rejected",
+                                                         "timeout", "cancelled", "error"};
+
+// Why a batch stopped filling; the label `reason`.
+enum class CloseReason : uint8_t { immediate, full, delay, shape, drain, inline_run };
+inline constexpr std::array<const char*, 6> kCloseReasons = {"immediate", "full", "delay", "shape", "drain", "inline"};
+
+class Histogram {
+ public:
+  static constexpr size_t kBuckets = 18;
+  static const std::array<double, kBuckets> kSeconds;
+  static const std::array<double, kBuckets> kRows;
+
+  void observe_seconds(Clock::duration d);
+  void observe_rows(int64_t rows);
+  void render(std::string& out, const char* name, const std::string& labels, bool seconds) const;
+
+ private:
+  std::array<Counter, kBuckets + 1> counts_{};
+  Counter sum_{0};  // nanoseconds or rows
+};
+
+struct ModelMetrics {
+  std::string model, version;
+  std::array<Counter, kOutcomes.size()> requests{};
+  std::array<Counter, kCloseReasons.size()> batch_close{};
+  Histogram queue, compute, latency, batch_size;
+  std::atomic<int64_t> queue_depth{0}, in_flight{0};
+};
+
+struct HttpMetrics {
+  static constexpr std::array<int, 17> kCodes = {200, 400, 401, 403, 404, 405, 408, 411, 413,
+                                                 414, 415, 429, 431, 500, 501, 503, 504};
+  std::array<Counter, kCodes.size() + 1> responses{};
+  std::atomic<int64_t> connections{0}, body_bytes{0};
+  Counter connections_total{0}, connections_refused{0}, bytes_in{0}, bytes_out{0};
+  void count(int status);
+};
+
+std::string render_metrics(const HttpMetrics& http, const std::vector<const ModelMetrics*>& models);
+
+}  // namespace maas::serving

@@ -1,0 +1,85 @@
+#include "serving/router.h"
+
+#include <algorithm>
+
+namespace maas::serving {
+namespace {
+
+int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool decode(std::string_view in, std::string& out) {
+  out.clear();
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i] != '%') {
+      out += in[i];
+      continue;
+    }
+    if (i + 2 >= in.size()) return false;
+    const int high = hex(in[i + 1]), low = hex(in[i + 2]);
+    if (high < 0 || low < 0) return false;
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return true;
+}
+
+// The text up to the next '/', which both views lose.
+std::string_view segment(std::string_view& path) {
+  const size_t n = std::min(path.find('/'), path.size());
+  const std::string_view s = path.substr(0, n);
+  path.remove_prefix(n);
+  return s;
+}
+
+bool match(std::string_view pattern, std::string_view path, Route& route) {
+  std::string_view model, version;
+  while (!pattern.empty() && !path.empty()) {
+    if (pattern[0] != '/' || path[0] != '/') return false;
+    pattern.remove_prefix(1);
+    path.remove_prefix(1);
+    const std::string_view want = segment(pattern), got = segment(path);
+    if (got.empty() && !want.empty()) return false;
+    if (want == "{m}") {
+      model = got;
+    } else if (want == "{v}") {
+      version = got;
+    } else if (want != got) {
+      return false;
+    }
+  }
+  if (!pattern.empty() || !path.empty()) return false;
+  if (model.data() != nullptr && !(decode(model, route.model) && valid_name(route.model))) route.bad_name = true;
+  if (version.data() != nullptr && !(decode(version, route.version) && valid_name(route.version)))
+    route.bad_name = true;
+  return true;
+}
+
+}  // namespace
+
+bool valid_name(std::string_view name) {
+  if (name.empty() || name.size() > 128 || name[0] == '.') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
+  });
+}
+
+Route match_route(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  Route route;
+  for (const RouteRow& row : kRoutes) {
+    if (match(row.pattern, path, route)) {
+      route.id = row.id;
+      route.methods = row.methods;
+      return route;
+    }
+  }
+  return route;
+}
+
+}  // namespace maas::serving

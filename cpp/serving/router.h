@@ -1,0 +1,49 @@
+// URL paths to routes. One table; authorisation and tests walk the same one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace maas::serving {
+
+enum class RouteId : uint8_t { none, alive, server, live, ready, models, model, model_ready, infer, metrics };
+enum Method : uint8_t { kGet = 1, kPost = 2 };
+
+struct RouteRow {
+  RouteId id;
+  const char* pattern;  // {m} model name, {v} version
+  uint8_t methods;
+};
+
+inline constexpr std::array kRoutes = {
+    RouteRow{RouteId::infer, "/v2/models/{m}/infer", kPost},
+    RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet},
+    RouteRow{RouteId::model, "/v2/models/{m}", kGet},
+    RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet},
+    RouteRow{RouteId::models, "/v2/models", kGet},
+    RouteRow{RouteId::live, "/v2/health/live", kGet},
+    RouteRow{RouteId::ready, "/v2/health/ready", kGet},
+    RouteRow{RouteId::server, "/v2", kGet},
+    RouteRow{RouteId::server, "/v2/", kGet},
+    RouteRow{RouteId::metrics, "/metrics", kGet},
+    RouteRow{RouteId::alive, "/", kGet},
+};
+
+struct Route {
+  RouteId id = RouteId::none;
+  uint8_t methods = 0;
+  std::string model, version;
+  bool bad_name = false;  // the path matches, but a name is not [A-Za-z0-9_.-]{1,128}
+};
+
+// `target` is the request target: path and optional query. Percent signs are decoded once, in names only, so a
+// path has exactly one spelling.
+Route match_route(std::string_view target);
+
+bool valid_name(std::string_view name);
+
+}  // namespace maas::serving

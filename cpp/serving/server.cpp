@@ -1,0 +1,85 @@
+#include "serving/server.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "core/error.h"
+#include "serving/http.h"
+
+namespace maas::serving {
+namespace {
+Clock::duration seconds(double s) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+}
+}  // namespace
+
+struct Server::Impl {
+  explicit Impl(ServerOptions o) : options(std::move(o)), service(seconds(options.request_timeout)) {}
+  ServerOptions options;
+  Service service;
+  std::unique_ptr<HttpListener> listener;
+  mutable std::mutex mutex;
+  mutable std::condition_variable stopped_changed;
+  std::mutex stop_mutex;
+  bool started = false, stopped = false;
+  int port = 0;
+};
+
+Server::Server(ServerOptions options) {
+  if (options.port < 0 || options.port > 65535) {
+    throw Error(ErrorKind::value, "port must be in [0, 65535], received " + std::to_string(options.port));
+  }
+  if (options.io_threads < 1 || options.io_threads > 64) {
+    throw Error(ErrorKind::value, "io_threads must be in [1, 64], received " + std::to_string(options.io_threads));
+  }
+  for (const double t :
+       {options.header_timeout, options.idle_timeout, options.request_timeout, options.drain_timeout}) {
+    if (!(t >= 0 && t <= 86400)) {
+      throw Error(ErrorKind::value, "timeouts must be in [0, 86400] seconds, received " + std::to_string(t));
+    }
+  }
+  impl_ = std::make_unique<Impl>(std::move(options));
+}
+
+Server::~Server() { stop(); }
+
+void Server::add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "models must be added before the server starts");
+  impl_->service.add_model(std::move(servable), options);
+}
+
+void Server::start() {
+  std::lock_guard lock(impl_->mutex);
+  if (impl_->started) throw Error(ErrorKind::runtime, "the server was already started");
+  impl_->listener = listen_http(impl_->options, impl_->service);
+  impl_->port = impl_->listener->port();
+  impl_->started = true;
+  impl_->service.set_ready(true);
+}
+
+int Server::port() const { return impl_->started ? impl_->port : impl_->options.port; }
+
+void Server::stop() {
+  std::lock_guard one(impl_->stop_mutex);
+  const auto limit = Clock::now() + seconds(impl_->options.drain_timeout);
+  impl_->service.set_ready(false);
+  if (impl_->listener) impl_->listener->drain(seconds(impl_->options.drain_timeout));
+  impl_->service.stop(std::max(Clock::duration::zero(), limit - Clock::now()));
+  if (impl_->listener) impl_->listener->stop();
+  std::lock_guard lock(impl_->mutex);
+  impl_->listener.reset();
+  impl_->stopped = true;
+  impl_->stopped_changed.notify_all();
+}
+
+bool Server::wait(double s) const {
+  std::unique_lock lock(impl_->mutex);
+  const auto done = [&] { return impl_->stopped; };
+  if (s < 0) {
+    impl_->stopped_changed.wait(lock, done);
+    return true;
+  }
+  return impl_->stopped_changed.wait_for(lock, seconds(std::min(s, 86400.0)), done);
+}
+
+}  // namespace maas::serving

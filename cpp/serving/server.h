@@ -1,0 +1,43 @@
+// The server: listener, I/O threads and models behind one object. Nothing of Boost leaks through this header.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "core/export.h"
+#include "serving/batcher.h"
+#include "serving/servable.h"
+
+namespace maas::serving {
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";  // an IP address or "localhost"
+  int port = 8000;                 // 0: a free port, see Server::port
+  int io_threads = 1;              // more made it slower wherever client and server share the cores
+  size_t max_body_bytes = size_t{64} << 20;
+  int64_t max_total_body_bytes = int64_t{1} << 30;  // of all requests being received; more get 503
+  size_t max_header_bytes = size_t{16} << 10;
+  size_t max_header_fields = 100;
+  size_t max_url_bytes = size_t{8} << 10;
+  size_t max_chunks = 65536;
+  int64_t max_connections = 4096;
+  double header_timeout = 10, idle_timeout = 60, request_timeout = 60, drain_timeout = 30;  // seconds
+};
+
+class MAAS_API Server {
+ public:
+  explicit Server(ServerOptions options);
+  ~Server();
+  void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
+  void start();                     // binds and returns; throws maas::Error if it cannot listen
+  int port() const;                 // the bound port
+  void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
+  bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace maas::serving

@@ -1,0 +1,174 @@
+#include "serving/service.h"
+
+#include "core/error.h"
+
+namespace maas::serving {
+namespace {
+
+void write_specs(std::string& out, const std::vector<TensorSpec>& specs) {
+  out += '[';
+  for (size_t i = 0; i < specs.size(); ++i) {
+    out += i == 0 ? "{\"name\":" : ",{\"name\":";
+    write_json_string(out, specs[i].name);
+    out.append(",\"datatype\":\"").append(datatype_name(specs[i].datatype)).append("\",\"shape\":");
+    write_json_shape(out, specs[i].shape);
+    out += '}';
+  }
+  out += ']';
+}
+
+std::string metadata_of(const ModelInfo& info) {
+  std::string out = "{\"name\":\"" + info.name + "\",\"versions\":[\"" + info.version + "\"],\"platform\":";
+  write_json_string(out, info.platform);
+  out += ",\"inputs\":";
+  write_specs(out, info.inputs);
+  out += ",\"outputs\":";
+  write_specs(out, info.outputs);
+  return out + "}";
+}
+
+bool rows_known(const ModelInfo& info) {
+  if (info.inputs.size() == 1) return true;
+  for (const TensorSpec& t : info.inputs) {
+    for (size_t i = info.batched() ? 1 : 0; i < t.shape.size(); ++i) {
+      if (t.shape[i] < 0) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+  const ModelInfo& info = servable->info();
+  if (!valid_name(info.name) || !valid_name(info.version)) {
+    throw Error(ErrorKind::value,
+                "model name and version must match [A-Za-z0-9_.-]{1,128} without a leading dot, received '" +
+                    info.name + "' and '" + info.version + "'");
+  }
+  if (info.inputs.empty() || info.outputs.empty()) {
+    throw Error(ErrorKind::value, "model '" + info.name + "' needs at least one input and one output");
+  }
+  if (models_.contains(info.name)) throw Error(ErrorKind::value, "two models are named '" + info.name + "'");
+  if (options.max_batch_size < 1 || options.max_queue_delay_us < 0 || options.max_queue_size < 1 ||
+      options.max_batches < 1) {
+    throw Error(ErrorKind::value,
+                "max_batch_size and max_queue_size must be at least 1, max_queue_delay_us at least 0");
+  }
+  auto model = std::make_shared<Model>();
+  model->servable = servable;
+  model->metrics = std::make_shared<ModelMetrics>();
+  model->metrics->model = info.name;
+  model->metrics->version = info.version;
+  model->metadata = metadata_of(info);
+  model->answer_prefix = "{\"model_name\":\"" + info.name + "\",\"model_version\":\"" + info.version + "\"";
+  model->batched = info.batched();
+  model->rows_known = rows_known(info);
+  model->batcher = std::make_unique<Batcher>(servable, options, model->metrics);
+  models_.emplace(info.name, std::move(model));
+}
+
+std::shared_ptr<Model> Service::find(const Route& route, Response& response) const {
+  const auto it = models_.find(route.model);
+  if (route.bad_name) {
+    response.error(404, "Request for a model or version name that is not valid");
+  } else if (it == models_.end()) {
+    response.error(404, "Request for unknown model: '" + route.model + "' is not found");
+  } else if (!route.version.empty() && route.version != it->second->metrics->version) {
+    response.error(404,
+                   "Request for unknown model: '" + route.model + "' version '" + route.version + "' is not found");
+  } else {
+    return it->second;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& response,
+                                              const std::shared_ptr<Waiter>& waiter) {
+  const Route route = match_route(request.target);
+  if (route.id == RouteId::none) {
+    response.error(404, "there is no such route");
+    return nullptr;
+  }
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (!(get && (route.methods & kGet)) && !(request.method == "POST" && (route.methods & kPost))) {
+    response.error(405, "the method is not allowed here");
+    response.headers = route.methods & kPost ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
+    return nullptr;
+  }
+  switch (route.id) {
+    case RouteId::infer:
+      break;
+    case RouteId::alive:
+      response.body = "{\"status\":\"alive\"}";
+      return nullptr;
+    case RouteId::live:
+      response.body = "{\"live\":true}";
+      return nullptr;
+    case RouteId::ready:
+      response.body =
+          ready_ ? "{\"ready\":true,\"live\":true}" : "{\"ready\":false,\"live\":true,\"error\":\"not ready\"}";
+      if (!ready_) {
+        response.status = 503;
+        response.headers = "Retry-After: 1\r\n";
+      }
+      return nullptr;
+    case RouteId::server:
+      response.body = "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\"]}";
+      return nullptr;
+    case RouteId::models: {
+      response.body = "{\"models\":[";
+      for (const auto& [name, model] : models_) {
+        if (response.body.back() != '[') response.body += ',';
+        write_json_string(response.body, name);
+      }
+      response.body += "]}";
+      return nullptr;
+    }
+    case RouteId::metrics: {
+      std::vector<const ModelMetrics*> list;
+      for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
+      response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+      response.body = render_metrics(http_metrics, list);
+      return nullptr;
+    }
+    default: {
+      const auto model = find(route, response);
+      if (!model) return nullptr;
+      if (route.id == RouteId::model) response.body = model->metadata;
+      if (route.id == RouteId::model_ready) {
+        response.body = "{\"name\":\"" + model->metrics->model + "\",\"ready\":" + (ready_ ? "true}" : "false}");
+        if (!ready_) response.status = 503;
+      }
+      return nullptr;
+    }
+  }
+  auto model = find(route, response);
+  if (!model) return nullptr;
+  auto infer = std::make_shared<InferRequest>(std::move(model), waiter);
+  if (!infer->read(request, request_timeout_, response)) return nullptr;
+  if (!infer->submit()) return infer;
+  infer->render(response);
+  return nullptr;
+}
+
+void Service::expire(Clock::time_point now) {
+  for (const auto& [name, model] : models_) {
+    if (model->batcher->has_waiting()) model->batcher->expire(now);
+  }
+}
+
+bool Service::has_waiting() const {
+  for (const auto& [name, model] : models_) {
+    if (model->batcher->has_waiting()) return true;
+  }
+  return false;
+}
+
+void Service::stop(Clock::duration drain) {
+  const auto limit = Clock::now() + drain;
+  for (const auto& [name, model] : models_)
+    model->batcher->stop(std::max(Clock::duration::zero(), limit - Clock::now()));
+}
+
+}  // namespace maas::serving

@@ -1,0 +1,118 @@
+// What each route does, independent of the transport: a parsed HTTP request in, a response or a pending job out.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serving/batcher.h"
+#include "serving/codec.h"
+#include "serving/router.h"
+
+namespace maas::serving {
+
+struct Request {
+  std::string_view method;
+  std::string_view target;
+  std::string_view body;
+  std::optional<std::string> json_length;  // Inference-Header-Content-Length
+  bool encoded = false;                    // has a Content-Encoding other than identity
+  Clock::time_point arrived;
+};
+
+struct Response {
+  int status = 200;
+  const char* content_type = "application/json";
+  std::string headers;  // further complete header lines
+  std::string body;
+  void error(int code, std::string_view text) {
+    status = code;
+    content_type = "application/json";
+    headers.clear();
+    body = error_body(text);
+  }
+};
+
+struct Model {
+  std::shared_ptr<Servable> servable;
+  std::shared_ptr<ModelMetrics> metrics;
+  std::unique_ptr<Batcher> batcher;
+  std::string metadata;       // the JSON answer, made once
+  std::string answer_prefix;  // {"model_name":...,"model_version":...
+  bool batched = false;
+  bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
+};
+
+class InferRequest;
+
+// The connection a request came from. `job_done` may be called on any thread.
+class Waiter {
+ public:
+  virtual ~Waiter() = default;
+  virtual void job_done(std::shared_ptr<InferRequest> request) noexcept = 0;
+};
+
+class InferRequest final : public Job, private InferSink {
+ public:
+  InferRequest(std::shared_ptr<Model> model, std::weak_ptr<Waiter> waiter)
+      : model_(std::move(model)), waiter_(std::move(waiter)) {}
+  ~InferRequest() override;
+
+  // Reads the body into the batch. False: `response` holds the refusal.
+  bool read(const Request& request, Clock::duration time_limit, Response& response);
+  // True: ended on this thread.
+  bool submit();
+  void render(Response& response);
+  void job_done() noexcept override;
+  void drop() noexcept;  // nobody waits for the answer any more
+
+ private:
+  void* open(const std::string& name, Datatype datatype, const Shape& shape) override;
+  void admit();
+  void finish_inputs();
+  void choose_outputs();
+  void count(Outcome outcome);
+
+  std::shared_ptr<Model> model_;
+  std::weak_ptr<Waiter> waiter_;
+  InferHead head_;
+  std::vector<Shape> rows_shape_;  // per input
+  std::vector<bool> given_;
+  std::vector<std::vector<std::byte>> held_;     // inputs read before the rows could be reserved
+  std::vector<std::pair<size_t, bool>> chosen_;  // output and whether it goes out binary
+  bool admitted_ = false, submitted_ = false, counted_ = false;
+  Batcher::Admission admission_ = Batcher::Admission::ok;
+  Clock::time_point arrived_;
+};
+
+class Service {
+ public:
+  explicit Service(Clock::duration request_timeout) : request_timeout_(request_timeout) {}
+  ~Service() { stop(Clock::duration::zero()); }
+  void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+
+  // Answers into `response`, or returns the request that will end later through `waiter`.
+  std::shared_ptr<InferRequest> handle(const Request& request, Response& response,
+                                       const std::shared_ptr<Waiter>& waiter);
+
+  void expire(Clock::time_point now);
+  bool has_waiting() const;
+  void set_ready(bool ready) { ready_ = ready; }
+  bool ready() const { return ready_; }
+  void stop(Clock::duration drain);
+  HttpMetrics http_metrics;
+
+ private:
+  std::shared_ptr<Model> find(const Route& route, Response& response) const;
+
+  // Filled before the listener starts and constant afterwards, so readers need no lock.
+  std::map<std::string, std::shared_ptr<Model>, std::less<>> models_;
+  std::atomic<bool> ready_{false};
+  Clock::duration request_timeout_;
+};
+
+}  // namespace maas::serving

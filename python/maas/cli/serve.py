@@ -1,0 +1,70 @@
+"""`maas serve PATH`: a model file as an HTTP service, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import signal
+import threading
+import time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="model file: .keras, .h5, .maas or .onnx")
+    parser.add_argument("--name", help="name of the model in URLs (default: the file's stem)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free port (default: %(default)s)")
+    parser.add_argument("--max-batch-size", type=int, default=32, help="most rows of one run (default: %(default)s)")
+    parser.add_argument(
+        "--max-queue-delay-us", type=int, default=0, help="how long a batch waits for more rows (default: %(default)s)"
+    )
+    parser.add_argument("--max-queue-size", type=int, default=1024, help="waiting requests (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="compute threads (default: all cores this process may use)")
+    parser.add_argument("--drain-timeout", type=float, default=30.0, help="seconds (default: %(default)s)")
+    parser.add_argument(
+        "--insecure-no-auth", action="store_true", help="allow a --host that other machines reach, without any keys"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def run(args: argparse.Namespace) -> int:
+    if not _is_loopback(args.host) and not args.insecure_no_auth:
+        raise ValueError(
+            "without access keys the server listens on loopback only; --insecure-no-auth allows "
+            f"other addresses, received --host {args.host}"
+        )
+    began = time.perf_counter()
+    # The handlers come first: a signal during loading must end the command just as well.
+    asked = threading.Event()
+    previous = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        from maas.serving import Server
+
+        server = Server(
+            args.path,
+            args.name,
+            args.host,
+            args.port,
+            max_batch_size=args.max_batch_size,
+            max_queue_delay_us=args.max_queue_delay_us,
+            max_queue_size=args.max_queue_size,
+            threads=args.threads,
+            drain_timeout=args.drain_timeout,
+        )
+        with server:
+            took = (time.perf_counter() - began) * 1e3
+            print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
+            asked.wait()
+            # A second signal ends the process at once.
+            for s in previous:
+                signal.signal(s, signal.SIG_DFL)
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+    return 0

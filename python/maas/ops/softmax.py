@@ -1,0 +1,54 @@
+"""Softmax and its logarithm."""
+
+from maas import _core
+from maas.backend.symbolic import op
+from maas.ops.core import as_tensor
+from maas.ops.views import reshape
+
+__all__ = ["log_softmax", "softmax"]
+
+
+def _along(x, axis, log):
+    if isinstance(axis, (tuple, list)):
+        # Several axes together: move them to the end, treat them as one, and move them back.
+        from maas.ops.views import transpose
+
+        axes = [a % x.ndim for a in axis]
+        kept = [a for a in range(x.ndim) if a not in axes]
+        order = kept + axes
+        moved = transpose(x, order)
+        flat = reshape(moved, [*(x.dims[a] for a in kept), -1])
+        y = reshape(_core.softmax(flat, axis=-1, log=log), moved.dims)
+        return transpose(y, [order.index(a) for a in range(x.ndim)])
+    return _core.softmax(x, axis=-1 if axis is None else axis, log=log)
+
+
+@op
+def softmax(x, axis=-1):
+    """Softmax along one axis: `y = exp(x - max(x)) / sum(exp(x - max(x)))`.
+
+    Args:
+        x: Tensor of any shape, floating dtype.
+        axis: int or tuple of ints, the axes along which `y` sums to 1; None means all.
+
+    Returns:
+        Tensor with the shape and dtype of `x`. Sums are kept in float32.
+
+    Raises:
+        ValueError: if `axis` is out of range.
+        TypeError: if `x` is not floating.
+    Reference: Milakov and Gimelshein, 2018, "Online normalizer calculation for softmax", arXiv:1805.02867.
+    """
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(_core.softmax(reshape(x, (-1,)), axis=-1), x.dims)
+    return _along(x, axis, False)
+
+
+@op
+def log_softmax(x, axis=-1):
+    """`y = x - max(x) - ln(sum(exp(x - max(x))))` along `axis`; see `softmax`."""
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(_core.softmax(reshape(x, (-1,)), axis=-1, log=True), x.dims)
+    return _along(x, axis, True)

@@ -1,0 +1,124 @@
+"""`maas.Server`: the C++ server as an object."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+from maas import _core
+from maas.serving.loading import load
+from maas.serving.servable import make_servable
+
+_running: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+class Server:
+    """Serves models with the Open Inference Protocol v2 over HTTP.
+
+    The listener, the codec and the batching run in C++ threads; this object starts and stops them.
+
+    ```python
+    with maas.Server(model, name="digits", port=0) as server:
+        print(server.url)   # http://127.0.0.1:43571
+    ```
+
+    Args:
+        model: a model, a path of a model file, or a dict of name -> model or path.
+        name: str, the model's name in URLs; default the file's stem or the model's own name.
+        host: str, IP address or "localhost".
+        port: int, 0 takes a free one.
+        max_batch_size: int, most rows of one run; a request with more is refused.
+        max_queue_delay_us: int, how long a batch waits for more rows. 0 runs at once what is there.
+        max_queue_size: int, requests that wait for one model; more get status 429.
+        threads: int, compute threads of the engine; default is left as it is.
+        version: str, the model's version in URLs.
+        options: further limits of the C++ server, such as `max_body_bytes`, `max_connections`, `request_timeout`
+            (seconds), `header_timeout`, `idle_timeout`, `drain_timeout`, `io_threads`.
+
+    Raises:
+        ValueError: for an option out of range or unknown.
+        RuntimeError: from `start` if the port cannot be bound.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        name: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        *,
+        max_batch_size: int = 32,
+        max_queue_delay_us: int = 0,
+        max_queue_size: int = 1024,
+        threads: int | None = None,
+        version: str = "1",
+        **options: Any,
+    ) -> None:
+        models = model if isinstance(model, dict) else {name: model}
+        if isinstance(model, dict) and name is not None:
+            raise ValueError(f"Server: name is for one model, a dict has its own names, received name={name!r}")
+        if not models:
+            raise ValueError("Server: needs at least one model, received {}")
+        if threads is not None:
+            import maas
+
+            maas.set_num_threads(threads)
+        batching = {
+            "max_batch_size": max_batch_size,
+            "max_queue_delay_us": max_queue_delay_us,
+            "max_queue_size": max_queue_size,
+        }
+        servables = []
+        for key, value in models.items():
+            if isinstance(value, (str, os.PathLike)):
+                key = key or Path(value).stem
+                value = load(value)
+            servables.append(make_servable(value, key, version))
+        self.names = [s.name for s in servables]
+        self.host = host
+        self._core = _core.Server(servables, host, port, {**batching, **options})
+        self._stopped = threading.Event()
+
+    @property
+    def port(self) -> int:
+        """The bound port, once started."""
+        return self._core.port
+
+    @property
+    def url(self) -> str:
+        """Base URL for clients on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def start(self) -> Server:
+        """Binds the port and begins to answer. Returns the server itself."""
+        self._core.start()
+        _running.add(self)
+        return self
+
+    def stop(self) -> None:
+        """Stops accepting, answers what is in flight, ends the threads. Safe to call twice."""
+        self._core.stop()
+        _running.discard(self)
+        self._stopped.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Blocks until `stop` was called, at most `timeout` seconds. Returns whether the server has stopped."""
+        return self._stopped.wait(timeout)
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Threads that call Python models must be gone before the interpreter ends.
+    for server in list(_running):
+        server.stop()

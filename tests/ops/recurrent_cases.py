@@ -1,0 +1,100 @@
+"""Cases of the recurrent layers, and what they mean, in float64 NumPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "sigmoid": sigmoid, "linear": lambda z: z}
+
+
+def reference(case, x, *rest):
+    """States before the first step, kernels, bias and mask, in the order of the op's operands, to (h, [c], y)."""
+    rest = list(rest)
+    states = [np.asarray(rest.pop(0), np.float64) for _ in range(case.states)]
+    kernel, recurrent = (np.asarray(rest.pop(0), np.float64) for _ in range(2))
+    bias = rest.pop(0).astype(np.float64) if case.use_bias else 0.0
+    mask = rest.pop(0) if case.use_mask else np.ones(x.shape[:2], bool)
+    ys = []
+    for step in range(case.steps):
+        t = case.steps - 1 - step if case.reverse else step
+        z = x[:, t].astype(np.float64) @ kernel + states[0] @ recurrent + bias
+        if case.cell == "lstm":
+            i, f, g, o = np.split(z, 4, axis=-1)
+            c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
+            new = [sigmoid(o) * np.tanh(c), c]
+        else:
+            new = [ACTIVATIONS[case.activation](z)]
+        states = [np.where(mask[:, t, None], n, s) for n, s in zip(new, states)]
+        ys.append(states[0])
+    y = np.stack(ys, 1) if ys else np.zeros((case.batch, 0, case.units))
+    return [*states, y]
+
+
+@dataclass(frozen=True)
+class Case:
+    cell: str
+    batch: int
+    steps: int
+    features: int
+    units: int
+    use_mask: bool = False
+    reverse: bool = False
+    use_bias: bool = True
+    activation: str = "tanh"
+
+    @property
+    def states(self):
+        return 2 if self.cell == "lstm" else 1
+
+    @property
+    def gates(self):
+        return 4 if self.cell == "lstm" else 1
+
+    @property
+    def options(self):
+        options = dict(reverse=self.reverse, use_bias=self.use_bias, use_mask=self.use_mask)
+        return options if self.cell == "lstm" else {**options, "activation": self.activation}
+
+    def operands(self, dtype=np.float32, seed=0):
+        """x, states, kernel, recurrent kernel, [bias], [mask]."""
+        rng = np.random.default_rng([seed, self.batch, self.steps, self.units])
+        wide = self.gates * self.units
+        shapes = [(self.batch, self.steps, self.features), *[(self.batch, self.units)] * self.states]
+        shapes += [(self.features, wide), (self.units, wide), (wide,)][: 3 if self.use_bias else 2]
+        arrays = [rng.standard_normal(s) for s in shapes]
+        arrays[1 + self.states] /= np.sqrt(self.features)
+        arrays[2 + self.states] *= 0.7 / np.sqrt(self.units)
+        arrays = [a.astype(dtype) for a in arrays]
+        return arrays + ([rng.random((self.batch, self.steps)) > 0.4] if self.use_mask else [])
+
+    def __str__(self):
+        words = [self.cell, f"b{self.batch}t{self.steps}i{self.features}u{self.units}"]
+        words += [w for w, on in (("mask", self.use_mask), ("reverse", self.reverse), ("nobias", not self.use_bias)) if on]
+        return "-".join(words + ([self.activation] if self.cell != "lstm" else []))
+
+
+CASES = [
+    Case("lstm", 1, 1, 1, 1),
+    Case("lstm", 2, 3, 4, 7, use_mask=True),
+    Case("lstm", 3, 5, 2, 16, reverse=True),
+    Case("lstm", 7, 6, 5, 33, use_mask=True, reverse=True),
+    Case("lstm", 1, 80, 16, 128),
+    Case("lstm", 13, 12, 8, 65, use_mask=True, use_bias=False),
+    Case("lstm", 9, 20, 3, 128, use_mask=True),
+    Case("lstm", 40, 4, 3, 20),
+    Case("lstm", 0, 3, 2, 5),
+    Case("lstm", 3, 0, 2, 5),
+    Case("simple_rnn", 1, 1, 1, 1),
+    Case("simple_rnn", 2, 3, 4, 7, use_mask=True, activation="relu"),
+    Case("simple_rnn", 3, 5, 2, 16, reverse=True, activation="sigmoid"),
+    Case("simple_rnn", 7, 6, 5, 33, use_mask=True, reverse=True),
+    Case("simple_rnn", 8, 9, 5, 64, use_bias=False, activation="linear"),
+    Case("simple_rnn", 8, 80, 16, 128, use_mask=True),
+    Case("simple_rnn", 40, 5, 6, 75),
+    Case("simple_rnn", 3, 0, 2, 5, use_mask=True),
+]

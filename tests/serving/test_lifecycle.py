@@ -1,0 +1,305 @@
+"""Starting, stopping, draining, and the command line."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from maas.cli import main
+from maas.serving import PythonModel, Server
+
+from .conftest import Gate, affine, body, call, infer, rows_of, toy, wait_for
+
+X = np.ones((2, 16), np.float32)
+
+
+def test_start_stop_and_port_again():
+    for _ in range(3):
+        with Server(toy(), name="toy", port=0) as server:
+            assert infer(server.url, body(X))[0] == 200 and not server.wait(0)
+        assert server.wait(0)
+        server.stop()
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", server.port), timeout=1)
+
+
+def test_stop_without_traffic_is_quick():
+    server = Server(toy(), name="toy", port=0).start()
+    assert infer(server.url, body(X))[0] == 200
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 0.5
+
+
+def test_never_started_and_forgotten_servers_end():
+    Server(toy(), name="toy", port=0)
+    server = Server(toy(), name="toy", port=0).start()
+    port = server.port
+    del server
+    wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) != 0)
+
+
+def test_port_in_use():
+    with Server(toy(), name="toy", port=0) as server:
+        other = Server(toy(), name="toy", port=server.port)
+        with pytest.raises(RuntimeError, match=f"cannot listen on 127.0.0.1:{server.port}"):
+            other.start()
+        assert infer(server.url, body(X))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "more, error, text",
+    [
+        ({"port": 70000}, ValueError, "port"),
+        ({"max_batch_size": 0}, ValueError, "max_batch_size"),
+        ({"max_queue_delay_us": -1}, ValueError, "max_queue_delay_us"),
+        ({"spped": 1}, ValueError, "spped"),
+        ({"io_threads": 0}, ValueError, "io_threads"),
+        ({"name": "a/b"}, ValueError, "a/b"),
+        ({"request_timeout": -1.0}, ValueError, "timeouts"),
+    ],
+)
+def test_bad_options_are_typed_errors(more, error, text):
+    with pytest.raises(error, match=text):
+        Server(toy(), **{"name": "toy", "port": 0, **more})
+
+
+def test_bad_hosts_and_models_are_typed_errors():
+    with pytest.raises(ValueError, match="IP address"):
+        Server(toy(), name="toy", host="no such host", port=0).start()
+    with pytest.raises(TypeError, match="received int"):
+        Server(5, port=0)
+    with pytest.raises(ValueError, match="at least one"):
+        Server({}, port=0)
+    with pytest.raises(TypeError, match="complex64"):
+        Server(PythonModel(len, [("x", (None,), "complex64")], [("y", (None,), "float32")]), name="a", port=0)
+    with pytest.raises(FileNotFoundError):
+        Server("/nowhere/model.keras", port=0)
+
+
+def test_stop_answers_what_is_in_flight():
+    gate = Gate()
+    server = Server(toy(gate), name="toy", port=0).start()
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(infer(server.url, body(X)))) for _ in range(4)]
+    threads[0].start()
+    assert gate.entered.acquire(timeout=10)
+    for t in threads[1:]:
+        t.start()
+    time.sleep(0.2)
+    stopper = threading.Thread(target=server.stop)
+    stopper.start()
+    time.sleep(0.1)
+    gate.open.set()
+    stopper.join(10)
+    for t in threads:
+        t.join(10)
+    assert [a[0] for a in answers] == [200] * 4
+    assert all(rows_of(a[1]).tobytes() == affine(X).tobytes() for a in answers)
+
+
+def test_drain_limit_ends_what_hangs():
+    gate = Gate()
+    server = Server(toy(gate), name="toy", port=0, drain_timeout=0.3).start()
+    got = []
+
+    def ask():
+        try:
+            got.append(infer(server.url, body(X))[0])
+        except OSError:
+            got.append("closed")
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    threads[0].start()
+    assert gate.entered.acquire(timeout=10)
+    threads[1].start()
+    time.sleep(0.1)
+    threading.Timer(1.0, gate.open.set).start()
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 5
+    for t in threads:
+        t.join(10)
+    assert len(got) == 2
+
+
+SERVE = """
+import sys
+import numpy as np
+from maas.cli import main
+from maas.serving import PythonModel, loading
+def load(path):
+    a = np.arange(64, dtype=np.float32).reshape(16, 4)
+    return PythonModel(lambda x: x[0] @ a, [("x", (None, 16), "float32")], [("y", (None, 4), "float32")])
+import maas.serving.server
+maas.serving.server.load = load
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def serve():
+    """Starts `maas serve toy.keras` with a toy in place of the file, as a second process."""
+    started = []
+
+    def start(*flags):
+        p = subprocess.Popen(
+            [sys.executable, "-c", SERVE, "serve", "toy.keras", "--port", "0", *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(p)
+        line = p.stdout.readline()
+        found = re.search(r"serving 'toy' at (http://127\.0\.0\.1:(\d+))", line)
+        assert found, (line, p.stderr.read() if p.poll() is not None else "")
+        return p, found[1], int(found[2])
+
+    yield start
+    for p in started:
+        if p.poll() is None:
+            p.kill()
+        p.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_maas_serve_with_status_0(serve, number):
+    p, url, _ = serve()
+    assert infer(url, body(X))[0] == 200
+    p.send_signal(number)
+    assert p.wait(10) == 0 and p.stderr.read() == ""
+
+
+def test_sigterm_under_load_fails_no_request(serve):
+    p, url, port = serve("--max-batch-size", "8")
+    failed, counts = [], [0] * 8
+    text = json.dumps(body(X))
+
+    def client(k):
+        c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while True:
+            try:
+                if c.sock is None:
+                    c.connect()
+            except OSError:
+                return  # not accepted any more: the client knows that nothing was sent
+            try:
+                c.request("POST", "/v2/models/toy/infer", text)
+                r = c.getresponse()
+                r.read()
+            except Exception as e:
+                failed.append(repr(e))
+                return
+            if r.status != 200:
+                failed.append(r.status)
+            counts[k] += 1
+            if r.getheader("Connection") == "close":
+                c.close()
+
+    threads = [threading.Thread(target=client, args=(k,)) for k in range(8)]
+    for t in threads:
+        t.start()
+    wait_for(lambda: min(counts) > 20)
+    p.send_signal(signal.SIGTERM)
+    for t in threads:
+        t.join(20)
+    assert p.wait(20) == 0 and not failed
+
+
+def test_a_saved_model_answers_as_predict_does(tmp_path):
+    import maas
+
+    model = maas.Sequential(
+        [
+            maas.Input((16,), name="x"),
+            maas.layers.Dense(16, activation="relu"),
+            maas.layers.Dense(4, name="head"),
+        ]
+    )
+    path = tmp_path / "small.keras"
+    model.save(path)
+    x = np.random.default_rng(0).standard_normal((9, 16)).astype(np.float32)
+    want = model.predict(x, verbose=0)
+    p = subprocess.Popen(
+        [sys.executable, "-m", "maas.cli", "serve", str(path), "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = re.search(r"serving 'small' at (http://[^ ]*)", p.stdout.readline())[1]
+        metadata = json.loads(call(url, "/v2/models/small")[2])
+        assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 16]}]
+        assert metadata["outputs"] == [{"name": "head", "datatype": "FP32", "shape": [-1, 4]}]
+        for rows in (1, 4, 9):
+            status, answer = infer(url, body(x[:rows]), "small")
+            assert status == 200 and rows_of(answer).tobytes() == want[:rows].tobytes()
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(10) == 0
+    finally:
+        p.kill()
+        p.communicate()
+
+
+def test_loopback_only_by_default(serve):
+    _, _, port = serve()
+    with open("/proc/net/tcp") as f:
+        bound = [line.split()[1] for line in f.readlines()[1:] if line.split()[3] == "0A"]
+    assert f"0100007F:{port:04X}" in bound and f"00000000:{port:04X}" not in bound
+
+
+@pytest.mark.parametrize(
+    "flags, text",
+    [
+        (["nowhere.keras"], "there is no model file 'nowhere.keras'"),
+        (["model.pkl"], "must end in .keras"),
+        (["a.keras", "--host", "0.0.0.0"], "--insecure-no-auth"),
+        (["a.keras", "--host", "192.0.2.1"], "--insecure-no-auth"),
+        (["a.keras", "--host", "::"], "--insecure-no-auth"),
+    ],
+)
+def test_s01_errors_of_the_command_are_one_line(flags, text, capsys):
+    assert main(["serve", *flags]) == 1
+    err = capsys.readouterr().err
+    assert text in err and err.count("\n") == 1 and err.startswith("maas serve: error: ")
+
+
+def test_port_in_use_on_the_command_line(serve, monkeypatch, capsys):
+    _, _, port = serve()
+    monkeypatch.setattr("maas.serving.server.load", lambda path: toy())
+    assert main(["serve", "toy.keras", "--port", str(port)]) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_help_imports_no_numpy():
+    code = textwrap.dedent("""
+        import sys
+        from maas.cli import main
+        try:
+            main(["--help"])
+        except SystemExit as e:
+            assert e.code == 0
+        assert "numpy" not in sys.modules and "maas.serving" not in sys.modules
+    """)
+    r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert r.returncode == 0 and "serve" in r.stdout, r.stderr
+    assert main([]) == 2
+
+
+def test_health_stays_up_while_a_model_runs():
+    gate = Gate()
+    with Server(toy(gate), name="toy", port=0) as server:
+        t = threading.Thread(target=infer, args=(server.url, body(X)))
+        t.start()
+        assert gate.entered.acquire(timeout=10)
+        began = time.monotonic()
+        assert call(server.url, "/v2/health/ready")[0] == 200 and time.monotonic() - began < 1
+        gate.open.set()
+        t.join(10)

@@ -72,8 +72,26 @@ class ProgramCache:
                 self._entries.popitem(last=False)
         elif len(self._entries) > 1:
             self._entries.move_to_end(key)
+        if self._is_plain(entry, args, kwargs):
+            x = args[0]
+            shape = tuple(None if i == 0 else d for i, d in enumerate(x.shape))
+            model._set_fast_call(entry.program, str(x.dtype), shape)
         arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
         return self._unpack(entry, entry.program(*arrays))
+
+    @staticmethod
+    def _is_plain(entry, args, kwargs):
+        """One float array in, one tensor out, nothing beside: such calls need no Python next time."""
+        return (
+            not kwargs
+            and len(args) == 1
+            and type(args[0]) is np.ndarray
+            and args[0].ndim > 0
+            and entry.casts == [None]
+            and entry.outputs is None
+            and not any(entry.masks)
+            and not entry.losses
+        )
 
     def _check_versions(self, model):
         versions = _versions(model)

@@ -1,10 +1,10 @@
 """Whole training runs against real Keras: same weights, same data, no shuffling."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import assert_same_history, assert_same_weights, data, mlp, pair, two_outputs
 
 

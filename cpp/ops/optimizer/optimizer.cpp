@@ -30,10 +30,11 @@ Specs update_specs(const char* name, const Inputs& in, size_t operands, size_t o
     if (in[i].dtype != in[0].dtype)
       fail(ErrorKind::type, name, ": operand ", i, " must have w's dtype ", in[0].dtype, ", received ", in[i].dtype);
     if (i == 2)
-      check(product(in[i].shape).is(1), name, ": the step size must be one number, received shape ", to_string(in[i].shape));
-    else
-      check(in[i].shape == in[0].shape, name, ": operand ", i, " must have w's shape ", to_string(in[0].shape), ", received ",
+      check(product(in[i].shape).is(1), name, ": the step size must be one number, received shape ",
             to_string(in[i].shape));
+    else
+      check(in[i].shape == in[0].shape, name, ": operand ", i, " must have w's shape ", to_string(in[0].shape),
+            ", received ", to_string(in[i].shape));
   }
   return Specs(outputs, Spec{in[0].dtype, in[0].shape, {}});
 }
@@ -49,7 +50,9 @@ void bind_update(const Bind& b, OptimizerArgs& a) {
 
 }  // namespace
 
-Specs Sgd::infer(const Inputs& in) const { return update_specs("sgd", in, momentum != 0 ? 4 : 3, momentum != 0 ? 2 : 1); }
+Specs Sgd::infer(const Inputs& in) const {
+  return update_specs("sgd", in, momentum != 0 ? 4 : 3, momentum != 0 ? 2 : 1);
+}
 
 Nodes Sgd::composition(const Nodes& in) const {
   const Node step = in[1] * in[2];

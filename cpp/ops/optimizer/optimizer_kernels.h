@@ -4,8 +4,8 @@
 //         else: m' = momentum * m - lr * g;  w' = w + m', or with nesterov w + momentum * m' - lr * g
 //   adam: m' = m + (g - m) * (1 - beta_1);  v' = v + (g * g - v) * (1 - beta_2);
 //         amsgrad: h' = max(h, v');  w' = w - m' * alpha / (sqrt(v' or h') + epsilon)
-// with alpha = lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) computed by the caller, as Keras 3 does. lr and alpha are scalars.
-// Every element is on its own, so a form over a list of spans can share the kernels. One unit = 1024 elements.
+// with alpha = lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) computed by the caller, as Keras 3 does. lr and alpha are
+// scalars. Every element is on its own, so a form over a list of spans can share the kernels. One unit = 1024 elements.
 #include <cstdint>
 
 #include "core/exec.h"

@@ -40,7 +40,8 @@ void adam(const OptimizerArgs& a, int64_t begin, int64_t end) {
       root = hi > v2 ? hi : v2;
       static_cast<T*>(a.h_out)[i] = static_cast<T>(root);
     }
-    static_cast<T*>(a.w_out)[i] = static_cast<T>(static_cast<double>(w[i]) - m2 * alpha / (std::sqrt(root) + a.epsilon));
+    static_cast<T*>(a.w_out)[i] =
+        static_cast<T>(static_cast<double>(w[i]) - m2 * alpha / (std::sqrt(root) + a.epsilon));
     static_cast<T*>(a.m_out)[i] = static_cast<T>(m2);
     static_cast<T*>(a.v_out)[i] = static_cast<T>(v2);
   }

@@ -12,7 +12,8 @@ MAAS_INLINE int64_t last_element(const OptimizerArgs& a, int64_t end) {
 
 template <class V>
 MAAS_INLINE void update_sgd(const OptimizerArgs& a, int64_t begin, int64_t end) {
-  const float *w = static_cast<const float*>(a.w), *g = static_cast<const float*>(a.g), *m = static_cast<const float*>(a.m);
+  const float *w = static_cast<const float*>(a.w), *g = static_cast<const float*>(a.g),
+              *m = static_cast<const float*>(a.m);
   float *w_out = static_cast<float*>(a.w_out), *m_out = static_cast<float*>(a.m_out);
   const V lr(*static_cast<const float*>(a.rate)), momentum(static_cast<float>(a.momentum));
   const int64_t last = last_element(a, end);
@@ -32,9 +33,11 @@ MAAS_INLINE void update_sgd(const OptimizerArgs& a, int64_t begin, int64_t end) 
 
 template <class V>
 MAAS_INLINE void update_adam(const OptimizerArgs& a, int64_t begin, int64_t end) {
-  const float *w = static_cast<const float*>(a.w), *g = static_cast<const float*>(a.g), *m = static_cast<const float*>(a.m);
+  const float *w = static_cast<const float*>(a.w), *g = static_cast<const float*>(a.g),
+              *m = static_cast<const float*>(a.m);
   const float *v = static_cast<const float*>(a.v), *h = static_cast<const float*>(a.h);
-  float *w_out = static_cast<float*>(a.w_out), *m_out = static_cast<float*>(a.m_out), *v_out = static_cast<float*>(a.v_out);
+  float *w_out = static_cast<float*>(a.w_out), *m_out = static_cast<float*>(a.m_out),
+        *v_out = static_cast<float*>(a.v_out);
   float* h_out = static_cast<float*>(a.h_out);
   const V alpha(*static_cast<const float*>(a.rate)), epsilon(static_cast<float>(a.epsilon));
   const V new_m(static_cast<float>(1 - a.beta_1)), new_v(static_cast<float>(1 - a.beta_2));

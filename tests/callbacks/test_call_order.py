@@ -1,10 +1,10 @@
 """The order of callback calls and the logs they get, against real Keras on the same script."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import data, pair
 
 X, LABELS, _, _ = data()

@@ -3,11 +3,11 @@
 import csv
 
 import keras
-import maas
 import numpy as np
 import pytest
-from maas import callbacks
 
+import maas
+from maas import callbacks
 from tests.training.pair import data, pair
 
 X, LABELS, _, _ = data()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from maas.data import EpochIterator, get_data_adapter
 from maas.data.arrays import split_for_validation
 from maas.utils import PyDataset

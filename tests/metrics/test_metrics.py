@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+
 from maas import metrics
 
 RTOL, ATOL = 64 * np.finfo("float32").eps, 16 * np.finfo("float32").eps

@@ -1,8 +1,9 @@
 """The same model twice: real Keras and maas, with the same weights; and data for it."""
 
 import keras
-import maas
 import numpy as np
+
+import maas
 
 
 def mlp(library, classes=3, last="softmax", regularizer=None):

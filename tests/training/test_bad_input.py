@@ -1,9 +1,9 @@
 """Bad input to compile, fit, evaluate and predict: a typed error that says what came, and a model that still works."""
 
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import data, mlp
 
 X, LABELS, ONE_HOT, _ = data()

@@ -1,10 +1,10 @@
 """Whole training runs against real Keras: same weights, same data, no shuffling."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import assert_same_history, assert_same_weights, data, mlp, pair, two_outputs
 
 
@@ -59,7 +59,11 @@ RUNS = {
         {
             "optimizer": "sgd",
             "loss": "binary_crossentropy",
-            "metrics": lambda k: [k.metrics.Precision(), k.metrics.Recall(), k.metrics.AUC()],
+            "metrics": lambda k: [
+                k.metrics.Precision(name="precision"),
+                k.metrics.Recall(name="recall"),
+                k.metrics.AUC(name="auc"),
+            ],
         },
         ONE_HOT,
     ),

@@ -1,9 +1,9 @@
 """Ctrl-C and errors in the middle of fit: the model keeps the weights of the last finished step and goes on working."""
 
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import data, mlp
 
 X, LABELS, _, _ = data()

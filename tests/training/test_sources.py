@@ -1,10 +1,10 @@
 """Where batches may come from: generators, PyDataset, loaders, dicts, pandas-like arrays."""
 
-import maas
 import numpy as np
 import pytest
-from maas.utils import PyDataset
 
+import maas
+from maas.utils import PyDataset
 from tests.training.pair import assert_same_weights, data, mlp, pair, two_outputs
 
 X, LABELS, ONE_HOT, NUMBERS = data()

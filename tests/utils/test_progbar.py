@@ -5,11 +5,11 @@ import re
 import sys
 
 import keras
-import maas
 import numpy as np
 import pytest
-from maas.utils import Progbar
 
+import maas
+from maas.utils import Progbar
 from tests.training.pair import data, pair
 
 X, LABELS, _, _ = data()

@@ -105,18 +105,19 @@ class _Gather:
     """Rows of an array, copied into a buffer that is used again and again."""
 
     def __init__(self, array, dtype, size):
-        self.array = array
+        self.array, self.size = array, size
         self.rows = np.empty((size, *array.shape[1:]), array.dtype)
         self.cast = None if array.dtype == dtype else np.empty(self.rows.shape, dtype)
 
     def __call__(self, indices):
         n = len(indices)
+        rows = self.rows if n == self.size else self.rows[:n]
         # mode="clip": the default would copy through a second buffer to be able to raise.
-        out = np.take(self.array, indices, axis=0, out=self.rows[:n], mode="clip")
+        self.array.take(indices, 0, rows, "clip")
         if self.cast is None:
-            return out
+            return rows
         cast = self.cast[:n]
-        np.copyto(cast, out, casting="unsafe")
+        np.copyto(cast, rows, casting="unsafe")
         return cast
 
 

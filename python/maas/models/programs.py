@@ -119,6 +119,7 @@ class ProgramCache:
         from maas import _core
         from maas.layers.layer import Layer
 
+        _check_shapes(model, args)
         _build(model, args, kwargs)
         entry = _Entry()
         batch = leaves[0].shape[0] if len(leaves[0].shape) else None
@@ -155,6 +156,15 @@ class ProgramCache:
             layer._losses[:] = rest[:count]
             rest = rest[count:]
         return outputs[0] if entry.outputs is None else tree.pack_sequence_as(entry.outputs, outputs)
+
+
+def _check_shapes(model, args):
+    """Errors show the sizes that came; inside the trace the batch size is unknown."""
+    from maas.layers.input_spec import assert_input_compatibility
+
+    target = getattr(model, "_functional", None) or model
+    if args and hasattr(target, "inputs") and target.input_spec:
+        assert_input_compatibility(target.input_spec, args[0], model._label())
 
 
 def _build(model, args, kwargs):

@@ -50,7 +50,9 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     if from_logits:
         return _core.sparse_softmax_cross_entropy(output, target)
     total = _core.sum(output, axis=[-1])
-    picked = squeeze(_core.take_along_axis(output, expand_dims(target, -1), axis=-1), -1) / total
+    # take_along_axis counts negative indices from the end; a negative class must be an error.
+    index = _core.where(_core.less(target, 0), target - int(output.shape[-1]), target)
+    picked = squeeze(_core.take_along_axis(output, expand_dims(index, -1), axis=-1), -1) / total
     return -_core.log(clip(picked, epsilon(), 1.0 - epsilon()))
 
 

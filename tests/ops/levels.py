@@ -50,7 +50,9 @@ def check_gradients(function, *arrays, eps=1e-6, tolerance=1e-6):
     """Gradients of sum(weights * function) against central differences, in float64."""
     specs = [(a.shape, str(a.dtype)) for a in arrays]
     floats = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
-    weights = np.random.default_rng(1).standard_normal(compiled(lambda *x: [function(*x)], *specs).numpy(*arrays)[0].shape)
+    weights = np.random.default_rng(1).standard_normal(
+        compiled(lambda *x: [function(*x)], *specs).numpy(*arrays)[0].shape
+    )
 
     def loss(*x):
         return _core.sum(_core.multiply(function(*x), weights))

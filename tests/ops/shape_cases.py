@@ -1,4 +1,4 @@
-"""Cases of ops that join, repeat and make tensors: (name, arguments after x, keyword arguments), run on ops and on NumPy."""
+"""Cases of ops that join and repeat tensors: (name, arguments after x, keyword arguments), run on ops and on NumPy."""
 
 SHAPES = [(3, 4, 5), (1, 4, 1), (2, 0, 3)]
 SAME_AS_NUMPY = [

@@ -42,8 +42,10 @@ def test_gradients():
     x = np.random.default_rng(0).standard_normal((5, 4))
     i = np.array([[0, 4, 0], [-1, 2, 0]])  # repeated rows add up
     for axis, j in ((0, i), (1, i % 4)):
-        check_gradients(lambda x, i: _core.sin(_core.take(x, i, axis=axis)), x, j)
-    check_gradients(lambda x, i: _core.sin(_core.take_along_axis(x, i, axis=0)), x, np.array([[0, 1, 2, 3], [0, 4, -1, 3]]))
+        check_gradients(lambda x, i, axis=axis: _core.sin(_core.take(x, i, axis=axis)), x, j)
+    check_gradients(
+        lambda x, i: _core.sin(_core.take_along_axis(x, i, axis=0)), x, np.array([[0, 1, 2, 3], [0, 4, -1, 3]])
+    )
     check_gradients(lambda dy, i: _core.sin(_core.take_gradient(dy, i, axis=0, size=[5])), np.ones((2, 3, 4)), i)
 
 
@@ -92,4 +94,7 @@ def test_errors():
         ops.take(x, x, 0)
     with pytest.raises(ValueError, match="axis must be in"):
         ops.take(x, np.array([0]), 2)
-    assert compiled(lambda i: [_core.take(x, i, axis=0)], (("n",), "int32")).numpy(np.array([], "int32"))[0].shape == (0, 3)
+    assert compiled(lambda i: [_core.take(x, i, axis=0)], (("n",), "int32")).numpy(np.array([], "int32"))[0].shape == (
+        0,
+        3,
+    )

@@ -36,7 +36,7 @@ def test_losses_and_gradients(shape, dtype, level, scale):
         (dense, d_dense, loss_cases.dense(x, targets) if x.size else (dense, d_dense), targets.sum(-1, initial=0)),
     ):
         assert got.dtype == dtype and got.shape == shape[:-1] and got_dx.shape == shape
-        # The error of x - max counts in epsilons of x; roundings of a sum of n terms of one sign add up to sqrt(n) of it.
+        # The error of x - max counts in epsilons of x; roundings of a sum of n terms add up to sqrt(n).
         bound = eps * (8 + shape[-1] ** 0.5) * (np.abs(want) + mass) + 4 * eps * scale
         assert np.all(np.abs(got - want) <= bound)
         slack = 8 * eps * (1 + np.asarray(mass)[..., None]) * (4 + np.minimum(scale, 100))
@@ -92,7 +92,11 @@ def test_as_keras(keras):
     p = np.exp(loss_cases.log_softmax(x)).astype("float32")
     k = keras.ops
     for logits, output in ((True, x), (False, p)):
-        for name, t in (("sparse_categorical_crossentropy", labels), ("categorical_crossentropy", targets), ("binary_crossentropy", targets)):
+        for name, t in (
+            ("sparse_categorical_crossentropy", labels),
+            ("categorical_crossentropy", targets),
+            ("binary_crossentropy", targets),
+        ):
             want = k.convert_to_numpy(getattr(k, name)(t, output, from_logits=logits))
             got = getattr(ops, name)(t, output, from_logits=logits).numpy()
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6, err_msg=name)
@@ -100,7 +104,9 @@ def test_as_keras(keras):
 
 def test_errors():
     x = np.ones((2, 3), "float32")
-    with pytest.raises(ValueError, match=r"labels must have the shape of logits \(2, 3\) without its last axis, received \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"labels must have the shape of logits \(2, 3\) without its last axis, received \(3,\)"
+    ):
         _core.sparse_softmax_cross_entropy(x, np.array([0, 1, 2]))
     with pytest.raises(TypeError, match="labels must be integers, received float32"):
         _core.sparse_softmax_cross_entropy(x, x[:, 0])

@@ -42,7 +42,9 @@ def test_concatenate_and_stack(dtype):
 
 def test_parts_that_do_not_lie_densely():
     program = compiled(
-        lambda x: [_core.concatenate(_core.transpose(x, axes=[0, 2, 1]), x[:, :, 1:4:2], _core.flip(x, axis=[1]), axis=2)],
+        lambda x: [
+            _core.concatenate(_core.transpose(x, axes=[0, 2, 1]), x[:, :, 1:4:2], _core.flip(x, axis=[1]), axis=2)
+        ],
         (("batch", 4, 4), "float32"),
     )
     for n in (1, 3):
@@ -55,10 +57,15 @@ def test_unknown_sizes():
     def function(a):
         n = a.dims[0]
         return [
-            ops.tile(a, (2, 3)), ops.repeat(a, 2, 0), ops.pad(a, ((1, 1), (0, 2))), ops.arange(n), ops.pad(a, [(n, 0), (0, 1)]),
-            ops.concatenate([a, ops.zeros((n, 2))], 1), ops.tril(ops.matmul(a, ops.transpose(a))),
+            ops.tile(a, (2, 3)),
+            ops.repeat(a, 2, 0),
+            ops.pad(a, ((1, 1), (0, 2))),
+            ops.arange(n),
+            ops.pad(a, [(n, 0), (0, 1)]),
+            ops.concatenate([a, ops.zeros((n, 2))], 1),
+            ops.tril(ops.matmul(a, ops.transpose(a))),
             *_core.gradients(ops.sum(ops.square(a[n - 1 :])), [a]),
-        ]  # fmt: skip
+        ]
 
     program = compiled(function, (("batch", 4), "float32"))
     for n in (1, 3, 6):
@@ -66,9 +73,15 @@ def test_unknown_sizes():
         last = np.zeros_like(x)
         last[-1] = 2 * x[-1]
         want = [
-            np.tile(x, (2, 3)), np.repeat(x, 2, 0), np.pad(x, ((1, 1), (0, 2))), np.arange(n), np.pad(x, [(n, 0), (0, 1)]),
-            np.concatenate([x, np.zeros((n, 2))], 1), np.tril(x @ x.T), last,
-        ]  # fmt: skip
+            np.tile(x, (2, 3)),
+            np.repeat(x, 2, 0),
+            np.pad(x, ((1, 1), (0, 2))),
+            np.arange(n),
+            np.pad(x, [(n, 0), (0, 1)]),
+            np.concatenate([x, np.zeros((n, 2))], 1),
+            np.tril(x @ x.T),
+            last,
+        ]
         for a, b in zip(program.numpy(x), want):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
@@ -93,13 +106,17 @@ def test_bits():
 def test_made_tensors(keras):
     k = keras.ops
     for ours, theirs in (
-        (ops.arange(5), k.arange(5)), (ops.arange(1, 7, 2.5), k.arange(1, 7, 2.5)), (ops.arange(5, 0, -2), k.arange(5, 0, -2)),
-        (ops.eye(3, 4, 1), k.eye(3, 4, 1)), (ops.tri(3, 4, 1), k.tri(3, 4, 1)), (ops.linspace(0, 1, 5), k.linspace(0, 1, 5)),
+        (ops.arange(5), k.arange(5)),
+        (ops.arange(1, 7, 2.5), k.arange(1, 7, 2.5)),
+        (ops.arange(5, 0, -2), k.arange(5, 0, -2)),
+        (ops.eye(3, 4, 1), k.eye(3, 4, 1)),
+        (ops.tri(3, 4, 1), k.tri(3, 4, 1)),
+        (ops.linspace(0, 1, 5), k.linspace(0, 1, 5)),
         (ops.one_hot(np.array([0, 5, -1, 2]), 3), k.one_hot(np.array([0, 5, -1, 2]), 3)),
         (ops.one_hot(np.array([[0, 2]]), 3, axis=1), k.one_hot(np.array([[0, 2]]), 3, axis=1)),
         (ops.diag(np.arange(3.0), 1), k.diag(np.arange(3.0), 1)),
         (ops.diag(np.arange(12.0).reshape(3, 4), -1), k.diag(np.arange(12.0).reshape(3, 4), -1)),
-    ):  # fmt: skip
+    ):
         want = k.convert_to_numpy(theirs)
         np.testing.assert_allclose(ours.numpy(), want, rtol=1e-6)
 

@@ -56,7 +56,9 @@ def test_integers_and_classes():
 def test_shuffle():
     x = np.arange(20).reshape(10, 2)
     y = random.shuffle(x, seed=4).numpy()
-    assert not np.array_equal(x, y) and np.array_equal(np.sort(y[:, 0]), x[:, 0]) and np.array_equal(y[:, 1], y[:, 0] + 1)
+    assert (
+        not np.array_equal(x, y) and np.array_equal(np.sort(y[:, 0]), x[:, 0]) and np.array_equal(y[:, 1], y[:, 0] + 1)
+    )
 
 
 def test_seeds():

@@ -2,14 +2,29 @@
 
 #include "core/error.h"
 #include "graph/op.h"
+#include "graph/passes/passes.h"
 
 namespace maas {
 
 #define MAAS_OP(name) const OpInfo& name##_op_info();
 #define MAAS_OP_GROUP(name) std::vector<const OpInfo*> name##_op_infos();
+#define MAAS_REWRITE(name) Graph name##_rewrite(const Graph& graph);
 #include "ops/ops.inc"
 #undef MAAS_OP
 #undef MAAS_OP_GROUP
+#undef MAAS_REWRITE
+
+Graph passes::family_rewrites(const Graph& graph) {
+  Graph g = graph;
+#define MAAS_OP(name)
+#define MAAS_OP_GROUP(name)
+#define MAAS_REWRITE(name) g = name##_rewrite(g);
+#include "ops/ops.inc"
+#undef MAAS_OP
+#undef MAAS_OP_GROUP
+#undef MAAS_REWRITE
+  return g;
+}
 
 const std::vector<const OpInfo*>& all_ops() {
   static const std::vector<const OpInfo*> list = [] {
@@ -17,9 +32,11 @@ const std::vector<const OpInfo*>& all_ops() {
 #define MAAS_OP(name) ops.push_back(&name##_op_info());
 #define MAAS_OP_GROUP(name) \
   for (const OpInfo* info : name##_op_infos()) ops.push_back(info);
+#define MAAS_REWRITE(name)
 #include "ops/ops.inc"
 #undef MAAS_OP
 #undef MAAS_OP_GROUP
+#undef MAAS_REWRITE
     return ops;
   }();
   return list;

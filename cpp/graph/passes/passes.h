@@ -29,6 +29,8 @@ class Users {
 
 // Equal nodes become one (and nodes nobody needs are gone, as in every pass).
 Graph merge_equal(const Graph& graph);
+// Rewrites of several ops at once, on public ops: every MAAS_REWRITE of ops.inc. Defined in ops/.
+Graph family_rewrites(const Graph& graph);
 // Families' own rewrites: Op::lower, and the composition where an op has no kernels.
 Graph lower(const Graph& graph);
 // Elementwise nodes become chains, chains move into the epilogue of the op that makes their operand.

@@ -62,6 +62,6 @@ bool Users::is_root(const Node& v) const {
   return it != entries_.end() && it->second.root[static_cast<size_t>(v.index())];
 }
 
-Graph optimize(const Graph& graph) { return fuse(merge_equal(lower(merge_equal(graph)))); }
+Graph optimize(const Graph& graph) { return fuse(merge_equal(lower(family_rewrites(merge_equal(graph))))); }
 
 }  // namespace maas::passes

@@ -16,7 +16,9 @@ def layer_norm(case):
 
 
 def batch_norm(case):
-    return lambda *a: _core.batch_norm_train(*a, axis=case.axis[0], epsilon=EPSILON, scale=case.scale, center=case.center)
+    return lambda *a: _core.batch_norm_train(
+        *a, axis=case.axis[0], epsilon=EPSILON, scale=case.scale, center=case.center
+    )
 
 
 def close(got, want, eps, size=1.0):
@@ -121,14 +123,18 @@ def test_second_derivative():
 def test_inference_is_one_chain():
     """Given parameters, factor and summand are prepared and the rest is one elementwise step."""
     rng = np.random.default_rng(0)
-    vectors = [_core.Variable(rng.random(8).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")]
+    vectors = [
+        _core.Variable(rng.random(8).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")
+    ]
     with _core.Trace() as trace:
         x = trace.input([None, 4, 8], "float32")
         mean, variance, beta, gamma = (v.value for v in vectors)
         p = trace.compile([ops.batch_normalization(x, mean, variance, -1, beta, gamma)])
     data = rng.standard_normal((3, 4, 8)).astype("float32")
     mean, variance, beta, gamma = (v.numpy().astype(np.float64) for v in vectors)
-    np.testing.assert_allclose(p.numpy(data)[0], (data - mean) / np.sqrt(variance + 1e-3) * gamma + beta, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        p.numpy(data)[0], (data - mean) / np.sqrt(variance + 1e-3) * gamma + beta, rtol=1e-5, atol=1e-6
+    )
     assert repr(p).endswith("of 1 steps>"), repr(p)
 
 
@@ -139,7 +145,9 @@ def test_batch_normalization_as_keras(keras, axis):
     mean, variance, offset, scale = rng.random((4, 6)).astype("float32")
     for given in ({}, {"offset": offset, "scale": scale, "epsilon": 1e-2}):
         want = np.asarray(keras.ops.batch_normalization(x, mean, variance, axis, **given))
-        np.testing.assert_allclose(np.asarray(ops.batch_normalization(x, mean, variance, axis, **given)), want, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(
+            np.asarray(ops.batch_normalization(x, mean, variance, axis, **given)), want, rtol=1e-5, atol=2e-6
+        )
 
 
 @pytest.mark.parametrize("axis", [-1, [1, 2], [2, 1], 1])
@@ -150,7 +158,9 @@ def test_layer_normalization_as_keras(keras, axis):
     gamma, beta = rng.standard_normal((2, *sizes)).astype("float32")
     for given in ({}, {"gamma": gamma}, {"gamma": gamma, "beta": beta, "epsilon": 1e-2}):
         want = np.asarray(keras.ops.layer_normalization(x, axis=axis, **given))
-        np.testing.assert_allclose(np.asarray(ops.layer_normalization(x, axis=axis, **given)), want, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(
+            np.asarray(ops.layer_normalization(x, axis=axis, **given)), want, rtol=1e-5, atol=2e-6
+        )
 
 
 def test_half_precision():
@@ -180,7 +190,9 @@ def test_inference_folds_into_weights(kind, bias):
     rng = np.random.default_rng(0)
     w = _core.Variable(rng.standard_normal((3, 3, 5, 5) if kind == "conv" else (5, 5)).astype("float32"), name="w")
     b = _core.Variable(rng.standard_normal(5).astype("float32"), name="b")
-    statistics = [_core.Variable(rng.random(5).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")]
+    statistics = [
+        _core.Variable(rng.random(5).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")
+    ]
 
     def block(x):
         y = _core.conv(x, w.value) if kind == "conv" else _core.matmul(x, w.value)

@@ -1,6 +1,6 @@
 // A product with one factor per channel right after a convolution or matrix product moves into its weights, as in
-// inference batch normalization: (x w + b) s = x (w s) + b s. Only where weights and factors are parameters that the graph
-// does not update, so that the new weights are prepared once.
+// inference batch normalization: (x w + b) s = x (w s) + b s. Only where weights and factors are parameters that the
+// graph does not update, so that the new weights are prepared once.
 #include <unordered_set>
 
 #include "graph/op.h"
@@ -34,7 +34,8 @@ class Fixed {
 
 // Sizes (1, ..., 1, channels), known channels, and as many axes as the product's result at most.
 bool per_channel(const Node& s, const Node& y) {
-  if (s.rank() < 1 || s.rank() > y.rank() || s.dtype() != y.dtype() || !(s.shape().back() == y.shape().back())) return false;
+  if (s.rank() < 1 || s.rank() > y.rank() || s.dtype() != y.dtype() || !(s.shape().back() == y.shape().back()))
+    return false;
   return s.shape().back().is_constant() && product(s.shape()) == s.shape().back();
 }
 
@@ -52,8 +53,8 @@ int64_t channel_axis(const Node& y) {
 
 bool is(const Node& n, const char* name) { return n->op && n->op->name() == name; }
 
-// y scaled by s through its weights; empty if y is nothing to fold into. Every value on the way has one user. `old` is y in
-// the graph as it was, which users and fixed know; y differs from it only further up.
+// y scaled by s through its weights; empty if y is nothing to fold into. Every value on the way has one user. `old` is
+// y in the graph as it was, which users and fixed know; y differs from it only further up.
 Node fold(const Node& old, const Node& y, const Node& s, const passes::Users& users, Fixed& fixed) {
   if (!old->op || users.count(old) != 1 || users.is_root(old) || !per_channel(s, old)) return {};
   if (is(old, "add"))

@@ -109,7 +109,8 @@ CASES = [
     Case("time_distributed_conv", lambda nn: nn.TimeDistributed(nn.Conv2D(2, 3)), ((2, 3, 6, 6, 2),), eps=64),
     Case("multi_head_attention", lambda nn: nn.MultiHeadAttention(2, 3), ((2, 5, 4), (2, 6, 4)), eps=64),
     Case("multi_head_causal",
-         lambda nn: nn.MultiHeadAttention(2, 3, use_bias=False), ((2, 5, 4), (2, 5, 4)), {"use_causal_mask": True}, eps=64),
+         lambda nn: nn.MultiHeadAttention(2, 3, use_bias=False), ((2, 5, 4), (2, 5, 4)),
+         {"use_causal_mask": True}, eps=64),
     Case(
         "multi_head_scores", lambda nn: nn.MultiHeadAttention(2, 3, output_shape=7), ((2, 5, 4), (2, 5, 4)),
         {"return_attention_scores": True},

@@ -64,6 +64,18 @@ def test_sub_layers_are_tracked_and_built():
     assert len(layer.non_trainable_weights) == 8
 
 
+def test_initializer_of_ops_inside_a_trace():
+    class Inner(models.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2, kernel_initializer=lambda shape, dtype=None: ops.ones(shape, dtype) * 2.0)
+
+        def call(self, x):
+            return self.dense(x)
+
+    np.testing.assert_allclose(Inner()(X), X.sum(axis=1, keepdims=True) * np.full((1, 2), 2.0, "float32"), rtol=1e-5)
+
+
 def test_names_count_like_keras():
     fresh_names()
     ours = [

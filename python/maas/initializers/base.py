@@ -91,6 +91,24 @@ def initial_value(initializer, shape, dtype):
 
 
 def _call(initializer, shape, dtype):
+    from maas import _core
+
+    if not _core.is_tracing():
+        return _call_eagerly(initializer, shape, dtype)
+    # Weights of a layer may be made while the layer is traced; the value must be an array all the same.
+    with _core.Trace() as trace:
+        value = _call_eagerly(initializer, shape, dtype)
+        if not getattr(value, "is_symbolic", False):
+            return value
+        from maas import ops
+
+        # A program returns what depends on an input; constants alone are only prepared.
+        zero = trace.input((), dtype="float32", name="zero")
+        program = trace.compile([ops.add(value, ops.cast(zero, value.dtype))])
+    return program(np.zeros((), "float32"))[0]
+
+
+def _call_eagerly(initializer, shape, dtype):
     try:
         return initializer(shape, dtype=dtype)
     except TypeError as first:

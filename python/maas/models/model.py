@@ -151,9 +151,9 @@ class Model(FastCall, Trainer, Layer):
             return
         status = False
         if "input_shape" in config:
-            from maas.layers.layer import _tuples
+            from maas.layers.building import shape_tuples
 
-            self.build(_tuples(config["input_shape"]))
+            self.build(shape_tuples(config["input_shape"]))
             status = self.built
         if not status and "shapes_dict" in config:
             super().build_from_config(config)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "graph/graph.h"
 #include "graph/op.h"
 #include "runtime/program.h"
@@ -51,6 +52,8 @@ py::array to_numpy(const Array& array);                                   // cop
 py::array share_numpy(Array array);                                       // the NumPy array owns the buffer
 // A view of NumPy memory for the length of a call; copies only if it must (dtype, order).
 Array borrow(const py::handle& value, DType dtype, const char* what);
+// The array's memory without a copy if it is aligned, dense and of exactly this dtype; false otherwise.
+bool view_exact(const py::array& array, DType dtype, Array& out);
 py::object shape_to_python(const Shape& shape);
 Dim to_dim(const py::handle& value);
 
@@ -70,10 +73,12 @@ py::object call_op(const OpInfo& info, const std::vector<py::object>& args, cons
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed = 0);
 Poll signal_poll();
 
+void set_python_error(const Error& e);
 void bind_errors(py::module_& m);
 void bind_tensor(py::module_& m);
 void bind_ops(py::module_& m);
 void bind_trace(py::module_& m);
 void bind_system(py::module_& m);
+void bind_fast_call(py::module_& m);
 
 }  // namespace maas::bindings

@@ -95,6 +95,22 @@ py::array share_numpy(Array array) {
   return py::array(numpy_dtype(array.dtype), array.shape, array.data(), owner);
 }
 
+bool view_exact(const py::array& a, DType dtype, Array& out) {
+  constexpr int needed = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((a.flags() & needed) != needed) return false;
+  const auto* descriptor = py::detail::array_proxy(a.ptr())->descr;
+  const auto* fields = py::detail::array_descriptor1_proxy(descriptor);
+  const bool simple = fields->byteorder != '>' &&
+                      ((dtype == DType::f32 && fields->kind == 'f' && a.itemsize() == 4) || dtype_of(a.dtype()) == dtype);
+  if (!simple) return false;
+  out.dtype = dtype;
+  out.shape.assign(a.shape(), a.shape() + a.ndim());
+  // The caller's argument keeps the memory alive until the call returns, which is as long as this view lives.
+  static const auto outlives = std::make_shared<int>(0);
+  out.storage = Storage::wrap(const_cast<void*>(a.data()), static_cast<size_t>(a.nbytes()), outlives);
+  return true;
+}
+
 Array borrow(const py::handle& value, DType dtype, const char* what) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
@@ -102,15 +118,8 @@ Array borrow(const py::handle& value, DType dtype, const char* what) {
   }
   if (py::isinstance<py::array>(value)) {
     py::array a = py::reinterpret_borrow<py::array>(value);
-    if (dtype_of(a.dtype()) == dtype && (a.flags() & py::array::c_style) && (a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) {
-      Array out;
-      out.dtype = dtype;
-      out.shape = shape_of(a);
-      // The caller's argument keeps the memory alive until the call returns, which is as long as this view lives.
-      static const auto outlives = std::make_shared<int>(0);
-      out.storage = Storage::wrap(const_cast<void*>(a.data()), static_cast<size_t>(a.nbytes()), outlives);
-      return out;
-    }
+    Array out;
+    if (view_exact(a, dtype, out)) return out;
     if (auto got = dtype_of(a.dtype()); got && *got != dtype)
       fail(ErrorKind::type, what, " must be ", dtype, ", received ", *got);
   }

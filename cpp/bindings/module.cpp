@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_trace(m);
   maas::bindings::bind_ops(m);
   maas::bindings::bind_system(m);
+  maas::bindings::bind_fast_call(m);
 #if MAAS_SERVING
   bind_serving(m);
 #endif

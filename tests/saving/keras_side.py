@@ -35,7 +35,10 @@ def make(folder):
 
 
 def check(folder):
+    models.block_class(keras)  # registers the class
     for case in models.BUILDERS:
+        if not (folder / f"{case}.npz").exists():
+            continue
         found = {}
         for suffix in ("keras", "h5", "weights.h5"):
             path = folder / f"{case}.{suffix}"

@@ -1,5 +1,7 @@
 """Models built by the same code for Keras and for maas; `k` is either package."""
 
+import functools
+
 import numpy as np
 
 
@@ -61,7 +63,54 @@ def nested(k):
     return k.Model(x, k.layers.Dense(3, activation="softmax")(k.layers.Add()([x, inner(x)])))
 
 
-BUILDERS = {f.__name__: f for f in (cnn, functional, lstm, simple_rnn, transformer, nested)}
+@functools.cache
+def block_class(k):
+    """A registered layer with sub-layers in attributes, a list and a dict."""
+
+    @k.saving.register_keras_serializable("both_ways")
+    class Block(k.layers.Layer):
+        def __init__(self, units, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+            self.out = k.layers.Dense(units)
+            self.more = [k.layers.Dense(units), k.layers.Dense(units)]
+            self.named = {"a": k.layers.Dense(units), "b": k.layers.LayerNormalization()}
+
+        def build(self, input_shape):
+            for layer in (self.out, *self.more, *self.named.values()):
+                layer.build(input_shape)
+            self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+            self.built = True
+
+        def call(self, x):
+            for layer in (*self.more, self.named["a"], self.named["b"], self.out):
+                x = layer(x)
+            return x * self.scale
+
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    return Block
+
+
+def blocks(k):
+    block = block_class(k)
+    return k.Sequential([k.Input((4,)), block(4), block(4), k.layers.Dense(3, activation="softmax")])
+
+
+def bidirectional(k):
+    return k.Sequential(
+        [
+            k.Input((5, 3)),
+            k.layers.Bidirectional(k.layers.LSTM(4, return_sequences=True)),
+            k.layers.TimeDistributed(k.layers.Dense(6, activation="relu")),
+            k.layers.GRU(4),
+            k.layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+BUILDERS = {f.__name__: f for f in (cnn, functional, lstm, simple_rnn, transformer, nested, blocks, bidirectional)}
 INPUTS = {
     "cnn": [(8, 8, 2)],
     "functional": [(6,), (4,)],
@@ -69,6 +118,8 @@ INPUTS = {
     "simple_rnn": [(5, 3)],
     "transformer": [(6,)],
     "nested": [(4,)],
+    "blocks": [(4,)],
+    "bidirectional": [(5, 3)],
 }
 
 

@@ -73,6 +73,74 @@ class TestMismatch:
         assert sorted(os.listdir(tmp_path)) == [name]
 
 
+def test_optimizer_state_in_weights_files(tmp_path):
+    saved = model()
+    saved.compile(maas.optimizers.Adam(), loss="mse")
+    saved.optimizer.build(saved.trainable_variables)
+    for v in saved.optimizer.variables[2:]:
+        v.assign(np.full(v.shape, 0.5, "float32"))
+    path = save(saved, tmp_path / "m.weights.h5")
+    # A model that is compiled but not trained gets the slots; one that is not compiled needs none.
+    fresh = model()
+    fresh.compile(maas.optimizers.Adam(), loss="mse")
+    fresh.load_weights(path)
+    assert all(np.array_equal(v, state(saved)[k]) for k, v in state(fresh).items()) and len(state(fresh)) == 14
+    plain = model()
+    plain.load_weights(path)
+    np.testing.assert_array_equal(state(plain)["w0"], state(saved)["w0"])
+    # Another optimizer: the weights come, its own state starts anew, and that is said.
+    other = model()
+    other.compile(maas.optimizers.SGD(momentum=0.9), loss="mse")
+    with pytest.warns(UserWarning, match="SGD.*expected 6 variables.*received 10.*starts anew"):
+        other.load_weights(path)
+    np.testing.assert_array_equal(state(other)["w0"], state(saved)["w0"])
+
+
+@maas.saving.register_keras_serializable("tests")
+class Block(maas.layers.Layer):
+    """Sub-layers as attributes, in a list and in a dict."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.first = maas.layers.Dense(units)
+        self.more = [maas.layers.Dense(units), maas.layers.Dense(units)]
+        self.named = {"a": maas.layers.Dense(units), "b": [maas.layers.Dense(units)]}
+
+    def build(self, input_shape):
+        for layer in self.parts():
+            layer.build((None, self.units))
+        self.scale = self.add_weight(shape=(), name="scale")
+        self.built = True
+
+    def parts(self):
+        return [self.first, *self.more, self.named["a"], *self.named["b"]]
+
+    def call(self, x):
+        for layer in self.parts():
+            x = layer(x)
+        return x * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_sublayers_in_containers_and_registered_classes(tmp_path):
+    saved = maas.Sequential([maas.Input((3,)), Block(3), Block(3)])
+    for suffix in ("keras", "h5"):
+        saved.save(tmp_path / f"m.{suffix}")
+        again = load_model(tmp_path / f"m.{suffix}")
+        assert [type(x) for x in again.layers] == [Block, Block]
+        assert all(np.array_equal(v, state(saved)[k]) for k, v in state(again).items()) and len(state(again)) == 22
+    from maas.saving.hdf5 import open_hdf5
+    from maas.saving.weights_file import weights_bytes
+
+    with open_hdf5(weights_bytes(saved)) as tree:
+        paths = {p.rsplit("/", 2)[0] for p in tree.datasets}
+    inner = ["", "/first", "/more/dense", "/more/dense_1", "/named/dense", "/named/container/dense"]
+    assert paths == {f"layers/{b}{i}" for b in ("block", "block_1") for i in inner}
+
+
 def test_by_name(tmp_path):
     saved = model()
     path = save(saved, tmp_path / "m.h5")

@@ -64,8 +64,10 @@ struct ConvPackArgs {
 // Outputs are summed in chunks in their order: one fused multiply-add chain within a chunk, the chunks of a part one after
 // the other, then the parts. Chunks and parts depend on everything but n. Outputs whose source lies outside are left out
 // (by row, and by column where a run is one tap) or multiply zeros.
-// Phase 0: one unit = `block` rows of a run x one panel of columns x one part of the images, into dw or into the part's own
-// copy in `partial`. Phase 1: one unit = one row of dw, summed over the parts.
+// Phase 0: one unit = `unit_runs` runs (or, of a long run, `block` rows) x kGradientColumns columns x one part of the images,
+// into dw or into the part's own copy in `partial`. Phase 1: one unit = one row of dw, summed over the parts.
+// Scratch of a worker: list_rows entries of 24 bytes, then, for runs of more than one tap, as many padded rows of x.
+constexpr int64_t kGradientColumns = 64;
 struct ConvKernelGradientArgs {
   const void* x;
   const void* dy;
@@ -75,9 +77,10 @@ struct ConvKernelGradientArgs {
   int64_t n, groups, ic, oc;  // ic and oc per group
   int64_t chunk_images, chunk_rows;  // whole images, or some rows of one
   int64_t part_images, parts;
-  int64_t runs, run, block, blocks;  // number of runs, rows in one, rows in a block, blocks in a run
-  int64_t nr, panels;                // columns of a panel; dy is not packed
-  int64_t mr;
+  int64_t run, runs, unit_runs, block;  // rows of a run, number of runs
+  int64_t row_units, column_units;      // units along the rows of dw and along its columns, per group
+  int64_t list_rows, padded_row;        // rows of a chunk; elements of one with zeros around it
+  int64_t nr, mr;                       // tile
 };
 
 }  // namespace maas

@@ -72,33 +72,36 @@ void pack(const ConvPackArgs& a, int64_t begin, int64_t end) {
 }
 
 template <class T>
-void kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t end) {
+double kernel_gradient_at(const ConvKernelGradientArgs& a, int64_t row, int64_t column) {
   const ConvAxis &h = a.h, &w = a.w_axis;
   const int64_t ic_all = a.groups * a.ic, oc_all = a.groups * a.oc;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t rest = unit;
-    const int64_t panel = rest % a.panels;
-    const int64_t block = (rest /= a.panels) % a.blocks;
-    const int64_t run = (rest /= a.blocks) % a.runs;
-    const int64_t group = rest / a.runs;
-    const int64_t last = std::min(a.run, (block + 1) * a.block);
-    for (int64_t r = run * a.run + block * a.block; r < run * a.run + last; ++r)
-      for (int64_t f = panel * a.nr; f < std::min(a.oc, (panel + 1) * a.nr); ++f) {
-        const int64_t c = r % a.ic, kw = r / a.ic % w.kernel, kh = r / a.ic / w.kernel;
-        double sum = 0;
-        for (int64_t n = 0; n < a.n; ++n)
-          for (int64_t oh = 0; oh < h.out; ++oh) {
-            const int64_t ih = oh * h.step - h.begin + kh * h.dilation;
-            if (ih < 0 || ih >= h.in) continue;
-            for (int64_t ow = 0; ow < w.out; ++ow) {
-              const int64_t iw = ow * w.step - w.begin + kw * w.dilation;
-              if (iw < 0 || iw >= w.in) continue;
-              sum += static_cast<double>(static_cast<const T*>(a.x)[((n * h.in + ih) * w.in + iw) * ic_all + group * a.ic + c]) *
-                     static_cast<double>(static_cast<const T*>(a.dy)[((n * h.out + oh) * w.out + ow) * oc_all + group * a.oc + f]);
-            }
-          }
-        static_cast<T*>(a.dw)[r * oc_all + group * a.oc + f] = static_cast<T>(sum);
+  const int64_t c = row % a.ic, kw = row / a.ic % w.kernel, kh = row / a.ic / w.kernel;
+  const T* x = static_cast<const T*>(a.x) + column / a.oc * a.ic + c;
+  const T* dy = static_cast<const T*>(a.dy) + column;
+  double sum = 0;
+  for (int64_t n = 0; n < a.n; ++n)
+    for (int64_t oh = 0; oh < h.out; ++oh)
+      for (int64_t ow = 0; ow < w.out; ++ow) {
+        const int64_t ih = oh * h.step - h.begin + kh * h.dilation, iw = ow * w.step - w.begin + kw * w.dilation;
+        if (ih < 0 || ih >= h.in || iw < 0 || iw >= w.in) continue;
+        sum += static_cast<double>(x[((n * h.in + ih) * w.in + iw) * ic_all]) *
+               static_cast<double>(dy[((n * h.out + oh) * w.out + ow) * oc_all]);
       }
+  return sum;
+}
+
+template <class T>
+void kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t end) {
+  const int64_t run_units = a.run ? (a.run + a.block - 1) / a.block : 1;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t column_unit = unit % a.column_units, row_unit = unit / a.column_units % a.row_units;
+    const int64_t group = unit / a.column_units / a.row_units;
+    const int64_t first_run = row_unit / run_units * a.unit_runs, block = row_unit % run_units * a.block;
+    const int64_t f0 = column_unit * kGradientColumns, f1 = std::min(a.oc, f0 + kGradientColumns);
+    for (int64_t run = first_run; run < std::min(first_run + a.unit_runs, a.runs); ++run)
+      for (int64_t r = run * a.run + block; r < run * a.run + std::min(block + a.block, a.run); ++r)
+        for (int64_t f = group * a.oc + f0; f < group * a.oc + f1; ++f)
+          static_cast<T*>(a.dw)[r * a.groups * a.oc + f] = static_cast<T>(kernel_gradient_at<T>(a, r, f));
   }
 }
 

@@ -19,8 +19,9 @@ namespace {
 
 // Outputs in a chunk: its part of dy and x stays in L1. Outputs in a part: enough work for a thread.
 constexpr int64_t kChunk = 128, kPart = 1024;
-// A dw of fewer elements has too few blocks to share among threads, so its sum is cut into parts.
-constexpr int64_t kSplit = 8192;
+// A dw of at most so many elements (256 KB) is one unit of work, and its sum is cut into parts for the threads; a larger
+// one is shared by rows and columns.
+constexpr int64_t kSplit = 65536, kUnitRows = 256;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t images_of_chunk(int64_t pixels) { return pixels >= kChunk ? 1 : ceil_div(kChunk, std::max<int64_t>(pixels, 1)); }
@@ -65,38 +66,36 @@ void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) cons
   a.ic = x.shape[3] / groups;
   a.oc = dy.shape[3] / groups;
 
-  const int64_t pixels = a.h.out * a.w_axis.out;
+  const int64_t pixels = a.h.out * a.w_axis.out, chunks = std::max<int64_t>((pixels + kChunk / 2) / kChunk, 1);
   a.chunk_images = images_of_chunk(pixels);
-  a.chunk_rows = a.chunk_images > 1 ? a.h.out : std::clamp<int64_t>(kChunk / std::max<int64_t>(a.w_axis.out, 1), 1, std::max<int64_t>(a.h.out, 1));
-  a.part_images = std::max<int64_t>(a.n, 1);
-  a.partial = nullptr;
+  a.chunk_rows = ceil_div(a.h.out, chunks);
   // The reference sums all in double.
-  if (row.isa != Isa::none && dw.size() <= kSplit) {
-    a.part_images = images_of_part(pixels);
-    a.partial = b.workspace(0);
-  }
+  const bool split = row.isa != Isa::none && dw.size() <= kSplit;
+  a.part_images = split ? images_of_part(pixels) : std::max<int64_t>(a.n, 1);
   a.parts = std::max<int64_t>(ceil_div(a.n, a.part_images), 1);
+  a.partial = split && a.parts > 1 ? b.workspace(0) : nullptr;
 
-  const bool merged = dilation[1] == 1 && groups == 1 && a.ic < 8;
-  a.runs = a.h.kernel * (merged ? 1 : a.w_axis.kernel);
-  a.run = a.ic * (merged ? a.w_axis.kernel : 1);
-  a.block = std::min<int64_t>(a.run, 24);
-  a.blocks = a.run ? ceil_div(a.run, a.block) : 0;
-  a.nr = row.isa == Isa::none || has(row.isa, Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
-  a.panels = ceil_div(a.oc, a.nr);
+  const int64_t taps = dilation[1] == 1 && groups == 1 && a.ic < 8 ? a.w_axis.kernel : 1;
+  a.run = a.ic * taps;
+  a.runs = a.h.kernel * a.w_axis.kernel / taps;
+  a.unit_runs = split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, a.runs);
+  a.block = split ? a.run : std::min(a.run, kUnitRows);
+  a.row_units = a.run ? ceil_div(a.runs, a.unit_runs) * ceil_div(a.run, a.block) : 0;
+  a.column_units = ceil_div(a.oc, kGradientColumns);
+  a.list_rows = a.chunk_images * a.chunk_rows;
+  a.padded_row = taps > 1 ? ((a.w_axis.out - 1) * a.w_axis.step + a.w_axis.kernel) * a.ic : 0;
+  a.nr = has(row.isa, Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
   const int64_t vectors = std::min<int64_t>((a.oc + 15) / 16, a.nr / 16);
   a.mr = a.nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
 }
 
 int64_t ConvKernelGradient::units(const Args& a, int64_t phase) const {
   if (phase == 1) return a.h.kernel * a.w_axis.kernel * a.ic;
-  return a.parts * a.groups * a.runs * a.blocks * a.panels;
+  return a.parts * a.groups * a.row_units * a.column_units;
 }
 
 size_t ConvKernelGradient::scratch(const Args& a) const {
-  // One row of x with zeros around it.
-  const ConvAxis& w = a.w_axis;
-  return static_cast<size_t>(((w.out - 1) * w.step + (w.kernel - 1) * w.dilation + 1) * a.ic + 16) * sizeof(float);
+  return static_cast<size_t>(a.list_rows * (24 + a.padded_row * 4) + 64);
 }
 
 double ConvKernelGradient::work(const Args& a) const {

@@ -47,7 +47,7 @@ double step_work(const RecurrenceShape& a) {
 }
 
 void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse,
-                const BoundValue& gates) {
+                int64_t block, const BoundValue& gates) {
   a.cell = parse_cell(cell);
   a.activation = parse_activation(activation);
   a.reverse = reverse;
@@ -55,7 +55,7 @@ void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& 
   a.steps = gates.shape[1];
   a.units = gates.shape[2] / cell_gates(a.cell);
   a.tiles = ceil_div(a.batch, kRecurrentRows);
-  a.blocks = ceil_div(a.units, block_units(a.cell));
+  a.blocks = ceil_div(a.units, block);
   // Rows need no barrier: whole sequences of tiles, where there are enough for every thread. Work for one thread too.
   const int64_t threads = ThreadPool::instance().size();
   a.by_rows = a.steps == 0 || threads == 1 || a.tiles >= 2 * threads ||
@@ -80,7 +80,9 @@ void RecurrentPack::bind(const Bind& b, RecurrentPackArgs& a) const {
   a = {b.read(0), b.write(0), u.strides[0], u.strides[1], u.shape[0], parse_cell(cell), transpose};
 }
 
-int64_t RecurrentPack::units(const RecurrentPackArgs& a) const { return ceil_div(a.units, block_units(a.cell)); }
+int64_t RecurrentPack::units(const RecurrentPackArgs& a) const { 
+  return ceil_div(a.units, a.transpose ? kBackUnits : block_units(a.cell));
+}
 
 // ---- forwards
 
@@ -103,7 +105,7 @@ std::vector<Dim> Recurrence::workspaces(const Specs& in, const Specs&) const {
 }
 
 void Recurrence::bind(const Bind& b, RecurrenceArgs& a) const {
-  bind_shape(a, cell, activation, reverse, b.in(0));
+  bind_shape(a, cell, activation, reverse, block_units(parse_cell(cell)), b.in(0));
   const int states = a.cell == Cell::lstm ? 2 : 1;
   a.xz = b.read(0);
   a.panels = b.read(1);
@@ -140,7 +142,7 @@ std::vector<Dim> RecurrenceGradient::workspaces(const Specs& in, const Specs&) c
 }
 
 void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
-  bind_shape(a, cell, activation, reverse, b.in(0));
+  bind_shape(a, cell, activation, reverse, kBackUnits, b.in(0));
   const bool lstm = a.cell == Cell::lstm;
   int next = 2;
   a.gates = b.read(0);

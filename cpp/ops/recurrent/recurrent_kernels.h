@@ -6,9 +6,9 @@
 // A row whose mask is false at tau keeps h and c. Every z is one fma chain over k from 0 up that starts from xz, so its bits
 // depend neither on the batch, nor on tiles, cuts or threads, nor on AVX2 or AVX-512.
 //
-// U comes in panels of a block of hidden units: lstm 16 units x 4 gates, simple_rnn 64 units. Row k of a panel holds 4
-// vectors of 16 (simple_rnn: what is left in the last panel), padded with zeros: 64 columns keep all sums of a tile of 6 rows
-// in registers, and the cell is finished there.
+// U comes in panels of a block of hidden units: lstm 16 units x 4 gates, simple_rnn 64 units, transposed (backwards) 64 units.
+// Row k of a panel holds 4 vectors of 16 (without gates: what is left in the last panel), padded with zeros: 64 columns keep
+// all sums of a tile of 6 rows in registers, and the cell is finished right there.
 //
 // Two schedules with the same bits. By steps: phase = step, unit = block * tiles + tile, so that every worker keeps its share
 // of U in its own L2; a barrier stands between steps. By rows (phases = 1): unit = tile of rows, all its steps.
@@ -25,7 +25,8 @@ constexpr int64_t kRecurrentRows = 6;  // rows of a tile: 6 x 4 sums + 4 panel v
 constexpr int64_t kRecurrentLanes = 16;
 
 constexpr int64_t cell_gates(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
-constexpr int64_t block_units(Cell cell) { return cell == Cell::lstm ? 16 : 64; }
+constexpr int64_t block_units(Cell cell) { return cell == Cell::lstm ? 16 : 64; }  // forwards
+constexpr int64_t kBackUnits = 64;
 
 // B batch, T steps, H units, G gates. All dense; float32 or float64 as the row says.
 struct RecurrenceShape {
@@ -53,7 +54,7 @@ struct RecurrenceArgs : RecurrenceShape {
 };
 
 // Backwards: from dy (of y), dh, dc (of the last state) to dxz, dh0, dc0. Phase p < T is step T-1-p, phase T gives dh0 and dc0.
-// The sum over k has one chain a gate, added as (i + f) + (g + o).
+// dh of step s is one chain over the G H columns of dxz at step s + 1, times U transposed.
 struct RecurrenceGradientArgs : RecurrenceShape {
   const void* gates;
   const void* panels;  // of U transposed
@@ -69,7 +70,7 @@ struct RecurrenceGradientArgs : RecurrenceShape {
   void* dc_state;  // workspace (B, H), lstm
 };
 
-// panels of u (H x G H, row stride rs, column stride cs); one unit = one block.
+// panels of u (H x G H, row stride rs, column stride cs) or of its transpose; one unit = one block.
 struct RecurrentPackArgs {
   const void* u;
   void* y;

@@ -32,19 +32,21 @@ double slope(CellActivation a, double y) {
 
 int64_t time_of(const RecurrenceShape& a, int64_t step) { return a.reverse ? a.steps - 1 - step : step; }
 
-// Element of a panel: row k, gate v, unit u of block `block`.
+// Column u of row k in panels of 64 columns out of a.units, `rows` rows each.
 template <class T>
-double element(const RecurrenceShape& a, const void* panels, int64_t block, int64_t k, int64_t gate, int64_t u) {
-  const T* p = static_cast<const T*>(panels) + block * a.units * 64;
-  if (a.cell == Cell::lstm) return static_cast<double>(p[(k * 4 + gate) * 16 + u - block * 16]);
-  const int64_t width = std::min<int64_t>(64, (a.units - block * 64 + 15) / 16 * 16);
-  return static_cast<double>(p[k * width + u - block * 64]);
+double wide_element(const RecurrenceShape& a, const void* panels, int64_t rows, int64_t k, int64_t u) {
+  const int64_t block = u / 64, width = std::min<int64_t>(64, (a.units - block * 64 + 15) / 16 * 16);
+  return static_cast<double>((static_cast<const T*>(panels) + block * rows * 64)[k * width + u % 64]);
+}
+template <class T>
+double element(const RecurrenceShape& a, const void* panels, int64_t k, int64_t gate, int64_t u) {
+  if (a.cell != Cell::lstm) return wide_element<T>(a, panels, a.units, k, u);
+  return static_cast<double>((static_cast<const T*>(panels) + u / 16 * a.units * 64)[(k * 4 + gate) * 16 + u % 16]);
 }
 
-// fn(row, unit) for every element of a tile and a block.
+// fn(row, unit) for every element of a tile and a block of `wide` units.
 template <class F>
-void each(const RecurrenceShape& a, int64_t tile, int64_t block, F&& fn) {
-  const int64_t wide = block_units(a.cell);
+void each(const RecurrenceShape& a, int64_t tile, int64_t block, int64_t wide, F&& fn) {
   for (int64_t b = tile * kRecurrentRows; b < std::min(a.batch, (tile + 1) * kRecurrentRows); ++b)
     for (int64_t u = block * wide; u < std::min(a.units, (block + 1) * wide); ++u) fn(b, u);
 }
@@ -54,12 +56,12 @@ void step(const RecurrenceArgs& a, int64_t tile, int64_t block, int64_t s) {
   const int64_t H = a.units, G = cell_gates(a.cell), plane = a.batch * H;
   const T* before = s ? static_cast<const T*>(a.state) + (s - 1) % 2 * plane : static_cast<const T*>(a.h0);
   T* after = static_cast<T*>(a.state) + s % 2 * plane;
-  each(a, tile, block, [&](int64_t b, int64_t u) {
+  each(a, tile, block, block_units(a.cell), [&](int64_t b, int64_t u) {
     const int64_t at = b * a.steps + time_of(a, s), bu = b * H + u;
     double gate[4] = {};
     for (int64_t g = 0; g < G; ++g) {
       double z = static_cast<double>(static_cast<const T*>(a.xz)[at * G * H + g * H + u]);
-      for (int64_t k = 0; k < H; ++k) z += static_cast<double>(before[b * H + k]) * element<T>(a, a.panels, block, k, g, u);
+      for (int64_t k = 0; k < H; ++k) z += static_cast<double>(before[b * H + k]) * element<T>(a, a.panels, k, g, u);
       gate[g] = a.cell != Cell::lstm ? activate(a.activation, z) : g == 2 ? std::tanh(z) : sigmoid(z);
       if (a.gates) static_cast<T*>(a.gates)[at * G * H + g * H + u] = static_cast<T>(gate[g]);
     }
@@ -86,7 +88,7 @@ template <class T>
 void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t p) {
   const int64_t H = a.units, G = cell_gates(a.cell), s = a.steps - 1 - p;
   T *pass = static_cast<T*>(a.pass), *dc_state = static_cast<T*>(a.dc_state), *dxz = static_cast<T*>(a.dxz);
-  each(a, tile, block, [&](int64_t b, int64_t u) {
+  each(a, tile, block, kBackUnits, [&](int64_t b, int64_t u) {
     const int64_t bu = b * H + u;
     double dh = 0, dc = 0;
     if (p == 0) {
@@ -96,8 +98,7 @@ void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t 
       dh = static_cast<double>(pass[bu]);
       if (a.cell == Cell::lstm) dc = static_cast<double>(dc_state[bu]);
       const T* dz = dxz + (b * a.steps + time_of(a, s + 1)) * G * H;
-      for (int64_t g = 0; g < G; ++g)
-        for (int64_t k = 0; k < H; ++k) dh += static_cast<double>(dz[g * H + k]) * element<T>(a, a.panels, block, k, g, u);
+      for (int64_t k = 0; k < G * H; ++k) dh += static_cast<double>(dz[k]) * wide_element<T>(a, a.panels, G * H, k, u);
     }
     if (s < 0) {
       if (a.dh0) static_cast<T*>(a.dh0)[bu] = static_cast<T>(dh);
@@ -137,7 +138,7 @@ void forward(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec& ex
       for (int64_t block = 0; block < a.blocks; ++block) step<T>(a, unit, block, s);
     if (!a.steps)
       for (int64_t block = 0; block < a.blocks; ++block)
-        each(a, unit, block, [&](int64_t b, int64_t u) {
+        each(a, unit, block, block_units(a.cell), [&](int64_t b, int64_t u) {
           static_cast<T*>(a.h)[b * a.units + u] = static_cast<const T*>(a.h0)[b * a.units + u];
           if (a.c) static_cast<T*>(a.c)[b * a.units + u] = static_cast<const T*>(a.c0)[b * a.units + u];
         });
@@ -158,16 +159,16 @@ void gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t end, const
 
 template <class T>
 void pack(const RecurrentPackArgs& a, int64_t begin, int64_t end) {
-  const int64_t H = a.units;
+  const int64_t H = a.units, rows = a.transpose ? H * cell_gates(a.cell) : H;
+  const bool gated = a.cell == Cell::lstm && !a.transpose;
   for (int64_t block = begin; block < end; ++block) {
-    T* y = static_cast<T*>(a.y) + block * H * 64;
-    const int64_t vectors = a.cell == Cell::lstm ? 4 : std::min<int64_t>(4, (H - block * 64 + 15) / 16);
-    for (int64_t k = 0; k < H; ++k)
+    T* y = static_cast<T*>(a.y) + block * rows * 64;
+    const int64_t vectors = gated ? 4 : std::min<int64_t>(4, (H - block * 64 + 15) / 16);
+    for (int64_t k = 0; k < rows; ++k)
       for (int64_t v = 0; v < vectors; ++v)
         for (int64_t j = 0; j < 16; ++j) {
-          const int64_t gate = a.cell == Cell::lstm ? v : 0;
-          const int64_t u = a.cell == Cell::lstm ? block * 16 + j : block * 64 + v * 16 + j;
-          const int64_t row = a.transpose ? u : k, column = gate * H + (a.transpose ? k : u);
+          const int64_t u = gated ? block * 16 + j : block * 64 + v * 16 + j;
+          const int64_t row = a.transpose ? u : k, column = a.transpose ? k : gated ? v * H + u : u;
           *y++ = u < H ? static_cast<const T*>(a.u)[row * a.rs + column * a.cs] : T(0);
         }
   }

@@ -18,50 +18,45 @@ MAAS_INLINE float* out(void* p) { return static_cast<float*>(p); }
 MAAS_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 MAAS_INLINE int64_t time_of(const RecurrenceShape& a, int64_t step) { return a.reverse ? a.steps - 1 - step : step; }
 
-// z[r][v] += sum_k x[r][k + v * split] * panel[k][v], one fma chain from z on.
-template <int MR, int NV, bool kSplit>
-void sum_rows(float* z, const float* x, int64_t ldx, int64_t split, const float* panel, int64_t n) {
+// z[r][v] += sum_k x[r][k] * panel[k][v], one fma chain from z on.
+template <int MR, int NV>
+void sum_rows(float* z, const float* x, int64_t ldx, const float* panel, int64_t n) {
   simd::Block<V, MR * NV> acc;
   acc.load(z);
   for (int64_t k = 0; k < n; ++k, panel += NV * kLanes) {
     simd::Block<V, NV> b;
     b.load(panel);
     MAAS_UNROLL for (int r = 0; r < MR; ++r) {
-      if constexpr (kSplit) {
-        MAAS_UNROLL for (int v = 0; v < NV; ++v)
-          acc[r * NV + v] = fma(V(x[r * ldx + v * split + k]), b[v], acc[r * NV + v]);
-      } else {
-        const V one(x[r * ldx + k]);
-        MAAS_UNROLL for (int v = 0; v < NV; ++v) acc[r * NV + v] = fma(one, b[v], acc[r * NV + v]);
-      }
+      const V one(x[r * ldx + k]);
+      MAAS_UNROLL for (int v = 0; v < NV; ++v) acc[r * NV + v] = fma(one, b[v], acc[r * NV + v]);
     }
   }
   acc.store(z);
 }
 
 // AVX2 has registers for one row; more rows run one after the other over a panel that stays in L1.
-template <int NV, bool kSplit>
-void sum_tile(float* z, int64_t rows, const float* x, int64_t ldx, int64_t split, const float* panel, int64_t n) {
+template <int NV>
+void sum_tile(float* z, int64_t rows, const float* x, int64_t ldx, const float* panel, int64_t n) {
   if constexpr (V::kRegisters >= 32) {
     switch (rows) {
-      case 1: return sum_rows<1, NV, kSplit>(z, x, ldx, split, panel, n);
-      case 2: return sum_rows<2, NV, kSplit>(z, x, ldx, split, panel, n);
-      case 3: return sum_rows<3, NV, kSplit>(z, x, ldx, split, panel, n);
-      case 4: return sum_rows<4, NV, kSplit>(z, x, ldx, split, panel, n);
-      case 5: return sum_rows<5, NV, kSplit>(z, x, ldx, split, panel, n);
-      default: return sum_rows<6, NV, kSplit>(z, x, ldx, split, panel, n);
+      case 1: return sum_rows<1, NV>(z, x, ldx, panel, n);
+      case 2: return sum_rows<2, NV>(z, x, ldx, panel, n);
+      case 3: return sum_rows<3, NV>(z, x, ldx, panel, n);
+      case 4: return sum_rows<4, NV>(z, x, ldx, panel, n);
+      case 5: return sum_rows<5, NV>(z, x, ldx, panel, n);
+      default: return sum_rows<6, NV>(z, x, ldx, panel, n);
     }
   } else {
-    for (int64_t r = 0; r < rows; ++r) sum_rows<1, NV, kSplit>(z + r * NV * kLanes, x + r * ldx, ldx, split, panel, n);
+    for (int64_t r = 0; r < rows; ++r) sum_rows<1, NV>(z + r * NV * kLanes, x + r * ldx, ldx, panel, n);
   }
 }
 
-void sum_tile_of(int64_t vectors, float* z, int64_t rows, const float* x, int64_t ldx, const float* panel, int64_t n) {
+void sum_vectors(int64_t vectors, float* z, int64_t rows, const float* x, int64_t ldx, const float* panel, int64_t n) {
   switch (vectors) {
-    case 1: return sum_tile<1, false>(z, rows, x, ldx, 0, panel, n);
-    case 2: return sum_tile<2, false>(z, rows, x, ldx, 0, panel, n);
-    case 3: return sum_tile<3, false>(z, rows, x, ldx, 0, panel, n);
-    default: return sum_tile<4, false>(z, rows, x, ldx, 0, panel, n);
+    case 1: return sum_tile<1>(z, rows, x, ldx, panel, n);
+    case 2: return sum_tile<2>(z, rows, x, ldx, panel, n);
+    case 3: return sum_tile<3>(z, rows, x, ldx, panel, n);
+    default: return sum_tile<4>(z, rows, x, ldx, panel, n);
   }
 }
 
@@ -85,12 +80,11 @@ V slope(CellActivation a, V y) {
 
 // Where a tile and a block lie.
 struct Tile {
-  int64_t row, rows, unit, units, vectors;
+  int64_t row, rows, unit, units, vectors;  // vectors: 16 units each
 };
-MAAS_INLINE Tile tile_of(const RecurrenceShape& a, int64_t tile, int64_t block) {
-  const int64_t wide = block_units(a.cell), row = tile * kRows, unit = block * wide;
-  const int64_t units = smaller(wide, a.units - unit);
-  return {row, smaller(kRows, a.batch - row), unit, units, a.cell == Cell::lstm ? 4 : (units + kLanes - 1) / kLanes};
+MAAS_INLINE Tile tile_of(const RecurrenceShape& a, int64_t tile, int64_t block, int64_t wide) {
+  const int64_t row = tile * kRows, unit = block * wide, units = smaller(wide, a.units - unit);
+  return {row, smaller(kRows, a.batch - row), unit, units, (units + kLanes - 1) / kLanes};
 }
 
 // ---- forwards
@@ -136,29 +130,29 @@ void rnn_row(const Kept& k, const float* z, const float* before, float* after) {
 }
 
 void step(const RecurrenceArgs& a, int64_t tile, int64_t block, int64_t s) {
-  const Tile t = tile_of(a, tile, block);
+  const Tile t = tile_of(a, tile, block, block_units(a.cell));
   const bool lstm = a.cell == Cell::lstm;
   const int64_t H = a.units, wide = (lstm ? 4 : 1) * H, plane = a.batch * H, time = time_of(a, s);
-  // Vector v holds gate v of 16 units, or units 16 v to 16 v + 15 of the block.
-  const int64_t hop = lstm ? H : kLanes, shrink = lstm ? 0 : kLanes;
+  // Sum v is gate v of 16 units, or units 16 v to 16 v + 15 of the block.
+  const int64_t hop = lstm ? H : kLanes, shrink = lstm ? 0 : kLanes, sums = lstm ? 4 : t.vectors;
   alignas(64) float z[kRows * 4 * kLanes];
   for (int64_t r = 0; r < t.rows; ++r) {
     const float* x = in(a.xz) + ((t.row + r) * a.steps + time) * wide + t.unit;
-    for (int64_t v = 0; v < t.vectors; ++v)
-      load_some<V>(x + v * hop, t.units - v * shrink, 0.f).store(z + (r * t.vectors + v) * kLanes);
+    for (int64_t v = 0; v < sums; ++v)
+      load_some<V>(x + v * hop, t.units - v * shrink, 0.f).store(z + (r * sums + v) * kLanes);
   }
   const float* before = s ? in(a.state) + (s - 1) % 2 * plane : in(a.h0);
   float* after = out(a.state) + s % 2 * plane;
-  sum_tile_of(t.vectors, z, t.rows, before + t.row * H, H, in(a.panels) + block * H * 64, H);
+  sum_vectors(sums, z, t.rows, before + t.row * H, H, in(a.panels) + block * H * 64, H);
   for (int64_t r = 0; r < t.rows; ++r) {
     const int64_t row = t.row + r, at = row * a.steps + time;
     const bool keep = a.mask && !a.mask[at], last = s + 1 == a.steps;
-    for (int64_t v = 0; v < (lstm ? 1 : t.vectors); ++v) {
+    for (int64_t v = 0; v < t.vectors; ++v) {
       const int64_t u = t.unit + v * kLanes;
       const Kept k{a, s, at, row, u, t.units - v * kLanes, keep, last};
-      const float* sums = z + (r * t.vectors + v) * kLanes;
-      if (lstm) lstm_row(k, sums, before + row * H + u, after + row * H + u);
-      else rnn_row(k, sums, before + row * H + u, after + row * H + u);
+      const float* sum = z + (r * sums + v) * kLanes;
+      if (lstm) lstm_row(k, sum, before + row * H + u, after + row * H + u);
+      else rnn_row(k, sum, before + row * H + u, after + row * H + u);
     }
   }
 }
@@ -210,37 +204,29 @@ void rnn_back(const RecurrenceGradientArgs& a, const Place& k, V dh) {
 
 // Phase p: step T-1-p, or what is left after the first step.
 void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t p) {
-  const Tile t = tile_of(a, tile, block);
+  const Tile t = tile_of(a, tile, block, kBackUnits);
   const bool lstm = a.cell == Cell::lstm;
-  const int64_t H = a.units, wide = (lstm ? 4 : 1) * H, s = a.steps - 1 - p, vectors = lstm ? 1 : t.vectors;
+  const int64_t H = a.units, wide = (lstm ? 4 : 1) * H, s = a.steps - 1 - p;
   alignas(64) float z[kRows * 4 * kLanes];
-  // lstm: chain 0 starts from what went by the cell, the others from 0.
   const float* start = p ? in(a.pass) : in(a.dh);
   for (int64_t r = 0; r < t.rows; ++r)
     for (int64_t v = 0; v < t.vectors; ++v) {
       V from(0.f);
-      if (start && v < vectors)
-        from = load_some<V>(start + (t.row + r) * H + t.unit + v * kLanes, t.units - v * kLanes, 0.f);
+      if (start) from = load_some<V>(start + (t.row + r) * H + t.unit + v * kLanes, t.units - v * kLanes, 0.f);
       from.store(z + (r * t.vectors + v) * kLanes);
     }
   if (p) {
     const float* dz = in(a.dxz) + (t.row * a.steps + time_of(a, s + 1)) * wide;
-    const float* panel = in(a.panels) + block * H * 64;
-    if (lstm) sum_tile<4, true>(z, t.rows, dz, a.steps * wide, H, panel, H);
-    else sum_tile_of(t.vectors, z, t.rows, dz, a.steps * wide, panel, H);
+    sum_vectors(t.vectors, z, t.rows, dz, a.steps * wide, in(a.panels) + block * wide * kBackUnits, wide);
   }
   for (int64_t r = 0; r < t.rows; ++r) {
     const int64_t row = t.row + r, at = s < 0 ? 0 : row * a.steps + time_of(a, s);
     const bool keep = s >= 0 && a.mask && !a.mask[at];
-    for (int64_t v = 0; v < vectors; ++v) {
+    for (int64_t v = 0; v < t.vectors; ++v) {
       const int64_t u = t.unit + v * kLanes, left = t.units - v * kLanes, bu = row * H + u;
-      const float* sums = z + (r * t.vectors + v) * kLanes;
-      V dh = V::load(sums), dc(0.f);
-      if (lstm) {
-        dh = (dh + V::load(sums + kLanes)) + (V::load(sums + 2 * kLanes) + V::load(sums + 3 * kLanes));
-        if (p) dc = load_some<V>(in(a.dc_state) + bu, left, 0.f);
-        else if (a.dc) dc = load_some<V>(in(a.dc) + bu, left, 0.f);
-      }
+      V dh = V::load(z + (r * t.vectors + v) * kLanes), dc(0.f);
+      if (lstm && p) dc = load_some<V>(in(a.dc_state) + bu, left, 0.f);
+      if (lstm && !p && a.dc) dc = load_some<V>(in(a.dc) + bu, left, 0.f);
       if (s < 0) {
         if (a.dh0) store_some(dh, out(a.dh0) + bu, left);
         if (a.dc0) store_some(dc, out(a.dc0) + bu, left);

@@ -2,6 +2,8 @@
 
 import threading
 
+from maas._core import enter_call, leave_call
+
 _local = threading.local()
 
 
@@ -26,11 +28,14 @@ def enter(layer):
     if context is not None:
         return context, False
     context = _local.context = CallContext(layer)
+    enter_call()
     return context, True
 
 
 def leave():
+    """End the context that this call opened."""
     _local.context = None
+    leave_call()
 
 
 class no_losses:  # noqa: N801, used as a context manager

@@ -74,6 +74,8 @@ def _check_connected(inputs, nodes_by_depth):
                         f"reached so far: {done}, received {x}"
                     )
             done.append(node.operation.name)
+            if node.is_input:
+                continue  # only the model's own inputs are known
             known.update(id(x) for x in node.outputs)
 
 

@@ -124,11 +124,19 @@ def _binary(name, reflected=False):
 
 
 for _dunder, _name in {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "mod",
+    "add": "add", "sub": "subtract", "mul": "multiply", "floordiv": "floor_divide", "mod": "mod",
     "pow": "power", "matmul": "matmul", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
 }.items():  # fmt: skip
     setattr(KerasTensor, f"__{_dunder}__", _binary(_name))
     setattr(KerasTensor, f"__r{_dunder}__", _binary(_name, reflected=True))
+def _true_divide(a, b):
+    from maas.backend.symbolic import symbolic_call
+
+    return symbolic_call("true_divide", (a, b), {})
+
+
+KerasTensor.__truediv__ = _true_divide
+KerasTensor.__rtruediv__ = lambda self, other: _true_divide(other, self)
 for _dunder, _name in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
     setattr(KerasTensor, f"__{_dunder}__", _binary(_name))
 

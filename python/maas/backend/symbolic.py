@@ -32,6 +32,8 @@ _KERAS_MODULES = {
     "binary_crossentropy dot_product_attention",
 }
 _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name in names.split()}
+# Names under which Keras has a second class for a function that is one here.
+_SAME = {"true_divide": "divide", "amax": "max", "amin": "min"}
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
 _OPS = {}  # name -> undecorated function, filled by `op`
 
@@ -121,6 +123,7 @@ def _function(name):
     if name not in _OPS:
         from maas import ops  # noqa: F401, fills the table
 
+        name = name if name in _OPS else _SAME.get(name, name)
         if name not in _OPS:
             raise ValueError(f"no operation of this name in maas.ops, received {name!r}")
     return _OPS[name]
@@ -195,7 +198,7 @@ def operation_from_config(class_name, config):
         ValueError: if there is no such function.
     """
     _function("add")
-    by_class = {class_name_of(n): n for n in _OPS}
+    by_class = {class_name_of(n): n for n in (*_OPS, *_SAME)}
     if class_name not in by_class:
         raise ValueError(f"the file uses an operation that does not exist here, received class_name={class_name!r}")
     settings = dict(config)

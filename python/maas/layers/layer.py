@@ -416,7 +416,9 @@ class Layer(LayerState, Operation):
             if is_tensor(x):
                 loss = self.activity_regularizer(x)
                 if len(x.shape) > 0:
-                    loss = ops.divide(loss, ops.cast(ops.shape(x)[0], loss.dtype))
+                    # The batch size as a tensor, also where it is known only when the program runs.
+                    batch = ops.sum(ops.ones(ops.shape(x)[:1], dtype=loss.dtype))
+                    loss = ops.divide(loss, ops.maximum(batch, 1.0))
                 self.add_loss(loss)
 
     def compute_mask(self, inputs, previous_mask):

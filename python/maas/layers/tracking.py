@@ -2,6 +2,8 @@
 
 import functools
 
+from maas._core import touch_traces, trace_epoch
+
 
 @functools.lru_cache(maxsize=4096)
 def kind_of(cls):
@@ -29,7 +31,7 @@ class Tracker:
 
     def touch(self):
         self.version += 1
-        _epoch[0] += 1
+        touch_traces()
 
     def track(self, value):
         """Store `value` if it is state; lists, tuples and dicts become tracked copies. Returns what to keep as the attribute."""
@@ -73,12 +75,9 @@ class Tracker:
             store[:] = [v for v in store if v is not value]
 
 
-# Raised with every tracker's version, so that "nothing changed anywhere" is one comparison.
-_epoch = [0]
-
-
 def global_epoch():
-    return _epoch[0]
+    """Raised with every tracker's version, so that "nothing changed anywhere" is one comparison."""
+    return trace_epoch()
 
 
 class TrackedList(list):

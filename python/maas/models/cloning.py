@@ -66,7 +66,7 @@ def _clone_sequential(model, input_tensors, copy_layer):
 
 def _clone_functional(model, input_tensors, copy_layer, call_function):
     if input_tensors is None:
-        starts = [Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
+        starts = [Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history.operation.name) for x in model.inputs]
     else:
         starts = tree.flatten(input_tensors)
         if len(starts) != len(model.inputs):

@@ -67,7 +67,7 @@ class Functional(Model):
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         put(self, "output_names", [x._keras_history.operation.name for x in self._outputs])
-        put(self, "input_names", [x.name for x in self._inputs])
+        put(self, "input_names", [x._keras_history.operation.name for x in self._inputs])
 
     @property
     def layers(self):

@@ -16,7 +16,7 @@ def functional_config(model):
     # Calls of a layer outside this model do not count: `index` numbers those inside it.
     index = {}
     for op in model._operations:
-        kept = 1 if isinstance(op, Functional) else 0  # Keras gives a functional model one node at birth
+        kept = 0
         for i in range(len(op._inbound_nodes)):
             key = make_node_key(op, i)
             if key in model._nodes:
@@ -26,6 +26,11 @@ def functional_config(model):
     def history(x):
         op, node_index, tensor_index = x._keras_history
         return [op.name, index[make_node_key(op, node_index)], tensor_index]
+
+    def end(x):
+        # For the model's inputs and outputs, and only there, Keras counts one node more for nested functional models.
+        name, node_index, tensor_index = history(x)
+        return [name, node_index + isinstance(x._keras_history.operation, Functional), tensor_index]
 
     def serialize_argument(x):
         if isinstance(x, KerasTensor):
@@ -46,8 +51,8 @@ def functional_config(model):
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": tree.map_structure(history, model._inputs_struct),
-        "output_layers": tree.map_structure(history, model._outputs_struct),
+        "input_layers": tree.map_structure(end, model._inputs_struct),
+        "output_layers": tree.map_structure(end, model._outputs_struct),
     })  # fmt: skip
 
 
@@ -57,6 +62,7 @@ def functional_from_config(cls, config, custom_objects=None):
     Raises:
         ValueError: if a layer is missing, is no layer, or the graph has a loop.
     """
+    from maas.models.functional import Functional
     from maas.saving.serialization import deserialize_keras_object
 
     config = dict(config)
@@ -78,11 +84,7 @@ def functional_from_config(cls, config, custom_objects=None):
             raise ValueError(f"functional config: no layer of this name, received {layer_name!r}")
         layer = created[layer_name]
         nodes = layer._inbound_nodes
-        from maas.models.functional import Functional
-
-        if isinstance(layer, Functional):
-            node_index -= 1
-        if node_index >= len(nodes):
+        if not 0 <= node_index < len(nodes):
             raise IndexError(layer_name)
         return nodes[node_index].outputs[tensor_index]
 
@@ -109,7 +111,8 @@ def functional_from_config(cls, config, custom_objects=None):
 
     def find(structure):
         if isinstance(structure, (list, tuple)) and len(structure) == 3 and isinstance(structure[0], str):
-            return tensor(structure)
+            name, node_index, tensor_index = structure
+            return tensor([name, node_index - isinstance(created.get(name), Functional), tensor_index])
         if isinstance(structure, dict):
             return {k: find(v) for k, v in structure.items()}
         return type(structure)(find(v) for v in structure)

@@ -3,12 +3,13 @@
 import inspect
 import json
 
+from maas._core import FastCall
 from maas.layers.layer import Layer
 from maas.models.programs import ProgramCache, runs_as_program
 from maas.models.trainer import Trainer
 
 
-class Model(Trainer, Layer):
+class Model(FastCall, Trainer, Layer):
     """Groups layers into an object with training and inference.
 
     Made in one of three ways: `Model(inputs, outputs)` from KerasTensors, `Sequential([...])`, or a subclass with `call(inputs)`.
@@ -47,11 +48,14 @@ class Model(Trainer, Layer):
             object.__setattr__(self, "_program_cache", cache)
         return cache
 
-    def __call__(self, *args, **kwargs):
-        """Run the model. On arrays it runs as one compiled program, kept per input signature; on symbolic tensors it is traced."""
+    def _call_slowly(self, *args, **kwargs):
+        """Run the model. On arrays it runs as one compiled program, kept per input signature; on symbolic tensors it is traced.
+
+        `__call__` is FastCall's: it runs the program at once when the call is like the one before, and else comes here.
+        """
         if runs_as_program(self, args, kwargs):
             return self._programs().run(self, args, kwargs)
-        return super().__call__(*args, **kwargs)
+        return Layer.__call__(self, *args, **kwargs)
 
     def call(self, *args, **kwargs):
         raise NotImplementedError(f"{self._label()}: the class does not implement `call()`")

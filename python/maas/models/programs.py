@@ -72,8 +72,26 @@ class ProgramCache:
                 self._entries.popitem(last=False)
         elif len(self._entries) > 1:
             self._entries.move_to_end(key)
+        if self._is_plain(entry, args, kwargs):
+            x = args[0]
+            shape = tuple(None if i == 0 else d for i, d in enumerate(x.shape))
+            model._set_fast_call(entry.program, str(x.dtype), shape)
         arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
         return self._unpack(entry, entry.program(*arrays))
+
+    @staticmethod
+    def _is_plain(entry, args, kwargs):
+        """One float array in, one tensor out, nothing beside: such calls need no Python next time."""
+        return (
+            not kwargs
+            and len(args) == 1
+            and type(args[0]) is np.ndarray
+            and args[0].ndim > 0
+            and entry.casts == [None]
+            and entry.outputs is None
+            and not any(entry.masks)
+            and not entry.losses
+        )
 
     def _check_versions(self, model):
         versions = _versions(model)
@@ -101,6 +119,7 @@ class ProgramCache:
         from maas import _core
         from maas.layers.layer import Layer
 
+        _check_shapes(model, args)
         _build(model, args, kwargs)
         entry = _Entry()
         batch = leaves[0].shape[0] if len(leaves[0].shape) else None
@@ -137,6 +156,15 @@ class ProgramCache:
             layer._losses[:] = rest[:count]
             rest = rest[count:]
         return outputs[0] if entry.outputs is None else tree.pack_sequence_as(entry.outputs, outputs)
+
+
+def _check_shapes(model, args):
+    """Errors show the sizes that came; inside the trace the batch size is unknown."""
+    from maas.layers.input_spec import assert_input_compatibility
+
+    target = getattr(model, "_functional", None) or model
+    if args and hasattr(target, "inputs") and target.input_spec:
+        assert_input_compatibility(target.input_spec, args[0], model._label())
 
 
 def _build(model, args, kwargs):

@@ -244,13 +244,17 @@ def _compile(model, tree, training_config, custom_objects):
     optimizer = model.optimizer
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
-    datasets = datasets_of(tree, "optimizer_weights")
-    if str(tree.groups[""].get("keras_version", "")).startswith("2."):
+    datasets, variables = datasets_of(tree, "optimizer_weights"), list(optimizer.variables)
+    if len(datasets) == len(variables) - 1 and datasets[0].path.endswith("iteration:0"):
+        # Keras 2 keeps the learning rate in the config only.
+        variables = [v for v in variables if v is not optimizer._learning_rate]
+    if len(datasets) != len(variables) and str(tree.groups[""].get("keras_version", "")).startswith("2."):
         warnings.warn(
-            f"{model.name}: the optimizer state of Keras 2 files is not read; {optimizer.name} starts anew",
+            f"{model.name}: this optimizer state of Keras 2 is not understood, so {optimizer.name} starts anew: "
+            f"expected {len(variables)} variables, received {len(datasets)}",
             stacklevel=4,
         )
         return
     changes = own_state.Changes()
-    _plan(changes, optimizer, own_state.label(optimizer), list(optimizer.variables), datasets)
+    _plan(changes, optimizer, own_state.label(optimizer), variables, datasets)
     changes.commit([])

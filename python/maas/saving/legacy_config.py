@@ -14,6 +14,7 @@ _DROPPED = {
     "query_shape": None,
     "key_shape": None,
     "value_shape": None,
+    "softmax_robust_masking": (False,),
 }
 _FAMILIES = {
     "initializer": "keras.initializers",
@@ -170,6 +171,10 @@ def upgrade_model(config):
                 "registered_name": None,
             })  # fmt: skip
     module = "keras" if name == "Sequential" else "keras.src.models.functional"
+    for key in ("input_layers", "output_layers"):
+        # Keras 2 wraps the only input of a model in a list.
+        if isinstance(inner.get(key), list) and len(inner[key]) == 1 and _is_reference(inner[key][0]):
+            inner = {**inner, key: inner[key][0]}
     return {
         "module": module,
         "class_name": _MODELS[name],
@@ -183,14 +188,26 @@ def _upgrade_nest(value, module):
     if _is_object(value):
         value = _with_module(value, module)
         inner = value["config"]
-        if isinstance(inner, dict) and inner.get("reduction") == "auto":
-            value = {**value, "config": {**inner, "reduction": "sum_over_batch_size"}}
-        return value
+        if not isinstance(inner, dict):
+            return value
+        if value["class_name"] == "MeanMetricWrapper" and isinstance(inner.get("fn"), str):
+            # What compile(metrics=["accuracy"]) became; by its name it is resolved anew for the shapes of the model.
+            return "accuracy" if inner.get("name") in ("accuracy", "acc") else inner["fn"]
+        inner = {k: v for k, v in inner.items() if k != "fn" or not isinstance(v, str)}
+        if inner.get("reduction") == "auto":
+            inner["reduction"] = "sum_over_batch_size"
+        return {**value, "config": inner}
     if isinstance(value, list):
         return [_upgrade_nest(v, module) for v in value]
     if isinstance(value, dict):
         return {k: _upgrade_nest(v, module) for k, v in value.items()}
     return value
+
+
+def _metrics(value):
+    """Keras 2 lists metrics per output, also where there is only one output."""
+    value = _upgrade_nest(value, "keras.metrics")
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) else value
 
 
 def upgrade_training_config(config):
@@ -217,6 +234,6 @@ def upgrade_training_config(config):
         },
         "loss": _upgrade_nest(config.get("loss"), "keras.losses"),
         "loss_weights": config.get("loss_weights"),
-        "metrics": _upgrade_nest(config.get("metrics"), "keras.metrics"),
-        "weighted_metrics": _upgrade_nest(config.get("weighted_metrics"), "keras.metrics"),
+        "metrics": _metrics(config.get("metrics")),
+        "weighted_metrics": _metrics(config.get("weighted_metrics")),
     }

@@ -1,10 +1,14 @@
 """`.weights.h5`: a model's state in Keras 3's layout, per object a group `<path>/vars` with datasets "0", "1", ..."""
 
+import warnings
+
 from maas.saving import hdf5_write, own_state, state_tree
 from maas.saving.hdf5 import open_hdf5
 
-# Parts of a model that training makes. A file may hold their state while the model was not compiled, or the reverse.
-_TRAINING_PARTS = ("optimizer", "_optimizer", "loss", "_loss", "metrics", "_metrics", "compiled_metrics", "_compile")
+# Attributes that compile() makes. A file may hold their state while the model is not compiled, or the reverse.
+_TRAINING_PARTS = frozenset(
+    "_compile_loss _compile_metrics _loss _loss_tracker _metrics compiled_metrics loss loss_tracker metrics".split()
+)
 # Keras 2.13 used this name for "layers".
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
@@ -73,7 +77,15 @@ def _variables_of(obj):
 
 
 def _is_training_path(path):
-    return path.split("/")[0].startswith(_TRAINING_PARTS)
+    first = path.split("/")[0]
+    return first in _TRAINING_PARTS or first.endswith("optimizer")
+
+
+def _is_training_part(obj):
+    """Optimizers, losses and metrics: their state is a convenience, weights are what a file must restore."""
+    from maas.layers.layer import Layer
+
+    return not isinstance(obj, Layer)
 
 
 def _stored(tree, path):
@@ -95,11 +107,15 @@ def plan_changes(model, tree, skip_mismatch=False, with_training_state=True):
     for path, obj in entries:
         if not _has_state(obj):
             continue
-        training = _is_training_path(path)
+        training = _is_training_part(obj)
         if training and not with_training_state:
             continue
         where, stored = _stored(tree, path)
         variables = own_state.own_variables(obj)
+        if training and stored and len(stored) > len(variables or ()) and not getattr(obj, "built", True):
+            # Compiled, but not trained yet: make the slots, so that the saved ones have a place.
+            obj.build(model.trainable_variables)
+            variables = own_state.own_variables(obj)
         if stored is None or (not stored and variables):
             # A file of another version may reach the object by another attribute.
             other_paths = other_paths or state_tree.all_paths(model)
@@ -128,13 +144,15 @@ def _plan_object(changes, obj, path, variables, stored, training):
             names = [getattr(v, "path", v.name) for v in variables]
             changes.mismatch(f"{where}: expected variables {names}, received none from the file")
         return
+    problem = None
     if sorted(stored) != sorted(str(i) for i in range(len(stored))):
-        changes.mismatch(f"{where}: variables must be numbered 0 to {len(stored) - 1}, received {sorted(stored)[:20]}")
+        problem = f"{where}: variables must be numbered 0 to {len(stored) - 1}, received {sorted(stored)[:20]}"
+    else:
+        values = [stored[str(i)] for i in range(len(stored))]
+        problem = own_state.check_values(where, variables, values)
+    if problem is not None and training:
+        warnings.warn(f"{problem}; it starts anew", stacklevel=6)
         return
-    values = [stored[str(i)] for i in range(len(stored))]
-    if not variables and training:
-        return  # an optimizer that has no slots yet
-    problem = own_state.check_values(where, variables, values)
     if problem is not None:
         changes.mismatch(problem)
         return

@@ -50,7 +50,7 @@ class Attention(Layer):
         return ops.multiply(ops.sum(ops.tanh(total), axis=-1), self.concat_score_weight)
 
     def call(self, inputs, mask=None, training=False, return_attention_scores=False, use_causal_mask=False):
-        from maas import ops, random
+        from maas import ops
 
         self._check(inputs)
         query, value = inputs[0], inputs[1]
@@ -70,6 +70,8 @@ class Attention(Layer):
             scores = ops.subtract(scores, ops.multiply(ops.cast(ops.logical_not(keep), scores.dtype), far))
         weights = ops.softmax(scores, axis=-1)
         if training and self.dropout > 0:
+            from maas import random
+
             weights = random.dropout(weights, self.dropout, seed=self.seed_generator)
         result = ops.matmul(weights, value)
         if q_mask is not None:

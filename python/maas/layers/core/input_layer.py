@@ -59,7 +59,7 @@ class InputLayer(Layer):
         self.optional = bool(optional)
         self._dtype_policy = _dtype_policy(self._dtype)
         if input_tensor is None:
-            input_tensor = KerasTensor(self._batch_shape, dtype=self._dtype, name=self.name)
+            input_tensor = KerasTensor(self._batch_shape, dtype=self._dtype, name=name)
         Node(self, (), {}, input_tensor)
         self.built = True
 

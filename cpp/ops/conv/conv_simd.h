@@ -1,0 +1,188 @@
+#pragma once
+// Implicit GEMM over 16-lane vectors: a tile of R neighbouring outputs x C vectors of channels lives in registers while all
+// taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie side by
+// side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy their sources,
+// with the zeros, into scratch.
+#include "ops/conv/pixels_simd.h"
+#include "ops/elementwise/epilogue_rows.h"
+#include "simd/isa.h"
+
+namespace maas {
+namespace {
+
+// Rows of a panel that stay in L2 while the tiles of a strip pass: 1024 x 64 columns are 256 KB.
+constexpr int64_t kConvRows = 1024;
+
+// The sources of a tile in one row of x, and where the panel has that row's taps.
+struct Span {
+  const float* a;
+  const float* b;
+};
+
+struct ConvTile {
+  const Span* spans;
+  int64_t span_count;
+  int64_t segments, segment_a, segment_b, length;  // runs in a span, what lies between their starts, rows in one
+  int64_t rsa, ldb;
+  float* c;
+  int64_t ldc, columns;
+  bool first;         // start from 0, else from c
+  const float* bias;  // added at the end if not null
+  bool relu;
+};
+
+template <int R, int C>
+void conv_micro(const ConvTile& t) {
+  Block<V, R * C> acc;
+  const Tail tail(t.columns - (C - 1) * kLanes);
+  if (t.first) {
+    acc.fill(V(0.f));
+  } else {
+    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
+      const float* c = t.c + i * t.ldc + j * kLanes;
+      acc[i * C + j] = j == C - 1 ? V::load(c, tail, 0.f) : V::load(c);
+    }
+  }
+  const int64_t rsa = t.rsa, ldb = t.ldb;
+  for (int64_t s = 0; s < t.span_count; ++s)
+    for (int64_t g = 0; g < t.segments; ++g) {
+      const float* a = t.spans[s].a + g * t.segment_a;
+      const float* b = t.spans[s].b + g * t.segment_b;
+      for (int64_t k = 0; k < t.length; ++k, ++a, b += ldb) {
+        Block<V, C> row;
+        row.load(b);
+        MAAS_UNROLL for (int i = 0; i < R; ++i) {
+          if constexpr (V::kRegisters >= 32 && C > 1) {
+            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], a + i * rsa, row[j]);
+          } else {
+            const V x(a[i * rsa]);
+            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
+          }
+        }
+      }
+    }
+  MAAS_UNROLL for (int j = 0; j < C; ++j) {
+    const bool last = j == C - 1;
+    if (t.bias) {
+      const V bias = last ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
+      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
+    }
+    MAAS_UNROLL for (int i = 0; i < R; ++i) {
+      V v = acc[i * C + j];
+      if (t.relu) v = max_nan(v, V(0.f));
+      float* c = t.c + i * t.ldc + j * kLanes;
+      if (last) v.store(c, tail);
+      else v.store(c);
+    }
+  }
+}
+
+using ConvMicro = void (*)(const ConvTile&);
+// Outputs that keep all sums in registers: 14, 12, 8 and 6 for 1 to 4 vectors (AVX-512); 6 of 1 (AVX2).
+#define MAAS_ROWS6(C) nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
+#if defined(__AVX512F__)
+#define MAAS_ROWS8(C) MAAS_ROWS6(C), conv_micro<7, C>, conv_micro<8, C>
+#define MAAS_ROWS12(C) MAAS_ROWS8(C), conv_micro<9, C>, conv_micro<10, C>, conv_micro<11, C>, conv_micro<12, C>
+const ConvMicro kConv1[] = {MAAS_ROWS12(1), conv_micro<13, 1>, conv_micro<14, 1>};
+const ConvMicro kConv2[] = {MAAS_ROWS12(2)};
+const ConvMicro kConv3[] = {MAAS_ROWS8(3)};
+const ConvMicro kConv4[] = {MAAS_ROWS6(4)};
+const ConvMicro* const kConvMicro[] = {nullptr, kConv1, kConv2, kConv3, kConv4};
+#undef MAAS_ROWS8
+#undef MAAS_ROWS12
+#else
+const ConvMicro kConv1[] = {MAAS_ROWS6(1)};
+const ConvMicro* const kConvMicro[] = {nullptr, kConv1};
+#endif
+#undef MAAS_ROWS6
+
+// All tiles of one strip: `count` outputs from number `i0` of class `cw` on, in row `oh`.
+MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row, int64_t column,
+                            int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count, char* scratch) {
+  const ConvAxis &h = a.h, &w = a.w_axis;
+  const EpilogueArgs& e = a.epilogue;
+  const int64_t k_all = a.groups * a.k, vectors = (columns + kLanes - 1) / kLanes;
+  Span* spans = reinterpret_cast<Span*>(scratch + a.epilogue_bytes);
+  float* copies = reinterpret_cast<float*>(spans + h.kernel);
+  const ConvTaps th = conv_taps(h, oh % h.classes), tw = conv_taps(w, cw);
+  // Taps whose row is inside.
+  const int64_t source = th.source + oh / h.classes * h.step;
+  int64_t t0 = 0, t1 = tw.count ? th.count : 0;
+  while (t0 < t1 && source + t0 * h.source_step < 0) ++t0;
+  while (t1 > t0 && source + (t1 - 1) * h.source_step >= h.in) --t1;
+
+  ConvTile t;
+  t.ldb = vectors * kLanes;
+  t.ldc = a.groups * a.m * w.classes;
+  t.columns = columns;
+  const int64_t tiles = (count + a.mr - 1) / a.mr, tap_rows = tw.count * a.k;
+  const int64_t taps_at_once = tap_rows && tap_rows < kConvRows ? kConvRows / tap_rows : 1;
+  const bool in_registers = e.kind != EpilogueArgs::chain;
+  for (int64_t tap = t0; tap == t0 || tap < t1; tap += taps_at_once) {
+    const int64_t tap_end = t1 - tap < taps_at_once ? t1 : tap + taps_at_once;
+    const bool last = tap_end >= t1;
+    t.first = tap == t0;
+    t.bias = last && in_registers && e.bias_row ? e.bias_row + column : nullptr;
+    t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t i = i0 + count * tile / tiles, rows = i0 + count * (tile + 1) / tiles - i;
+      const int64_t first = tw.source + i * w.step, pixels = (rows - 1) * w.step + (tw.count - 1) * w.source_step + 1;
+      const bool inside = first >= 0 && first + pixels <= w.in;
+      const int64_t pixel = inside ? k_all : a.k;
+      t.rsa = w.step * pixel;
+      t.segments = tw.count;
+      t.segment_a = w.source_step * pixel;
+      t.segment_b = w.tap_step * a.k * t.ldb;
+      t.length = a.k;
+      if (t.segment_a == a.k && w.tap_step == 1) {
+        t.length = a.k * tw.count;
+        t.segments = 1;
+      }
+      t.spans = spans;
+      t.span_count = 0;
+      float* copy = copies;
+      for (int64_t u = tap; u < tap_end; ++u) {
+        const float* x_row = x + (source + u * h.source_step) * w.in * k_all;
+        Span& span = spans[t.span_count++];
+        span.b = panel + ((th.first + u * h.tap_step) * w.kernel + tw.first) * a.k * t.ldb;
+        if (inside) {
+          span.a = x_row + first * k_all;
+        } else {
+          copy_pixels(x_row, w.in, k_all, a.k, first, pixels, copy);
+          span.a = copy;
+          copy += pixels * a.k;
+        }
+      }
+      t.c = y + i * t.ldc;
+      kConvMicro[vectors][rows](t);
+      if (last && !in_registers)
+        apply_chain_rows(e, t.c, t.ldc, row + i, rows, column, columns, reinterpret_cast<float*>(scratch));
+    }
+  }
+}
+
+void run_conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+  const ConvAxis &h = a.h, &w = a.w_axis;
+  const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    int64_t rest = unit;
+    const int64_t strip = rest % a.strips;
+    const int64_t cw = (rest /= a.strips) % w.classes;
+    const int64_t oh = (rest /= w.classes) % h.out;
+    const int64_t p = (rest /= h.out) % a.panels;
+    const int64_t group = (rest /= a.panels) % a.groups;
+    const int64_t image = rest / a.groups;
+    const int64_t of_class = (w.out - cw + w.classes - 1) / w.classes, i0 = strip * a.strip;
+    const int64_t count = of_class - i0 < a.strip ? of_class - i0 : a.strip;
+    if (count <= 0) continue;
+    const int64_t columns = a.m - p * a.nr < a.nr ? a.m - p * a.nr : a.nr, column = group * a.m + p * a.nr;
+    const int64_t row = (image * h.out + oh) * w.out + cw;
+    const float* x = static_cast<const float*>(a.x) + image * h.in * w.in * k_all + group * a.k;
+    const float* panel = static_cast<const float*>(a.w) + (group * a.packed + p * a.nr) * h.kernel * w.kernel * a.k;
+    float* y = static_cast<float*>(a.y) + row * m_all + column;
+    conv_strip(a, x, panel, y, row, column, columns, oh, cw, i0, count, static_cast<char*>(exec.scratch));
+  }
+}
+
+}  // namespace
+}  // namespace maas

@@ -1,0 +1,53 @@
+#pragma once
+// Softmax over rows of 16-lane vectors: one look for the maximum, one for exp and the sum, one to divide.
+#include "ops/softmax/softmax_kernels.h"
+#include "simd/isa.h"
+
+namespace maas {
+namespace {
+
+using simd::V;
+
+// Maximum of a row, NaN if any element is: four chains hide max_nan's latency. Order does not matter to a maximum.
+MAAS_INLINE float row_max(const float* x, int64_t n) {
+  if (n < 4 * simd::kLanes) return simd::max_all<V>(x, n);
+  V m[4];
+  MAAS_UNROLL for (int k = 0; k < 4; k++) m[k] = V::load(x + k * simd::kLanes);
+  int64_t i = 4 * simd::kLanes;
+  for (; i + 4 * simd::kLanes <= n; i += 4 * simd::kLanes)
+    MAAS_UNROLL for (int k = 0; k < 4; k++) m[k] = max_nan(m[k], V::load(x + i + k * simd::kLanes));
+  for (; i < n; i += simd::kLanes) m[0] = max_nan(m[0], simd::load_some<V>(x + i, n - i, -simd::kInf));
+  return simd::max_lanes(max_nan(max_nan(m[0], m[1]), max_nan(m[2], m[3])));
+}
+
+MAAS_INLINE void softmax_row(const float* x, float* y, int64_t n) {
+  const V top(row_max(x, n));
+  V sum(0.f);
+  // Missing lanes read -inf, so their exp is 0. A row of -inf alone gives inf - inf: NaN, as the formula says.
+  simd::map<V>(x, y, n, -simd::kInf, [&](V v) __attribute__((always_inline)) {
+    const V e = exp(v - top);
+    sum = sum + e;
+    return e;
+  });
+  const V total(simd::sum_lanes(sum));
+  simd::map<V>(y, y, n, 1.f, [&](V v) __attribute__((always_inline)) { return v / total; });
+}
+
+MAAS_INLINE void log_softmax_row(const float* x, float* y, int64_t n) {
+  const V top(row_max(x, n));
+  const V sum = simd::accumulate<V>(x, n, 0.f, -simd::kInf, [&](V s, V v) __attribute__((always_inline)) { return s + exp(v - top); });
+  const V shift = log(V(simd::sum_lanes(sum)));
+  simd::map<V>(x, y, n, 0.f, [&](V v) __attribute__((always_inline)) { return (v - top) - shift; });
+}
+
+void softmax_rows(const SoftmaxArgs& args, int64_t begin, int64_t end) {
+  const float* x = static_cast<const float*>(args.x);
+  float* y = static_cast<float*>(args.y);
+  for (int64_t r = begin; r < end; ++r) {
+    if (args.log) log_softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
+    else softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
+  }
+}
+
+}  // namespace
+}  // namespace maas

@@ -60,6 +60,9 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
         )
     if from_logits:
         return _core.sparse_softmax_cross_entropy(output, target)
+    if output.shape[-1] is not None:
+        # take_along_axis counts negative indices from the end; here they are wrong classes, so they go out of its range.
+        target = _core.where(_core.less(target, 0), _core.subtract(target, int(output.shape[-1])), target)
     column = _core.reshape(target, shape=[*target.dims, 1])
     # Only the named probability is read, so no other one is taken the logarithm of.
     from maas.backend.config import epsilon

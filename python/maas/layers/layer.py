@@ -19,13 +19,17 @@ from maas.layers.tracking import Tracker, kind_of
 from maas.saving.load_budget import count_weight
 
 # Bookkeeping attributes: neither tracked nor a reason to trace again.
-_BOOKKEEPING = frozenset("_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building name".split())
+_BOOKKEEPING = frozenset(
+    "_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building "
+    "name".split()
+)
 
 
 class Layer(LayerState, Operation):
     """Base class of layers.
 
-    A subclass makes its sub-layers in `__init__`, its weights in `build(input_shape)` with `add_weight`, and computes in `call(inputs)`.
+    A subclass makes its sub-layers in `__init__`, its weights in `build(input_shape)` with `add_weight`, and computes
+    in `call(inputs)`.
 
     Args:
         activity_regularizer: regularizer of the output, added to `losses` divided by the batch size.
@@ -33,7 +37,8 @@ class Layer(LayerState, Operation):
         dtype: dtype or policy of computation and weights, default the global policy.
         autocast: bool, cast floating inputs to the compute dtype.
         name: str without "/", default the class name in snake case with a running number.
-        input_shape, input_dim, batch_input_shape, batch_size, input_dtype: shape of the input, for the first layer of a `Sequential`.
+        input_shape, input_dim, batch_input_shape, batch_size, input_dtype: shape of the input, for the first layer of
+            a `Sequential`.
 
     Raises:
         ValueError: for an unknown argument or a wrong value.
@@ -83,7 +88,8 @@ class Layer(LayerState, Operation):
             return
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         warnings.warn(
-            "Do not pass an `input_shape`/`input_dim` argument to a layer. With a Sequential model, prefer `Input(shape)` as the first "
+            "Do not pass an `input_shape`/`input_dim` argument to a layer. With a Sequential model, prefer "
+            "`Input(shape)` as the first "
             f"layer; received shape {shape}",
             stacklevel=4,
         )
@@ -119,7 +125,8 @@ class Layer(LayerState, Operation):
     def _check_super_called(self):
         if self._tracker is None:
             raise RuntimeError(
-                f"{type(self).__name__}: `super().__init__()` must be the first statement in `__init__()`, received a layer without it"
+                f"{type(self).__name__}: `super().__init__()` must be the first statement in `__init__()`, "
+                f"received a layer without it"
             )
 
     @property
@@ -199,14 +206,16 @@ class Layer(LayerState, Operation):
     # ---- weights and build
 
     def add_weight(
-        self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None, constraint=None, aggregation="none",
+        self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
+        constraint=None, aggregation="none",
         name=None,
     ):  # fmt: skip
         """Make a variable of the layer.
 
         Args:
             shape: tuple of int, default () (a scalar).
-            initializer: initializer, its name, or a callable `(shape, dtype)`; default glorot_uniform for floats and zeros for the rest.
+            initializer: initializer, its name, or a callable `(shape, dtype)`; default glorot_uniform for floats and
+                zeros for the rest.
             dtype: str, default the layer's variable dtype.
             trainable: bool, whether training changes it.
             regularizer: penalty added to `losses`.
@@ -224,7 +233,9 @@ class Layer(LayerState, Operation):
 
         self._check_super_called()
         if isinstance(shape, str):
-            raise ValueError(f"{self._label()}: add_weight() takes `name` as a keyword argument, received {shape!r} as the shape")
+            raise ValueError(
+                f"{self._label()}: add_weight() takes `name` as a keyword argument, received {shape!r} as the shape"
+            )
         shape = standardize_shape(() if shape is None else shape, f"{self._label()}: add_weight()")
         if None in shape:
             raise ValueError(f"{self._label()}: the sizes of weight '{name}' must all be known, received shape {shape}")
@@ -252,7 +263,8 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         if any(not layer.built for layer in self._layers) and type(self).build is Layer.build:
             warnings.warn(
-                f"{self._label()}: build() was called, but the class does not define it and some of its sub-layers are not built: "
+                f"{self._label()}: build() was called, but the class does not define it and some of its "
+                f"sub-layers are not built: "
                 f"{[layer.name for layer in self._layers if not layer.built]}",
                 stacklevel=2,
             )
@@ -332,13 +344,20 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         self._called = True
         original = (args, kwargs)
-        simple = not kwargs and len(args) == 1 and is_tensor(args[0]) and standardize_dtype(args[0].dtype) == self.input_dtype
+        simple = (
+            not kwargs
+            and len(args) == 1
+            and is_tensor(args[0])
+            and standardize_dtype(args[0].dtype) == self.input_dtype
+        )
         if self._convert_input_args and not simple:
             args, kwargs = tree.map_structure(self._convert, args), tree.map_structure(self._convert, kwargs)
         if not self._allow_non_tensor_positional_args:
             for x in tree.flatten(args):
                 if x is not None and not is_tensor(x):
-                    raise ValueError(f"{self._label()}: only tensors may be passed as positional arguments, received {x!r}")
+                    raise ValueError(
+                        f"{self._label()}: only tensors may be passed as positional arguments, received {x!r}"
+                    )
         spec = CallSpec(self, call_signature(type(self).call), self._call_context_args, args, kwargs)
         self._assert_input_compatibility(spec.first)
         context, opened = call_context.enter(self)
@@ -429,7 +448,8 @@ class Layer(LayerState, Operation):
         if not self.supports_masking:
             if any(m is not None for m in tree.flatten(previous_mask)):
                 warnings.warn(
-                    f"{self._label()} was passed an input with a mask attached to it, but does not support masking: layers after it will not "
+                    f"{self._label()} was passed an input with a mask attached to it, but does not support "
+                    f"masking: layers after it will not "
                     "see the mask",
                     stacklevel=3,
                 )
@@ -446,27 +466,37 @@ class Layer(LayerState, Operation):
 
     def compute_output_shape(self, *args, **kwargs):
         """Shape of the output for the shape(s) of the input(s)."""
-        raise NotImplementedError(f"{self._label()}: the class does not implement `compute_output_shape(self, input_shape)`")
+        raise NotImplementedError(
+            f"{self._label()}: the class does not implement `compute_output_shape(self, input_shape)`"
+        )
 
     def compute_output_spec(self, *args, **kwargs):
         if is_default_method(self, "compute_output_shape", Layer):
             return super().compute_output_spec(*args, **kwargs)
         spec = CallSpec(self, call_signature(type(self).call), self._call_context_args, args, dict(kwargs))
-        shape = self.compute_output_shape(**shapes_for(self._label(), type(self).compute_output_shape, "compute_output_shape", spec))
+        shape = self.compute_output_shape(
+            **shapes_for(self._label(), type(self).compute_output_shape, "compute_output_shape", spec)
+        )
         if isinstance(shape, list) and tree.is_shape(shape):
             shape = tuple(shape)
         try:
             return tree.map_shape_structure(lambda s: KerasTensor(s, dtype=self.compute_dtype), shape)
         except ValueError:
-            raise ValueError(f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}") from None
+            raise ValueError(
+                f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}"
+            ) from None
 
     def stateless_call(self, *args, **kwargs):
-        raise NotImplementedError(f"{self._label()}: stateless_call() does not exist here; call the layer, or use a training loop of your own")
+        raise NotImplementedError(
+            f"{self._label()}: stateless_call() does not exist here; call the layer, or use a training loop of your own"
+        )
 
     def _register_call_context_args(self, *names):
         """Hand the arguments `names` down to sub-layers, as `training` is."""
         if self._called:
-            raise RuntimeError(f"{self._label()}: call-context arguments must be registered before the first call, received {names}")
+            raise RuntimeError(
+                f"{self._label()}: call-context arguments must be registered before the first call, received {names}"
+            )
         self._call_context_args = set(self._call_context_args) | set(names)
 
     # ---- config
@@ -491,7 +521,9 @@ class Layer(LayerState, Operation):
 
 
 def _recorded_build(build):
-    """Wraps a class's build(): opens the name scope, records the shapes, marks the layer as built and locks its state."""
+    """Wraps a class's build(): opens the name scope, records the shapes, marks the layer as built and locks its
+    state.
+    """
 
     @functools.wraps(build)
     def wrapper(self, *args, **kwargs):
@@ -509,6 +541,9 @@ def _recorded_build(build):
         self._lock_state()
 
     return wrapper
+
+
+Layer.build = _recorded_build(Layer.build)
 
 
 def _as_keras_tensors(arguments):

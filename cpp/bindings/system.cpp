@@ -7,6 +7,12 @@
 
 namespace maas::bindings {
 
+#ifdef __clang__
+static const char compiler[] = __VERSION__;  // names itself
+#else
+static const char compiler[] = "GCC " __VERSION__;
+#endif
+
 void bind_system(py::module_& m) {
   m.def("set_num_threads", [](int n) {
     py::gil_scoped_release release;
@@ -24,6 +30,18 @@ void bind_system(py::module_& m) {
     d["l2_bytes"] = c.l2_bytes;
     d["l3_bytes"] = c.l3_bytes;
     d["logical_cpus"] = c.logical_cpus;
+    return d;
+  });
+  m.def("build_info", [] {
+    py::dict d;
+    d["compiler"] = compiler;
+    d["serving"] = bool(MAAS_SERVING);
+    d["eigen"] = bool(MAAS_EIGEN);
+#ifdef MAAS_OPENSSL
+    d["openssl"] = bool(MAAS_OPENSSL);
+#else
+    d["openssl"] = false;
+#endif
     return d;
   });
   m.def("memory_stats", [] {

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 # Name -> module. The module of a subcommand is imported only when it is asked for.
 COMMANDS = {
+    "demo": ("maas.cli.demo", "train, save, load and serve a model that reads handwritten digits"),
     "serve": ("maas.cli.serve", "serve a model over HTTP"),
+    "info": ("maas.cli.info", "what this build is and what it uses of this machine"),
 }
 
 

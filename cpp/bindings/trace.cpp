@@ -162,6 +162,26 @@ void bind_trace(py::module_& m) {
         for (Array& a : run_program(p, inputs, seed)) out.append(share_numpy(std::move(a)));
         return out;
       })
+      .def("profile", [](Program& p, const std::vector<py::object>& args, int repeats) {
+        std::vector<Array> inputs;
+        for (const auto& a : args) inputs.push_back(to_array(a));
+        std::vector<double> ns(p.plan().steps.size());
+        RunOptions options;
+        options.step_ns = &ns;
+        p.run(inputs);
+        {
+          py::gil_scoped_release release;
+          for (int i = 0; i < repeats; ++i) p.run(inputs, options);
+        }
+        py::list rows;
+        for (size_t s = 0; s < ns.size(); ++s) {
+          const PlanStep& step = p.plan().steps[s];
+          std::string shape;
+          if (!step.out.empty() && step.out[0] >= 0) shape = to_string(p.plan().values[static_cast<size_t>(step.out[0])].spec.shape);
+          rows.append(py::make_tuple(step.op->name(), step.row->name, shape, ns[s] / repeats / 1e3));
+        }
+        return rows;
+      }, py::arg("args"), py::arg("repeats") = 20, "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
       .def("__repr__", [](const Program& p) {

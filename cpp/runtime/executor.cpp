@@ -87,6 +87,8 @@ struct Run {
           for (int64_t p = 1; p < step.phases; ++p) barrier->wait();
         continue;
       }
+      const bool timed = options.step_ns && worker == 0;
+      const auto start = timed ? Clock::now() : Clock::time_point();
       for (int64_t p = 0; p < step.phases; ++p) {
         if (p && parallel) barrier->wait();
         exec.phase = p;
@@ -94,6 +96,7 @@ struct Run {
         const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
         run_units(step, begin, end, exec, s);
       }
+      if (timed) (*options.step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
     if (team > 1) barrier->wait();
   }

@@ -12,6 +12,7 @@ _SUBMODULES = frozenset(
     "regularizers saving serving testing tree utils".split()
 )
 _NAMES = {
+    "GradientTape": "maas.backend.gradient_tape",
     "Function": "maas.models",
     "Initializer": "maas.initializers",
     "Input": "maas.layers",

@@ -25,7 +25,7 @@ TRAIN = {"training": True}
 CASES = [
     Case("dense", lambda l: l.Dense(5, activation="relu", kernel_initializer="he_normal"), FLAT),
     Case("dense_no_bias", lambda l: l.Dense(5, use_bias=False, kernel_regularizer="l2", kernel_constraint="max_norm"), STEPS),
-    Case("dense_softmax", lambda l: l.Dense(5, activation="softmax", activity_regularizer="l1"), FLAT),
+    Case("dense_softmax", lambda l: l.Dense(5, activation="softmax", activity_regularizer="l2"), FLAT),
     Case("einsum_dense", lambda l: l.EinsumDense("abc,cd->abd", output_shape=(None, 6), bias_axes="d"), STEPS),
     Case("einsum_heads", lambda l: l.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de"), STEPS),
     Case("einsum_ellipsis", lambda l: l.EinsumDense("...x,xy->...y", output_shape=6, bias_axes="y"), STEPS),
@@ -60,6 +60,10 @@ CASES = [
     Case("conv2d", lambda l: l.Conv2D(5, 3), IMAGE, eps=64),
     Case("conv2d_same", lambda l: l.Conv2D(5, (3, 2), padding="same", strides=(2, 1), activation="relu"), IMAGE, eps=64),
     Case("conv2d_dilated", lambda l: l.Conv2D(5, 3, dilation_rate=2), IMAGE, eps=64),
+    Case("conv2d_groups", lambda l: l.Conv2D(6, 3, groups=3), IMAGE, eps=64),
+    Case("conv2d_channels_first", lambda l: l.Conv2D(4, 3, data_format="channels_first"), ((2, 3, 9, 8),), eps=64),
+    Case("depthwise_conv2d", lambda l: l.DepthwiseConv2D(3, depth_multiplier=2, padding="same"), IMAGE, eps=64),
+    Case("separable_conv2d", lambda l: l.SeparableConv2D(5, 3, strides=2, activation="relu"), IMAGE, eps=64),
     Case("max_pooling_1d", lambda l: l.MaxPooling1D(2), STEPS),
     Case("max_pooling_2d", lambda l: l.MaxPooling2D(), IMAGE),
     Case("max_pooling_2d_same", lambda l: l.MaxPool2D((3, 2), strides=2, padding="same"), IMAGE),
@@ -99,7 +103,7 @@ CASES = [
     Case("multi_head_attention", lambda l: l.MultiHeadAttention(2, 3), ((2, 5, 4), (2, 6, 4)), eps=64),
     Case("multi_head_causal", lambda l: l.MultiHeadAttention(2, 3, use_bias=False), ((2, 5, 4), (2, 5, 4)), {"use_causal_mask": True}, eps=64),
     Case(
-        "multi_head_scores", lambda l: l.MultiHeadAttention(2, 3, output_shape=7), ((2, 5, 4), (2, 6, 4)), {"return_attention_scores": True},
+        "multi_head_scores", lambda l: l.MultiHeadAttention(2, 3, output_shape=7), ((2, 5, 4), (2, 5, 4)), {"return_attention_scores": True},
         eps=64,
     ),
     Case("attention", lambda l: l.Attention(), ((2, 5, 4), (2, 6, 4))),

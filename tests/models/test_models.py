@@ -12,8 +12,18 @@ OURS = (layers, models.Model, models.Sequential, layers.Input, ops)
 THEIRS = (keras.layers, keras.Model, keras.Sequential, keras.Input, keras.ops)
 
 
+_built = {}
+
+
 @pytest.fixture(params=list(CASES))
 def case(request):
+    """Our model, Keras's, and inputs; built once, because most of the time goes into Keras's first calls."""
+    if request.param not in _built:
+        _built[request.param] = _build(request)
+    return _built[request.param]
+
+
+def _build(request):
     make, inputs = CASES[request.param]
     fresh_names()
     ours, theirs = make(*OURS), make(*THEIRS)

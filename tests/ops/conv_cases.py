@@ -78,7 +78,7 @@ class Case:
 
     @property
     def options(self):
-        return dict(strides=self.strides, padding=self.padding, dilation=self.dilation, groups=self.groups)
+        return {"strides": self.strides, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
 
     def __str__(self):
         return f"{self.x}-{self.kernel}-s{self.strides}-{self.padding}-d{self.dilation}".replace(" ", "")

@@ -51,7 +51,7 @@ class Case:
 
     @property
     def options(self):
-        return dict(pool_size=self.pool_size, strides=self.strides, padding=self.padding)
+        return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
 
     def __str__(self):
         return f"{self.x}-{self.pool_size}-s{self.strides}-{self.padding}".replace(" ", "")

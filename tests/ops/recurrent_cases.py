@@ -57,7 +57,7 @@ class Case:
 
     @property
     def options(self):
-        options = dict(reverse=self.reverse, use_bias=self.use_bias, use_mask=self.use_mask)
+        options = {"reverse": self.reverse, "use_bias": self.use_bias, "use_mask": self.use_mask}
         return options if self.cell == "lstm" else {**options, "activation": self.activation}
 
     def operands(self, dtype=np.float32, seed=0):
@@ -74,7 +74,8 @@ class Case:
 
     def __str__(self):
         words = [self.cell, f"b{self.batch}t{self.steps}i{self.features}u{self.units}"]
-        words += [w for w, on in (("mask", self.use_mask), ("reverse", self.reverse), ("nobias", not self.use_bias)) if on]
+        flags = {"mask": self.use_mask, "reverse": self.reverse, "nobias": not self.use_bias}
+        words += [word for word, on in flags.items() if on]
         return "-".join(words + ([self.activation] if self.cell != "lstm" else []))
 
 

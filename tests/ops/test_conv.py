@@ -227,13 +227,13 @@ def test_public_functions_match_keras(keras, spatial, data_format):
     grouped = rng.standard_normal((*(3, 2)[:spatial], 3, 8)).astype("float32")
     calls = [
         ("conv", (k,), {}),
-        ("conv", (k,), dict(strides=2, padding="same")),
-        ("conv", (k,), dict(dilation_rate=2, padding="same")),
-        ("conv", (grouped,), dict(padding="same")),
-        ("max_pool", (2,), dict(strides=2)),
-        ("max_pool", (3,), dict(strides=2, padding="same")),
-        ("average_pool", (2,), dict(strides=2)),
-        ("average_pool", (3,), dict(strides=2, padding="same")),
+        ("conv", (k,), {"strides": 2, "padding": "same"}),
+        ("conv", (k,), {"dilation_rate": 2, "padding": "same"}),
+        ("conv", (grouped,), {"padding": "same"}),
+        ("max_pool", (2,), {"strides": 2}),
+        ("max_pool", (3,), {"strides": 2, "padding": "same"}),
+        ("average_pool", (2,), {"strides": 2}),
+        ("average_pool", (3,), {"strides": 2, "padding": "same"}),
     ]
     for name, args, options in calls:
         got = getattr(ops, name)(x, *args, data_format=data_format, **options)
@@ -276,7 +276,7 @@ def test_explicit_padding_and_unknown_sizes():
         return [y, *_core.gradients(_core.sum(y * y), [x, k])]
 
     y, dx, dk = compiled(function, (None, None, None, 5), k.shape).numpy(x, k)
-    o = dict(strides=(1, 1), padding="valid", dilation=(1, 1), groups=1)
+    o = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1), "groups": 1}
     want = conv_cases.reference(padded, k, **o)
     np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
     wx, wk = conv_cases.reference_gradients(padded, k, 2 * want, **o)

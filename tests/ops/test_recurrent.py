@@ -1,4 +1,4 @@
-"""LSTM and simple RNN: every kernel against float64, gradients, equal bits where they are promised, Keras, typed errors."""
+"""LSTM and simple RNN: every kernel against float64, gradients, equal bits where promised, Keras, typed errors."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def restore():
 
 
 def program(case, dtype="float32", gradients=True):
-    """(operands, dy, dh, [dc]) -> h, [c], y and the gradients of all float operands, for any batch and number of steps."""
+    """(operands, dy, dh, [dc]) -> h, [c], y and the gradients of all float operands, for any batch and time."""
     shapes = [a.shape for a in case.operands()]
     names = ["x", *["state"] * case.states]
     with _core.Trace() as trace:
@@ -61,11 +61,15 @@ def check(results, wanted, eps, what):
     for i, (a, b) in enumerate(zip(results, wanted)):
         assert a.shape == b.shape, (what, i)
         scale = max(1.0, float(np.abs(b).max(initial=0)))
-        assert float(np.abs(a - b).max(initial=0)) <= eps * scale, (what, i, float(np.abs(a - b).max(initial=0)), eps * scale)
+        error = float(np.abs(a - b).max(initial=0))
+        assert error <= eps * scale, (what, i, error, eps * scale)
 
 
 def same_bits(a, b):
-    return all(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+    def fingerprint(arrays):
+        return [(x.dtype, x.shape, x.tobytes()) for x in arrays]
+
+    return fingerprint(a) == fingerprint(b)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,7 +115,8 @@ def test_gradient_in_float32(case, level):
     got = run(program(case), [*operands, *dys])
     wide = [a if a.dtype == bool else a.astype(np.float64) for a in [*operands, *dys]]
     wanted = run(program(case, "float64"), wide)
-    check(got, wanted, EPS[np.dtype("float32")] * (40 + 4 * case.units + case.features + case.batch * case.steps), level)
+    terms = 40 + 4 * case.units + case.features + case.batch * case.steps
+    check(got, wanted, EPS[np.dtype("float32")] * terms, level)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -137,7 +142,7 @@ def test_a_row_does_not_depend_on_its_batch(case):
     operands, dys = case.operands(), cotangents(case)
     results = run(p, [*operands, *dys])
     kept = case.states + 1
-    per_row = list(range(kept)) + [kept + i for i in range(1 + case.states)]  # outputs, dx, dstates; weights see all rows
+    per_row = list(range(kept + 1 + case.states))  # outputs, dx, dstates; the weights' gradients see all rows
     for row in (0, case.batch // 2, case.batch - 1):
         one = slice(row, row + 1)
         batched = [i for i, a in enumerate(operands) if i <= case.states or a.dtype == bool]
@@ -175,18 +180,17 @@ def test_equals_keras(kind, backwards, masked):
     x, *states, kernel, recurrent, bias = case.operands()[: 4 + case.states]
     mask = case.operands()[-1] if masked else None
     for zero in (False, True):
-        options = dict(return_sequences=True, return_state=True, go_backwards=backwards)
+        options = {"return_sequences": True, "return_state": True, "go_backwards": backwards}
         layer = (keras.layers.LSTM if kind == "lstm" else keras.layers.SimpleRNN)(12, **options)
         layer.build(x.shape)
         layer.zero_output_for_mask = zero
         layer.set_weights([kernel, recurrent, bias])
         wanted = [np.asarray(a) for a in layer(x, mask=mask, initial_state=list(states))]
         function = ops.lstm if kind == "lstm" else ops.simple_rnn
-        got = function(
-            x, *states, kernel, recurrent, bias, mask=mask, reverse=backwards, return_sequences=True, zero_output_for_mask=zero
-        )  # fmt: skip
+        options = {"mask": mask, "reverse": backwards, "zero_output_for_mask": zero}
+        got = function(x, *states, kernel, recurrent, bias, return_sequences=True, **options)
         check([a.numpy() for a in got], wanted, EPS[np.dtype("float32")] * 30, zero)
-        last = function(x, *states, kernel, recurrent, bias, mask=mask, reverse=backwards, zero_output_for_mask=zero)
+        last = function(x, *states, kernel, recurrent, bias, **options)
         assert same_bits([last[0].numpy()], [got[0].numpy()[:, -1]])
 
 
@@ -199,8 +203,8 @@ def test_equals_keras(kind, backwards, masked):
         ({2: np.zeros((3, 7), "f4")}, ValueError, r"lstm: c0 must have shape \(2, 7\) .*received \(3, 7\)"),
         ({3: np.zeros((5, 28), "f4")}, ValueError, r"lstm: kernel must have shape \(4, 28\) .*received \(5, 28\)"),
         ({4: np.zeros((7, 27), "f4")}, ValueError, r"lstm: recurrent_kernel must have shape .*received \(7, 27\)"),
-        ({5: np.zeros((27,), "f4")}, ValueError, r"lstm: bias must have shape \(28\), received \(27\)|\(28,\), received \(27,\)"),
-        ({5: np.zeros((28,), "f8")}, TypeError, "lstm: all operands must have the dtype of x, float32, received float64"),
+        ({5: np.zeros((27,), "f4")}, ValueError, r"lstm: bias must have shape \(28,\), received"),
+        ({5: np.zeros((28,), "f8")}, TypeError, "lstm: all operands .* float32, received float64"),
         ({6: np.ones((2, 4), bool)}, ValueError, r"lstm: mask must have shape \(2, 3\), received \(2, 4\)"),
     ],
 )

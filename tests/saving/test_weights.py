@@ -141,6 +141,43 @@ def test_sublayers_in_containers_and_registered_classes(tmp_path):
     assert paths == {f"layers/{b}{i}" for b in ("block", "block_1") for i in inner}
 
 
+@maas.saving.register_keras_serializable("tests")
+class Small(maas.Model):
+    """A subclassed model whose attributes come before and after `layers` in the alphabet."""
+
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.a = maas.layers.Dense(units, activation="relu")
+        self.blocks = [maas.layers.Dense(units) for _ in range(2)]
+        self.out = maas.layers.Dense(2)
+
+    def call(self, x):
+        x = self.a(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.out(x)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5"])
+def test_subclassed_model(tmp_path, name):
+    x = np.random.default_rng(0).standard_normal((3, 5)).astype("float32")
+    saved = Small()
+    saved(x)
+    path = save(saved, tmp_path / name)
+    if name == "m.weights.h5":
+        again = Small()
+        again(x)
+        again.load_weights(path)
+    else:
+        again = load_model(path)
+        assert type(again) is Small
+    np.testing.assert_array_equal(again(x).numpy(), saved(x).numpy())
+
+
 def test_by_name(tmp_path):
     saved = model()
     path = save(saved, tmp_path / "m.h5")

@@ -59,7 +59,11 @@ RUNS = {
         {
             "optimizer": "sgd",
             "loss": "binary_crossentropy",
-            "metrics": lambda k: [k.metrics.Precision(), k.metrics.Recall(), k.metrics.AUC()],
+            "metrics": lambda k: [
+                k.metrics.Precision(name="precision"),
+                k.metrics.Recall(name="recall"),
+                k.metrics.AUC(name="auc"),
+            ],
         },
         ONE_HOT,
     ),

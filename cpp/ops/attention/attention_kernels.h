@@ -37,8 +37,8 @@ constexpr int64_t attention_scratch(const AttentionShape& s, bool reference) {
   return reference ? 8 * (s.keys + s.value_dim) : 4 * (d * k + q * k + 2 * q * e + 2 * q * 16 + q);
 }
 constexpr int64_t attention_grad_scratch(const AttentionShape& s, bool reference) {
-  const int64_t d = (s.head_dim + 15) / 16 * 16, e = (s.value_dim + 15) / 16 * 16, q = s.q_block, k = s.k_block;
-  return reference ? 8 * (k * (s.head_dim + s.value_dim) + s.head_dim) : 4 * (2 * k * (d + e) + 2 * q * k);
+  const int64_t d = s.head_dim, e = s.value_dim, q = s.q_block, k = s.k_block;
+  return reference ? 8 * (k * (s.head_dim + s.value_dim) + s.head_dim) : 4 * (k * (d + e) + 2 * q * k);
 }
 
 struct AttentionMask {

@@ -33,7 +33,8 @@ void check_operands(const char* name, const Inputs& in, const char* image) {
   check(in[0].shape[3].is_constant(), name, ": the channels of ", image, " must be known, received ",
         to_string(in[0].shape));
   if (!is_floating(in[0].dtype) || in[0].dtype != in[1].dtype)
-    fail(ErrorKind::type, name, ": operands must have one floating dtype, received ", in[0].dtype, " and ", in[1].dtype);
+    fail(ErrorKind::type, name, ": operands must have one floating dtype, received ", in[0].dtype, " and ",
+         in[1].dtype);
 }
 
 template <class To, class From>
@@ -69,8 +70,8 @@ int64_t panel_width() { return has(active_isa(), Isa::avx512) ? kPanelAvx512 : k
 // A window of one pixel that visits every pixel: rows of x times a matrix.
 template <class T>
 bool is_matmul(const T& op, const Node& x, const Node& kernel, const Shape& out) {
-  return kernel.shape()[0].is(1) && kernel.shape()[1].is(1) && op.groups == 1 && op.strides == std::vector<int64_t>{1, 1} &&
-         x.shape()[1] == out[1] && x.shape()[2] == out[2];
+  return kernel.shape()[0].is(1) && kernel.shape()[1].is(1) && op.groups == 1 &&
+         op.strides == std::vector<int64_t>{1, 1} && x.shape()[1] == out[1] && x.shape()[2] == out[2];
 }
 Node as_matrix(const Node& kernel) { return reshape(kernel, {kernel.shape()[2], kernel.shape()[3]}); }
 
@@ -151,11 +152,11 @@ Specs ConvKernelGradient::infer(const Inputs& in) const {
   const Shape &x = in[0].shape, &dy = in[1].shape;
   const Window w = window(*this, kernel_size);
   w.check("conv_kernel_gradient");
-  check(dy.size() == 4 && dy[3].is_constant(), "conv_kernel_gradient: dy must have four axes and known channels, received ",
-        to_string(dy));
+  check(dy.size() == 4 && dy[3].is_constant(),
+        "conv_kernel_gradient: dy must have four axes and known channels, received ", to_string(dy));
   check(groups >= 1 && x[3].constant() % groups == 0 && dy[3].constant() % groups == 0,
-        "conv_kernel_gradient: groups must divide the channels of x, ", x[3], ", and of dy, ", dy[3], ", received groups=",
-        groups);
+        "conv_kernel_gradient: groups must divide the channels of x, ", x[3], ", and of dy, ", dy[3],
+        ", received groups=", groups);
   const Shape size = w.output("conv_kernel_gradient", x);
   check(dy[0] == x[0] && size[0] == dy[1] && size[1] == dy[2], "conv_kernel_gradient: x of shape ", to_string(x),
         " gives outputs of spatial shape ", to_string(size), ", received dy of shape ", to_string(dy));

@@ -1,7 +1,8 @@
 #pragma once
 // Convolution of NHWC images with packed weights, and its gradient for the images: the same sum over taps and channels.
-//   forward:  y[n][o][f] = epilogue(sum over taps k, channels c of x[n][o * stride - begin + k * dilation][c] * w[k][c][f])
-//   gradient: dx[n][i][c] = the sum over taps k and filters f of dy[n][o][f] * w[k][c][f], o * stride - begin + k * dilation = i
+//   forward:  y[n][o][f] = epilogue(sum over taps k, channels c of x[n][o * stride - begin + k * dilation][c] *
+//   w[k][c][f]) gradient: dx[n][i][c] = the sum over taps k and filters f of dy[n][o][f] * w[k][c][f], o * stride -
+//   begin + k * dilation = i
 // (written for one spatial axis; there are two). Below, x is what is read and y what is written, in both directions.
 // Every output element is one fused multiply-add chain: taps in packed order, then channels. Taps whose source row lies
 // outside the image are left out, taps whose source column does multiply zeros; both depend on the element alone.
@@ -12,8 +13,9 @@
 
 namespace maas {
 
-// One spatial axis. Outputs fall into `classes` (the stride of a gradient, else 1): o = class + i * classes. Outputs of a
-// class read the same taps: first, first + tap_step, ... (count of them), from sources source + i * step + t * source_step.
+// One spatial axis. Outputs fall into `classes` (the stride of a gradient, else 1): o = class + i * classes. Outputs of
+// a class read the same taps: first, first + tap_step, ... (count of them), from sources source + i * step + t *
+// source_step.
 struct ConvAxis {
   int64_t in, out, kernel;
   int64_t classes, step, tap_step, source_step;
@@ -34,23 +36,26 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
   return {0, 0, 0};
 }
 
-// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, row, class,
-// strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w.
-// Scratch of a worker: `epilogue_bytes`, then kernel[h] spans of 16 bytes, then room for one tile's sources.
+// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, row,
+// class, strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w. Scratch of a
+// worker: `epilogue_bytes`, then kernel[h] spans of 16 bytes, then room for the sources of one tile or, below
+// kConvFewChannels channels, of one strip.
+constexpr int64_t kConvFewChannels = 8;
 struct ConvArgs {
   const void* x;
   const void* w;
   void* y;
   ConvAxis h, w_axis;
-  int64_t n, groups, k, m;       // k channels read, m channels written, per group
-  int64_t panels, packed;        // per group: number of panels, columns they hold
+  int64_t n, groups, k, m;        // k channels read, m channels written, per group
+  int64_t panels, packed;         // per group: number of panels, columns they hold
   int64_t nr, mr, strip, strips;  // strips of a row and class
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
 };
 
-// y: for each group and panel of nr columns (the last what is left, rounded up to 16), for each tap, for each of k rows,
-// the panel's columns. Forward: row c, column f. Gradient: taps backwards, row f, column c. One unit = one tap of a panel.
+// y: for each group and panel of nr columns (the last what is left, rounded up to 16), for each tap, for each of k
+// rows, the panel's columns. Forward: row c, column f. Gradient: taps backwards, row f, column c. One unit = one tap of
+// a panel.
 struct ConvPackArgs {
   const void* x;  // (taps, ic / groups, oc), dense
   void* y;
@@ -61,20 +66,20 @@ struct ConvPackArgs {
 // dw[k][c][f] = sum over images n and outputs o of x[n][o * stride - begin + k * dilation][c] * dy[n][o][f].
 // dw is a matrix of taps * ic rows and oc columns per group. Its rows form runs that lie side by side in x: the ic
 // channels of a tap, or (few channels, no dilation) all taps of a window's row.
-// Outputs are summed in chunks in their order: one fused multiply-add chain within a chunk, the chunks of a part one after
-// the other, then the parts. Chunks and parts depend on everything but n. Outputs whose source lies outside are left out
-// (by row, and by column where a run is one tap) or multiply zeros.
-// Phase 0: one unit = `unit_runs` runs (or, of a long run, `block` rows) x kGradientColumns columns x one part of the images,
-// into dw or into the part's own copy in `partial`. Phase 1: one unit = one row of dw, summed over the parts.
-// Scratch of a worker: list_rows entries of 24 bytes, then, for runs of more than one tap, as many padded rows of x.
+// Outputs are summed in chunks in their order: one fused multiply-add chain within a chunk, the chunks of a part one
+// after the other, then the parts. Chunks and parts depend on everything but n. Outputs whose source lies outside are
+// left out (by row, and by column where a run is one tap) or multiply zeros. Phase 0: one unit = `unit_runs` runs (or,
+// of a long run, `block` rows) x kGradientColumns columns x one part of the images, into dw or into the part's own copy
+// in `partial`. Phase 1: one unit = one row of dw, summed over the parts. Scratch of a worker: list_rows entries of 24
+// bytes, then, for runs of more than one tap, as many padded rows of x.
 constexpr int64_t kGradientColumns = 64;
 struct ConvKernelGradientArgs {
   const void* x;
   const void* dy;
   void* dw;
-  void* partial;       // parts x dw; null where one part holds all images
-  ConvAxis h, w_axis;  // of the forward pass
-  int64_t n, groups, ic, oc;  // ic and oc per group
+  void* partial;                     // parts x dw; null where one part holds all images
+  ConvAxis h, w_axis;                // of the forward pass
+  int64_t n, groups, ic, oc;         // ic and oc per group
   int64_t chunk_images, chunk_rows;  // whole images, or some rows of one
   int64_t part_images, parts;
   int64_t run, runs, unit_runs, block;  // rows of a run, number of runs

@@ -108,9 +108,11 @@ void kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t end
 }  // namespace
 
 void conv_f32_ref(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) { conv<float>(a, begin, end, exec); }
-void conv_f64_ref(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) { conv<double>(a, begin, end, exec); }
-void conv_pack_f32(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
-void conv_pack_f64(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
+void conv_f64_ref(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+  conv<double>(a, begin, end, exec);
+}
+void conv_pack_f32_ref(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
+void conv_pack_f64_ref(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
 void conv_kernel_gradient_f32_ref(const ConvKernelGradientArgs& a, int64_t begin, int64_t end, const Exec&) {
   kernel_gradient<float>(a, begin, end);
 }

@@ -1,8 +1,8 @@
 #pragma once
-// Implicit GEMM over 16-lane vectors: a tile of R neighbouring outputs x C vectors of channels lives in registers while all
-// taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie side by
-// side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy their sources,
-// with the zeros, into scratch.
+// Implicit GEMM over 16-lane vectors: a tile of R neighbouring outputs x C vectors of channels lives in registers while
+// all taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie
+// side by side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy
+// their sources, with the zeros, into scratch.
 #include "ops/conv/pixels_simd.h"
 #include "ops/elementwise/epilogue_rows.h"
 #include "simd/isa.h"
@@ -52,12 +52,9 @@ void conv_micro(const ConvTile& t) {
         Block<V, C> row;
         row.load(b);
         MAAS_UNROLL for (int i = 0; i < R; ++i) {
-          if constexpr (V::kRegisters >= 32 && C > 1) {
-            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], a + i * rsa, row[j]);
-          } else {
-            const V x(a[i * rsa]);
-            MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
-          }
+          // One broadcast serves C products: as a memory operand of each it would make loads the limit.
+          const V v(a[i * rsa]);
+          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
         }
       }
     }
@@ -69,17 +66,20 @@ void conv_micro(const ConvTile& t) {
     }
     MAAS_UNROLL for (int i = 0; i < R; ++i) {
       V v = acc[i * C + j];
-      if (t.relu) v = max_nan(v, V(0.f));
+      if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
       float* c = t.c + i * t.ldc + j * kLanes;
-      if (last) v.store(c, tail);
-      else v.store(c);
+      if (last)
+        v.store(c, tail);
+      else
+        v.store(c);
     }
   }
 }
 
 using ConvMicro = void (*)(const ConvTile&);
 // Outputs that keep all sums in registers: 14, 12, 8 and 6 for 1 to 4 vectors (AVX-512); 6 of 1 (AVX2).
-#define MAAS_ROWS6(C) nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
+#define MAAS_ROWS6(C) \
+  nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
 #if defined(__AVX512F__)
 #define MAAS_ROWS8(C) MAAS_ROWS6(C), conv_micro<7, C>, conv_micro<8, C>
 #define MAAS_ROWS12(C) MAAS_ROWS8(C), conv_micro<9, C>, conv_micro<10, C>, conv_micro<11, C>, conv_micro<12, C>
@@ -97,8 +97,9 @@ const ConvMicro* const kConvMicro[] = {nullptr, kConv1};
 #undef MAAS_ROWS6
 
 // All tiles of one strip: `count` outputs from number `i0` of class `cw` on, in row `oh`.
-MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row, int64_t column,
-                            int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count, char* scratch) {
+MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row,
+                            int64_t column, int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count,
+                            char* scratch) {
   const ConvAxis &h = a.h, &w = a.w_axis;
   const EpilogueArgs& e = a.epilogue;
   const int64_t k_all = a.groups * a.k, vectors = (columns + kLanes - 1) / kLanes;
@@ -118,17 +119,29 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* pane
   const int64_t tiles = (count + a.mr - 1) / a.mr, tap_rows = tw.count * a.k;
   const int64_t taps_at_once = tap_rows && tap_rows < kConvRows ? kConvRows / tap_rows : 1;
   const bool in_registers = e.kind != EpilogueArgs::chain;
+  // With few channels a strip's sources are so small that one copy for all tiles costs less than a look at each.
+  const int64_t strip_first = tw.source + i0 * w.step;
+  const int64_t strip_pixels = (count - 1) * w.step + (tw.count - 1) * w.source_step + 1;
+  const bool inside = strip_first >= 0 && strip_first + strip_pixels <= w.in,
+             copied = !inside && a.k < kConvFewChannels;
   for (int64_t tap = t0; tap == t0 || tap < t1; tap += taps_at_once) {
     const int64_t tap_end = t1 - tap < taps_at_once ? t1 : tap + taps_at_once;
     const bool last = tap_end >= t1;
     t.first = tap == t0;
     t.bias = last && in_registers && e.bias_row ? e.bias_row + column : nullptr;
     t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    t.spans = spans;
+    if (copied) {
+      t.span_count = 0;
+      for (int64_t u = tap; u < tap_end; ++u, ++t.span_count)
+        copy_pixels(x + (source + u * h.source_step) * w.in * k_all, w.in, k_all, a.k, strip_first, strip_pixels,
+                    copies + t.span_count * strip_pixels * a.k);
+    }
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t i = i0 + count * tile / tiles, rows = i0 + count * (tile + 1) / tiles - i;
       const int64_t first = tw.source + i * w.step, pixels = (rows - 1) * w.step + (tw.count - 1) * w.source_step + 1;
-      const bool inside = first >= 0 && first + pixels <= w.in;
-      const int64_t pixel = inside ? k_all : a.k;
+      const bool in_place = inside || (!copied && first >= 0 && first + pixels <= w.in);
+      const int64_t pixel = in_place ? k_all : a.k;
       t.rsa = w.step * pixel;
       t.segments = tw.count;
       t.segment_a = w.source_step * pixel;
@@ -138,20 +151,14 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* pane
         t.length = a.k * tw.count;
         t.segments = 1;
       }
-      t.spans = spans;
       t.span_count = 0;
-      float* copy = copies;
       for (int64_t u = tap; u < tap_end; ++u) {
         const float* x_row = x + (source + u * h.source_step) * w.in * k_all;
+        float* copy = copies + t.span_count * (copied ? strip_pixels : pixels) * a.k;
+        if (!in_place && !copied) copy_pixels(x_row, w.in, k_all, a.k, first, pixels, copy);
         Span& span = spans[t.span_count++];
+        span.a = in_place ? x_row + first * k_all : copied ? copy + (first - strip_first) * a.k : copy;
         span.b = panel + ((th.first + u * h.tap_step) * w.kernel + tw.first) * a.k * t.ldb;
-        if (inside) {
-          span.a = x_row + first * k_all;
-        } else {
-          copy_pixels(x_row, w.in, k_all, a.k, first, pixels, copy);
-          span.a = copy;
-          copy += pixels * a.k;
-        }
       }
       t.c = y + i * t.ldc;
       kConvMicro[vectors][rows](t);
@@ -164,23 +171,36 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* pane
 void run_conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   const ConvAxis &h = a.h, &w = a.w_axis;
   const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m;
+  int64_t rest = begin;
+  int64_t strip = rest % a.strips;
+  int64_t cw = (rest /= a.strips) % w.classes;
+  int64_t oh = (rest /= w.classes) % h.out;
+  int64_t p = (rest /= h.out) % a.panels;
+  int64_t group = (rest /= a.panels) % a.groups;
+  int64_t image = rest / a.groups;
   for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t rest = unit;
-    const int64_t strip = rest % a.strips;
-    const int64_t cw = (rest /= a.strips) % w.classes;
-    const int64_t oh = (rest /= w.classes) % h.out;
-    const int64_t p = (rest /= h.out) % a.panels;
-    const int64_t group = (rest /= a.panels) % a.groups;
-    const int64_t image = rest / a.groups;
     const int64_t of_class = (w.out - cw + w.classes - 1) / w.classes, i0 = strip * a.strip;
     const int64_t count = of_class - i0 < a.strip ? of_class - i0 : a.strip;
-    if (count <= 0) continue;
-    const int64_t columns = a.m - p * a.nr < a.nr ? a.m - p * a.nr : a.nr, column = group * a.m + p * a.nr;
-    const int64_t row = (image * h.out + oh) * w.out + cw;
-    const float* x = static_cast<const float*>(a.x) + image * h.in * w.in * k_all + group * a.k;
-    const float* panel = static_cast<const float*>(a.w) + (group * a.packed + p * a.nr) * h.kernel * w.kernel * a.k;
-    float* y = static_cast<float*>(a.y) + row * m_all + column;
-    conv_strip(a, x, panel, y, row, column, columns, oh, cw, i0, count, static_cast<char*>(exec.scratch));
+    if (count > 0) {
+      const int64_t columns = a.m - p * a.nr < a.nr ? a.m - p * a.nr : a.nr, column = group * a.m + p * a.nr;
+      const int64_t row = (image * h.out + oh) * w.out + cw;
+      const float* x = static_cast<const float*>(a.x) + image * h.in * w.in * k_all + group * a.k;
+      const float* panel = static_cast<const float*>(a.w) + (group * a.packed + p * a.nr) * h.kernel * w.kernel * a.k;
+      float* y = static_cast<float*>(a.y) + row * m_all + column;
+      conv_strip(a, x, panel, y, row, column, columns, oh, cw, i0, count, static_cast<char*>(exec.scratch));
+    }
+    // The next unit without divisions: they would weigh on strips of a few hundred nanoseconds.
+    if (++strip < a.strips) continue;
+    strip = 0;
+    if (++cw < w.classes) continue;
+    cw = 0;
+    if (++oh < h.out) continue;
+    oh = 0;
+    if (++p < a.panels) continue;
+    p = 0;
+    if (++group < a.groups) continue;
+    group = 0;
+    ++image;
   }
 }
 

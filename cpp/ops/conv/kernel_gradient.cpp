@@ -19,12 +19,14 @@ namespace {
 
 // Outputs in a chunk: its part of dy and x stays in L1. Outputs in a part: enough work for a thread.
 constexpr int64_t kChunk = 128, kPart = 1024;
-// A dw of at most so many elements (256 KB) is one unit of work, and its sum is cut into parts for the threads; a larger
-// one is shared by rows and columns.
+// A dw of at most so many elements (256 KB) is one unit of work, and its sum is cut into parts for the threads; a
+// larger one is shared by rows and columns.
 constexpr int64_t kSplit = 65536, kUnitRows = 256;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t images_of_chunk(int64_t pixels) { return pixels >= kChunk ? 1 : ceil_div(kChunk, std::max<int64_t>(pixels, 1)); }
+int64_t images_of_chunk(int64_t pixels) {
+  return pixels >= kChunk ? 1 : ceil_div(kChunk, std::max<int64_t>(pixels, 1));
+}
 int64_t images_of_part(int64_t pixels) {
   const int64_t images = images_of_chunk(pixels);
   return images * ceil_div(kPart, std::max<int64_t>(pixels, 1) * images);
@@ -99,8 +101,8 @@ size_t ConvKernelGradient::scratch(const Args& a) const {
 }
 
 double ConvKernelGradient::work(const Args& a) const {
-  return 2e-2 * static_cast<double>(a.n * a.h.out * a.w_axis.out) * static_cast<double>(a.h.kernel * a.w_axis.kernel * a.ic) *
-         static_cast<double>(a.groups * a.oc);
+  return 1e-2 * static_cast<double>(a.n * a.h.out * a.w_axis.out) *
+         static_cast<double>(a.h.kernel * a.w_axis.kernel * a.ic) * static_cast<double>(a.groups * a.oc);
 }
 
 }  // namespace maas

@@ -1,6 +1,6 @@
 #pragma once
-// dw = x^T dy over 16-lane vectors: a tile of R rows of dw (neighbouring elements of x) x C vectors of its columns lives in
-// registers while a chunk of outputs passes. Neither x nor dy is packed.
+// dw = x^T dy over 16-lane vectors: a tile of R rows of dw (neighbouring elements of x) x C vectors of its columns
+// lives in registers while a chunk of outputs passes. Neither x nor dy is packed.
 #include "ops/conv/pixels_simd.h"
 
 namespace maas {
@@ -23,7 +23,8 @@ struct GradientTile {
   bool add;  // to c, else store
 };
 
-template <int R, int C>
+// kWhole: the last vector is whole too. A masked load costs AVX2 two instructions, AVX-512 nothing.
+template <int R, int C, bool kWhole = false>
 void gradient_micro(const GradientTile& t) {
   Block<V, R * C> acc;
   const Tail tail(t.columns - (C - 1) * kLanes);
@@ -34,14 +35,12 @@ void gradient_micro(const GradientTile& t) {
     const float* dy = t.rows[r].dy + t.offset_dy;
     for (int64_t p = t.rows[r].count; p > 0; --p, x += step_x, dy += step_dy) {
       Block<V, C> row;
-      MAAS_UNROLL for (int j = 0; j < C; ++j) row[j] = j == C - 1 ? V::load(dy + j * kLanes, tail, 0.f) : V::load(dy + j * kLanes);
+      MAAS_UNROLL for (int j = 0; j < C; ++j) row[j] =
+          j == C - 1 && !kWhole ? V::load(dy + j * kLanes, tail, 0.f) : V::load(dy + j * kLanes);
       MAAS_UNROLL for (int i = 0; i < R; ++i) {
-        if constexpr (V::kRegisters >= 32 && C > 1) {
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], x + i, row[j]);
-        } else {
-          const V v(x[i]);
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
-        }
+        // One broadcast serves C products: as a memory operand of each it would make loads the limit.
+        const V v(x[i]);
+        MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
       }
     }
   }
@@ -50,33 +49,43 @@ void gradient_micro(const GradientTile& t) {
     float* c = t.c + i * t.ldc + j * kLanes;
     V v = acc[i * C + j];
     if (t.add) v = (last ? V::load(c, tail, 0.f) : V::load(c)) + v;
-    if (last) v.store(c, tail);
-    else v.store(c);
+    if (last)
+      v.store(c, tail);
+    else
+      v.store(c);
   }
 }
 
 using GradientMicro = void (*)(const GradientTile&);
-#define MAAS_ROWS6(C) \
-  nullptr, gradient_micro<1, C>, gradient_micro<2, C>, gradient_micro<3, C>, gradient_micro<4, C>, gradient_micro<5, C>, gradient_micro<6, C>
+#define MAAS_ROWS6(...)                                                                                    \
+  nullptr, gradient_micro<1, __VA_ARGS__>, gradient_micro<2, __VA_ARGS__>, gradient_micro<3, __VA_ARGS__>, \
+      gradient_micro<4, __VA_ARGS__>, gradient_micro<5, __VA_ARGS__>, gradient_micro<6, __VA_ARGS__>
 #if defined(__AVX512F__)
 #define MAAS_ROWS8(C) MAAS_ROWS6(C), gradient_micro<7, C>, gradient_micro<8, C>
-#define MAAS_ROWS12(C) MAAS_ROWS8(C), gradient_micro<9, C>, gradient_micro<10, C>, gradient_micro<11, C>, gradient_micro<12, C>
+#define MAAS_ROWS12(C) \
+  MAAS_ROWS8(C), gradient_micro<9, C>, gradient_micro<10, C>, gradient_micro<11, C>, gradient_micro<12, C>
 const GradientMicro kGradient1[] = {MAAS_ROWS12(1), gradient_micro<13, 1>, gradient_micro<14, 1>};
 const GradientMicro kGradient2[] = {MAAS_ROWS12(2)};
 const GradientMicro kGradient3[] = {MAAS_ROWS8(3)};
 const GradientMicro kGradient4[] = {MAAS_ROWS6(4)};
 const GradientMicro* const kGradientMicro[] = {nullptr, kGradient1, kGradient2, kGradient3, kGradient4};
+MAAS_INLINE GradientMicro gradient_kernel(int64_t rows, int64_t columns) {
+  return kGradientMicro[(columns + kLanes - 1) / kLanes][rows];
+}
 #undef MAAS_ROWS8
 #undef MAAS_ROWS12
 #else
-const GradientMicro kGradient1[] = {MAAS_ROWS6(1)};
-const GradientMicro* const kGradientMicro[] = {nullptr, kGradient1};
+const GradientMicro kGradient[] = {MAAS_ROWS6(1)};
+const GradientMicro kGradientWhole[] = {MAAS_ROWS6(1, true)};
+MAAS_INLINE GradientMicro gradient_kernel(int64_t rows, int64_t columns) {
+  return (columns == kLanes ? kGradientWhole : kGradient)[rows];
+}
 #endif
 #undef MAAS_ROWS6
 
 // The outputs of a chunk whose sources for one run lie inside, as rows.
-MAAS_INLINE int64_t gradient_rows(const ConvKernelGradientArgs& a, int64_t group, int64_t run, int64_t image0, int64_t image1,
-                                  int64_t oh0, int64_t oh1, GradientRow* rows, float* padded) {
+MAAS_INLINE int64_t gradient_rows(const ConvKernelGradientArgs& a, int64_t group, int64_t run, int64_t image0,
+                                  int64_t image1, int64_t oh0, int64_t oh1, GradientRow* rows, float* padded) {
   const ConvAxis &h = a.h, &w = a.w_axis;
   const int64_t ic_all = a.groups * a.ic, oc_all = a.groups * a.oc;
   const int64_t tap = a.run == a.ic ? run : run * w.kernel, kh = tap / w.kernel, kw = tap % w.kernel;
@@ -130,7 +139,8 @@ void run_kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t
     const int64_t row_unit = (rest /= a.column_units) % a.row_units;
     const int64_t group = (rest /= a.row_units) % a.groups;
     const int64_t part = rest / a.groups;
-    const int64_t run0 = row_unit / run_units * a.unit_runs, run1 = run0 + a.unit_runs < a.runs ? run0 + a.unit_runs : a.runs;
+    const int64_t run0 = row_unit / run_units * a.unit_runs,
+                  run1 = run0 + a.unit_runs < a.runs ? run0 + a.unit_runs : a.runs;
     const int64_t r0 = row_unit % run_units * a.block, r1 = r0 + a.block < a.run ? r0 + a.block : a.run;
     const int64_t f0 = column_unit * kGradientColumns, f1 = f0 + kGradientColumns < a.oc ? f0 + kGradientColumns : a.oc;
     const int64_t image0 = part * a.part_images, image1 = image0 + a.part_images < a.n ? image0 + a.part_images : a.n;
@@ -156,7 +166,7 @@ void run_kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t
               const int64_t r = r0 + (r1 - r0) * tile / tiles, r_end = r0 + (r1 - r0) * (tile + 1) / tiles;
               t.offset_x = r;
               t.c = dw + (run * a.run + r) * oc_all + f;
-              kGradientMicro[(t.columns + kLanes - 1) / kLanes][r_end - r](t);
+              gradient_kernel(r_end - r, t.columns)(t);
             }
           }
         }

@@ -25,9 +25,7 @@ MAAS_DEFINE_OP(conv_pack, ConvPack)
 const KernelTable& ConvPack::kernels() { return conv_pack_kernels; }
 
 namespace {
-int64_t columns_of_panels(int64_t columns, int64_t nr) {
-  return columns / nr * nr + (columns % nr + 15) / 16 * 16;
-}
+int64_t columns_of_panels(int64_t columns, int64_t nr) { return columns / nr * nr + (columns % nr + 15) / 16 * 16; }
 }  // namespace
 
 Specs ConvPack::infer(const Inputs& in) const {
@@ -105,7 +103,12 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.packed = columns_of_panels(a.m, nr);
   // Fewer vectors a pixel leave registers for more pixels, and so for enough independent sums.
   const int64_t vectors = std::min<int64_t>((a.m + 15) / 16, nr / 16);
-  a.mr = row.isa == Isa::none ? 8 : nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
+  a.mr = row.isa == Isa::none ? 8
+         : nr == kPanelNarrow ? 6
+         : vectors == 1       ? 14
+         : vectors == 2       ? 12
+         : vectors == 3       ? 8
+                              : 6;
   a.strip = 8 * a.mr;
   a.strips = ((a.w_axis.out + a.w_axis.classes - 1) / a.w_axis.classes + a.strip - 1) / a.strip;
   if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
@@ -118,14 +121,16 @@ int64_t ConvPacked::units(const ConvArgs& a) const {
 
 size_t ConvPacked::scratch(const ConvArgs& a) const {
   const ConvAxis& w = a.w_axis;
-  const int64_t span = (a.mr - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
+  const int64_t outputs = a.k < kConvFewChannels ? a.strip : a.mr;
+  const int64_t span = (outputs - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
   return static_cast<size_t>(a.epilogue_bytes + a.h.kernel * (16 + span * a.k * 4) + 64);
 }
 
 double ConvPacked::work(const ConvArgs& a) const {
-  const double taps = static_cast<double>(a.h.kernel * a.w_axis.kernel) / static_cast<double>(a.h.classes * a.w_axis.classes);
+  const double taps =
+      static_cast<double>(a.h.kernel * a.w_axis.kernel) / static_cast<double>(a.h.classes * a.w_axis.classes);
   const double outputs = static_cast<double>(a.n * a.h.out * a.w_axis.out) * static_cast<double>(a.groups * a.m);
-  return 2e-2 * outputs * (taps * static_cast<double>(a.k) + 8);
+  return 1e-2 * outputs * (taps * static_cast<double>(a.k) + 8);
 }
 
 }  // namespace maas

@@ -19,7 +19,8 @@ MAAS_INLINE void zero_floats(float* y, int64_t n) {
 }
 
 // Pixels [column, column + count) of a row of x into y, zeros where the row has none. k of k_all channels each.
-MAAS_INLINE void copy_pixels(const float* row, int64_t width, int64_t k_all, int64_t k, int64_t column, int64_t count, float* y) {
+MAAS_INLINE void copy_pixels(const float* row, int64_t width, int64_t k_all, int64_t k, int64_t column, int64_t count,
+                             float* y) {
   const int64_t left = column < 0 ? (-column < count ? -column : count) : 0;
   const int64_t inside = width - column < count ? width - column : count;  // end of the part inside
   zero_floats(y, left * k);

@@ -10,7 +10,8 @@ namespace {
 
 void check_list(const char* op, const char* what, const std::vector<int64_t>& list, size_t size, int64_t least) {
   const bool ok = list.size() == size && std::all_of(list.begin(), list.end(), [&](int64_t v) { return v >= least; });
-  maas::check(ok, op, ": ", what, " must hold ", size, " numbers >= ", least, ", received ", to_string(ParamValue(list)));
+  maas::check(ok, op, ": ", what, " must hold ", size, " numbers >= ", least, ", received ",
+              to_string(ParamValue(list)));
 }
 
 }  // namespace
@@ -21,8 +22,10 @@ void Window::check(const char* op) const {
   check_list(op, "dilation", dilation, 2, 1);
   maas::check(padding == "valid" || padding == "same" || padding == "explicit", op,
               ": padding must be 'valid', 'same' or 'explicit', received '", padding, "'");
-  if (padding == "explicit") check_list(op, "pads", pads, 4, 0);
-  else maas::check(pads.empty(), op, ": pads need padding='explicit', received padding='", padding, "'");
+  if (padding == "explicit")
+    check_list(op, "pads", pads, 4, 0);
+  else
+    maas::check(pads.empty(), op, ": pads need padding='explicit', received padding='", padding, "'");
 }
 
 Shape Window::output(const char* op, const Shape& x) const {

@@ -1,6 +1,6 @@
 #pragma once
-// Sliding windows over the two spatial axes of NHWC images: the options convolution and pooling share, their checks, and
-// the sizes they give. Output o reads sources o * stride - begin + k * dilation, k = 0 .. kernel - 1.
+// Sliding windows over the two spatial axes of NHWC images: the options convolution and pooling share, their checks,
+// and the sizes they give. Output o reads sources o * stride - begin + k * dilation, k = 0 .. kernel - 1.
 #include <string>
 #include <vector>
 

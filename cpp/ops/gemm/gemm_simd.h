@@ -3,15 +3,12 @@
 // a is read in place and broadcast, b comes from packed panels.
 #include "ops/elementwise/epilogue_rows.h"
 #include "ops/gemm/gemm_kernels.h"
-#include "simd/isa.h"
+#include "ops/gemm/pack_simd.h"
 
 namespace maas {
 namespace {
 
 using simd::Block;
-using simd::kLanes;
-using simd::Tail;
-using simd::V;
 
 // 512 rows of a panel of 64 columns are 128 KB: an eighth of L2, and the tile of a (6 x 512) stays in L1.
 constexpr int64_t kKc = 512;
@@ -127,29 +124,6 @@ void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
       if (last && !in_registers)
         apply_chain_rows(e, t.c, g.ldc, i0, rows, j0, columns, static_cast<float*>(exec.scratch));
     }
-  }
-}
-
-// b of one batch and panel, from any strides, into rows of `width` floats.
-MAAS_INLINE void pack_panel(const float* b, int64_t rs, int64_t cs, int64_t k, int64_t columns, int64_t width, float* y) {
-  if (cs == 1) {
-    for (int64_t r = 0; r < k; ++r, b += rs, y += width)
-      for (int64_t j = 0; j < width; j += kLanes) V::load(b + j, Tail(columns - j > kLanes ? kLanes : columns - j), 0.f).store(y + j);
-    return;
-  }
-  // Transposed: 16 columns of b are 16 runs along k.
-  for (int64_t j = 0; j < width; j += kLanes) {
-    int64_t r = 0;
-    if (rs == 1) {
-      for (; r + kLanes <= k; r += kLanes) {
-        V block[kLanes];
-        for (int i = 0; i < kLanes; ++i) block[i] = j + i < columns ? V::load(b + (j + i) * cs + r) : V(0.f);
-        transpose(block);
-        for (int i = 0; i < kLanes; ++i) block[i].store(y + (r + i) * width + j);
-      }
-    }
-    for (; r < k; ++r)
-      for (int i = 0; i < kLanes; ++i) y[r * width + j + i] = j + i < columns ? b[r * rs + (j + i) * cs] : 0.f;
   }
 }
 

@@ -100,7 +100,8 @@ void bind_axes(const T& op, const BoundValue& image, const BoundValue& windows, 
 }
 
 double pool_work(const PoolArgs& a) {
-  return 0.05 * static_cast<double>(a.n * a.h.out * a.w.out * a.channels) * static_cast<double>(a.h.kernel * a.w.kernel + 2);
+  return 0.05 * static_cast<double>(a.n * a.h.out * a.w.out * a.channels) *
+         static_cast<double>(a.h.kernel * a.w.kernel + 2);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 // Pooling of NHWC images over windows of pixels; positions outside the image do not take part.
-//   max:     y = the largest x of the window; index = which of its positions, row by row, the first among equals. A NaN wins.
-//   average: y = sum of x over the window / number of positions inside the image, sums row by row.
+//   max:     y = the largest x of the window; index = which of its positions, row by row, the first among equals. A NaN
+//   wins. average: y = sum of x over the window / number of positions inside the image, sums row by row.
 // Gradients, by input pixel: dx = sum, over the windows that hold the pixel in their order, of dy where index names the
 // pixel (max), or of dy / count (average).
 // Outputs o of an axis read inputs o * stride - begin + k, k = 0 .. kernel - 1. Nothing overlaps.
@@ -18,12 +18,12 @@ struct PoolAxis {
 };
 
 struct PoolArgs {
-  const void* x;    // images; of a gradient: dy
-  void* y;          // of a gradient: dx
-  void* index;      // of max: written, null if nobody reads it; of its gradient: read
-  PoolAxis h, w;    // of the forward pass
+  const void* x;  // images; of a gradient: dy
+  void* y;        // of a gradient: dx
+  void* index;    // of max: written, null if nobody reads it; of its gradient: read
+  PoolAxis h, w;  // of the forward pass
   int64_t n, channels;
-  bool wide;        // index is int32, else uint8
+  bool wide;  // index is int32, else uint8
 };
 
 }  // namespace maas

@@ -21,7 +21,8 @@ void for_window(const PoolArgs& a, int64_t image, int64_t oh, int64_t ow, F&& fn
   for (int64_t kh = 0; kh < a.h.kernel; ++kh)
     for (int64_t kw = 0; kw < a.w.kernel; ++kw) {
       const int64_t ih = oh * a.h.stride - a.h.begin + kh, iw = ow * a.w.stride - a.w.begin + kw;
-      if (ih >= 0 && ih < a.h.in && iw >= 0 && iw < a.w.in) fn(kh * a.w.kernel + kw, (image * a.h.in + ih) * a.w.in + iw);
+      if (ih >= 0 && ih < a.h.in && iw >= 0 && iw < a.w.in)
+        fn(kh * a.w.kernel + kw, (image * a.h.in + ih) * a.w.in + iw);
     }
 }
 
@@ -86,8 +87,12 @@ void max_pool_gradient_f32_ref(const PoolArgs& a, int64_t begin, int64_t end, co
 void max_pool_gradient_f64_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) {
   gradient<double, true>(a, begin, end);
 }
-void average_pool_f32_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) { pool<float, false>(a, begin, end); }
-void average_pool_f64_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) { pool<double, false>(a, begin, end); }
+void average_pool_f32_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) {
+  pool<float, false>(a, begin, end);
+}
+void average_pool_f64_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) {
+  pool<double, false>(a, begin, end);
+}
 void average_pool_gradient_f32_ref(const PoolArgs& a, int64_t begin, int64_t end, const Exec&) {
   gradient<float, false>(a, begin, end);
 }

@@ -22,15 +22,22 @@ MAAS_INLINE PoolRange pool_positions(const PoolAxis& a, int64_t o) {
   return {source < 0 ? -source : 0, a.in - source < a.kernel ? a.in - source : a.kernel};
 }
 
+// Moves a range of windows on to those that hold input i; i ascends from call to call, from {0, 0}.
+MAAS_INLINE void advance_windows(PoolRange& r, const PoolAxis& a, int64_t i) {
+  const int64_t at = i + a.begin;
+  while (r.last < a.out && r.last * a.stride <= at) ++r.last;
+  while (r.first < r.last && r.first * a.stride + a.kernel <= at) ++r.first;
+}
+
 // Windows that hold input i.
 MAAS_INLINE PoolRange pool_windows(const PoolAxis& a, int64_t i) {
-  const int64_t at = i + a.begin, before = at - a.kernel;  // windows with o * stride > before and <= at
-  const int64_t last = at / a.stride + 1;
+  const int64_t at = i + a.begin, before = at - a.kernel, last = at / a.stride + 1;
   return {before < 0 ? 0 : before / a.stride + 1, last < a.out ? last : a.out};
 }
 
 template <class Index, class T>
-MAAS_INLINE void max_channels(const PoolArgs& a, const float* x, float* y, Index* index, PoolRange h, PoolRange w, T tail) {
+MAAS_INLINE void max_channels(const PoolArgs& a, const float* x, float* y, Index* index, PoolRange h, PoolRange w,
+                              T tail) {
   const int64_t row = a.w.in * a.channels;
   V best(-simd::kInf);
   I position(static_cast<int32_t>(h.first * a.w.kernel + w.first));
@@ -51,7 +58,8 @@ MAAS_INLINE void run_max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t image = unit / a.h.out, oh = unit % a.h.out;
     const PoolRange h = pool_positions(a.h, oh);
-    const float* x_row = static_cast<const float*>(a.x) + (image * a.h.in + oh * a.h.stride - a.h.begin) * a.w.in * a.channels;
+    const float* x_row =
+        static_cast<const float*>(a.x) + (image * a.h.in + oh * a.h.stride - a.h.begin) * a.w.in * a.channels;
     for (int64_t ow = 0; ow < a.w.out; ++ow) {
       const PoolRange w = pool_positions(a.w, ow);
       const float* x = x_row + (ow * a.w.stride - a.w.begin) * a.channels;
@@ -73,8 +81,9 @@ MAAS_INLINE void run_max_pool_gradient(const PoolArgs& a, int64_t begin, int64_t
     const int64_t row = a.w.out * a.channels, first = image * a.h.out * row;
     const float* dy = static_cast<const float*>(a.x) + first;
     const Index* index = static_cast<const Index*>(a.index) + first;
+    PoolRange w = {0, 0};
     for (int64_t iw = 0; iw < a.w.in; ++iw) {
-      const PoolRange w = pool_windows(a.w, iw);
+      advance_windows(w, a.w, iw);
       float* dx = static_cast<float*>(a.y) + (unit * a.w.in + iw) * a.channels;
       simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
         V sum(0.f);
@@ -120,8 +129,9 @@ MAAS_INLINE void run_average_pool_gradient(const PoolArgs& a, int64_t begin, int
     const int64_t image = unit / a.h.in, ih = unit % a.h.in;
     const PoolRange h = pool_windows(a.h, ih);
     const float* dy = static_cast<const float*>(a.x) + image * a.h.out * row;
+    PoolRange w = {0, 0};
     for (int64_t iw = 0; iw < a.w.in; ++iw) {
-      const PoolRange w = pool_windows(a.w, iw);
+      advance_windows(w, a.w, iw);
       float* dx = static_cast<float*>(a.y) + (unit * a.w.in + iw) * a.channels;
       simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
         V sum(0.f);

@@ -42,19 +42,19 @@ Specs infer_layer(const char* name, bool lstm, bool use_bias, bool use_mask, con
         name, ": recurrent_kernel must have shape (units, ", lstm ? "4 * units" : "units", "), received ",
         to_string(recurrent.shape));
   const Shape state{x.shape[0], recurrent.shape[0]}, wide{x.shape[2], recurrent.shape[1]};
-  check(kernel.shape == wide, name, ": kernel must have shape ", to_string(wide), " for x of shape ", to_string(x.shape),
-        ", received ", to_string(kernel.shape));
+  check(kernel.shape == wide, name, ": kernel must have shape ", to_string(wide), " for x of shape ",
+        to_string(x.shape), ", received ", to_string(kernel.shape));
   for (size_t i = 1; i < kernel_at; ++i)
-    check(in[i].shape == state, name, ": ", i == 1 ? "h0" : "c0", " must have shape ", to_string(state), " for x of shape ",
-          to_string(x.shape), ", received ", to_string(in[i].shape));
+    check(in[i].shape == state, name, ": ", i == 1 ? "h0" : "c0", " must have shape ", to_string(state),
+          " for x of shape ", to_string(x.shape), ", received ", to_string(in[i].shape));
   if (use_bias)
-    check(in[kernel_at + 2].shape == Shape{wide[1]}, name, ": bias must have shape ", to_string({wide[1]}), ", received ",
-          to_string(in[kernel_at + 2].shape));
+    check(in[kernel_at + 2].shape == Shape{wide[1]}, name, ": bias must have shape ", to_string({wide[1]}),
+          ", received ", to_string(in[kernel_at + 2].shape));
   if (use_mask) {
     const Spec& mask = in.back();
     if (mask.dtype != DType::b8) fail(ErrorKind::type, name, ": mask must be bool, received ", mask.dtype);
-    check(mask.shape == Shape{x.shape[0], x.shape[1]}, name, ": mask must have shape ", to_string({x.shape[0], x.shape[1]}),
-          ", received ", to_string(mask.shape));
+    check(mask.shape == Shape{x.shape[0], x.shape[1]}, name, ": mask must have shape ",
+          to_string({x.shape[0], x.shape[1]}), ", received ", to_string(mask.shape));
   }
   const Spec h{x.dtype, state, {}}, y{x.dtype, {x.shape[0], x.shape[1], state[1]}, {}},
       gates{x.dtype, {x.shape[0], x.shape[1], wide[1]}, {}};
@@ -87,8 +87,8 @@ Nodes layer_gradient(const Recurrence& r, bool use_bias, const Node& y, const No
   if (o.mask) in.push_back(o.mask);
   for (const Node& d : {dy, dh, dc})
     if (d) in.push_back(d);
-  const Node dxz =
-      apply(RecurrenceGradient{r.cell, r.activation, r.reverse, r.use_mask, bool(dy), bool(dh), bool(dc)}, std::move(in));
+  const Node dxz = apply(RecurrenceGradient{r.cell, r.activation, r.reverse, r.use_mask, bool(dy), bool(dh), bool(dc)},
+                         std::move(in));
   // One row a step: the weights see one long batch.
   auto rows = [](const Node& n) { return reshape(n, {n.shape()[0] * n.shape()[1], n.shape()[2]}); };
   Nodes dx(needs.size());

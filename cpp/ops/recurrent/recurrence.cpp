@@ -36,30 +36,36 @@ CellActivation parse_activation(const std::string& name) {
   fail(ErrorKind::value, "simple_rnn: activation must be 'tanh', 'relu', 'sigmoid' or 'linear', received '", name, "'");
 }
 bool is_lstm(const std::string& cell) { return parse_cell(cell) == Cell::lstm; }
+constexpr int64_t kPanelsInL2 = 512 << 10, kRowsPerThread = 4;
+constexpr double kOneThread = 50e3;  // nanoseconds below which a team is not worth a barrier a step
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Nanoseconds: a tile reads the panels at L2 speed or computes, whichever is longer; then the activations.
 double step_work(const RecurrenceShape& a) {
   const double panels = static_cast<double>(a.units * a.units * cell_gates(a.cell));
   const double rows = static_cast<double>(a.batch);
-  return std::max(static_cast<double>(a.tiles) * panels * 4 / 70, rows * panels * 2 / 100) +
-         rows * static_cast<double>(a.units * cell_gates(a.cell)) * 0.5;
+  return std::max(static_cast<double>(a.tiles) * panels * 4 / 150, rows * panels * 2 / 200) +
+         rows * static_cast<double>(a.units * cell_gates(a.cell)) * 0.25;
 }
 
-void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse,
-                int64_t block, const BoundValue& gates) {
+void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse, int64_t block,
+                const BoundValue& gates) {
   a.cell = parse_cell(cell);
   a.activation = parse_activation(activation);
   a.reverse = reverse;
   a.batch = gates.shape[0];
   a.steps = gates.shape[1];
   a.units = gates.shape[2] / cell_gates(a.cell);
-  a.tiles = ceil_div(a.batch, kRecurrentRows);
   a.blocks = ceil_div(a.units, block);
-  // Rows need no barrier: whole sequences of tiles, where there are enough for every thread. Work for one thread too.
+  a.tiles = ceil_div(a.batch, kRecurrentRows);
+  // By rows there is no barrier, but every worker reads all of the panels: where they fit its L2 and there are rows for
+  // all, or where one thread does the work.
   const int64_t threads = ThreadPool::instance().size();
-  a.by_rows = a.steps == 0 || threads == 1 || a.tiles >= 2 * threads ||
-              static_cast<double>(a.steps) * step_work(a) < 50e3;
+  const bool small = a.units * a.units * cell_gates(a.cell) * 4 <= kPanelsInL2;
+  a.by_rows = a.steps == 0 || threads == 1 || (small && a.batch >= kRowsPerThread * threads) ||
+              static_cast<double>(a.steps) * step_work(a) < kOneThread;
+  if (a.by_rows && a.tiles >= threads) a.tiles = ceil_div(a.tiles, threads) * threads;
 }
 
 }  // namespace
@@ -80,7 +86,7 @@ void RecurrentPack::bind(const Bind& b, RecurrentPackArgs& a) const {
   a = {b.read(0), b.write(0), u.strides[0], u.strides[1], u.shape[0], parse_cell(cell), transpose};
 }
 
-int64_t RecurrentPack::units(const RecurrentPackArgs& a) const { 
+int64_t RecurrentPack::units(const RecurrentPackArgs& a) const {
   return ceil_div(a.units, a.transpose ? kBackUnits : block_units(a.cell));
 }
 
@@ -137,7 +143,8 @@ Specs RecurrenceGradient::infer(const Inputs& in) const {
 }
 
 std::vector<Dim> RecurrenceGradient::workspaces(const Specs& in, const Specs&) const {
-  const Dim state = in[0].shape[0] * floordiv(in[0].shape[2], Dim(is_lstm(cell) ? 4 : 1)) * Dim(bit_size(in[0].dtype) / 8);
+  const Dim state =
+      in[0].shape[0] * floordiv(in[0].shape[2], Dim(is_lstm(cell) ? 4 : 1)) * Dim(bit_size(in[0].dtype) / 8);
   return {state, state};
 }
 
@@ -159,6 +166,8 @@ void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
   a.dc_state = b.workspace(1);
 }
 
-double RecurrenceGradient::work(const RecurrenceGradientArgs& a) const { return static_cast<double>(a.steps) * step_work(a); }
+double RecurrenceGradient::work(const RecurrenceGradientArgs& a) const {
+  return static_cast<double>(a.steps) * step_work(a);
+}
 
 }  // namespace maas

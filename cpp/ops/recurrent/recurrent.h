@@ -54,7 +54,8 @@ struct Recurrence {
   double work(const RecurrenceArgs& a) const;
 };
 
-// Backwards. Inputs: gates, panels of the transposed kernel, [c_prev], [mask], [dy], [dh], [dc]. Outputs: dxz, dh0, [dc0].
+// Backwards. Inputs: gates, panels of the transposed kernel, [c_prev], [mask], [dy], [dh], [dc]. Outputs: dxz, dh0,
+// [dc0].
 struct RecurrenceGradient {
   std::string cell = "lstm", activation = "tanh";
   bool reverse = false, use_mask = false, has_dy = true, has_dh = false, has_dc = false;

@@ -1,17 +1,19 @@
 #pragma once
 // A recurrent cell over all steps, its input projection xz = x W + b done before. Step s of T reads time tau = s, or
-// T-1-s with reverse; s counts the steps in the order they run. With h, c the state before the step and z = xz[tau] + h U:
+// T-1-s with reverse; s counts the steps in the order they run. With h, c the state before the step and z = xz[tau] + h
+// U:
 //   lstm        i = sigmoid(z_i), f = sigmoid(z_f), g = tanh(z_g), o = sigmoid(z_o); c' = f c + i g; h' = o tanh(c')
 //   simple_rnn  h' = activation(z)
-// A row whose mask is false at tau keeps h and c. Every z is one fma chain over k from 0 up that starts from xz, so its bits
-// depend neither on the batch, nor on tiles, cuts or threads, nor on AVX2 or AVX-512.
+// A row whose mask is false at tau keeps h and c. Every z is one fma chain over k from 0 up that starts from xz, so its
+// bits depend neither on the batch, nor on tiles, cuts or threads, nor on AVX2 or AVX-512.
 //
-// U comes in panels of a block of hidden units: lstm 16 units x 4 gates, simple_rnn 64 units, transposed (backwards) 64 units.
-// Row k of a panel holds 4 vectors of 16 (without gates: what is left in the last panel), padded with zeros: 64 columns keep
-// all sums of a tile of 6 rows in registers, and the cell is finished right there.
+// U comes in panels of a block of hidden units: lstm 16 units x 4 gates, simple_rnn 64 units, transposed (backwards) 64
+// units. Row k of a panel holds 4 vectors of 16 (without gates: what is left in the last panel), padded with zeros: 64
+// columns keep all sums of a tile of 6 rows in registers, and the cell is finished right there.
 //
-// Two schedules with the same bits. By steps: phase = step, unit = block * tiles + tile, so that every worker keeps its share
-// of U in its own L2; a barrier stands between steps. By rows (phases = 1): unit = tile of rows, all its steps.
+// Two schedules with the same bits. By steps: phase = step, unit = block * tiles + tile, so that every worker keeps its
+// share of U in its own L2; a barrier stands between steps. By rows (phases = 1): unit = tile of rows, all its steps,
+// no barrier.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -21,7 +23,8 @@ namespace maas {
 enum class Cell : int8_t { simple_rnn, lstm };
 enum class CellActivation : int8_t { linear, tanh, relu, sigmoid };  // of simple_rnn
 
-constexpr int64_t kRecurrentRows = 6;  // rows of a tile: 6 x 4 sums + 4 panel vectors + 1 broadcast fit 32 registers
+constexpr int64_t kRecurrentRows =
+    6;  // at most, of a tile: 6 x 4 sums + 4 panel vectors + 1 broadcast fit 32 registers
 constexpr int64_t kRecurrentLanes = 16;
 
 constexpr int64_t cell_gates(Cell cell) { return cell == Cell::lstm ? 4 : 1; }
@@ -34,7 +37,7 @@ struct RecurrenceShape {
   CellActivation activation;
   bool reverse;
   bool by_rows;
-  int64_t batch, steps, units, tiles, blocks;
+  int64_t batch, steps, units, tiles, blocks;  // tile i has the rows from batch * i / tiles on
 };
 
 struct RecurrenceArgs : RecurrenceShape {
@@ -53,8 +56,8 @@ struct RecurrenceArgs : RecurrenceShape {
   void* state;   // workspace, 2 x (B, H): h of even and of odd steps
 };
 
-// Backwards: from dy (of y), dh, dc (of the last state) to dxz, dh0, dc0. Phase p < T is step T-1-p, phase T gives dh0 and dc0.
-// dh of step s is one chain over the G H columns of dxz at step s + 1, times U transposed.
+// Backwards: from dy (of y), dh, dc (of the last state) to dxz, dh0, dc0. Phase p < T is step T-1-p, phase T gives dh0
+// and dc0. dh of step s is one chain over the G H columns of dxz at step s + 1, times U transposed.
 struct RecurrenceGradientArgs : RecurrenceShape {
   const void* gates;
   const void* panels;  // of U transposed
@@ -64,9 +67,9 @@ struct RecurrenceGradientArgs : RecurrenceShape {
   const void* dh;
   const void* dc;
   void* dxz;
-  void* dh0;  // may be null
-  void* dc0;  // may be null
-  void* pass;     // workspace (B, H): dh of masked steps, which goes by the cell
+  void* dh0;       // may be null
+  void* dc0;       // may be null
+  void* pass;      // workspace (B, H): dh of masked steps, which goes by the cell
   void* dc_state;  // workspace (B, H), lstm
 };
 

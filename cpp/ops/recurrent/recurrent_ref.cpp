@@ -11,10 +11,14 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 double activate(CellActivation a, double z) {
   switch (a) {
-    case CellActivation::tanh: return std::tanh(z);
-    case CellActivation::relu: return z != z || z > 0 ? z : 0;
-    case CellActivation::sigmoid: return sigmoid(z);
-    case CellActivation::linear: break;
+    case CellActivation::tanh:
+      return std::tanh(z);
+    case CellActivation::relu:
+      return z != z || z > 0 ? z : 0;
+    case CellActivation::sigmoid:
+      return sigmoid(z);
+    case CellActivation::linear:
+      break;
   }
   return z;
 }
@@ -22,10 +26,14 @@ double activate(CellActivation a, double z) {
 // The derivative from the result.
 double slope(CellActivation a, double y) {
   switch (a) {
-    case CellActivation::tanh: return 1 - y * y;
-    case CellActivation::relu: return y > 0;
-    case CellActivation::sigmoid: return y * (1 - y);
-    case CellActivation::linear: break;
+    case CellActivation::tanh:
+      return 1 - y * y;
+    case CellActivation::relu:
+      return y > 0;
+    case CellActivation::sigmoid:
+      return y * (1 - y);
+    case CellActivation::linear:
+      break;
   }
   return 1;
 }
@@ -47,7 +55,7 @@ double element(const RecurrenceShape& a, const void* panels, int64_t k, int64_t 
 // fn(row, unit) for every element of a tile and a block of `wide` units.
 template <class F>
 void each(const RecurrenceShape& a, int64_t tile, int64_t block, int64_t wide, F&& fn) {
-  for (int64_t b = tile * kRecurrentRows; b < std::min(a.batch, (tile + 1) * kRecurrentRows); ++b)
+  for (int64_t b = a.batch * tile / a.tiles; b < a.batch * (tile + 1) / a.tiles; ++b)
     for (int64_t u = block * wide; u < std::min(a.units, (block + 1) * wide); ++u) fn(b, u);
 }
 
@@ -111,8 +119,9 @@ void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t 
     const T* gate = static_cast<const T*>(a.gates) + at * G * H + u;
     double dz[4];
     if (a.cell == Cell::lstm) {
-      const double i = static_cast<double>(gate[0]), f = static_cast<double>(gate[H]), g = static_cast<double>(gate[2 * H]),
-                   o = static_cast<double>(gate[3 * H]), c = static_cast<double>(static_cast<const T*>(a.c_prev)[at * H + u]);
+      const double i = static_cast<double>(gate[0]), f = static_cast<double>(gate[H]),
+                   g = static_cast<double>(gate[2 * H]), o = static_cast<double>(gate[3 * H]),
+                   c = static_cast<double>(static_cast<const T*>(a.c_prev)[at * H + u]);
       const double t = std::tanh(f * c + i * g), dct = dc + dh * o * (1 - t * t);
       dz[0] = dct * g * i * (1 - i);
       dz[1] = dct * c * f * (1 - f);
@@ -188,7 +197,11 @@ void recurrence_gradient_f32_ref(const RecurrenceGradientArgs& a, int64_t begin,
 void recurrence_gradient_f64_ref(const RecurrenceGradientArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   gradient<double>(a, begin, end, exec);
 }
-void recurrent_pack_f32(const RecurrentPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
-void recurrent_pack_f64(const RecurrentPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
+void recurrent_pack_f32(const RecurrentPackArgs& a, int64_t begin, int64_t end, const Exec&) {
+  pack<float>(a, begin, end);
+}
+void recurrent_pack_f64(const RecurrentPackArgs& a, int64_t begin, int64_t end, const Exec&) {
+  pack<double>(a, begin, end);
+}
 
 }  // namespace maas

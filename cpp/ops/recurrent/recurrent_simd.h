@@ -39,12 +39,18 @@ template <int NV>
 void sum_tile(float* z, int64_t rows, const float* x, int64_t ldx, const float* panel, int64_t n) {
   if constexpr (V::kRegisters >= 32) {
     switch (rows) {
-      case 1: return sum_rows<1, NV>(z, x, ldx, panel, n);
-      case 2: return sum_rows<2, NV>(z, x, ldx, panel, n);
-      case 3: return sum_rows<3, NV>(z, x, ldx, panel, n);
-      case 4: return sum_rows<4, NV>(z, x, ldx, panel, n);
-      case 5: return sum_rows<5, NV>(z, x, ldx, panel, n);
-      default: return sum_rows<6, NV>(z, x, ldx, panel, n);
+      case 1:
+        return sum_rows<1, NV>(z, x, ldx, panel, n);
+      case 2:
+        return sum_rows<2, NV>(z, x, ldx, panel, n);
+      case 3:
+        return sum_rows<3, NV>(z, x, ldx, panel, n);
+      case 4:
+        return sum_rows<4, NV>(z, x, ldx, panel, n);
+      case 5:
+        return sum_rows<5, NV>(z, x, ldx, panel, n);
+      default:
+        return sum_rows<6, NV>(z, x, ldx, panel, n);
     }
   } else {
     for (int64_t r = 0; r < rows; ++r) sum_rows<1, NV>(z + r * NV * kLanes, x + r * ldx, ldx, panel, n);
@@ -53,28 +59,40 @@ void sum_tile(float* z, int64_t rows, const float* x, int64_t ldx, const float* 
 
 void sum_vectors(int64_t vectors, float* z, int64_t rows, const float* x, int64_t ldx, const float* panel, int64_t n) {
   switch (vectors) {
-    case 1: return sum_tile<1>(z, rows, x, ldx, panel, n);
-    case 2: return sum_tile<2>(z, rows, x, ldx, panel, n);
-    case 3: return sum_tile<3>(z, rows, x, ldx, panel, n);
-    default: return sum_tile<4>(z, rows, x, ldx, panel, n);
+    case 1:
+      return sum_tile<1>(z, rows, x, ldx, panel, n);
+    case 2:
+      return sum_tile<2>(z, rows, x, ldx, panel, n);
+    case 3:
+      return sum_tile<3>(z, rows, x, ldx, panel, n);
+    default:
+      return sum_tile<4>(z, rows, x, ldx, panel, n);
   }
 }
 
 V activate(CellActivation a, V z) {
   switch (a) {
-    case CellActivation::tanh: return tanh(z);
-    case CellActivation::relu: return max_nan(z, V(0.f));
-    case CellActivation::sigmoid: return sigmoid(z);
-    default: return z;
+    case CellActivation::tanh:
+      return tanh(z);
+    case CellActivation::relu:
+      return max_nan(z, V(0.f));
+    case CellActivation::sigmoid:
+      return sigmoid(z);
+    default:
+      return z;
   }
 }
 
 V slope(CellActivation a, V y) {
   switch (a) {
-    case CellActivation::tanh: return fnma(y, y, V(1.f));
-    case CellActivation::relu: return select(y > V(0.f), V(1.f), V(0.f));
-    case CellActivation::sigmoid: return y * (V(1.f) - y);
-    default: return V(1.f);
+    case CellActivation::tanh:
+      return fnma(y, y, V(1.f));
+    case CellActivation::relu:
+      return select(y > V(0.f), V(1.f), V(0.f));
+    case CellActivation::sigmoid:
+      return y * (V(1.f) - y);
+    default:
+      return V(1.f);
   }
 }
 
@@ -83,8 +101,9 @@ struct Tile {
   int64_t row, rows, unit, units, vectors;  // vectors: 16 units each
 };
 MAAS_INLINE Tile tile_of(const RecurrenceShape& a, int64_t tile, int64_t block, int64_t wide) {
-  const int64_t row = tile * kRows, unit = block * wide, units = smaller(wide, a.units - unit);
-  return {row, smaller(kRows, a.batch - row), unit, units, (units + kLanes - 1) / kLanes};
+  const int64_t row = a.batch * tile / a.tiles, rows = a.batch * (tile + 1) / a.tiles - row;
+  const int64_t unit = block * wide, units = smaller(wide, a.units - unit);
+  return {row, rows, unit, units, (units + kLanes - 1) / kLanes};
 }
 
 // ---- forwards
@@ -151,26 +170,27 @@ void step(const RecurrenceArgs& a, int64_t tile, int64_t block, int64_t s) {
       const int64_t u = t.unit + v * kLanes;
       const Kept k{a, s, at, row, u, t.units - v * kLanes, keep, last};
       const float* sum = z + (r * sums + v) * kLanes;
-      if (lstm) lstm_row(k, sum, before + row * H + u, after + row * H + u);
-      else rnn_row(k, sum, before + row * H + u, after + row * H + u);
+      if (lstm)
+        lstm_row(k, sum, before + row * H + u, after + row * H + u);
+      else
+        rnn_row(k, sum, before + row * H + u, after + row * H + u);
     }
   }
 }
 
 void recurrence(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec& exec) {
-  for (int64_t unit = begin; unit < end; ++unit) {
-    if (!a.by_rows) {
-      step(a, unit % a.tiles, unit / a.tiles, exec.phase);
-      continue;
-    }
-    for (int64_t s = 0; s < a.steps; ++s)
-      for (int64_t block = 0; block < a.blocks; ++block) step(a, unit, block, s);
-    if (a.steps) continue;
-    const int64_t from = unit * kRows * a.units, n = smaller(kRows, a.batch - unit * kRows) * a.units;
-    for (int64_t i = from; i < from + n; ++i) {
-      out(a.h)[i] = in(a.h0)[i];
-      if (a.c) out(a.c)[i] = in(a.c0)[i];
-    }
+  if (!a.by_rows) {
+    for (int64_t unit = begin; unit < end; ++unit) step(a, unit % a.tiles, unit / a.tiles, exec.phase);
+    return;
+  }
+  // A panel stays in L1 for all tiles of the worker.
+  for (int64_t s = 0; s < a.steps; ++s)
+    for (int64_t block = 0; block < a.blocks; ++block)
+      for (int64_t tile = begin; tile < end; ++tile) step(a, tile, block, s);
+  if (a.steps) return;
+  for (int64_t i = a.batch * begin / a.tiles * a.units; i < a.batch * end / a.tiles * a.units; ++i) {
+    out(a.h)[i] = in(a.h0)[i];
+    if (a.c) out(a.c)[i] = in(a.c0)[i];
   }
 }
 
@@ -234,22 +254,23 @@ void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t 
       }
       if (a.dy) dh = dh + load_some<V>(in(a.dy) + (row * a.steps + s) * H + u, left, 0.f);
       const Place k{s, at, row, u, left, keep};
-      if (lstm) lstm_back(a, k, dh, dc);
-      else rnn_back(a, k, dh);
+      if (lstm)
+        lstm_back(a, k, dh, dc);
+      else
+        rnn_back(a, k, dh);
       store_some(keep ? dh : V(0.f), out(a.pass) + bu, left);
     }
   }
 }
 
 void recurrence_gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t end, const Exec& exec) {
-  for (int64_t unit = begin; unit < end; ++unit) {
-    if (!a.by_rows) {
-      back(a, unit % a.tiles, unit / a.tiles, exec.phase);
-      continue;
-    }
-    for (int64_t p = 0; p <= a.steps; ++p)
-      for (int64_t block = 0; block < a.blocks; ++block) back(a, unit, block, p);
+  if (!a.by_rows) {
+    for (int64_t unit = begin; unit < end; ++unit) back(a, unit % a.tiles, unit / a.tiles, exec.phase);
+    return;
   }
+  for (int64_t p = 0; p <= a.steps; ++p)
+    for (int64_t block = 0; block < a.blocks; ++block)
+      for (int64_t tile = begin; tile < end; ++tile) back(a, tile, block, p);
 }
 
 }  // namespace

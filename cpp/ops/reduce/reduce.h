@@ -13,7 +13,7 @@ struct Reduction {
   static const KernelTable& kernels();
   bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   int64_t units(const ReduceArgs& a, int64_t phase) const;
-  int64_t phases(const ReduceArgs& a) const { return a.partial && a.chunks > 1 ? 2 : 1; }
+  int64_t phases(const ReduceArgs& a) const { return a.partial ? 2 : 1; }
   double work(const ReduceArgs& a) const;
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 

@@ -77,7 +77,7 @@ class Operation:
         if isinstance(config.get("dtype"), dict):
             from maas import dtype_policies
 
-            config["dtype"] = dtype_policies.deserialize(config["dtype"])
+            config["dtype"] = dtype_policies.deserialize(config["dtype"]).name
         try:
             return cls(**config)
         except Exception as e:

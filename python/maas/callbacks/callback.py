@@ -1,5 +1,7 @@
 """The base class of callbacks, and the logs they get."""
 
+import weakref
+
 HOOKS = tuple(
     f"on_{where}_{when}"
     for where in ("epoch", "batch", "train_batch", "test_batch", "predict_batch", "train", "test", "predict")
@@ -28,12 +30,13 @@ class Callback:
 
     def set_model(self, model):
         """Called once, before the run."""
-        self._model = model
+        # Weak: a model holds its history, and a cycle would keep both alive until the collector runs.
+        self._model = None if model is None else weakref.ref(model)
 
     @property
     def model(self):
-        """The model that runs."""
-        return self._model
+        """The model that runs; None once it is gone."""
+        return None if self._model is None else self._model()
 
     def on_batch_begin(self, batch, logs=None):
         """The same as `on_train_batch_begin`."""

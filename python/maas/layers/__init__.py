@@ -5,6 +5,7 @@ from maas.layers.attention.attention import Attention
 from maas.layers.attention.multi_head_attention import MultiHeadAttention
 from maas.layers.convolution.conv1d import Conv1D
 from maas.layers.convolution.conv2d import Conv2D
+from maas.layers.convolution.depthwise import DepthwiseConv2D, SeparableConv2D
 from maas.layers.core.dense import Dense
 from maas.layers.core.einsum_dense import EinsumDense
 from maas.layers.core.embedding import Embedding
@@ -65,6 +66,7 @@ from maas.layers.reshaping.resizing import (
 from maas.layers.reshaping.shapes import Flatten, Permute, RepeatVector, Reshape
 
 Convolution1D, Convolution2D = Conv1D, Conv2D
+SeparableConvolution2D = SeparableConv2D
 MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
 AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
@@ -75,16 +77,16 @@ CLASSES = {
     c.__name__: c
     for c in (
         Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D, BatchNormalization, Bidirectional,
-        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell,
+        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell,
         GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, Identity,
         InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, Maximum, Minimum,
-        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape, SimpleRNN, SimpleRNNCell,
+        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv2D, SimpleRNN, SimpleRNNCell,
         Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D,
     )
 }  # fmt: skip
 _ALIASES = (
     "AvgPool1D AvgPool2D Convolution1D Convolution2D GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D Input InputSpec Layer "
-    "MaxPool1D MaxPool2D Wrapper add average concatenate deserialize dot maximum minimum multiply serialize subtract"
+    "MaxPool1D MaxPool2D SeparableConvolution2D Wrapper add average concatenate deserialize dot maximum minimum multiply serialize subtract"
 )
 __all__ = sorted([*CLASSES, *_ALIASES.split()])
 

@@ -511,6 +511,9 @@ def _recorded_build(build):
     return wrapper
 
 
+Layer.build = _recorded_build(Layer.build)
+
+
 def _as_keras_tensors(arguments):
     """Concrete tensors become placeholders that shape inference understands."""
 

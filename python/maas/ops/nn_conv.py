@@ -34,7 +34,7 @@ def _on_images(name, x, first, fn):
     """Calls `fn` on `x` as (batch, height, width, channels): sequences get a height of 1."""
     spatial = x.ndim - 2
     if spatial not in (1, 2):
-        raise ValueError(f"{name}: inputs must have 3 or 4 axes (batch, 1 or 2 spatial ones, channels), received shape {x.shape}")
+        raise ValueError(f"{name}: inputs must have 3 or 4 axes, 1 or 2 of them spatial, received shape {x.shape}")
     if first:
         x = transpose(x, [0, *range(2, x.ndim), 1])
     y = fn(expand_dims(x, 1) if spatial == 1 else x)
@@ -45,7 +45,7 @@ def _on_images(name, x, first, fn):
 
 @op
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    """Convolution: `y[n, o, f] = sum(x[n, o * stride - begin + k * dilation, c] * kernel[k, c, f])` over taps k and channels c.
+    """Convolution: `y[n, o, f] = sum(x[n, o * stride - begin + k * dilation, c] * kernel[k, c, f])` over k and c.
 
     Args:
         inputs: floating Tensor (batch, *spatial, channels) with 1 or 2 spatial axes, or (batch, channels, *spatial).
@@ -66,18 +66,20 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     x, kernel = cast(x, dtype), cast(kernel, dtype)
     first, spatial = _channels_first("conv", data_format), x.ndim - 2
     if kernel.ndim != x.ndim:
-        raise ValueError(f"conv: the kernel must have {x.ndim} axes as inputs have, received shapes {x.shape} and {kernel.shape}")
+        raise ValueError(f"conv: inputs and kernel need as many axes, received shapes {x.shape} and {kernel.shape}")
     channels, taken = x.shape[1 if first else -1], kernel.shape[-2]
     if not channels or not taken or channels % taken:
         raise ValueError(
-            f"conv: the {channels} channels of inputs must be a multiple of the {taken} of the kernel, received shapes {x.shape} and {kernel.shape}"
+            f"conv: the {channels} channels of inputs must be a multiple of the kernel's {taken}, "
+            f"received shapes {x.shape} and {kernel.shape}"
         )
     strides = _sizes("conv", "strides", strides, spatial)
     dilation = _sizes("conv", "dilation_rate", dilation_rate, spatial)
     one = [1] * (2 - spatial)
     if spatial == 1:
         kernel = expand_dims(kernel, 0)
-    settings = dict(strides=one + strides, dilation=one + dilation, padding=_padding("conv", padding), groups=channels // taken)
+    settings = {"strides": one + strides, "dilation": one + dilation, "padding": _padding("conv", padding)}
+    settings["groups"] = channels // taken
     return _on_images("conv", x, first, lambda images: _core.conv(images, kernel, **settings))
 
 
@@ -87,13 +89,13 @@ def _pool(name, fn, inputs, pool_size, strides, padding, data_format):
     pool_size = _sizes(name, "pool_size", pool_size, spatial)
     strides = pool_size if strides is None else _sizes(name, "strides", strides, spatial)
     one = [1] * (2 - spatial)
-    settings = dict(pool_size=one + pool_size, strides=one + strides, padding=_padding(name, padding))
+    settings = {"pool_size": one + pool_size, "strides": one + strides, "padding": _padding(name, padding)}
     return _on_images(name, x, first, lambda images: fn(images, **settings))
 
 
 @op
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    """The largest value of every window: `y[n, o, c] = max(x[n, o * stride - begin + k, c])` over positions k. NaN wins.
+    """The largest value of every window: `y[n, o, c] = max(x[n, o * stride - begin + k, c])` over k. NaN wins.
 
     Args:
         inputs: floating Tensor (batch, *spatial, channels) with 1 or 2 spatial axes, or (batch, channels, *spatial).

@@ -30,9 +30,12 @@ def _masked_to_zero(output, mask, reverse, return_sequences):
 
 @op
 def lstm(
-    x, h0, c0, kernel, recurrent_kernel, bias=None, mask=None, reverse=False, return_sequences=False, zero_output_for_mask=False
+    x, h0, c0, kernel, recurrent_kernel, bias=None, mask=None, reverse=False, return_sequences=False,
+    zero_output_for_mask=False,
 ):  # fmt: skip
-    """LSTM over all steps: `z = x_t kernel + h recurrent_kernel + bias`, `c' = sigmoid(z_f) c + sigmoid(z_i) tanh(z_g)`, `h' = sigmoid(z_o) tanh(c')`.
+    """LSTM over all steps: `c' = sigmoid(z_f) c + sigmoid(z_i) tanh(z_g)`, `h' = sigmoid(z_o) tanh(c')`.
+
+    `z = x_t kernel + h recurrent_kernel + bias` for all four gates.
 
     Args:
         x: Tensor (batch, time, features), float32 or float64.
@@ -47,7 +50,8 @@ def lstm(
         zero_output_for_mask: bool, whether the output of a masked step is 0; the states are kept all the same.
 
     Returns:
-        (output, h, c): the output is (batch, time, units), or (batch, units) of the last step; the states (batch, units).
+        (output, h, c): the output is (batch, time, units), or (batch, units) of the last step; the states are
+        (batch, units).
 
     Raises:
         ValueError: for shapes that do not fit.

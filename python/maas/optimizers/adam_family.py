@@ -85,7 +85,9 @@ class Nadam(Optimizer):
         square = v / (1.0 - ops.power(ops.convert_to_tensor(self.beta_2, dtype=dtype), t))
         self.assign_sub(variable, mean * ops.cast(learning_rate, dtype) / (ops.sqrt(square) + self.epsilon))
 
-    get_config = Adamax.get_config
+    def get_config(self):
+        config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return {**super().get_config(), **config}
 
 
 class Lion(Optimizer):

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from maas.saving import hdf5_write, own_state, state_tree
+from maas.saving import hdf5_write, own_state, weights_file
 from maas.saving.config_json import parse_json
 from maas.saving.hdf5 import open_hdf5
 from maas.saving.keras_file import KERAS_FORMAT
@@ -69,7 +69,8 @@ def h5_bytes(model, include_optimizer=True):
             f"{own_state.label(model)}: build the model before saving it, received a model that is not built"
         )
     whole = serialize_keras_object(model)
-    config = {"class_name": whole["class_name"], "config": whole["config"]}
+    # Keras has no build_config here; with it a subclassed model can be loaded from .h5 too.
+    config = {k: whole[k] for k in ("class_name", "config", "build_config") if whole.get(k) is not None}
     compile_config = whole.get("compile_config")
     if whole["registered_name"] not in (None, whole["class_name"]):
         config["class_name"] = whole["registered_name"]
@@ -194,7 +195,7 @@ def load_h5_weights_bytes(model, data, skip_mismatch=False, by_name=False):
     with open_hdf5(data) as tree:
         hdf5_write.check_digest(tree)
         changes = plan_changes(model, tree, skip_mismatch, by_name)
-    changes.commit([v for _, obj in state_tree.walk(model) for v in own_state.own_variables(obj) or ()])
+    changes.commit(weights_file.every_variable(model))
 
 
 def load_h5_bytes(data, custom_objects=None, compile=True):
@@ -217,7 +218,7 @@ def load_h5_bytes(data, custom_objects=None, compile=True):
             raise ValueError(
                 f"{own_state.label(model)}: the file does not say the shape of the input, so its weights have no place"
             )
-        plan_changes(model, tree).commit([])
+        plan_changes(model, tree).commit()
         if compile and "training_config" in root:
             _compile(model, tree, parse_json(str(root["training_config"]), "training_config"), custom_objects)
     return model
@@ -257,4 +258,4 @@ def _compile(model, tree, training_config, custom_objects):
         return
     changes = own_state.Changes()
     _plan(changes, optimizer, own_state.label(optimizer), variables, datasets)
-    changes.commit([])
+    changes.commit()

@@ -91,5 +91,5 @@ def load_keras_bytes(data, custom_objects=None, compile=True):
             model = deserialize_keras_object(config, custom_objects)
         if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
             raise ValueError(f"{CONFIG}: expected the config of a model, received {type(model).__name__}")
-        weights_file.load_tree(model, tree, with_training_state=compile)
+        weights_file.load_tree(model, tree, with_training_state=compile, fresh=True)
     return model

@@ -157,7 +157,8 @@ def upgrade_model(config):
         inner = {"name": "sequential", "layers": inner}  # Keras before 2.2.3
     if name not in _MODELS or not isinstance(inner, dict) or not isinstance(inner.get("layers"), list):
         # A class of the caller's: its own from_config reads it.
-        return {"module": None, "class_name": name, "config": inner, "registered_name": name}
+        out = {"module": None, "class_name": name, "config": inner, "registered_name": name}
+        return {**out, "build_config": config["build_config"]} if "build_config" in config else out
     layers = [upgrade_layer(layer) for layer in inner["layers"]]
     if name == "Sequential" and layers:
         first = inner["layers"][0]

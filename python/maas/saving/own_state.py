@@ -110,9 +110,18 @@ class Changes:
         self.assignments.extend(zip(variables, arrays))
         self.objects.append(obj)
 
-    def commit(self, every_variable):
-        """Write everything. `every_variable`: all variables that a custom class could touch."""
-        touched = every_variable if self.custom else [v for v, _ in self.assignments]
+    def commit(self, model_variables=None):
+        """Write everything.
+
+        Args:
+            model_variables: all variables of a model that was there before, so that a failure can put them back; None
+                for a model that was made for this file and is dropped on failure.
+        """
+        if model_variables is None:
+            touched = []
+        else:
+            # A class with its own way of loading may touch any of them.
+            touched = model_variables if self.custom else [v for v, _ in self.assignments]
         with all_or_nothing(touched):
             for variable, array in self.assignments:
                 variable.assign(np.asarray(array))

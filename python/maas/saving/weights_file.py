@@ -61,15 +61,20 @@ def load_weights_bytes(model, data, skip_mismatch=False, with_training_state=Tru
         load_tree(model, tree, skip_mismatch, with_training_state)
 
 
-def load_tree(model, tree, skip_mismatch=False, with_training_state=True):
-    """`load_weights_bytes` for a file that is open and checked."""
+def load_tree(model, tree, skip_mismatch=False, with_training_state=True, fresh=False):
+    """`load_weights_bytes` for a file that is open and checked; `fresh`: the model was made for it."""
     if not model.built:
         raise ValueError(
             f"{own_state.label(model)}: build the model before loading weights, by calling it on data or with "
             "build(input_shape), received a model that is not built"
         )
     changes = plan_changes(model, tree, skip_mismatch, with_training_state)
-    changes.commit([v for _, obj in state_tree.walk(model) for v in own_state.own_variables(obj) or _variables_of(obj)])
+    changes.commit(None if fresh else every_variable(model))
+
+
+def every_variable(model):
+    """All variables that loading could touch."""
+    return [v for _, obj in state_tree.walk(model) for v in own_state.own_variables(obj) or _variables_of(obj)]
 
 
 def _variables_of(obj):

@@ -126,6 +126,6 @@ def analyze_equation(equation, bias_axes, input_shape, output_shape, owner):
         first = min(outputs.index(letter) for letter in bias_axes)
         bias_shape = tuple(out_sizes[c] if c in bias_axes else 1 for c in outputs[first:])
         bias_shape += (1,) * len(hidden) if right else ()
-    full = tuple(out_sizes[c] for c in outputs)
+    full = tuple(given)  # sizes given as None stay unknown, as in Keras
     full = hidden + full if left else full + hidden
     return tuple(kernel_shape), bias_shape, full

@@ -29,10 +29,15 @@ class _CellRNN(RNN):
                 return getattr(cell, name)
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
 
-    def _fused(self, *activations_needed):
-        """Whether the fused kernel computes this layer: the standard activations and no dropout inside the recurrence."""
+    def _fused_arguments(self, sequences, states, mask, training):
+        """Arguments that the fused operations share."""
         cell = self.cell
-        return cell.recurrent_dropout == 0 and all(getattr(cell, k) is v for k, v in activations_needed)
+        args = (self._dropped_sequences(sequences, training), *states, cell.kernel, cell.recurrent_kernel, cell.bias)
+        loop = {"reverse": self.go_backwards, "return_sequences": self.return_sequences}
+        return args, {"mask": mask, "zero_output_for_mask": self.zero_output_for_mask, **loop}
+
+    def _result(self, output, *states):
+        return (None, output, list(states)) if self.return_sequences else (output, None, list(states))
 
     def _dropped_sequences(self, sequences, training):
         from maas import ops
@@ -86,11 +91,13 @@ class SimpleRNN(_CellRNN):
         super().__init__(SimpleRNNCell, "simple_rnn_cell", options, activity_regularizer, _loop(values), kwargs)
 
     def inner_loop(self, sequences, states, mask, training):
-        if not self._fused(("activation", activations.tanh)):
+        name = next((n for n in ("tanh", "relu", "sigmoid", "linear") if self.cell.activation is getattr(activations, n)), None)
+        if name is None or self.cell.recurrent_dropout:
             return super().inner_loop(sequences, states, mask, training)
-        from maas.layers.recurrent import fused
+        from maas import ops
 
-        return fused.simple_rnn(self, self._dropped_sequences(sequences, training), states, mask)
+        args, kwargs = self._fused_arguments(sequences, states, mask, training)
+        return self._result(*ops.simple_rnn(*args, activation=name, **kwargs))
 
 
 class LSTM(_CellRNN):
@@ -123,11 +130,14 @@ class LSTM(_CellRNN):
         super().__init__(LSTMCell, "lstm_cell", options, activity_regularizer, _loop(values), kwargs)
 
     def inner_loop(self, sequences, states, mask, training):
-        if not self._fused(("activation", activations.tanh), ("recurrent_activation", activations.sigmoid)):
+        cell = self.cell
+        standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
+        if not standard or cell.recurrent_dropout:
             return super().inner_loop(sequences, states, mask, training)
-        from maas.layers.recurrent import fused
+        from maas import ops
 
-        return fused.lstm(self, self._dropped_sequences(sequences, training), states, mask)
+        args, kwargs = self._fused_arguments(sequences, states, mask, training)
+        return self._result(*ops.lstm(*args, **kwargs))
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "recurrent_activation", "unit_forget_bias", "seed")}

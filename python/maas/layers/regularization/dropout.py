@@ -78,9 +78,8 @@ class _SpatialDropout(Dropout):
         super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
 
     def get_config(self):
-        config = super().get_config()
-        config.pop("noise_shape")
-        return config
+        # Keras writes no more than the constructor takes.
+        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
 
 
 class SpatialDropout1D(_SpatialDropout):

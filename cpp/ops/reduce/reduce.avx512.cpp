@@ -1,0 +1,9 @@
+#include "ops/reduce/reduce_simd.h"
+
+namespace maas {
+
+void reduce_f32_avx512(const ReduceArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+  reduce_f32(a, begin, end, exec.phase);
+}
+
+}  // namespace maas

@@ -1,1 +1,0 @@
-"""Calls of the engine's fused recurrent operations."""

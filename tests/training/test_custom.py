@@ -1,0 +1,205 @@
+"""Steps, losses and metrics of one's own; layers that add losses; models without `compile` arguments."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+import maas
+from maas import ops
+from tests.training.pair import assert_same_weights, data, mlp, pair
+
+X, LABELS, ONE_HOT, _ = data()
+
+
+def compiled(model, **options):
+    model.compile(**{"optimizer": "sgd", "loss": "sparse_categorical_crossentropy", **options})
+    return model
+
+
+def test_train_step_with_a_tape():
+    class Own(maas.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = maas.layers.Dense(7, activation="tanh")
+            self.out = maas.layers.Dense(3, activation="softmax")
+            self.loss_tracker = maas.metrics.Mean(name="loss")
+            self.steps_traced = []
+
+        def call(self, x):
+            return self.out(self.hidden(x))
+
+        def train_step(self, data):
+            x, y = data[:2]
+            self.steps_traced.append(1)
+            with maas.GradientTape() as tape:
+                loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
+            self.loss_tracker.update_state(loss)
+            return {"own_loss": self.loss_tracker.result(), "constant": 3.0}
+
+    plain, _ = pair()
+    own = Own()
+    own.build((None, 5))
+    own.set_weights(plain.get_weights())
+    for model in (plain, own):
+        compiled(model)
+    plain.fit(X, LABELS, epochs=2, batch_size=10, shuffle=False, verbose=0)
+    history = own.fit(X, LABELS, epochs=2, batch_size=10, shuffle=False, verbose=0).history
+    assert_same_weights(own, plain, rtol=0, atol=0)
+    assert set(history) == {"own_loss", "constant"}
+    assert history["constant"] == [3.0, 3.0]
+    assert len(own.steps_traced) == 1
+
+
+def test_tape_outside_a_step():
+    with pytest.raises(RuntimeError, match="inside a trace"), maas.GradientTape():
+        pass
+
+
+def test_own_compute_loss():
+    class Own(maas.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return ops.mean(ops.square(y - y_pred)) * (2.0 if training else 1.0)
+
+    model = Own([maas.Input((5,)), maas.layers.Dense(3)])
+    model.compile("sgd")
+    expected = np.mean((ONE_HOT - model.predict(X, verbose=0)) ** 2)
+    assert model.evaluate(X, ONE_HOT, batch_size=50, verbose=0) == pytest.approx(expected, rel=1e-5)
+    history = model.fit(X, ONE_HOT, batch_size=50, verbose=0).history
+    assert history["loss"][0] == pytest.approx(2 * expected, rel=1e-5)
+
+
+def test_own_loss_and_metric_functions():
+    def half_square(y_true, y_pred):
+        return (y_true - y_pred) ** 2 / 2
+
+    def largest(y_true, y_pred):
+        return y_pred[:, 0]
+
+    histories = []
+    for model in pair():
+        model.compile("sgd", half_square, metrics=[largest])
+        histories.append(model.fit(X, ONE_HOT, epochs=2, verbose=0, shuffle=False).history)
+    ours, theirs = histories
+    assert list(ours) == list(theirs) == ["largest", "loss"]
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4)
+
+
+def test_layers_add_losses():
+    def build(library):
+        class Penalty(library.layers.Layer):
+            def call(self, x):
+                self.add_loss(0.1 * library.ops.mean(x * x))
+                return x
+
+        return library.Sequential(
+            [library.Input((5,)), library.layers.Dense(4), Penalty(), library.layers.Dense(3, activation="softmax")]
+        )
+
+    histories = []
+    for model in pair(build):
+        compiled(model)
+        histories.append(model.fit(X, LABELS, epochs=3, verbose=0, shuffle=False).history["loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-4)
+
+
+def test_frozen_layers_stay():
+    ours, theirs = pair()
+    for model in (ours, theirs):
+        model.layers[0].trainable = False
+        compiled(model)
+        before = model.layers[0].get_weights()
+        model.fit(X, LABELS, epochs=2, verbose=0, shuffle=False)
+        for a, b in zip(before, model.layers[0].get_weights()):
+            np.testing.assert_array_equal(a, b)
+    assert_same_weights(ours, theirs)
+
+
+def test_freezing_after_training_needs_no_new_model():
+    model = compiled(pair()[0])
+    model.fit(X, LABELS, verbose=0)
+    model.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = model.layers[0].get_weights()
+    model.fit(X, LABELS, verbose=0)
+    np.testing.assert_array_equal(before[0], model.layers[0].get_weights()[0])
+
+
+def test_options_of_the_optimizer_are_not_frozen_into_the_step():
+    model = compiled(pair()[0], optimizer=maas.optimizers.SGD(0.1))
+    model.fit(X, LABELS, verbose=0)
+    model.optimizer.learning_rate = 0.0
+    before = model.get_weights()
+    model.fit(X, LABELS, verbose=0)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    model.optimizer.learning_rate = maas.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
+    model.fit(X, LABELS, verbose=0)
+    assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_learning_rate_callback_acts_at_once():
+    ours, theirs = pair()
+    for library, model in ((maas, ours), (keras, theirs)):
+        compiled(model)
+        schedule = library.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+        history = model.fit(X, LABELS, epochs=3, verbose=0, shuffle=False, callbacks=[schedule])
+        np.testing.assert_allclose(history.history["learning_rate"], [0.005, 0.0025, 0.00125], rtol=1e-6)
+    assert_same_weights(ours, theirs)
+
+
+def test_model_without_input_shape():
+    model = maas.Sequential([maas.layers.Dense(4, activation="relu"), maas.layers.Dense(3, activation="softmax")])
+    compiled(model, metrics=["accuracy"])
+    history = model.fit(X, LABELS, epochs=1, verbose=0)
+    assert model.built and np.isfinite(history.history["loss"][0])
+    assert model.predict(X[:2], verbose=0).shape == (2, 3)
+
+
+def test_a_trained_model_goes_with_its_last_reference():
+    model = compiled(pair()[0], metrics=["accuracy"])
+    model.fit(X, LABELS, verbose=0, validation_data=(X, LABELS))
+    model.predict(X, verbose=0)
+    gone = weakref.ref(model)
+    gc.collect()
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_predict_before_compile_and_after():
+    model = mlp(maas)
+    before = model.predict(X, verbose=0)
+    compiled(model)
+    np.testing.assert_array_equal(before, model.predict(X, verbose=0))
+
+
+def test_run_eagerly_says_what_it_does():
+    model = mlp(maas)
+    with pytest.warns(UserWarning, match="traces every step"):
+        compiled(model, run_eagerly=True)
+    assert np.isfinite(model.fit(X, LABELS, verbose=0).history["loss"][0])
+
+
+def test_compile_config_round_trip():
+    model = mlp(maas)
+    model.compile(
+        maas.optimizers.Adam(0.01, clipnorm=1.0),
+        maas.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", maas.metrics.SparseTopKCategoricalAccuracy(2)],
+    )
+    config = model.get_compile_config()
+    other = mlp(maas)
+    other.compile_from_config(config)
+    assert other.optimizer.get_config() == model.optimizer.get_config()
+    assert other.loss.get_config() == model.loss.get_config()
+    assert other.get_compile_config() == config
+    assert mlp(maas).get_compile_config() == {}

@@ -12,18 +12,30 @@ namespace maas {
 template <class T>
 T load_element(const void* p, DType t, int64_t i) {
   switch (t) {
-    case DType::f64: return static_cast<T>(static_cast<const double*>(p)[i]);
-    case DType::f32: return static_cast<T>(static_cast<const float*>(p)[i]);
-    case DType::bf16: return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::f16: return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::i8: return static_cast<T>(static_cast<const int8_t*>(p)[i]);
-    case DType::u8: return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
-    case DType::i16: return static_cast<T>(static_cast<const int16_t*>(p)[i]);
-    case DType::i32: return static_cast<T>(static_cast<const int32_t*>(p)[i]);
-    case DType::i64: return static_cast<T>(static_cast<const int64_t*>(p)[i]);
-    case DType::u32: return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
-    case DType::b8: return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
-    default: return T(0);
+    case DType::f64:
+      return static_cast<T>(static_cast<const double*>(p)[i]);
+    case DType::f32:
+      return static_cast<T>(static_cast<const float*>(p)[i]);
+    case DType::bf16:
+      return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
+    case DType::f16:
+      return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
+    case DType::i8:
+      return static_cast<T>(static_cast<const int8_t*>(p)[i]);
+    case DType::u8:
+      return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
+    case DType::i16:
+      return static_cast<T>(static_cast<const int16_t*>(p)[i]);
+    case DType::i32:
+      return static_cast<T>(static_cast<const int32_t*>(p)[i]);
+    case DType::i64:
+      return static_cast<T>(static_cast<const int64_t*>(p)[i]);
+    case DType::u32:
+      return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
+    case DType::b8:
+      return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
+    default:
+      return T(0);
   }
 }
 
@@ -41,18 +53,41 @@ I to_integer_element(T v) {
 template <class T>
 void store_element(void* p, DType t, int64_t i, T v) {
   switch (t) {
-    case DType::f64: static_cast<double*>(p)[i] = static_cast<double>(v); return;
-    case DType::f32: static_cast<float*>(p)[i] = static_cast<float>(v); return;
-    case DType::bf16: static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v)); return;
-    case DType::f16: static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v)); return;
-    case DType::i8: static_cast<int8_t*>(p)[i] = to_integer_element<int8_t>(v); return;
-    case DType::u8: static_cast<uint8_t*>(p)[i] = to_integer_element<uint8_t>(v); return;
-    case DType::i16: static_cast<int16_t*>(p)[i] = to_integer_element<int16_t>(v); return;
-    case DType::i32: static_cast<int32_t*>(p)[i] = to_integer_element<int32_t>(v); return;
-    case DType::i64: static_cast<int64_t*>(p)[i] = to_integer_element<int64_t>(v); return;
-    case DType::u32: static_cast<uint32_t*>(p)[i] = to_integer_element<uint32_t>(v); return;
-    case DType::b8: static_cast<uint8_t*>(p)[i] = v != 0; return;
-    default: return;
+    case DType::f64:
+      static_cast<double*>(p)[i] = static_cast<double>(v);
+      return;
+    case DType::f32:
+      static_cast<float*>(p)[i] = static_cast<float>(v);
+      return;
+    case DType::bf16:
+      static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v));
+      return;
+    case DType::f16:
+      static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v));
+      return;
+    case DType::i8:
+      static_cast<int8_t*>(p)[i] = to_integer_element<int8_t>(v);
+      return;
+    case DType::u8:
+      static_cast<uint8_t*>(p)[i] = to_integer_element<uint8_t>(v);
+      return;
+    case DType::i16:
+      static_cast<int16_t*>(p)[i] = to_integer_element<int16_t>(v);
+      return;
+    case DType::i32:
+      static_cast<int32_t*>(p)[i] = to_integer_element<int32_t>(v);
+      return;
+    case DType::i64:
+      static_cast<int64_t*>(p)[i] = to_integer_element<int64_t>(v);
+      return;
+    case DType::u32:
+      static_cast<uint32_t*>(p)[i] = to_integer_element<uint32_t>(v);
+      return;
+    case DType::b8:
+      static_cast<uint8_t*>(p)[i] = v != 0;
+      return;
+    default:
+      return;
   }
 }
 

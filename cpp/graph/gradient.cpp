@@ -15,7 +15,11 @@ Nodes gradients(const Node& loss, const Nodes& targets) {
   return gradients(loss, one, targets);
 }
 
-Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
+namespace {
+
+// `stop`: below the targets nothing is followed. So a composition is differentiated for its own inputs alone, even where
+// one of them is made from another.
+Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, bool stop) {
   const auto order = topological_order({loss});
   // Only nodes on a path from a target to the loss take part.
   std::unordered_set<const NodeData*> wanted;
@@ -39,7 +43,7 @@ Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const auto& node = *it;
     auto found = grads.find(node.get());
-    if (found == grads.end() || !node->op || !active.count(node.get())) continue;
+    if (found == grads.end() || !node->op || !active.count(node.get()) || (stop && wanted.count(node.get()))) continue;
     Needs needs(node->inputs.size());
     bool any = false;
     for (size_t i = 0; i < needs.size(); ++i) {
@@ -58,7 +62,7 @@ Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
         if (needs[i]) inputs.push_back(node->inputs[i]);
       for (size_t k = 0; k < plain.size() && k < dys.size(); ++k) {
         if (!dys[k]) continue;
-        Nodes ds = gradients(plain[k], dys[k], inputs);
+        Nodes ds = differentiate(plain[k], dys[k], inputs, true);
         for (size_t j = 0; j < ds.size(); ++j)
           if (ds[j]) accumulate(inputs[j], ds[j]);
       }
@@ -82,5 +86,9 @@ Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
   }
   return result;
 }
+
+}  // namespace
+
+Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) { return differentiate(loss, dloss, targets, false); }
 
 }  // namespace maas

@@ -84,6 +84,9 @@ class Builder {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
                             [&](const Node& in) { return fixed_.count(in.data()) > 0; }) && !node->inputs.empty();
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
+        // A result is written to the caller's memory by every run, even if it never changes.
+        fixed = fixed && std::none_of(graph_.outputs.begin(), graph_.outputs.end(),
+                                      [&](const Node& out) { return out.data() == node.get(); });
       }
       if (fixed) fixed_.insert(node.get());
     }

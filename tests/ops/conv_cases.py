@@ -108,4 +108,6 @@ CASES = [
     Case((2, 3, 3, 8), (3, 3, 8, 130)),
     Case((0, 8, 8, 3), (3, 3, 3, 8), padding="same"),
     Case((3, 24, 24, 20), (3, 3, 20, 24), padding="same"),
+    Case((3, 5, 6, 90), (3, 3, 90, 100), padding="same"),  # a kernel whose gradient is shared by rows
+    Case((2, 4, 5, 800), (2, 2, 800, 70)),  # and by parts of a row of taps
 ]

@@ -282,3 +282,35 @@ def test_explicit_padding_and_unknown_sizes():
     wx, wk = conv_cases.reference_gradients(padded, k, 2 * want, **o)
     np.testing.assert_allclose(dx, wx[:, 2:-1, :-3], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(dk, wk, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_batch_normalization_folds_into_the_kernel(with_bias):
+    """With fixed statistics only convolution and its bias are left to run; parameters written later still count."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 8, 8, 5)).astype("float32")
+    kernel = _core.Variable(rng.standard_normal((3, 3, 5, 20)).astype("float32"))
+    b, gamma, beta, mean, variance = [_core.Variable(rng.random(20, dtype="float32") + 0.5) for _ in range(5)]
+    with _core.Trace() as trace:
+        y = ops.conv(trace.input([None, *x.shape[1:]]), kernel.value)
+        y = y + b.value if with_bias else y
+        y = ops.batch_normalization(y, mean.value, variance.value, -1, beta.value, gamma.value)
+        program = trace.compile([_core.relu(y)])
+    assert [line.split()[2] for line in program.plan.splitlines() if line.startswith("step")] == ["conv_packed"]
+    for _ in range(2):
+        k = kernel.numpy().astype(np.float64)
+        want = conv_cases.reference(x, k, (1, 1), "valid", (1, 1), 1) + (b.numpy() if with_bias else 0)
+        want = (want - mean.numpy()) / np.sqrt(variance.numpy() + 1e-3) * gamma.numpy() + beta.numpy()
+        np.testing.assert_allclose(program.numpy(x)[0], np.maximum(want, 0), rtol=1e-4, atol=1e-4)
+        gamma.assign(rng.random(20, dtype="float32") - 0.5)
+
+
+def test_a_scaled_convolution_that_is_also_read_stays():
+    x = np.random.default_rng(0).standard_normal((1, 6, 6, 3)).astype("float32")
+    kernel, s = _core.Variable(np.ones((3, 3, 3, 4), "float32")), _core.Variable(np.full(4, 2, "float32"))
+    with _core.Trace() as trace:
+        y = ops.conv(trace.input(list(x.shape)), kernel.value)
+        program = trace.compile([y, y * s.value])
+    plain, scaled = program.numpy(x)
+    np.testing.assert_array_equal(plain * 2, scaled)
+    assert program.plan.count("conv_packed") >= 1

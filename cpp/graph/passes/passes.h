@@ -29,7 +29,10 @@ class Users {
 
 // Equal nodes become one (and nodes nobody needs are gone, as in every pass).
 Graph merge_equal(const Graph& graph);
-// Families' own rewrites: Op::lower, and the composition where an op has no kernels.
+// Rewrites that name ops, of whole graphs: lines MAAS_REWRITE of ops.inc, in their order.
+using GraphPass = Graph (*)(const Graph& graph);
+const std::vector<GraphPass>& family_rewrites();
+// Families' own rewrites of a node: Op::lower, and the composition where an op has no kernels.
 Graph lower(const Graph& graph);
 // Elementwise nodes become chains, chains move into the epilogue of the op that makes their operand.
 Graph fuse(const Graph& graph);

@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kChunk = 128, kPart = 1024;
 // A dw of at most so many elements (256 KB) is one unit of work, and its sum is cut into parts for the threads; a
 // larger one is shared by rows and columns.
-constexpr int64_t kSplit = 65536, kUnitRows = 256;
+constexpr int64_t kSplit = 65536, kUnitRows = 768;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t images_of_chunk(int64_t pixels) {
@@ -80,7 +80,9 @@ void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) cons
   const int64_t taps = dilation[1] == 1 && groups == 1 && a.ic < 8 ? a.w_axis.kernel : 1;
   a.run = a.ic * taps;
   a.runs = a.h.kernel * a.w_axis.kernel / taps;
-  a.unit_runs = split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, a.runs);
+  // A unit has the taps of one kernel row at most: they read the same pixels.
+  a.unit_runs =
+      split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, a.w_axis.kernel / taps);
   a.block = split ? a.run : std::min(a.run, kUnitRows);
   a.row_units = a.run ? ceil_div(a.runs, a.unit_runs) * ceil_div(a.run, a.block) : 0;
   a.column_units = ceil_div(a.oc, kGradientColumns);

@@ -89,7 +89,9 @@ Specs Take::infer(const Inputs& in) const {
 Nodes Take::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   const Node& x = y.input(0);
   const int64_t at = normalize_axis("take", axis, x.shape());
-  return {op("take_gradient", {dys[0], y.input(1)}, {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}), Node()};
+  return {
+      op("take_gradient", {dys[0], y.input(1)}, {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}),
+      Node()};
 }
 
 void Take::bind(const Bind& b, GatherArgs& a) const {
@@ -106,8 +108,8 @@ Specs TakeGradient::infer(const Inputs& in) const {
   const auto at = static_cast<size_t>(axis);
   bool fits = axis >= 0 && at + indices.size() <= dy.size() && size.size() == 1;
   for (size_t i = 0; i < indices.size() && fits; ++i) fits = dy[at + i] == indices[i];
-  check(fits, "take_gradient: dy must hold the indices' shape from axis ", axis, ", received dy ", to_string(dy), " and indices ",
-        to_string(indices));
+  check(fits, "take_gradient: dy must hold the indices' shape from axis ", axis, ", received dy ", to_string(dy),
+        " and indices ", to_string(indices));
   Shape out(dy.begin(), dy.begin() + axis);
   out.push_back(size[0]);
   out.insert(out.end(), dy.begin() + static_cast<std::ptrdiff_t>(at + indices.size()), dy.end());
@@ -141,7 +143,8 @@ Specs TakeAlongAxis::infer(const Inputs& in) const {
 Nodes TakeAlongAxis::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   const Node& x = y.input(0);
   const int64_t at = normalize_axis("take_along_axis", axis, x.shape());
-  return {op("take_along_axis_gradient", {dys[0], y.input(1)}, {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}),
+  return {op("take_along_axis_gradient", {dys[0], y.input(1)},
+             {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}),
           Node()};
 }
 

@@ -35,8 +35,10 @@ void take_ref(const GatherArgs& a, int64_t begin, int64_t end, const Exec& exec)
   for (int64_t u = begin; u < end; ++u) {
     const int64_t o = u / a.count, from = row_of(a, u % a.count, exec);
     unsigned char* y = static_cast<unsigned char*>(a.y) + static_cast<size_t>(u) * row;
-    if (from < 0) std::memset(y, 0, row);
-    else std::memcpy(y, static_cast<const unsigned char*>(a.x) + static_cast<size_t>(o * a.size + from) * row, row);
+    if (from < 0)
+      std::memset(y, 0, row);
+    else
+      std::memcpy(y, static_cast<const unsigned char*>(a.x) + static_cast<size_t>(o * a.size + from) * row, row);
   }
 }
 
@@ -59,8 +61,12 @@ void take_along_ref(const GatherArgs& a, int64_t begin, int64_t end, const Exec&
     for (int64_t n = 0; n < a.inner; ++n) {
       const int64_t from = row_of(a, u * a.inner + n, exec);
       unsigned char* y = static_cast<unsigned char*>(a.y) + static_cast<size_t>(u * a.inner + n) * bytes;
-      if (from < 0) std::memset(y, 0, bytes);
-      else std::memcpy(y, static_cast<const unsigned char*>(a.x) + static_cast<size_t>((o * a.size + from) * a.inner + n) * bytes, bytes);
+      if (from < 0)
+        std::memset(y, 0, bytes);
+      else
+        std::memcpy(
+            y, static_cast<const unsigned char*>(a.x) + static_cast<size_t>((o * a.size + from) * a.inner + n) * bytes,
+            bytes);
     }
   }
 }

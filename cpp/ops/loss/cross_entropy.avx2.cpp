@@ -1,6 +1,5 @@
-#include "simd/isa.h"
-
 #include "ops/loss/cross_entropy_simd.h"
+#include "simd/isa.h"
 
 namespace maas {
 

@@ -1,6 +1,5 @@
-#include "simd/isa.h"
-
 #include "ops/loss/cross_entropy_simd.h"
+#include "simd/isa.h"
 
 namespace maas {
 
@@ -13,7 +12,8 @@ void cross_entropy_targets_f32_avx512(const CrossEntropyArgs& a, int64_t begin, 
 void cross_entropy_labels_gradient_f32_avx512(const CrossEntropyArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   cross_entropy_gradient<simd::V>(a, begin, end, true, exec);
 }
-void cross_entropy_targets_gradient_f32_avx512(const CrossEntropyArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+void cross_entropy_targets_gradient_f32_avx512(const CrossEntropyArgs& a, int64_t begin, int64_t end,
+                                               const Exec& exec) {
   cross_entropy_gradient<simd::V>(a, begin, end, false, exec);
 }
 

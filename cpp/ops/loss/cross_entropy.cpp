@@ -42,22 +42,24 @@ void check_logits(const char* name, const Inputs& in, size_t count) {
   check(in.size() == count, name, ": ", count, " operands are needed, received ", in.size());
   const Spec& x = in[0];
   if (!is_floating(x.dtype)) fail(ErrorKind::type, name, ": logits must be floating, received ", x.dtype);
-  check(!x.shape.empty() && !x.shape.back().is(0), name, ": logits need a last axis of classes, received shape ", to_string(x.shape));
+  check(!x.shape.empty() && !x.shape.back().is(0), name, ": logits need a last axis of classes, received shape ",
+        to_string(x.shape));
 }
 
 void check_labels(const char* name, const Inputs& in) {
   const Shape &x = in[0].shape, &labels = in[1].shape;
   if (!is_integer(in[1].dtype) || bit_size(in[1].dtype) < 8)
     fail(ErrorKind::type, name, ": labels must be integers, received ", in[1].dtype);
-  check(labels == rows_of(x), name, ": labels must have the shape of logits ", to_string(x), " without its last axis, received ",
-        to_string(labels));
+  check(labels == rows_of(x), name, ": labels must have the shape of logits ", to_string(x),
+        " without its last axis, received ", to_string(labels));
 }
 
 void check_targets(const char* name, const Inputs& in) {
-  check(in[0].shape == in[1].shape, name, ": logits and targets must have one shape, received ", to_string(in[0].shape), " and ",
-        to_string(in[1].shape));
+  check(in[0].shape == in[1].shape, name, ": logits and targets must have one shape, received ", to_string(in[0].shape),
+        " and ", to_string(in[1].shape));
   if (in[0].dtype != in[1].dtype)
-    fail(ErrorKind::type, name, ": logits and targets must have one dtype, received ", in[0].dtype, " and ", in[1].dtype);
+    fail(ErrorKind::type, name, ": logits and targets must have one dtype, received ", in[0].dtype, " and ",
+         in[1].dtype);
 }
 
 Specs forward_specs(const Spec& x) {
@@ -110,7 +112,8 @@ Specs SparseSoftmaxCrossEntropy::infer(const Inputs& in) const {
 
 Nodes SparseSoftmaxCrossEntropy::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   if (!dys[0]) return {};
-  return {op("sparse_softmax_cross_entropy_gradient", {y.input(0), y.input(1), y.output(1), y.output(2), dys[0]}), Node()};
+  return {op("sparse_softmax_cross_entropy_gradient", {y.input(0), y.input(1), y.output(1), y.output(2), dys[0]}),
+          Node()};
 }
 
 void SparseSoftmaxCrossEntropy::bind(const Bind& b, CrossEntropyArgs& a) const { bind_forward(b, a); }

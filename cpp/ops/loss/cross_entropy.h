@@ -15,7 +15,9 @@ struct SparseSoftmaxCrossEntropy {
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   void bind(const Bind& b, CrossEntropyArgs& a) const;
   int64_t units(const CrossEntropyArgs& a) const { return a.rows; }
-  double work(const CrossEntropyArgs& a) const { return static_cast<double>(a.rows) * (15 + 0.7 * static_cast<double>(a.classes)); }
+  double work(const CrossEntropyArgs& a) const {
+    return static_cast<double>(a.rows) * (15 + 0.7 * static_cast<double>(a.classes));
+  }
 };
 
 // The gradient of its loss for x. Inputs: x, labels, maximum, sum, dloss.
@@ -27,7 +29,9 @@ struct SparseSoftmaxCrossEntropyGradient {
   Nodes composition(const Nodes& inputs) const;
   void bind(const Bind& b, CrossEntropyArgs& a) const;
   int64_t units(const CrossEntropyArgs& a) const { return a.rows; }
-  double work(const CrossEntropyArgs& a) const { return static_cast<double>(a.rows) * (15 + 0.5 * static_cast<double>(a.classes)); }
+  double work(const CrossEntropyArgs& a) const {
+    return static_cast<double>(a.rows) * (15 + 0.5 * static_cast<double>(a.classes));
+  }
 };
 
 // loss[...] = -sum_c t[..., c] log softmax(x)[..., c]. Inputs: x and t, both (..., classes).
@@ -40,7 +44,9 @@ struct SoftmaxCrossEntropy {
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   void bind(const Bind& b, CrossEntropyArgs& a) const;
   int64_t units(const CrossEntropyArgs& a) const { return a.rows; }
-  double work(const CrossEntropyArgs& a) const { return static_cast<double>(a.rows) * (15 + static_cast<double>(a.classes)); }
+  double work(const CrossEntropyArgs& a) const {
+    return static_cast<double>(a.rows) * (15 + static_cast<double>(a.classes));
+  }
 };
 
 struct SoftmaxCrossEntropyGradient {
@@ -51,7 +57,9 @@ struct SoftmaxCrossEntropyGradient {
   Nodes composition(const Nodes& inputs) const;
   void bind(const Bind& b, CrossEntropyArgs& a) const;
   int64_t units(const CrossEntropyArgs& a) const { return a.rows; }
-  double work(const CrossEntropyArgs& a) const { return static_cast<double>(a.rows) * (15 + static_cast<double>(a.classes)); }
+  double work(const CrossEntropyArgs& a) const {
+    return static_cast<double>(a.rows) * (15 + static_cast<double>(a.classes));
+  }
 };
 
 }  // namespace maas

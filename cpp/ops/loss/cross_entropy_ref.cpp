@@ -33,7 +33,8 @@ void labels(const CrossEntropyArgs& a, int64_t begin, int64_t end, const Exec& e
     const int64_t label = read_label(a, r);
     const bool good = label >= 0 && label < a.classes;
     if (!good && exec.status) exec.status->report(r, label);
-    static_cast<T*>(a.loss)[r] = good ? static_cast<T>(std::log(s.total) - (static_cast<double>(x[label]) - s.top)) : T(0);
+    static_cast<T*>(a.loss)[r] =
+        good ? static_cast<T>(std::log(s.total) - (static_cast<double>(x[label]) - s.top)) : T(0);
   }
 }
 
@@ -77,10 +78,18 @@ void gradient(const CrossEntropyArgs& a, int64_t begin, int64_t end, bool sparse
 
 }  // namespace
 
-void cross_entropy_labels_f32_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec& x) { labels<float>(a, b, e, x); }
-void cross_entropy_labels_f64_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec& x) { labels<double>(a, b, e, x); }
-void cross_entropy_targets_f32_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec&) { targets<float>(a, b, e); }
-void cross_entropy_targets_f64_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec&) { targets<double>(a, b, e); }
+void cross_entropy_labels_f32_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec& x) {
+  labels<float>(a, b, e, x);
+}
+void cross_entropy_labels_f64_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec& x) {
+  labels<double>(a, b, e, x);
+}
+void cross_entropy_targets_f32_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec&) {
+  targets<float>(a, b, e);
+}
+void cross_entropy_targets_f64_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec&) {
+  targets<double>(a, b, e);
+}
 void cross_entropy_labels_gradient_f32_ref(const CrossEntropyArgs& a, int64_t b, int64_t e, const Exec& x) {
   gradient<float>(a, b, e, true, x);
 }

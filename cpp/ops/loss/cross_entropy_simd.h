@@ -8,9 +8,8 @@ namespace maas {
 template <class V>
 static float row_total(const float* x, int64_t n, float top) {
   // Missing lanes read -inf, whose exp is 0.
-  return simd::sum_lanes(simd::accumulate<V>(x, n, 0.f, -simd::kInf, [top](V acc, V v) __attribute__((always_inline)) {
-    return acc + exp(v - V(top));
-  }));
+  return simd::sum_lanes(simd::accumulate<V>(
+      x, n, 0.f, -simd::kInf, [top](V acc, V v) __attribute__((always_inline)) { return acc + exp(v - V(top)); }));
 }
 
 template <class V>
@@ -55,7 +54,8 @@ static void cross_entropy_targets(const CrossEntropyArgs& a, int64_t begin, int6
 
 // dx = (exp(x - top) * mass / total - target) * dloss; of labels the target is subtracted at one place afterwards.
 template <class V>
-static void cross_entropy_gradient(const CrossEntropyArgs& a, int64_t begin, int64_t end, bool sparse, const Exec& exec) {
+static void cross_entropy_gradient(const CrossEntropyArgs& a, int64_t begin, int64_t end, bool sparse,
+                                   const Exec& exec) {
   for (int64_t r = begin; r < end; ++r) {
     const float* x = static_cast<const float*>(a.x) + r * a.classes;
     const float* t = static_cast<const float*>(a.targets) + r * a.classes;
@@ -67,9 +67,8 @@ static void cross_entropy_gradient(const CrossEntropyArgs& a, int64_t begin, int
       const bool good = label >= 0 && label < a.classes;
       if (!good && exec.status) exec.status->report(r, label);
       const V scale(1.f / total), weight(good ? dloss : 0.f);
-      simd::map<V>(x, dx, a.classes, top, [&](V v) __attribute__((always_inline)) {
-        return exp(v - V(top)) * scale * weight;
-      });
+      simd::map<V>(x, dx, a.classes, top,
+                   [&](V v) __attribute__((always_inline)) { return exp(v - V(top)) * scale * weight; });
       if (good) dx[label] = (first(exp(V(x[label] - top)) * scale) - 1.f) * dloss;
     } else {
       const V scale(simd::sum_all<V>(t, a.classes) / total), weight(dloss);

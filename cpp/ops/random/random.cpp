@@ -28,7 +28,8 @@ namespace {
 
 void check_state(const char* name, const Spec& state) {
   if (!is_integer(state.dtype)) fail(ErrorKind::type, name, ": the state must be integers, received ", state.dtype);
-  check(product(state.shape).is(2), name, ": the state must hold seed and step, received shape ", to_string(state.shape));
+  check(product(state.shape).is(2), name, ": the state must hold seed and step, received shape ",
+        to_string(state.shape));
 }
 
 int64_t unit_count(const RandomArgs& a) { return (a.size + RandomArgs::unit - 1) / RandomArgs::unit; }

@@ -62,7 +62,8 @@ struct RandomPermutation : RandomBase {
   void bind(const Bind& b, RandomArgs& a) const;
 };
 
-// y = x / (1 - rate) where a uniform number reaches the rate, else 0. Inputs: x, state. The gradient draws the same again.
+// y = x / (1 - rate) where a uniform number reaches the rate, else 0. Inputs: x, state. The gradient draws the same
+// again.
 struct Dropout {
   double rate = 0.5;
   int64_t stream = 0;

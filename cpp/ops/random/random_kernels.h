@@ -20,13 +20,13 @@ struct RandomArgs {
   DType state_dtype, dtype;
   void* y;
   int64_t size, stream;
-  double low, high;         // or mean, deviation
-  float last;               // the largest float32 below high
-  int64_t first;            // of integers
+  double low, high;  // or mean, deviation
+  float last;        // the largest float32 below high
+  int64_t first;     // of integers
   uint64_t range;
-  const void* x;            // dropout
-  uint32_t threshold;       // dropout: kept if the word's upper 24 bits reach it
-  double keep;              // 1 - rate
+  const void* x;       // dropout
+  uint32_t threshold;  // dropout: kept if the word's upper 24 bits reach it
+  double keep;         // 1 - rate
 };
 
 // What Philox counts with: key, then step. Defined beside the reference, so that ISA files need no header of it.

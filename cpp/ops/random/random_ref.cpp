@@ -1,13 +1,13 @@
-#include "core/random.h"
-
 #include "core/element_io.h"
+#include "core/random.h"
 #include "ops/random/random_kernels.h"
 
 namespace maas {
 namespace {
 
 Philox philox(const RandomArgs& a) {
-  return Philox(static_cast<uint64_t>(load_element<int64_t>(a.state, a.state_dtype, 0)), static_cast<uint64_t>(a.stream),
+  return Philox(static_cast<uint64_t>(load_element<int64_t>(a.state, a.state_dtype, 0)),
+                static_cast<uint64_t>(a.stream),
                 static_cast<uint64_t>(load_element<int64_t>(a.state, a.state_dtype, 1)));
 }
 

@@ -22,7 +22,8 @@ MAAS_INLINE Words philox_words(const RandomKey& k, uint64_t block) {
   __m256i c1 = _mm256_set1_epi32(static_cast<int>(block >> 32));
   __m256i c2 = _mm256_set1_epi32(static_cast<int>(k.step[0])), c3 = _mm256_set1_epi32(static_cast<int>(k.step[1]));
   uint32_t k0 = k.key[0], k1 = k.key[1];
-  const __m256i m0 = _mm256_set1_epi32(static_cast<int>(0xD2511F53)), m1 = _mm256_set1_epi32(static_cast<int>(0xCD9E8D57));
+  const __m256i m0 = _mm256_set1_epi32(static_cast<int>(0xD2511F53)),
+                m1 = _mm256_set1_epi32(static_cast<int>(0xCD9E8D57));
   for (int round = 0; round < 10; ++round) {
     __m256i high0, low0, high1, low1;
     multiply_wide(c0, m0, high0, low0);
@@ -61,8 +62,10 @@ MAAS_INLINE void uniform_numbers(const RandomArgs& a, int64_t begin, int64_t end
     for (int j = 0; j < 4; ++j) {
       const __m256 u = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(words.w[j], 8)), _mm256_set1_ps(0x1p-24f));
       const __m256 v = _mm256_min_ps(vlast, _mm256_add_ps(vlow, _mm256_mul_ps(u, vspan)));
-      if (count == 32) _mm256_storeu_ps(y + i + 8 * j, v);
-      else _mm256_store_ps(buffer + 8 * j, v);
+      if (count == 32)
+        _mm256_storeu_ps(y + i + 8 * j, v);
+      else
+        _mm256_store_ps(buffer + 8 * j, v);
     }
     if (count < 32)
       for (int64_t j = 0; j < count; ++j) y[i + j] = buffer[j];

@@ -39,15 +39,19 @@ bool is_arg(Fold fold) { return fold == Fold::argmax || fold == Fold::argmin; }
 DType result_dtype(Fold fold, DType x) {
   switch (fold) {
     case Fold::any:
-    case Fold::all: return DType::b8;
+    case Fold::all:
+      return DType::b8;
     case Fold::argmax:
-    case Fold::argmin: return DType::i32;
-    case Fold::mean: return is_floating(x) ? x : DType::f32;
+    case Fold::argmin:
+      return DType::i32;
+    case Fold::mean:
+      return is_floating(x) ? x : DType::f32;
     case Fold::sum:
     case Fold::prod:
       if (x == DType::u8) return DType::u32;
       return x == DType::b8 || x == DType::i8 || x == DType::i4 || x == DType::i16 ? DType::i32 : x;
-    default: return x;
+    default:
+      return x;
   }
 }
 
@@ -60,8 +64,10 @@ std::vector<bool> reduced_axes(const char* name, const std::vector<int64_t>& axi
 Shape kept_shape(const Shape& x, const std::vector<bool>& reduced, bool keepdims) {
   Shape y;
   for (size_t i = 0; i < x.size(); ++i) {
-    if (!reduced[i]) y.push_back(x[i]);
-    else if (keepdims) y.push_back(Dim(1));
+    if (!reduced[i])
+      y.push_back(x[i]);
+    else if (keepdims)
+      y.push_back(Dim(1));
   }
   return y;
 }
@@ -71,7 +77,8 @@ Shape kept_shape(const Shape& x, const std::vector<bool>& reduced, bool keepdims
 Specs Reduction::infer_as(Fold fold, const char* name, const Inputs& in) const {
   check(in.size() == 1, name, ": one operand is needed, received ", in.size());
   const Shape& x = in[0].shape;
-  check(!is_arg(fold) || axis.size() <= 1, name, ": axis must be one axis or none, received ", to_string(to_shape(axis)));
+  check(!is_arg(fold) || axis.size() <= 1, name, ": axis must be one axis or none, received ",
+        to_string(to_shape(axis)));
   const auto reduced = reduced_axes(name, axis, x);
   const bool needs_one = is_arg(fold) || fold == Fold::max || fold == Fold::min;
   for (size_t i = 0; i < x.size() && needs_one; ++i)
@@ -129,7 +136,8 @@ std::vector<Dim> Reduction::workspaces(const Specs& in, const Specs& out) const 
   const Dim reduced = product(x, static_cast<size_t>(first), static_cast<size_t>(last));
   if (reduced.is_constant() && reduced.constant() <= chunk) return {};
   const Dim chunks = floordiv(reduced + Dim(chunk - 1), Dim(chunk));
-  return {product(x, 0, static_cast<size_t>(first)) * chunks * product(x, static_cast<size_t>(last)) * Dim(int64_t{sizeof(float)})};
+  return {product(x, 0, static_cast<size_t>(first)) * chunks * product(x, static_cast<size_t>(last)) *
+          Dim(int64_t{sizeof(float)})};
 }
 
 void Reduction::bind_as(Fold fold, const Bind& b, const KernelRow& row, ReduceArgs& a) const {
@@ -162,7 +170,8 @@ int64_t Reduction::units(const ReduceArgs& a, int64_t phase) const {
 
 double Reduction::work(const ReduceArgs& a) const {
   const auto results = static_cast<double>(a.outer * a.inner);
-  return a.vector ? results * (0.5 + 0.1 * static_cast<double>(a.reduced)) : results * (2 + static_cast<double>(a.reduced));
+  return a.vector ? results * (0.5 + 0.1 * static_cast<double>(a.reduced))
+                  : results * (2 + static_cast<double>(a.reduced));
 }
 
 Nodes Reduction::gradient_as(Fold fold, const Node& y, const Node& dy) const {
@@ -172,8 +181,10 @@ Nodes Reduction::gradient_as(Fold fold, const Node& y, const Node& dy) const {
   const Node dk = maas::reshape(dy, kept), yk = maas::reshape(y, kept);
   std::vector<int64_t> axes = normalize_axes("reduce", axis, x.shape());
   switch (fold) {
-    case Fold::sum: return {broadcast_to(dk, x.shape())};
-    case Fold::mean: return {broadcast_to(dk / element_count(x, axis, x.dtype()), x.shape())};
+    case Fold::sum:
+      return {broadcast_to(dk, x.shape())};
+    case Fold::mean:
+      return {broadcast_to(dk / element_count(x, axis, x.dtype()), x.shape())};
     case Fold::max:
     case Fold::min: {
       // Equal extremes share the gradient.
@@ -191,7 +202,8 @@ Nodes Reduction::gradient_as(Fold fold, const Node& y, const Node& dy) const {
       const Node share = where(binary("logical_or", none, here), others / safe, zeros_like(x));
       return {dk * share};
     }
-    default: return {Node()};
+    default:
+      return {Node()};
   }
 }
 
@@ -200,7 +212,8 @@ Nodes Reduction::gradient_as(Fold fold, const Node& y, const Node& dy) const {
 Specs ElementCount::infer(const Inputs& in) const {
   check(in.size() == 1, "element_count: one operand is needed, received ", in.size());
   Dim count(1);
-  for (int64_t a : normalize_axes("element_count", axis, in[0].shape)) count = count * in[0].shape[static_cast<size_t>(a)];
+  for (int64_t a : normalize_axes("element_count", axis, in[0].shape))
+    count = count * in[0].shape[static_cast<size_t>(a)];
   return {Spec{dtype, {}, std::vector<Dim>{count}}};
 }
 

@@ -24,15 +24,17 @@ struct Reduction {
   Nodes gradient_as(Fold fold, const Node& y, const Node& dy) const;
 };
 
-#define MAAS_REDUCTION(Type, fold_name, ...)                                                            \
-  struct Type : Reduction {                                                                             \
-    Specs infer(const Inputs& in) const { return infer_as(Fold::fold_name, #fold_name, in); }            \
-    Nodes lower(const Node& y) const { return split(#fold_name, y); }                                    \
+#define MAAS_REDUCTION(Type, fold_name, ...)                                                                     \
+  struct Type : Reduction {                                                                                      \
+    Specs infer(const Inputs& in) const { return infer_as(Fold::fold_name, #fold_name, in); }                    \
+    Nodes lower(const Node& y) const { return split(#fold_name, y); }                                            \
     void bind(const Bind& b, const KernelRow& row, ReduceArgs& a) const { bind_as(Fold::fold_name, b, row, a); } \
-    __VA_ARGS__                                                                                         \
+    __VA_ARGS__                                                                                                  \
   };
-#define MAAS_REDUCTION_GRADIENT(fold_name) \
-  Nodes gradient(const Node& y, const Nodes& dys, const Needs&) const { return gradient_as(Fold::fold_name, y, dys[0]); }
+#define MAAS_REDUCTION_GRADIENT(fold_name)                              \
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs&) const { \
+    return gradient_as(Fold::fold_name, y, dys[0]);                     \
+  }
 MAAS_REDUCTION(Sum, sum, MAAS_REDUCTION_GRADIENT(sum))
 MAAS_REDUCTION(Mean, mean, MAAS_REDUCTION_GRADIENT(mean))
 MAAS_REDUCTION(Prod, prod, MAAS_REDUCTION_GRADIENT(prod))

@@ -25,8 +25,10 @@ void run(const ReduceArgs& a, int64_t begin, int64_t end) {
       case Fold::sum:
       case Fold::mean:
         for (int64_t r = 0; r < a.reduced; ++r) {
-          if constexpr (std::is_integral_v<T>) y = static_cast<T>(static_cast<uint64_t>(y) + static_cast<uint64_t>(x(r)));
-          else y += x(r);
+          if constexpr (std::is_integral_v<T>)
+            y = static_cast<T>(static_cast<uint64_t>(y) + static_cast<uint64_t>(x(r)));
+          else
+            y += x(r);
         }
         if constexpr (!std::is_integral_v<T>)
           if (a.fold == Fold::mean) y = y / static_cast<T>(a.reduced);
@@ -34,8 +36,10 @@ void run(const ReduceArgs& a, int64_t begin, int64_t end) {
       case Fold::prod:
         y = T(1);
         for (int64_t r = 0; r < a.reduced; ++r) {
-          if constexpr (std::is_integral_v<T>) y = static_cast<T>(static_cast<uint64_t>(y) * static_cast<uint64_t>(x(r)));
-          else y *= x(r);
+          if constexpr (std::is_integral_v<T>)
+            y = static_cast<T>(static_cast<uint64_t>(y) * static_cast<uint64_t>(x(r)));
+          else
+            y *= x(r);
         }
         break;
       case Fold::any:
@@ -65,8 +69,10 @@ void run(const ReduceArgs& a, int64_t begin, int64_t end) {
 }  // namespace
 
 void reduce_ref(const ReduceArgs& a, int64_t begin, int64_t end, const Exec&) {
-  if (is_floating(a.dtype) || a.fold == Fold::mean) run<double>(a, begin, end);
-  else run<int64_t>(a, begin, end);
+  if (is_floating(a.dtype) || a.fold == Fold::mean)
+    run<double>(a, begin, end);
+  else
+    run<int64_t>(a, begin, end);
 }
 
 void element_count_ref(const ElementCount::Args& a, int64_t begin, int64_t end, const Exec&) {

@@ -72,11 +72,13 @@ MAAS_INLINE void fold_rows(const float* x, int64_t rows, int64_t ld, int64_t col
   for (; r < rows; ++r, x += ld)
     for (int64_t c = 0; c < columns; c += simd::kLanes) {
       const int64_t left = columns - c;
-      simd::store_some(F::join(simd::load_some<V>(y + c, left, 0.f), simd::load_some<V>(x + c, left, 0.f)), y + c, left);
+      simd::store_some(F::join(simd::load_some<V>(y + c, left, 0.f), simd::load_some<V>(x + c, left, 0.f)), y + c,
+                       left);
     }
 }
 
-// Joins `count` rows of `left` columns pairwise: a stack holds the sums of 2^k rows, as the binary digits of the count say.
+// Joins `count` rows of `left` columns pairwise: a stack holds the sums of 2^k rows, as the binary digits of the count
+// say.
 template <class F, class V>
 MAAS_INLINE V fold_tree(const float* x, int64_t count, int64_t ld, int64_t left) {
   alignas(64) float stack[48 * simd::kLanes];
@@ -105,14 +107,14 @@ MAAS_INLINE void fold_chunks(const ReduceArgs& a, int64_t begin, int64_t end) {
       *to = fold_span<F, V>(from, rows);
     } else {
       const int64_t c = block * ReduceArgs::column_block, left = a.inner - c;
-      fold_rows<F, V>(from + c, rows, a.inner, left < ReduceArgs::column_block ? left : ReduceArgs::column_block, to + c);
+      fold_rows<F, V>(from + c, rows, a.inner, left < ReduceArgs::column_block ? left : ReduceArgs::column_block,
+                      to + c);
     }
     if (a.fold == Fold::mean && a.chunks == 1) {
       const int64_t c = block * ReduceArgs::column_block, left = a.lanes ? 1 : a.inner - c;
       const int64_t n = left < ReduceArgs::column_block ? left : ReduceArgs::column_block;
-      simd::map<V>(to + c, to + c, n, 0.f, [&](V v) __attribute__((always_inline)) {
-        return v / V(static_cast<float>(a.reduced));
-      });
+      simd::map<V>(to + c, to + c, n, 0.f,
+                   [&](V v) __attribute__((always_inline)) { return v / V(static_cast<float>(a.reduced)); });
     }
   }
 }
@@ -132,16 +134,22 @@ MAAS_INLINE void join_chunks(const ReduceArgs& a, int64_t begin, int64_t end) {
 
 template <class F>
 MAAS_INLINE void fold_phase(const ReduceArgs& a, int64_t begin, int64_t end, int64_t phase) {
-  if (phase == 0) fold_chunks<F, simd::V>(a, begin, end);
-  else join_chunks<F, simd::V>(a, begin, end);
+  if (phase == 0)
+    fold_chunks<F, simd::V>(a, begin, end);
+  else
+    join_chunks<F, simd::V>(a, begin, end);
 }
 
 MAAS_INLINE void reduce_f32(const ReduceArgs& a, int64_t begin, int64_t end, int64_t phase) {
   switch (a.fold) {
-    case Fold::prod: return fold_phase<FoldProd>(a, begin, end, phase);
-    case Fold::max: return fold_phase<FoldMax>(a, begin, end, phase);
-    case Fold::min: return fold_phase<FoldMin>(a, begin, end, phase);
-    default: return fold_phase<FoldSum>(a, begin, end, phase);
+    case Fold::prod:
+      return fold_phase<FoldProd>(a, begin, end, phase);
+    case Fold::max:
+      return fold_phase<FoldMax>(a, begin, end, phase);
+    case Fold::min:
+      return fold_phase<FoldMin>(a, begin, end, phase);
+    default:
+      return fold_phase<FoldSum>(a, begin, end, phase);
   }
 }
 

@@ -148,12 +148,14 @@ void bind_place(const Bind& b, const Shape& begin, const std::vector<int64_t>* s
 
 Specs Pad::infer(const Inputs& in) const {
   const Shape& x = in[0].shape;
-  check(before.size() == x.size() && after.size() == x.size(), "pad: before and after must have one entry per axis of x of shape ",
-        to_string(x), ", received ", before.size(), " and ", after.size());
+  check(before.size() == x.size() && after.size() == x.size(),
+        "pad: before and after must have one entry per axis of x of shape ", to_string(x), ", received ", before.size(),
+        " and ", after.size());
   check(x.size() <= kMoveRank, "pad: at most 8 axes, received shape ", to_string(x));
   Shape out;
   for (size_t i = 0; i < x.size(); ++i) {
-    check((!before[i].is_constant() || before[i].constant() >= 0) && (!after[i].is_constant() || after[i].constant() >= 0),
+    check((!before[i].is_constant() || before[i].constant() >= 0) &&
+              (!after[i].is_constant() || after[i].constant() >= 0),
           "pad: widths must be at least 0, received (", before[i], ", ", after[i], ") for axis ", i);
     out.push_back(before[i] + x[i] + after[i]);
   }
@@ -180,15 +182,15 @@ void Pad::bind(const Bind& b, PlaceArgs& a) const {
 Specs SliceGradient::infer(const Inputs& in) const {
   const Shape& dy = in[0].shape;
   check(begin.size() == dy.size() && step.size() == dy.size() && shape.size() == dy.size(),
-        "slice_gradient: begin, step and shape must have one entry per axis of dy of shape ", to_string(dy), ", received ",
-        begin.size(), ", ", step.size(), " and ", shape.size());
+        "slice_gradient: begin, step and shape must have one entry per axis of dy of shape ", to_string(dy),
+        ", received ", begin.size(), ", ", step.size(), " and ", shape.size());
   check(dy.size() <= kMoveRank, "slice_gradient: at most 8 axes, received shape ", to_string(dy));
   for (size_t i = 0; i < dy.size(); ++i)
     if (begin[i].is_constant() && dy[i].is_constant() && shape[i].is_constant())
       check(dy[i].is(0) || (begin[i].constant() >= 0 && step[i] >= 1 &&
                             begin[i].constant() + (dy[i].constant() - 1) * step[i] < shape[i].constant()),
-            "slice_gradient: dy of shape ", to_string(dy), " from ", to_string(begin), " must lie inside the shape, received ",
-            to_string(shape));
+            "slice_gradient: dy of shape ", to_string(dy), " from ", to_string(begin),
+            " must lie inside the shape, received ", to_string(shape));
   return {Spec{in[0].dtype, shape, {}}};
 }
 
@@ -223,7 +225,9 @@ bool Flip::view(const Specs& in, const Spec&, const Layout& input, Layout& outpu
   return true;
 }
 
-Nodes Flip::gradient(const Node&, const Nodes& dys, const Needs&) const { return {op("flip", {dys[0]}, {{"axis", axis}})}; }
+Nodes Flip::gradient(const Node&, const Nodes& dys, const Needs&) const {
+  return {op("flip", {dys[0]}, {{"axis", axis}})};
+}
 
 // ---- arange
 
@@ -232,8 +236,8 @@ const KernelTable& Arange::kernels() { return arange_kernels; }
 
 Specs Arange::infer(const Inputs& in) const {
   check(in.empty(), "arange: no operands are needed, received ", in.size());
-  check(size.size() == 1 && (!size[0].is_constant() || size[0].constant() >= 0), "arange: size must be one size, received ",
-        to_string(size));
+  check(size.size() == 1 && (!size[0].is_constant() || size[0].constant() >= 0),
+        "arange: size must be one size, received ", to_string(size));
   std::optional<std::vector<Dim>> value;
   if (is_integer(dtype) && size[0].is_constant() && size[0].constant() <= 64) {
     value.emplace();

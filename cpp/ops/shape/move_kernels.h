@@ -28,8 +28,8 @@ struct ConcatenateArgs {
   Part parts[max_inputs];
   void* y;
   int inputs, rank, axis;
-  int64_t bytes;              // of an element
-  int64_t shape[kMoveRank];   // of y
+  int64_t bytes;                // of an element
+  int64_t shape[kMoveRank];     // of y
   int64_t outer, total, inner;  // y is outer x total x inner
 };
 

@@ -29,16 +29,20 @@ void copy_row(unsigned char* y, const unsigned char* x, int64_t n, int64_t strid
     return;
   }
   switch (bytes) {
-    case 1: return gather_row(y, x, n, stride);
-    case 2: return gather_row(reinterpret_cast<uint16_t*>(y), reinterpret_cast<const uint16_t*>(x), n, stride);
-    case 4: return gather_row(reinterpret_cast<uint32_t*>(y), reinterpret_cast<const uint32_t*>(x), n, stride);
-    default: return gather_row(reinterpret_cast<uint64_t*>(y), reinterpret_cast<const uint64_t*>(x), n, stride);
+    case 1:
+      return gather_row(y, x, n, stride);
+    case 2:
+      return gather_row(reinterpret_cast<uint16_t*>(y), reinterpret_cast<const uint16_t*>(x), n, stride);
+    case 4:
+      return gather_row(reinterpret_cast<uint32_t*>(y), reinterpret_cast<const uint32_t*>(x), n, stride);
+    default:
+      return gather_row(reinterpret_cast<uint64_t*>(y), reinterpret_cast<const uint64_t*>(x), n, stride);
   }
 }
 
 // Axes [from, rank) of a block of `shape`, in any strides, to dense y. Returns the end of what was written.
-unsigned char* copy_block(unsigned char* y, const unsigned char* x, const int64_t* shape, const int64_t* strides, int from,
-                          int rank, int64_t bytes) {
+unsigned char* copy_block(unsigned char* y, const unsigned char* x, const int64_t* shape, const int64_t* strides,
+                          int from, int rank, int64_t bytes) {
   if (from == rank) {
     std::memcpy(y, x, static_cast<size_t>(bytes));
     return y + bytes;

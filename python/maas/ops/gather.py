@@ -51,11 +51,17 @@ def take_along_axis(x, indices, axis=None):
     if axis is None:
         x, indices, axis = _core.reshape(x, shape=[-1]), _core.reshape(indices, shape=[-1]), 0
     if x.ndim != indices.ndim:
-        raise ValueError(f"take_along_axis: x and indices need equally many axes, received {x.shape} and {indices.shape}")
+        raise ValueError(
+            f"take_along_axis: x and indices need equally many axes, received {x.shape} and {indices.shape}"
+        )
     at = axis % x.ndim
     sizes = [i if n == 1 else n for n, i in zip(x.shape, indices.shape)]
     if any(s != n for a, (s, n) in enumerate(zip(sizes, x.shape)) if a != at):
-        x = _core.broadcast_to(x, shape=[n if a == at or n != 1 else i for a, (n, i) in enumerate(zip(x.dims, indices.dims))])
+        x = _core.broadcast_to(
+            x, shape=[n if a == at or n != 1 else i for a, (n, i) in enumerate(zip(x.dims, indices.dims))]
+        )
     if any(n == 1 and s != 1 for a, (s, n) in enumerate(zip(x.shape, indices.shape)) if a != at):
-        indices = _core.broadcast_to(indices, shape=[i if a == at else n for a, (n, i) in enumerate(zip(x.dims, indices.dims))])
+        indices = _core.broadcast_to(
+            indices, shape=[i if a == at else n for a, (n, i) in enumerate(zip(x.dims, indices.dims))]
+        )
     return _core.take_along_axis(x, indices, axis=axis)

@@ -9,9 +9,28 @@ from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 
 __all__ = [
-    "append", "arange", "concatenate", "diag", "eye", "flip", "fliplr", "flipud", "hstack", "identity", "linspace", "one_hot", "pad",
-    "repeat", "roll", "stack", "tile", "tri", "tril", "triu", "vstack",
-]  # fmt: skip
+    "append",
+    "arange",
+    "concatenate",
+    "diag",
+    "eye",
+    "flip",
+    "fliplr",
+    "flipud",
+    "hstack",
+    "identity",
+    "linspace",
+    "one_hot",
+    "pad",
+    "repeat",
+    "roll",
+    "stack",
+    "tile",
+    "tri",
+    "tril",
+    "triu",
+    "vstack",
+]
 
 
 def _common(xs):
@@ -195,7 +214,9 @@ def repeat(x, repeats, axis=None):
         y = _core.broadcast_to(y, shape=[*dims[: axis + 1], n, *dims[axis + 1 :]])
         return _core.reshape(y, shape=[*dims[:axis], dims[axis] * n, *dims[axis + 1 :]])
     if x.shape[axis] != counts.size:
-        raise ValueError(f"repeat: one count per element of axis {axis} of x of shape {x.shape} is needed, received {repeats}")
+        raise ValueError(
+            f"repeat: one count per element of axis {axis} of x of shape {x.shape} is needed, received {repeats}"
+        )
     return _core.take(x, np.repeat(np.arange(counts.size, dtype="int32"), counts), axis=axis)
 
 
@@ -245,7 +266,9 @@ def arange(start, stop=None, step=None, dtype=None):
         dtype = "float32" if any(isinstance(v, (float, np.floating)) for v in (start, stop, step)) else "int32"
     if isinstance(stop, _core.Dim) or isinstance(start, _core.Dim):
         if isinstance(start, _core.Dim) or step != 1:
-            raise NotImplementedError(f"arange: with an unknown stop, start must be known and step 1, received {start} and {step}")
+            raise NotImplementedError(
+                f"arange: with an unknown stop, start must be known and step 1, received {start} and {step}"
+            )
         return _core.arange(size=[stop - start], start=float(start), step=1.0, dtype=dtype)
     start, stop, step = (float(v) if isinstance(v, (float, np.floating)) else int(v) for v in (start, stop, step))
     if step == 0:
@@ -278,8 +301,10 @@ def eye(N, M=None, k=0, dtype=None):
     """Ones on the `k`-th diagonal of an N x M matrix, zeros elsewhere."""
     from maas.backend.config import floatx
 
-    return as_tensor(np.eye(int(N), None if M is None else int(M), int(k), dtype=np.float64)) if dtype == "float64" else cast(
-        as_tensor(np.eye(int(N), None if M is None else int(M), int(k), dtype=np.float32)), dtype or floatx()
+    return (
+        as_tensor(np.eye(int(N), None if M is None else int(M), int(k), dtype=np.float64))
+        if dtype == "float64"
+        else cast(as_tensor(np.eye(int(N), None if M is None else int(M), int(k), dtype=np.float32)), dtype or floatx())
     )
 
 

@@ -44,7 +44,9 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     if not dtype.startswith(("float", "bfloat")):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     if _is_number(minval, maxval):
-        return _core.random_uniform(_state(seed), shape=_sizes(shape), low=float(minval), high=float(maxval), dtype=dtype)
+        return _core.random_uniform(
+            _state(seed), shape=_sizes(shape), low=float(minval), high=float(maxval), dtype=dtype
+        )
     u = _core.random_uniform(_state(seed), shape=_sizes(shape), dtype=dtype)
     return _core.add(_core.multiply(u, _core.subtract(maxval, minval)), minval)
 
@@ -53,7 +55,9 @@ def _normal(shape, mean, stddev, dtype, seed, truncated):
     dtype = _dtype(dtype)
     state, sizes = _state(seed), _sizes(shape)
     if _is_number(mean, stddev):
-        return _core.random_normal(state, shape=sizes, mean=float(mean), stddev=float(stddev), truncated=truncated, dtype=dtype)
+        return _core.random_normal(
+            state, shape=sizes, mean=float(mean), stddev=float(stddev), truncated=truncated, dtype=dtype
+        )
     z = _core.random_normal(state, shape=sizes, truncated=truncated, dtype=dtype)
     return _core.add(_core.multiply(z, stddev), mean)
 
@@ -106,7 +110,8 @@ def dropout(inputs, rate, noise_shape=None, seed=None):
     Args:
         inputs: Tensor, floating.
         rate: number in [0, 1].
-        noise_shape: tuple that broadcasts to the shape of `inputs`: one draw counts where it is 1; None where the size is the input's.
+        noise_shape: tuple that broadcasts to the shape of `inputs`: one draw counts where it is 1; None stands for the
+            input's size.
         seed: int, SeedGenerator or None.
 
     Raises:

@@ -37,11 +37,13 @@ class SeedGenerator:
             raise ValueError(f"SeedGenerator: `seed` must be an int in [0, 2**32), received seed={seed!r}")
         self.name = name or auto_name("seed_generator")
         self._initial_seed = int(seed)
-        self.state = Variable(np.array([seed, 0], "uint32"), dtype="uint32", trainable=False, name="seed_generator_state")
+        self.state = Variable(
+            np.array([seed, 0], "uint32"), dtype="uint32", trainable=False, name="seed_generator_state"
+        )
         self.state.path = f"{self.name}/seed_generator_state"
 
     def next(self, ordered=True):
-        """The state of the next draw, a tensor of two integers; inside a trace the program advances the state when it runs."""
+        """The state of the next draw, two integers; inside a trace the program advances the state when it runs."""
         value = self.state.value
         if value.is_symbolic:
             step = np.array([0, 1], "uint32")
@@ -77,7 +79,7 @@ def set_global_seed(seed):
 
 
 def draw_seed(seed):
-    """(seed, step) of one draw: from a SeedGenerator, an int, None (the global generator), or a tensor of two integers."""
+    """(seed, step) of one draw: from a SeedGenerator, an int, None (the global one), or a tensor of two integers."""
     if hasattr(seed, "next"):
         return seed.next()
     if seed is None:

@@ -1,0 +1,95 @@
+"""PyTorch eager: channels_last, inference mode or fused Adam."""
+
+import importlib.util
+
+import numpy as np
+
+from benchmarks.nets import NETS, shapes
+
+
+def available():
+    return importlib.util.find_spec("torch") is not None
+
+
+def build(net, weights, logits=False):
+    """The network as nn.Sequential with Keras's weights; Flatten keeps channels last as Keras does."""
+    import torch
+    from torch import nn
+
+    class Rows(nn.Module):
+        def forward(self, x):
+            return x.permute(0, 2, 3, 1).flatten(1)
+
+    shape, spec = NETS[net]
+    values, layers = iter(weights), []
+    for layer, after in zip(spec, shapes(net)):
+        if layer[0] == "conv":
+            kernel, bias = next(values), next(values)
+            conv = nn.Conv2d(shape[-1], layer[1], layer[2], padding=layer[3])
+            conv.weight.data, conv.bias.data = torch.tensor(kernel.transpose(3, 2, 0, 1).copy()), torch.tensor(bias)
+            layers += [conv, nn.ReLU()]
+        elif layer[0] == "pool":
+            layers.append(nn.MaxPool2d(layer[1]))
+        elif layer[0] == "flatten":
+            layers.append(Rows())
+        else:
+            kernel, bias = next(values), next(values)
+            dense = nn.Linear(shape[0], layer[1])
+            dense.weight.data, dense.bias.data = torch.tensor(kernel.T.copy()), torch.tensor(bias)
+            layers.append(dense)
+            if layer[2] == "relu":
+                layers.append(nn.ReLU())
+            elif layer[2] == "softmax" and not logits:
+                layers.append(nn.Softmax(-1))
+        shape = after
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+def tensor(x):
+    """Rows as torch wants them: NCHW in channels_last memory."""
+    import torch
+
+    if x.ndim != 4:
+        return torch.tensor(x)
+    return torch.tensor(np.ascontiguousarray(x)).permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
+
+
+def infer(net, weights, x, threads, compiled=False):
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    model, x = build(net, weights).eval(), tensor(x)
+    if compiled:
+        model = torch.compile(model)
+
+    def run():
+        with torch.inference_mode():
+            return model(x).numpy()
+
+    return run
+
+
+def train(net, weights, x, y, batch, threads, compiled=False):
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    model, x, y = build(net, weights, logits=True).train(), tensor(x), torch.tensor(y)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=True)
+    loss_of = torch.nn.CrossEntropyLoss()
+    forward = torch.compile(model, dynamic=False) if compiled else model
+
+    def epoch():
+        total, hits = 0.0, 0
+        for i in range(0, len(x), batch):
+            optimizer.zero_grad(set_to_none=True)
+            out = forward(x[i : i + batch])
+            loss = loss_of(out, y[i : i + batch])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(out)
+            hits += (out.detach().argmax(-1) == y[i : i + batch]).sum()
+        return float(total) / len(x)
+
+    return epoch

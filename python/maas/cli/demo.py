@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import http.client
 import json
 import queue
@@ -20,10 +21,11 @@ from typing import Any
 
 MIN_ACCURACY = 0.97
 MAX_BATCH_SIZE = 32
-EPOCHS = 12
+EPOCHS = 25
 NAME = "digits"
 READY_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 20.0
+say = functools.partial(print, flush=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +148,7 @@ class Stages:
 
     @contextlib.contextmanager
     def stage(self, name: str, text: str) -> Iterator[None]:
-        print(f"\n{len(self.times) + 1}. {name}: {text}", flush=True)
+        say(f"\n{len(self.times) + 1}. {name}: {text}")
         began = time.perf_counter()
         yield
         self.times.append((name, time.perf_counter() - began))
@@ -178,7 +180,7 @@ def run_stages(path: Path, seed: int, epochs: int) -> None:
     x_test = x_test[..., None]
     with stages.stage("train", f"the tutorial CNN on 1,437 handwritten digits, {epochs} epochs"):
         model, accuracy = train(seed, epochs)
-        print(f"   accuracy on {len(y_test)} digits it has not seen: {accuracy:.2%}")
+        say(f"   accuracy on {len(y_test)} digits it has not seen: {accuracy:.2%}")
         if not accuracy >= MIN_ACCURACY:
             raise RuntimeError(f"the accuracy must be at least {MIN_ACCURACY:.0%}, received {accuracy:.2%}")
     with stages.stage("save", f"to {path}, and load it back"):
@@ -187,27 +189,27 @@ def run_stages(path: Path, seed: int, epochs: int) -> None:
         expected = loaded.predict(x_test, verbose=0)
         if expected.tobytes() != model.predict(x_test, verbose=0).tobytes():
             raise RuntimeError("the loaded model must answer as the trained one, received other bits")
-        print(f"   {path.stat().st_size:,} bytes; the loaded model answers with the same bits")
+        say(f"   {path.stat().st_size:,} bytes; the loaded model answers with the same bits")
     with contextlib.ExitStack() as stack:
         with stages.stage("serve", f"`maas serve {path}` as a second process"):
             process, port = stack.enter_context(serve(path))
             client = Client(port)
             client.call("/v2/health/ready")
-            print(f"   process {process} is ready at http://127.0.0.1:{port}")
+            say(f"   process {process} is ready at http://127.0.0.1:{port}")
         with stages.stage("ask", f"{len(x_test)} digits over HTTP, at most {MAX_BATCH_SIZE} in a request"):
             one = client.ask(x_test[:1])
             blocks = [x_test[i : i + MAX_BATCH_SIZE] for i in range(0, len(x_test), MAX_BATCH_SIZE)]
             answers = np.concatenate([client.ask(block) for block in blocks])
             right = int((answers.argmax(-1) == y_test).sum())
-            print(f"   sent one image, label {y_test[0]}:\n\n{draw(x_test[0, ..., 0])}\n")
-            print(f"   came back: {one[0].argmax()} with probability {one[0].max():.4f}")
-            print(f"   of all {len(answers)} answers {right} are right")
+            say(f"   sent one image, label {y_test[0]}:\n\n{draw(x_test[0, ..., 0])}\n")
+            say(f"   came back: {one[0].argmax()} with probability {one[0].max():.4f}")
+            say(f"   of all {len(answers)} answers {right} are right")
             for sent, (got, want) in {"alone": (one, expected[:1]), "in batches": (answers, expected)}.items():
                 if got.tobytes() != want.tobytes():
                     raise RuntimeError(f"answers to images sent {sent} must be those of predict, received other bits")
-            print("   alone or in a batch, every answer is bit for bit that of predict")
-    print(f"\nHow long it took:\n{stages.table()}")
-    print(f"\nThe same by hand:\n{by_hand(path, x_test[0])}")
+            say("   alone or in a batch, every answer is bit for bit that of predict")
+    say(f"\nHow long it took:\n{stages.table()}")
+    say(f"\nThe same by hand:\n{by_hand(path, x_test[0])}")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -73,9 +73,11 @@ class Builder {
 
   // ---- what depends on parameters alone
   void find_prepared() {
-    std::unordered_set<const NodeData*> written;
     std::unordered_set<const Variable*> variables;
     for (const Update& u : graph_.updates) variables.insert(u.variable.get());
+    // Results are made anew by every run, even if they depend on parameters alone.
+    std::unordered_set<const NodeData*> roots;
+    for (const Node& r : graph_.roots()) roots.insert(r.data());
     for (const auto& node : order_) {
       bool fixed = false;
       if (node->leaf == Leaf::constant) fixed = true;
@@ -83,6 +85,7 @@ class Builder {
       if (node->op) {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
                             [&](const Node& in) { return fixed_.count(in.data()) > 0; }) && !node->inputs.empty();
+        fixed = fixed && !roots.count(node.get());
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
         // A result is written to the caller's memory by every run, even if it never changes.
         fixed = fixed && std::none_of(graph_.outputs.begin(), graph_.outputs.end(),

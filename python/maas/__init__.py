@@ -8,12 +8,12 @@ import importlib
 from maas._core import __version__
 
 _SUBMODULES = frozenset(
-    "activations backend callbacks cli config constraints data datasets initializers layers losses metrics models ops optimizers random "
+    "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses metrics models ops optimizers random "
     "regularizers saving serving testing tree utils".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",
-    "Function": "maas.models",
+    "DTypePolicy": "maas.dtype_policies",
     "Initializer": "maas.initializers",
     "Input": "maas.layers",
     "InputSpec": "maas.layers",

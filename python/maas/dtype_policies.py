@@ -9,7 +9,8 @@ class DTypePolicy:
     """Pair of dtypes `(compute_dtype, variable_dtype)` under one name.
 
     Args:
-        name: a dtype ("float32": both are float32), or "mixed_float16" / "mixed_bfloat16" (compute low, variables float32).
+        name: a dtype ("float32": both are float32), or "mixed_float16" / "mixed_bfloat16" (compute low, variables
+            float32).
     """
 
     def __init__(self, name=None):
@@ -23,7 +24,7 @@ class DTypePolicy:
                 dtype = standardize_dtype(self._name)
             except ValueError:
                 raise ValueError(
-                    "DTypePolicy: `name` must be a dtype, 'mixed_float16' or 'mixed_bfloat16', " f"received {name!r}"
+                    f"DTypePolicy: `name` must be a dtype, 'mixed_float16' or 'mixed_bfloat16', received {name!r}"
                 ) from None
             self._compute_dtype = self._variable_dtype = dtype
         self.quantization_mode = None
@@ -41,7 +42,9 @@ class DTypePolicy:
         return self._variable_dtype
 
     def convert_input(self, x, autocast, dtype):
-        """Array or tensor `x` as a tensor, floating values cast to `dtype` if `autocast`; anything else is left alone."""
+        """Array or tensor `x` as a tensor, floating values cast to `dtype` if `autocast`; anything else is left
+        alone.
+        """
         if x is None or isinstance(x, (str, int, float, bool)):
             return x
         if hasattr(x, "dtype") and hasattr(x, "shape"):

@@ -1,4 +1,6 @@
-"""Nested structures of lists, tuples and dicts: flatten, map, pack. Dicts are walked in the order of their sorted keys."""
+"""Nested structures of lists, tuples and dicts: flatten, map, pack. Dicts are walked in the order of their sorted
+keys.
+"""
 
 
 def is_nested(x):
@@ -117,7 +119,9 @@ def pack_sequence_as(structure, flat_sequence):
 
 def is_shape(x):
     """True for a tuple or list of sizes: ints and None."""
-    return isinstance(x, (list, tuple)) and all(d is None or (isinstance(d, int) and not isinstance(d, bool)) for d in x)
+    return isinstance(x, (list, tuple)) and all(
+        d is None or (isinstance(d, int) and not isinstance(d, bool)) for d in x
+    )
 
 
 def map_shape_structure(func, structure):

@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+
 from maas import layers, tree
 from maas.backend.naming import reset_uids
 

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+
 from maas import layers, models, ops
 from maas.backend.masks import get_keras_mask, set_keras_mask
-
 from tests.layers.pair import fresh_names
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
@@ -64,11 +64,30 @@ def test_sub_layers_are_tracked_and_built():
     assert len(layer.non_trainable_weights) == 8
 
 
+def test_initializer_of_ops_inside_a_trace():
+    class Inner(models.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2, kernel_initializer=lambda shape, dtype=None: ops.ones(shape, dtype) * 2.0)
+
+        def call(self, x):
+            return self.dense(x)
+
+    np.testing.assert_allclose(Inner()(X), X.sum(axis=1, keepdims=True) * np.full((1, 2), 2.0, "float32"), rtol=1e-5)
+
+
 def test_names_count_like_keras():
     fresh_names()
-    ours = [layers.Dense(1).name, layers.Dense(1).name, layers.MaxPooling2D().name, layers.LSTM(1).name, layers.Conv2D(1, 1).name]
+    ours = [
+        layers.Dense(1).name,
+        layers.Dense(1).name,
+        layers.MaxPooling2D().name,
+        layers.LSTM(1).name,
+        layers.Conv2D(1, 1).name,
+    ]
     theirs = [
-        keras.layers.Dense(1).name, keras.layers.Dense(1).name, keras.layers.MaxPooling2D().name, keras.layers.LSTM(1).name,
+        keras.layers.Dense(1).name, keras.layers.Dense(1).name, keras.layers.MaxPooling2D().name,
+        keras.layers.LSTM(1).name,
         keras.layers.Conv2D(1, 1).name,
     ]  # fmt: skip
     assert ours == theirs
@@ -96,11 +115,16 @@ def test_weights_are_copies():
 @pytest.mark.parametrize(
     ("make", "x", "text"),
     [
-        (lambda: layers.Dense(4, name="head"), np.zeros((2, 5), "float32"), r"Dense 'head': last axis of the input must be 3, received \(2, 5\)"),
-        (lambda: layers.Conv2D(4, 3, name="c"), np.zeros((2, 5), "float32"), r"Conv2D 'c': the rank of the input must be at least 4, received \(2, 5\)"),
-        (lambda: layers.LSTM(4, name="r"), np.zeros((2, 5), "float32"), r"LSTM 'r': the input must have rank 3 .*, received \(2, 5\)"),
-        (lambda: layers.Add(name="a"), np.zeros((2, 5), "float32"), r"Add 'a': the input must be a list of tensors, received \(2, 5\)"),
-        (lambda: layers.Dense(4, name="d"), 3.0, r"Dense 'd': only tensors may be passed as positional arguments, received 3.0"),
+        (lambda: layers.Dense(4, name="head"), np.zeros((2, 5), "float32"), r"Dense 'head': last axis of the "
+            r"input must be 3, received \(2, 5\)"),
+        (lambda: layers.Conv2D(4, 3, name="c"), np.zeros((2, 5), "float32"), r"Conv2D 'c': the rank of the input "
+            r"must be at least 4, received \(2, 5\)"),
+        (lambda: layers.LSTM(4, name="r"), np.zeros((2, 5), "float32"), r"LSTM 'r': the input must have rank 3 "
+            r".*, received \(2, 5\)"),
+        (lambda: layers.Add(name="a"), np.zeros((2, 5), "float32"), r"Add 'a': the input must be a list of "
+            r"tensors, received \(2, 5\)"),
+        (lambda: layers.Dense(4, name="d"), 3.0, r"Dense 'd': only tensors may be passed as positional arguments, "
+            r"received 3.0"),
     ],
 )  # fmt: skip
 def test_errors_name_the_layer(make, x, text):
@@ -243,7 +267,8 @@ def test_masked_bidirectional():
     values = None
     for lib, sequential in ((keras.layers, keras.Sequential), (layers, models.Sequential)):
         model = sequential([
-            lib.Input((4,), dtype="int32"), lib.Embedding(5, 4, mask_zero=True), lib.Bidirectional(lib.LSTM(3, return_sequences=True)),
+            lib.Input((4,), dtype="int32"), lib.Embedding(5, 4, mask_zero=True),
+            lib.Bidirectional(lib.LSTM(3, return_sequences=True)),
             lib.GlobalAveragePooling1D(),
         ])  # fmt: skip
         values = values or model.get_weights()

@@ -4,6 +4,7 @@ import keras
 import maas
 import numpy as np
 import pytest
+
 from maas import activations, constraints, initializers, regularizers
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
@@ -33,7 +34,9 @@ def test_distribution(name, kwargs, shape):
     assert abs(np.abs(ours).max() - np.abs(theirs).max()) < 0.6 * spread
 
 
-@pytest.mark.parametrize(("name", "kwargs"), [*RANDOM, ("Orthogonal", {}), ("Constant", {"value": 2.0}), ("Zeros", {}), ("Ones", {})])
+@pytest.mark.parametrize(
+    ("name", "kwargs"), [*RANDOM, ("Orthogonal", {}), ("Constant", {"value": 2.0}), ("Zeros", {}), ("Ones", {})]
+)
 def test_config_and_repeat(name, kwargs):
     ours, theirs = getattr(initializers, name)(**kwargs), getattr(keras.initializers, name)(**kwargs)
     assert ours.get_config() == theirs.get_config()
@@ -64,7 +67,8 @@ def test_get():
 
 
 @pytest.mark.parametrize(
-    ("name", "kwargs"), [("L1", {"l1": 0.5}), ("L2", {}), ("L1L2", {"l1": 0.5, "l2": 0.25}), ("OrthogonalRegularizer", {"factor": 0.5})]
+    ("name", "kwargs"),
+    [("L1", {"l1": 0.5}), ("L2", {}), ("L1L2", {"l1": 0.5, "l2": 0.25}), ("OrthogonalRegularizer", {"factor": 0.5})],
 )
 def test_regularizers(name, kwargs):
     ours, theirs = getattr(regularizers, name)(**kwargs), getattr(keras.regularizers, name)(**kwargs)
@@ -74,7 +78,8 @@ def test_regularizers(name, kwargs):
 
 
 @pytest.mark.parametrize(
-    ("name", "kwargs"), [("MaxNorm", {"max_value": 0.5}), ("NonNeg", {}), ("UnitNorm", {"axis": 1}), ("MinMaxNorm", {"rate": 0.5})]
+    ("name", "kwargs"),
+    [("MaxNorm", {"max_value": 0.5}), ("NonNeg", {}), ("UnitNorm", {"axis": 1}), ("MinMaxNorm", {"rate": 0.5})],
 )
 def test_constraints(name, kwargs):
     ours, theirs = getattr(constraints, name)(**kwargs), getattr(keras.constraints, name)(**kwargs)

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+
 from maas import layers
 from maas.saving.serialization import serialize_keras_object
-
 from tests.layers import pair
 from tests.layers.layer_cases import CASES, inputs_of
 
@@ -51,7 +51,9 @@ def test_config_and_names(case):
     ours, theirs, _ = built_pair(case)
     assert pair.plain(serialize_keras_object(ours)) == pair.plain(keras.saving.serialize_keras_object(theirs))
     assert [w.path for w in ours.weights] == [w.path for w in theirs.weights]
-    assert [(w.name, tuple(w.shape), w.trainable) for w in ours.weights] == [(w.name, tuple(w.shape), w.trainable) for w in theirs.weights]
+    assert [(w.name, tuple(w.shape), w.trainable) for w in ours.weights] == [
+        (w.name, tuple(w.shape), w.trainable) for w in theirs.weights
+    ]
     assert (ours.name, ours.built, ours.count_params()) == (theirs.name, theirs.built, theirs.count_params())
     assert ours.supports_masking == theirs.supports_masking
 

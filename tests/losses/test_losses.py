@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from maas import losses
+from maas import losses, ops
+from maas.backend.masks import set_keras_mask
 
 CLASSES = sorted(
     (c for c in losses.ALL_OBJECTS if isinstance(c, type) and c.__name__ not in ("Loss", "LossFunctionWrapper")),
@@ -147,3 +148,17 @@ def test_class_out_of_range_is_an_index_error():
     for y in ([0, 4, 1], [0, -1, 1]):
         with pytest.raises(IndexError):
             np.asarray(losses.SparseCategoricalCrossentropy()(np.array(y), p))
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "none", "mean_with_sample_weight"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", ["MeanSquaredError", "SparseCategoricalCrossentropy"])
+def test_mask_of_the_predictions(name, weighted, reduction):
+    y_true, y_pred = data(name, (3, 5, 4))
+    mask = np.arange(15).reshape(3, 5) % 3 > 0
+    weight = np.linspace(0, 1, 15, dtype="float32").reshape(3, 5) if weighted else None
+    ours, theirs = ops.convert_to_tensor(y_pred), keras.ops.convert_to_tensor(y_pred)
+    set_keras_mask(ours, ops.convert_to_tensor(mask))
+    theirs._keras_mask = keras.ops.convert_to_tensor(mask)
+    found = getattr(losses, name)(reduction=reduction)(y_true, ours, weight)
+    assert_same(found, getattr(keras.losses, name)(reduction=reduction)(y_true, theirs, weight))

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from maas import layers, models, ops, tree
 
+from maas import layers, models, ops, tree
 from tests.layers.pair import assert_outputs_close, fresh_names, plain, random_weights
 from tests.models.model_cases import CASES, IMAGES, ROWS
 
@@ -57,7 +57,9 @@ def test_config_names_and_shapes(case):
     assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
     assert ours.count_params() == theirs.count_params()
     assert plain(ours.input_shape) == plain(theirs.input_shape)
-    assert sorted(map(str, tree.flatten(plain(ours.output_shape)))) == sorted(map(str, keras.tree.flatten(plain(theirs.output_shape))))
+    assert sorted(map(str, tree.flatten(plain(ours.output_shape)))) == sorted(
+        map(str, keras.tree.flatten(plain(theirs.output_shape)))
+    )
     assert [x.name for x in ours.inputs] == [x.name for x in theirs.inputs]
 
 
@@ -153,7 +155,9 @@ def test_losses_of_a_call():
     model = models.Model(x, layers.ActivityRegularization(l1=1.0)(layers.Dense(2, kernel_regularizer="l2")(x)))
     y = np.asarray(model(ROWS))
     losses = [float(v) for v in model.losses]
-    np.testing.assert_allclose(losses, [np.abs(y).sum() / len(y), 0.01 * (model.get_weights()[0] ** 2).sum()], rtol=1e-5)
+    np.testing.assert_allclose(
+        losses, [np.abs(y).sum() / len(y), 0.01 * (model.get_weights()[0] ** 2).sum()], rtol=1e-5
+    )
 
 
 def test_outputs_of_inner_layers():
@@ -177,7 +181,9 @@ def test_get_layer_and_ranges():
     model = models.Sequential([layers.Input((4,)), layers.Dense(3, name="a"), layers.Dense(2, name="b")], name="m")
     assert model.get_layer("b") is model.layers[1]
     assert model.get_layer(index=0) is model.layers[0]
-    with pytest.raises(ValueError, match=r"Sequential 'm': no layer of this name; there are \['a', 'b'\], received 'c'"):
+    with pytest.raises(
+        ValueError, match=r"Sequential 'm': no layer of this name; there are \['a', 'b'\], received 'c'"
+    ):
         model.get_layer("c")
     with pytest.raises(ValueError, match="received index=5"):
         model.get_layer(index=5)
@@ -193,7 +199,10 @@ def test_get_layer_and_ranges():
         (lambda: models.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]), "received a second 'a'"),
         (lambda: models.Model(layers.Input((2,)), 3), "must be KerasTensors .* received 3"),
         (lambda: models.Model(layers.Input((2,)), layers.Dense(1)(layers.Input((2,)))), "the graph is not connected"),
-        (lambda: models.Sequential([layers.Input((4,)), layers.Dense(1)])(np.zeros((2, 5), "float32")), r"received \(2, 5\)"),
+        (
+            lambda: models.Sequential([layers.Input((4,)), layers.Dense(1)])(np.zeros((2, 5), "float32")),
+            r"received \(2, 5\)",
+        ),
         (lambda: models.Sequential([layers.Input((4,)), layers.Dense(1)]).build((None, 5)), r"received \(None, 5\)"),
         (lambda: models.Sequential().build((None, 5)), "a model without layers"),
         (lambda: models.model_from_json("nope"), "received 'nope'"),

@@ -22,11 +22,20 @@ class Case:
 
     @property
     def options(self):
-        return {"scale": self.scale, "causal": self.causal, "heads_first": self.heads_first, "masked": self.mask is not None}
+        return {
+            "scale": self.scale,
+            "causal": self.causal,
+            "heads_first": self.heads_first,
+            "masked": self.mask is not None,
+        }
 
     def operands(self, dtype="float32"):
         rng = np.random.default_rng(0)
-        shapes = [(self.queries, self.heads, self.dim), (self.keys, self.kv_heads, self.dim), (self.keys, self.kv_heads, self.value_dim)]
+        shapes = [
+            (self.queries, self.heads, self.dim),
+            (self.keys, self.kv_heads, self.dim),
+            (self.keys, self.kv_heads, self.value_dim),
+        ]
         out = [rng.standard_normal((self.batch, *s)) for s in shapes]
         out[0] *= self.size
         out = [np.ascontiguousarray(a.swapaxes(1, 2)) if self.heads_first else a for a in out]

@@ -44,11 +44,30 @@ def batch_norm(case, operands, epsilon):
 
 
 LAYER = [
-    Case((1, 1)), Case((3, 17)), Case((33, 64)), Case((2, 5, 130)), Case((4, 768)), Case((3, 4, 5), axis=(1, 2)), Case((3, 4, 5), axis=(1,)),
-    Case((2, 3, 4, 5), axis=(-1, 1)), Case((5, 31), scale=False), Case((5, 31), center=False), Case((70, 9), scale=False, center=False),
-    Case((0, 6)), Case((9, 100), mean=30.0),
-]  # fmt: skip
+    Case((1, 1)),
+    Case((3, 17)),
+    Case((33, 64)),
+    Case((2, 5, 130)),
+    Case((4, 768)),
+    Case((3, 4, 5), axis=(1, 2)),
+    Case((3, 4, 5), axis=(1,)),
+    Case((2, 3, 4, 5), axis=(-1, 1)),
+    Case((5, 31), scale=False),
+    Case((5, 31), center=False),
+    Case((70, 9), scale=False, center=False),
+    Case((0, 6)),
+    Case((9, 100), mean=30.0),
+]
 BATCH = [
-    Case((7, 1)), Case((33, 17)), Case((2, 5, 5, 64)), Case((700, 80)), Case((1500, 3)), Case((3, 4, 5), axis=(1,)), Case((40, 130), scale=False),
-    Case((40, 33), center=False), Case((9, 2100)), Case((50, 6), scale=False, center=False), Case((200, 48), mean=30.0),
-]  # fmt: skip
+    Case((7, 1)),
+    Case((33, 17)),
+    Case((2, 5, 5, 64)),
+    Case((700, 80)),
+    Case((1500, 3)),
+    Case((3, 4, 5), axis=(1,)),
+    Case((40, 130), scale=False),
+    Case((40, 33), center=False),
+    Case((9, 2100)),
+    Case((50, 6), scale=False, center=False),
+    Case((200, 48), mean=30.0),
+]

@@ -23,6 +23,14 @@ def reference(x, axis=-1, log=False):
 
 
 CASES = [
-    Case((1, 1)), Case((3, 17)), Case((2, 7, 5), axis=1), Case((4, 33), scale=100), Case((5, 16)), Case((7, 64)), Case((3, 130)),
-    Case((2, 3, 1001)), Case((0, 5)), Case((63, 65), axis=0),
-]  # fmt: skip
+    Case((1, 1)),
+    Case((3, 17)),
+    Case((2, 7, 5), axis=1),
+    Case((4, 33), scale=100),
+    Case((5, 16)),
+    Case((7, 64)),
+    Case((3, 130)),
+    Case((2, 3, 1001)),
+    Case((0, 5)),
+    Case((63, 65), axis=0),
+]

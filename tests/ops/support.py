@@ -26,7 +26,7 @@ def isa(name):
 
 
 def program(function, operands, symbolic_batch=()):
-    """`(operands, one cotangent per output) -> outputs, gradients of the float operands`, compiled for the active level.
+    """`(operands, one cotangent per output) -> outputs, gradients of the float operands` for the active level.
 
     Operands listed in `symbolic_batch` have an unknown first size.
     """
@@ -75,7 +75,9 @@ def check_gradients(function, operands, step=1e-6, tolerance=1e-5):
         d = rng.standard_normal(a.shape)
         moved = [[*operands[:i], a + s * step * d, *operands[i + 1 :]] for s in (1, -1)]
         want = (loss(moved[0]) - loss(moved[1])) / (2 * step)
-        assert abs((g * d).sum() - want) <= tolerance * (1 + abs(want)), f"operand {i}: {(g * d).sum()} instead of {want}"
+        assert abs((g * d).sum() - want) <= tolerance * (1 + abs(want)), (
+            f"operand {i}: {(g * d).sum()} instead of {want}"
+        )
 
 
 def same_bits(first, other):
@@ -85,7 +87,7 @@ def same_bits(first, other):
 
 
 def check_bits(function, operands):
-    """Outputs and gradients have the same bits on AVX2 and AVX-512, for any cut of the units, on one and two threads."""
+    """Outputs and gradients have the same bits on AVX2 and AVX-512, for any cut, on one and two threads."""
     ws = cotangents(function, operands)
     results = []
     for level in ("avx2", "avx512"):

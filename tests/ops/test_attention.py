@@ -105,8 +105,10 @@ def test_views_of_heads_are_not_copied():
     """Heads split from one projection are read where they lie."""
     with _core.Trace() as trace:
         x = trace.input([None, 10, 3 * 32], "float32")
-        parts = [_core.reshape(_core.slice(x, begin=[0, 0, 32 * i], end=[x.dims[0], 10, 32 * i + 32], step=[1, 1, 1]), shape=[-1, 10, 2, 16])
-                 for i in range(3)]  # fmt: skip
+        parts = []
+        for i in range(3):
+            part = _core.slice(x, begin=[0, 0, 32 * i], end=[x.dims[0], 10, 32 * i + 32], step=[1, 1, 1])
+            parts.append(_core.reshape(part, shape=[-1, 10, 2, 16]))
         p = trace.compile([_core.attention(*parts)])
     assert repr(p).endswith("of 1 steps>"), p.plan
     data = np.random.default_rng(0).standard_normal((2, 10, 96)).astype("float32")
@@ -140,7 +142,9 @@ def test_second_derivative(causal):
         xs = [trace.input(list(a.shape), str(a.dtype), f"x{i}") for i, a in enumerate(operands)]
         first = gradient(*xs)
         weights = [np.random.default_rng(i).standard_normal(a.shape) for i, a in enumerate((q, k, v))]
-        loss = sum((_core.sum(_core.multiply(g, w)) for g, w in zip(first, weights)), start=_core.sum(_core.multiply(q, 0.0)))
+        loss = sum(
+            (_core.sum(_core.multiply(g, w)) for g, w in zip(first, weights)), start=_core.sum(_core.multiply(q, 0.0))
+        )
         p = trace.compile([loss, *_core.gradients(loss, xs[:4])])
     results = p.numpy(*operands)
     rng = np.random.default_rng(9)
@@ -151,7 +155,10 @@ def test_second_derivative(causal):
         np.testing.assert_allclose((results[1 + i] * d).sum(), want, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("given", [{}, {"is_causal": True}, {"scale": 0.5}, {"mask": True}, {"mask": True, "is_causal": True}, {"bias": True}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"is_causal": True}, {"scale": 0.5}, {"mask": True}, {"mask": True, "is_causal": True}, {"bias": True}],
+)
 def test_as_keras(keras, given):
     case = Case(2, 6, 8, heads=4, kv_heads=2, dim=8, value_dim=8, mask=(1, 0, 1, 1))
     q, k, v, mask = case.operands()

@@ -1,5 +1,7 @@
 """Layer and batch normalization: every kernel against float64, gradients, equal bits, Keras, typed errors."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,9 @@ def layer_norm(case):
 
 
 def batch_norm(case):
-    return lambda *a: _core.batch_norm_train(*a, axis=case.axis[0], epsilon=EPSILON, scale=case.scale, center=case.center)
+    return lambda *a: _core.batch_norm_train(
+        *a, axis=case.axis[0], epsilon=EPSILON, scale=case.scale, center=case.center
+    )
 
 
 def close(got, want, eps, size=1.0):
@@ -119,14 +123,18 @@ def test_second_derivative():
 def test_inference_is_one_chain():
     """Given parameters, factor and summand are prepared and the rest is one elementwise step."""
     rng = np.random.default_rng(0)
-    vectors = [_core.Variable(rng.random(8).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")]
+    vectors = [
+        _core.Variable(rng.random(8).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")
+    ]
     with _core.Trace() as trace:
         x = trace.input([None, 4, 8], "float32")
         mean, variance, beta, gamma = (v.value for v in vectors)
         p = trace.compile([ops.batch_normalization(x, mean, variance, -1, beta, gamma)])
     data = rng.standard_normal((3, 4, 8)).astype("float32")
     mean, variance, beta, gamma = (v.numpy().astype(np.float64) for v in vectors)
-    np.testing.assert_allclose(p.numpy(data)[0], (data - mean) / np.sqrt(variance + 1e-3) * gamma + beta, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        p.numpy(data)[0], (data - mean) / np.sqrt(variance + 1e-3) * gamma + beta, rtol=1e-5, atol=1e-6
+    )
     assert repr(p).endswith("of 1 steps>"), repr(p)
 
 
@@ -137,7 +145,9 @@ def test_batch_normalization_as_keras(keras, axis):
     mean, variance, offset, scale = rng.random((4, 6)).astype("float32")
     for given in ({}, {"offset": offset, "scale": scale, "epsilon": 1e-2}):
         want = np.asarray(keras.ops.batch_normalization(x, mean, variance, axis, **given))
-        np.testing.assert_allclose(np.asarray(ops.batch_normalization(x, mean, variance, axis, **given)), want, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(
+            np.asarray(ops.batch_normalization(x, mean, variance, axis, **given)), want, rtol=1e-5, atol=2e-6
+        )
 
 
 @pytest.mark.parametrize("axis", [-1, [1, 2], [2, 1], 1])
@@ -148,7 +158,9 @@ def test_layer_normalization_as_keras(keras, axis):
     gamma, beta = rng.standard_normal((2, *sizes)).astype("float32")
     for given in ({}, {"gamma": gamma}, {"gamma": gamma, "beta": beta, "epsilon": 1e-2}):
         want = np.asarray(keras.ops.layer_normalization(x, axis=axis, **given))
-        np.testing.assert_allclose(np.asarray(ops.layer_normalization(x, axis=axis, **given)), want, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(
+            np.asarray(ops.layer_normalization(x, axis=axis, **given)), want, rtol=1e-5, atol=2e-6
+        )
 
 
 def test_half_precision():
@@ -169,3 +181,47 @@ def test_errors():
         _core.layer_norm(np.zeros((3, 4), "int32"), scale=False, center=False)
     with pytest.raises(ValueError, match=r"variance must have shape \(4,\), received \(3,\)"):
         ops.batch_normalization(x, np.zeros(4, "float32"), np.zeros(3, "float32"), axis=-1)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("kind", ["conv", "matmul", "chain of two"])
+def test_inference_folds_into_weights(kind, bias):
+    """After a convolution or product with parameters, nothing is left of the normalization but the bias."""
+    rng = np.random.default_rng(0)
+    w = _core.Variable(rng.standard_normal((3, 3, 5, 5) if kind == "conv" else (5, 5)).astype("float32"), name="w")
+    b = _core.Variable(rng.standard_normal(5).astype("float32"), name="b")
+    statistics = [
+        _core.Variable(rng.random(5).astype("float32") + 0.5, name=n) for n in ("mean", "variance", "beta", "gamma")
+    ]
+
+    def block(x):
+        y = _core.conv(x, w.value) if kind == "conv" else _core.matmul(x, w.value)
+        y = _core.add(y, b.value) if bias else y
+        mean, variance, beta, gamma = (v.value for v in statistics)
+        return _core.relu(ops.batch_normalization(y, mean, variance, -1, beta, gamma))
+
+    def function(x):
+        return block(block(x)) if kind == "chain of two" else block(x)
+
+    shape = (2, 6, 6, 5) if kind == "conv" else (4, 5)
+    with _core.Trace() as trace:
+        p = trace.compile([function(trace.input([None, *shape[1:]], "float32"))])
+    x = rng.standard_normal(shape).astype("float32")
+    np.testing.assert_allclose(p.numpy(x)[0], np.asarray(function(x)), rtol=1e-5, atol=1e-5)
+    prepared = re.escape(str(w.shape))
+    assert re.search(rf"prepare \d+: chain .* -> float32{prepared}", p.plan), "the weights are not scaled:\n" + p.plan
+    b.assign(np.full(5, 3, "float32"))
+    np.testing.assert_allclose(p.numpy(x)[0], np.asarray(function(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_no_folding_into_weights_that_change():
+    w = _core.Variable(np.eye(4, dtype="float32"), name="w")
+    s = _core.Variable(np.arange(4, dtype="float32"), name="s")
+    with _core.Trace() as trace:
+        x = trace.input([None, 4], "float32")
+        y = _core.multiply(_core.matmul(x, w.value), s.value)
+        w.assign(_core.add(w.value, 1.0))
+        p = trace.compile([y])
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_array_equal(p.numpy(x)[0], np.arange(4) * np.ones((2, 1)))
+    np.testing.assert_array_equal(p.numpy(x)[0], np.arange(4) * 5 * np.ones((2, 1)))

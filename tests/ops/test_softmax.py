@@ -28,7 +28,9 @@ def test_softmax(case, log, dtype, level):
 
 @pytest.mark.parametrize("log", [False, True])
 def test_gradient(log):
-    support.check_gradients(lambda x: _core.softmax(x, axis=1, log=log), [np.random.default_rng(0).standard_normal((3, 7, 2))])
+    support.check_gradients(
+        lambda x: _core.softmax(x, axis=1, log=log), [np.random.default_rng(0).standard_normal((3, 7, 2))]
+    )
 
 
 @pytest.mark.parametrize("log", [False, True])

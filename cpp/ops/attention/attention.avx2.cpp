@@ -3,7 +3,9 @@
 
 namespace maas {
 
-void attention_f32_avx2(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) { attention_units(a, begin, end, e); }
+void attention_f32_avx2(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) {
+  attention_units(a, begin, end, e);
+}
 void attention_grad_f32_avx2(const AttentionGradArgs& a, int64_t begin, int64_t end, const Exec& e) {
   attention_grad_units(a, begin, end, e);
 }

@@ -34,12 +34,14 @@ void check_operands(const char* op, bool heads_first, const Spec& q, const Spec&
           to_string(k.shape), " and ", to_string(v.shape));
   for (const Spec* s : {&q, &k, &v})
     if (!is_floating(s->dtype) || s->dtype != q.dtype)
-      fail(ErrorKind::type, op, ": query, key and value must have one floating dtype, received ", q.dtype, ", ", k.dtype, " and ",
-           v.dtype);
+      fail(ErrorKind::type, op, ": query, key and value must have one floating dtype, received ", q.dtype, ", ",
+           k.dtype, " and ", v.dtype);
   const Axes at(heads_first);
-  check(q.shape[0] == k.shape[0] && q.shape[0] == v.shape[0] && at.rows(k) == at.rows(v) && at.heads(k) == at.heads(v) &&
-            q.shape[3] == k.shape[3],
-        op, ": query ", heads_first ? "(B, H, T, D), key (B, H, S, D), value (B, H, S, E)" : "(B, T, H, D), key (B, S, H, D), value (B, S, H, E)",
+  check(q.shape[0] == k.shape[0] && q.shape[0] == v.shape[0] && at.rows(k) == at.rows(v) &&
+            at.heads(k) == at.heads(v) && q.shape[3] == k.shape[3],
+        op, ": query ",
+        heads_first ? "(B, H, T, D), key (B, H, S, D), value (B, H, S, E)"
+                    : "(B, T, H, D), key (B, S, H, D), value (B, S, H, E)",
         " do not fit each other, received ", to_string(q.shape), ", ", to_string(k.shape), " and ", to_string(v.shape));
   const Dim &heads = at.heads(q), &shared = at.heads(k);
   check(heads.is_constant() && shared.is_constant() && q.shape[3].is_constant() && v.shape[3].is_constant(), op,
@@ -59,12 +61,16 @@ double effective(double scale, const Shape& q) {
   return scale != 0 ? scale : d > 0 ? 1 / std::sqrt(d) : 1;
 }
 
-AttentionTensor tensor(const Axes& at, const BoundValue& x) { return {x.data, x.strides[0], x.strides[at.head], x.strides[at.row]}; }
+AttentionTensor tensor(const Axes& at, const BoundValue& x) {
+  return {x.data, x.strides[0], x.strides[at.head], x.strides[at.row]};
+}
 
-AttentionShape sizes(const Axes& at, double scale, bool causal, const BoundValue& q, const BoundValue& k, const BoundValue& v) {
+AttentionShape sizes(const Axes& at, double scale, bool causal, const BoundValue& q, const BoundValue& k,
+                     const BoundValue& v) {
   const double d = static_cast<double>(q.shape[3]);
-  return {q.shape[0], q.shape[at.head], k.shape[at.head], q.shape[at.row], k.shape[at.row], q.shape[3], v.shape[3],
-          scale != 0 ? scale : d > 0 ? 1 / std::sqrt(d) : 1, causal};
+  return {q.shape[0],      q.shape[at.head], k.shape[at.head], q.shape[at.row],
+          k.shape[at.row], q.shape[3],       v.shape[3],       scale != 0 ? scale : d > 0 ? 1 / std::sqrt(d) : 1,
+          causal};
 }
 
 AttentionMask bind_mask(const BoundValue& m) {
@@ -90,7 +96,8 @@ Node add_heads(const Node& x, int64_t groups) {
   return sum(reshape(x, {s[0], Dim(s[1].constant() / groups), Dim(groups), s[2], s[3]}), {2}, false);
 }
 
-Composed compose(double scale, bool causal, bool heads_first, const Node& q, const Node& k, const Node& v, const Node& mask) {
+Composed compose(double scale, bool causal, bool heads_first, const Node& q, const Node& k, const Node& v,
+                 const Node& mask) {
   auto first = [&](const Node& x) { return heads_first ? x : transpose(x, {0, 2, 1, 3}); };
   Composed c;
   const Node k1 = first(k), v1 = first(v);
@@ -107,13 +114,17 @@ Composed compose(double scale, bool causal, bool heads_first, const Node& q, con
     c.keep = c.keep ? binary("logical_and", c.keep, seen) : seen;
   }
   // A finite number, so that a row that sees nothing gets equal scores. The same as Keras on JAX.
-  if (c.keep) scores = where(c.keep, scores, scalar_node(scores.dtype(), scores.dtype() == DType::f16 ? -0.7 * 65504 : -0.7 * 3.4028234663852886e38));
+  if (c.keep)
+    scores =
+        where(c.keep, scores,
+              scalar_node(scores.dtype(), scores.dtype() == DType::f16 ? -0.7 * 65504 : -0.7 * 3.4028234663852886e38));
   c.p = op("softmax", {scores}, {{"axis", int64_t{-1}}});
   return c;
 }
 
 double pairs(const AttentionShape& s) {
-  return static_cast<double>(s.batch * s.heads) * static_cast<double>(s.queries) * static_cast<double>(s.keys) * (s.causal ? 0.5 : 1);
+  return static_cast<double>(s.batch * s.heads) * static_cast<double>(s.queries) * static_cast<double>(s.keys) *
+         (s.causal ? 0.5 : 1);
 }
 
 // Kernels are for float32 and float64; the rest is computed in float32.
@@ -127,8 +138,8 @@ MAAS_DEFINE_OP(attention, Attention)
 const KernelTable& Attention::kernels() { return attention_kernels; }
 
 Specs Attention::infer(const Inputs& in) const {
-  check(in.size() == (masked ? 4 : 3), "attention: query, key, value", masked ? " and mask" : "", " are needed, received ",
-        in.size(), " operands");
+  check(in.size() == (masked ? 4 : 3), "attention: query, key, value", masked ? " and mask" : "",
+        " are needed, received ", in.size(), " operands");
   check_operands("attention", heads_first, in[0], in[1], in[2], masked ? &in[3] : nullptr);
   const Axes at(heads_first);
   Shape y = in[0].shape;
@@ -191,7 +202,8 @@ MAAS_DEFINE_OP(attention_grad, AttentionGrad)
 const KernelTable& AttentionGrad::kernels() { return attention_grad_kernels; }
 
 Specs AttentionGrad::infer(const Inputs& in) const {
-  check(in.size() == (masked ? 7 : 6), "attention_grad: ", masked ? 7 : 6, " operands are needed, received ", in.size());
+  check(in.size() == (masked ? 7 : 6), "attention_grad: ", masked ? 7 : 6, " operands are needed, received ",
+        in.size());
   check_operands("attention_grad", heads_first, in[0], in[1], in[2], masked ? &in[6] : nullptr);
   const Axes at(heads_first);
   Shape y = in[0].shape;
@@ -199,7 +211,8 @@ Specs AttentionGrad::infer(const Inputs& in) const {
   check(in[3].shape == y && in[4].shape == y, "attention_grad: y and dy must have shape ", to_string(y), ", received ",
         to_string(in[3].shape), " and ", to_string(in[4].shape));
   const Shape rows{in[0].shape[0], at.heads(in[0]), at.rows(in[0])};
-  check(in[5].shape == rows, "attention_grad: lse must have shape ", to_string(rows), ", received ", to_string(in[5].shape));
+  check(in[5].shape == rows, "attention_grad: lse must have shape ", to_string(rows), ", received ",
+        to_string(in[5].shape));
   for (int i : {3, 4, 5})
     if (in[static_cast<size_t>(i)].dtype != in[0].dtype)
       fail(ErrorKind::type, "attention_grad: operands must have one dtype, received ", in[0].dtype, " and ",
@@ -228,7 +241,9 @@ InputLayout AttentionGrad::input_layout(int input) const {
   return input == 6 ? InputLayout::strided : input == 5 ? InputLayout::dense : InputLayout::rows;
 }
 
-bool AttentionGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const { return row.dtype == in[0].dtype; }
+bool AttentionGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return row.dtype == in[0].dtype;
+}
 
 void AttentionGrad::bind(const Bind& b, const KernelRow& row, AttentionGradArgs& a) const {
   const Axes at(heads_first);

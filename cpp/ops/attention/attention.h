@@ -4,9 +4,9 @@
 
 namespace maas {
 
-// attention(q, k, v[, mask]): scaled dot-product attention. q (B, S, H, D) or, with heads_first, (B, H, S, D); k and v alike,
-// with H a multiple of their heads. mask: bool, broadcast to (B, H, queries, keys), true = attend. scale 0: 1 / sqrt(D).
-// Hidden output: log-sum-exp of the scores, (B, H, queries).
+// attention(q, k, v[, mask]): scaled dot-product attention. q (B, S, H, D) or, with heads_first, (B, H, S, D); k and v
+// alike, with H a multiple of their heads. mask: bool, broadcast to (B, H, queries, keys), true = attend. scale 0: 1 /
+// sqrt(D). Hidden output: log-sum-exp of the scores, (B, H, queries).
 struct Attention {
   double scale = 0;
   bool causal = false, heads_first = false, masked = false;  // masked: the mask is among the inputs

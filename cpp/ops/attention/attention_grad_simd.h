@@ -34,7 +34,8 @@ struct Backward {
       const float *y = row_at(a.y, u.batch, u.head, u.first + i), *dy = row_at(a.dy, u.batch, u.head, u.first + i);
       V sum(0.f);
       for (int64_t c = 0; c < s.value_dim; c += 16)
-        sum = fma(simd::load_some<V>(y + c, s.value_dim - c, 0.f), simd::load_some<V>(dy + c, s.value_dim - c, 0.f), sum);
+        sum =
+            fma(simd::load_some<V>(y + c, s.value_dim - c, 0.f), simd::load_some<V>(dy + c, s.value_dim - c, 0.f), sum);
       const_cast<float*>(statistics(a.delta, u.batch, u.head, u.first + i))[0] = simd::sum_lanes(sum);
     }
   }
@@ -49,7 +50,8 @@ struct Backward {
     }
     if (!any) return false;
     product({row_at(a.q, batch, head, first), a.q.row, 1, keys, kKeys, weights, kKeys, s.head_dim, false}, rows, kKeys);
-    product({row_at(a.dy, batch, head, first), a.dy.row, 1, values, kKeys, slopes, kKeys, s.value_dim, false}, rows, kKeys);
+    product({row_at(a.dy, batch, head, first), a.dy.row, 1, values, kKeys, slopes, kKeys, s.value_dim, false}, rows,
+            kKeys);
     const V scale(static_cast<float>(s.scale));
     const int64_t count = s.keys - key < kKeys ? s.keys - key : kKeys;
     const uint64_t all = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
@@ -74,7 +76,8 @@ struct Backward {
   }
 
   void key_unit(int64_t unit) const {
-    const int64_t first = unit % s.k_blocks() * kKeys, head = unit / s.k_blocks(), batch = head / s.kv_heads, kv = head % s.kv_heads;
+    const int64_t first = unit % s.k_blocks() * kKeys, head = unit / s.k_blocks(), batch = head / s.kv_heads,
+                  kv = head % s.kv_heads;
     const int64_t count = s.keys - first < kKeys ? s.keys - first : kKeys, groups = s.heads / s.kv_heads;
     clear(a.dk, batch, kv, first, count, s.head_dim);
     clear(a.dv, batch, kv, first, count, s.value_dim);
@@ -83,10 +86,12 @@ struct Backward {
       for (int64_t i = 0; i < s.queries; i += kQueries) {
         const int64_t rows = s.queries - i < kQueries ? s.queries - i : kQueries;
         if (!weigh(batch, h, i, rows, first)) continue;
-        product({weights, 1, kKeys, row_at(a.dy, batch, h, i), a.dy.row, row_at(a.dv, batch, kv, first), a.dv.row, rows, true}, count,
-                s.value_dim);
-        product({slopes, 1, kKeys, row_at(a.q, batch, h, i), a.q.row, row_at(a.dk, batch, kv, first), a.dk.row, rows, true}, count,
-                s.head_dim);
+        product({weights, 1, kKeys, row_at(a.dy, batch, h, i), a.dy.row, row_at(a.dv, batch, kv, first), a.dv.row, rows,
+                 true},
+                count, s.value_dim);
+        product(
+            {slopes, 1, kKeys, row_at(a.q, batch, h, i), a.q.row, row_at(a.dk, batch, kv, first), a.dk.row, rows, true},
+            count, s.head_dim);
       }
   }
 
@@ -100,7 +105,8 @@ struct Backward {
       const int64_t count = s.keys - j < kKeys ? s.keys - j : kKeys;
       pack(u.batch, kv, j, count);
       if (!weigh(u.batch, u.head, u.first, u.rows, j)) continue;
-      product({slopes, kKeys, 1, row_at(a.k, u.batch, kv, j), a.k.row, row_at(a.dq, u.batch, u.head, u.first), a.dq.row, count, true},
+      product({slopes, kKeys, 1, row_at(a.k, u.batch, kv, j), a.k.row, row_at(a.dq, u.batch, u.head, u.first), a.dq.row,
+               count, true},
               u.rows, s.head_dim);
     }
   }
@@ -109,9 +115,12 @@ struct Backward {
 void attention_grad_units(const AttentionGradArgs& args, int64_t begin, int64_t end, const Exec& exec) {
   const Backward backward(args, exec.scratch);
   for (int64_t u = begin; u < end; ++u) {
-    if (exec.phase == 0) backward.deltas(u);
-    else if (exec.phase == 1) backward.key_unit(u);
-    else backward.query_unit_gradient(u);
+    if (exec.phase == 0)
+      backward.deltas(u);
+    else if (exec.phase == 1)
+      backward.key_unit(u);
+    else
+      backward.query_unit_gradient(u);
   }
 }
 

@@ -1,15 +1,15 @@
 #pragma once
 // y[i] = sum_j p[i][j] v[j],  p[i] = softmax_j(scale q[i].k[j]) over the keys row i may see, for every batch and head.
-// q: batch x heads x queries x head_dim, k: batch x kv_heads x keys x head_dim, v: ... x value_dim, y: ... x value_dim, all
-// through strides, their last axis contiguous; query head h reads kv head h / (heads / kv_heads). A key is seen unless
-// `mask` (bytes, strides 0 where broadcast) is 0 there or, if causal, it comes later than the query (j > i).
-// A row that sees no key is the mean of all v, as softmax of equal scores gives; no keys at all: zeros.
-// lse[b][h][i] = log sum_j exp(score), -inf for a row that sees nothing.
+// q: batch x heads x queries x head_dim, k: batch x kv_heads x keys x head_dim, v: ... x value_dim, y: ... x value_dim,
+// all through strides, their last axis contiguous; query head h reads kv head h / (heads / kv_heads). A key is seen
+// unless `mask` (bytes, strides 0 where broadcast) is 0 there or, if causal, it comes later than the query (j > i). A
+// row that sees no key is the mean of all v, as softmax of equal scores gives; no keys at all: zeros. lse[b][h][i] =
+// log sum_j exp(score), -inf for a row that sees nothing.
 //
-// Bits: a score is one fma chain over head_dim. e^s = 2^n f with n, f from the score alone; the running maximum is that of
-// n, so scaling to a new one is exact. Key j adds to lane j mod 16 of the row's sum; y's sums are one fma chain per `span`
-// keys, spans then added in order, keys counted from 0. So masked keys on the right change nothing.
-// Forward: one unit = `queries` rows of one head. A block of keys that no row of the unit sees is not read.
+// Bits: a score is one fma chain over head_dim. e^s = 2^n f with n, f from the score alone; the running maximum is that
+// of n, so scaling to a new one is exact. Key j adds to lane j mod 16 of the row's sum; y's sums are one fma chain per
+// `span` keys, spans then added in order, keys counted from 0. So masked keys on the right change nothing. Forward: one
+// unit = `queries` rows of one head. A block of keys that no row of the unit sees is not read.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -55,9 +55,9 @@ struct AttentionArgs {
 };
 
 // With ds[i][j] = p[i][j] (dy[i].v[j] - dy[i].y[i]) scale, 0 where j is not seen:
-// dq[i] = sum_j ds[i][j] k[j], dk[j] = sum_i ds[i][j] q[i], dv[j] = sum_i p[i][j] dy[i]; k and v sum over their query heads.
-// Phase 0: one unit = q_block rows of delta[b][h][i] = dy[i].y[i]. Phase 1: one unit = k_block rows of dk and dv of one kv
-// head. Phase 2: one unit = q_block rows of dq. All results are written once, in a fixed order of sums.
+// dq[i] = sum_j ds[i][j] k[j], dk[j] = sum_i ds[i][j] q[i], dv[j] = sum_i p[i][j] dy[i]; k and v sum over their query
+// heads. Phase 0: one unit = q_block rows of delta[b][h][i] = dy[i].y[i]. Phase 1: one unit = k_block rows of dk and dv
+// of one kv head. Phase 2: one unit = q_block rows of dq. All results are written once, in a fixed order of sums.
 struct AttentionGradArgs {
   AttentionShape s;
   AttentionTensor q, k, v, y, dy, dq, dk, dv;

@@ -59,7 +59,9 @@ void forward(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& exe
           for (int64_t c = 0; c < s.value_dim; ++c) out[c] += p[j] * static_cast<double>(row<T>(a.v, b, kv, j)[c]);
       T* y = row<T>(a.y, b, h, i);
       for (int64_t c = 0; c < s.value_dim; ++c) y[c] = static_cast<T>(s.keys ? out[c] / sum : 0);
-      if (a.lse) static_cast<T*>(a.lse)[(b * s.heads + h) * s.queries + i] = static_cast<T>(any ? top + std::log(sum) : -INFINITY);
+      if (a.lse)
+        static_cast<T*>(a.lse)[(b * s.heads + h) * s.queries + i] =
+            static_cast<T>(any ? top + std::log(sum) : -INFINITY);
     }
   }
 }
@@ -75,8 +77,10 @@ struct Backward {
     const double lse = static_cast<double>(static_cast<const T*>(a.lse)[at]);
     const bool seen = sees(s, a.mask, b, h, i, j);
     p = ds = 0;
-    if (lse == -INFINITY) p = 1 / static_cast<double>(s.keys);
-    else if (seen) p = std::exp(s.scale * dot(row<T>(a.q, b, h, i), row<T>(a.k, b, kv, j), s.head_dim) - lse);
+    if (lse == -INFINITY)
+      p = 1 / static_cast<double>(s.keys);
+    else if (seen)
+      p = std::exp(s.scale * dot(row<T>(a.q, b, h, i), row<T>(a.k, b, kv, j), s.head_dim) - lse);
     if (!seen) return;
     const double dp = dot(row<T>(a.dy, b, h, i), row<T>(a.v, b, kv, j), s.value_dim);
     ds = p * (dp - static_cast<double>(static_cast<const T*>(a.delta)[at])) * s.scale;
@@ -94,7 +98,8 @@ struct Backward {
   void keys(int64_t begin, int64_t end, double* scratch) const {
     const int64_t d = s.head_dim, e = s.value_dim, groups = s.heads / s.kv_heads;
     for (int64_t u = begin; u < end; ++u) {
-      const int64_t first = u % s.k_blocks() * s.k_block, b = u / s.k_blocks() / s.kv_heads, kv = u / s.k_blocks() % s.kv_heads;
+      const int64_t first = u % s.k_blocks() * s.k_block, b = u / s.k_blocks() / s.kv_heads,
+                    kv = u / s.k_blocks() % s.kv_heads;
       for (int64_t j = first; j < first + s.k_block && j < s.keys; ++j) {
         double *dk = scratch, *dv = scratch + d;
         for (int64_t c = 0; c < d + e; ++c) scratch[c] = 0;
@@ -120,7 +125,8 @@ struct Backward {
         for (int64_t j = 0; j < s.keys; ++j) {
           double p, ds;
           pair(at.batch, at.head, kv, i, j, p, ds);
-          for (int64_t c = 0; c < s.head_dim && ds != 0; ++c) dq[c] += ds * static_cast<double>(row<T>(a.k, at.batch, kv, j)[c]);
+          for (int64_t c = 0; c < s.head_dim && ds != 0; ++c)
+            dq[c] += ds * static_cast<double>(row<T>(a.k, at.batch, kv, j)[c]);
         }
         for (int64_t c = 0; c < s.head_dim; ++c) row<T>(a.dq, at.batch, at.head, i)[c] = static_cast<T>(dq[c]);
       }
@@ -132,16 +138,27 @@ template <class T>
 void backward(const AttentionGradArgs& args, int64_t begin, int64_t end, const Exec& exec) {
   const Backward<T> run{args};
   double* scratch = static_cast<double*>(exec.scratch);
-  if (exec.phase == 0) run.deltas(begin, end);
-  else if (exec.phase == 1) run.keys(begin, end, scratch);
-  else run.queries(begin, end, scratch);
+  if (exec.phase == 0)
+    run.deltas(begin, end);
+  else if (exec.phase == 1)
+    run.keys(begin, end, scratch);
+  else
+    run.queries(begin, end, scratch);
 }
 
 }  // namespace
 
-void attention_f32_ref(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) { forward<float>(a, begin, end, e); }
-void attention_f64_ref(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) { forward<double>(a, begin, end, e); }
-void attention_grad_f32_ref(const AttentionGradArgs& a, int64_t begin, int64_t end, const Exec& e) { backward<float>(a, begin, end, e); }
-void attention_grad_f64_ref(const AttentionGradArgs& a, int64_t begin, int64_t end, const Exec& e) { backward<double>(a, begin, end, e); }
+void attention_f32_ref(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) {
+  forward<float>(a, begin, end, e);
+}
+void attention_f64_ref(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& e) {
+  forward<double>(a, begin, end, e);
+}
+void attention_grad_f32_ref(const AttentionGradArgs& a, int64_t begin, int64_t end, const Exec& e) {
+  backward<float>(a, begin, end, e);
+}
+void attention_grad_f64_ref(const AttentionGradArgs& a, int64_t begin, int64_t end, const Exec& e) {
+  backward<double>(a, begin, end, e);
+}
 
 }  // namespace maas

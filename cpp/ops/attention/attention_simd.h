@@ -90,7 +90,8 @@ struct Forward {
     const float* mean = nullptr;
     for (int64_t i = 0; i < u.rows; ++i) {
       const bool none = top[i] == -simd::kInf;
-      const float *from = spans + i * width, total = none ? static_cast<float>(s.keys) : simd::sum_lanes(V::load(span_lanes + i * 16));
+      const float *from = spans + i * width,
+                  total = none ? static_cast<float>(s.keys) : simd::sum_lanes(V::load(span_lanes + i * 16));
       if (none && !mean) {
         mean_of_values(u.batch, kv, sums + i * width);
         mean = sums + i * width;
@@ -98,18 +99,20 @@ struct Forward {
       if (none) from = mean;
       float* y = row_at(a.y, u.batch, u.head, u.first + i);
       const V divisor(total == 0.f ? 1.f : total);
-      for (int64_t c = 0; c < s.value_dim; c += 16) simd::store_some(V::load(from + c) / divisor, y + c, s.value_dim - c);
+      for (int64_t c = 0; c < s.value_dim; c += 16)
+        simd::store_some(V::load(from + c) / divisor, y + c, s.value_dim - c);
       if (!a.lse) continue;
       const V n(top[i]), lse = fma(n, V(simd::kLn2), fma(n, V(simd::kLn2Low), log(V(total))));
-      static_cast<float*>(a.lse)[(u.batch * s.heads + u.head) * s.queries + u.first + i] = none ? -simd::kInf : first(lse);
+      static_cast<float*>(a.lse)[(u.batch * s.heads + u.head) * s.queries + u.first + i] =
+          none ? -simd::kInf : first(lse);
     }
   }
 
   void unit(int64_t index) {
     const QueryUnit u = query_unit(s, index);
     const int64_t kv = u.head / (s.heads / s.kv_heads);
-    for (int64_t c = 0; c < 2 * kQueries * width; c += 16) V(0.f).store(sums + c);         // and spans
-    for (int64_t c = 0; c < 2 * kQueries * 16; c += 16) V(0.f).store(lanes + c);           // and span_lanes
+    for (int64_t c = 0; c < 2 * kQueries * width; c += 16) V(0.f).store(sums + c);  // and spans
+    for (int64_t c = 0; c < 2 * kQueries * 16; c += 16) V(0.f).store(lanes + c);    // and span_lanes
     for (int64_t i = 0; i < u.rows; ++i) top[i] = -simd::kInf;
     int64_t stop = s.keys;
     if (s.causal && u.first + u.rows < stop) stop = u.first + u.rows;
@@ -120,7 +123,8 @@ struct Forward {
       if (!any) continue;
       const int64_t count = stop - j < kKeys ? stop - j : kKeys;
       pack_transposed(row_at(a.k, u.batch, kv, j), a.k.row, count, s.head_dim, packed);
-      product({row_at(a.q, u.batch, u.head, u.first), a.q.row, 1, packed, kKeys, scores, kKeys, s.head_dim, false}, u.rows, kKeys);
+      product({row_at(a.q, u.batch, u.head, u.first), a.q.row, 1, packed, kKeys, scores, kKeys, s.head_dim, false},
+              u.rows, kKeys);
       for (int64_t i = 0; i < u.rows; ++i) weigh(i, seen[i]);
       product({scores, kKeys, 1, row_at(a.v, u.batch, kv, j), a.v.row, sums, width, count, true}, u.rows, s.value_dim);
     }

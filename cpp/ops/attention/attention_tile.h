@@ -9,7 +9,7 @@ namespace {
 using simd::Mask;
 using simd::V;
 
-constexpr int kTileRows = 6;                                // 6 x 4 sums fill AVX-512's registers, 6 x 1 (two ymm each) AVX2's
+constexpr int kTileRows = 6;  // 6 x 4 sums fill AVX-512's registers, 6 x 1 (two ymm each) AVX2's
 constexpr int kTileVectors = V::kRegisters == 32 ? 4 : 1;
 constexpr int64_t kKeys = AttentionShape::k_block, kQueries = AttentionShape::q_block;
 
@@ -39,7 +39,8 @@ void tile(const Product& p, const float* a, const float* b, float* c, int64_t le
   }
   for (int64_t k = 0; k < p.k; ++k, a += p.csa, b += p.ldb) {
     V row[N];
-    MAAS_UNROLL for (int n = 0; n < N; n++) row[n] = kMasked && n == N - 1 ? V::load(b + 16 * n, tail, 0.f) : V::load(b + 16 * n);
+    MAAS_UNROLL for (int n = 0; n < N; n++) row[n] =
+        kMasked && n == N - 1 ? V::load(b + 16 * n, tail, 0.f) : V::load(b + 16 * n);
     MAAS_UNROLL for (int r = 0; r < R; r++) {
       const V x(a[r * p.rsa]);
       MAAS_UNROLL for (int n = 0; n < N; n++) acc[r * N + n] = fma(x, row[n], acc[r * N + n]);
@@ -48,8 +49,10 @@ void tile(const Product& p, const float* a, const float* b, float* c, int64_t le
   MAAS_UNROLL for (int r = 0; r < R; r++) {
     MAAS_UNROLL for (int n = 0; n < N; n++) {
       float* to = c + r * p.ldc + 16 * n;
-      if (kMasked && n == N - 1) acc[r * N + n].store(to, tail);
-      else acc[r * N + n].store(to);
+      if (kMasked && n == N - 1)
+        acc[r * N + n].store(to, tail);
+      else
+        acc[r * N + n].store(to);
     }
   }
 }
@@ -60,12 +63,23 @@ void tiles(const Product& p, int64_t rows, int64_t column, int64_t left) {
     const float *a = p.a + r * p.rsa, *b = p.b + column;
     float* c = p.c + r * p.ldc + column;
     switch (rows - r) {
-      case 1: tile<1, N, kMasked>(p, a, b, c, left); break;
-      case 2: tile<2, N, kMasked>(p, a, b, c, left); break;
-      case 3: tile<3, N, kMasked>(p, a, b, c, left); break;
-      case 4: tile<4, N, kMasked>(p, a, b, c, left); break;
-      case 5: tile<5, N, kMasked>(p, a, b, c, left); break;
-      default: tile<6, N, kMasked>(p, a, b, c, left);
+      case 1:
+        tile<1, N, kMasked>(p, a, b, c, left);
+        break;
+      case 2:
+        tile<2, N, kMasked>(p, a, b, c, left);
+        break;
+      case 3:
+        tile<3, N, kMasked>(p, a, b, c, left);
+        break;
+      case 4:
+        tile<4, N, kMasked>(p, a, b, c, left);
+        break;
+      case 5:
+        tile<5, N, kMasked>(p, a, b, c, left);
+        break;
+      default:
+        tile<6, N, kMasked>(p, a, b, c, left);
     }
   }
 }
@@ -79,10 +93,14 @@ void product(const Product& p, int64_t rows, int64_t n) {
       continue;
     }
     if constexpr (kTileVectors == 4) {
-      if (left > 48) tiles<4, true>(p, rows, column, left);
-      else if (left > 32) tiles<3, true>(p, rows, column, left);
-      else if (left > 16) tiles<2, true>(p, rows, column, left);
-      else tiles<1, true>(p, rows, column, left);
+      if (left > 48)
+        tiles<4, true>(p, rows, column, left);
+      else if (left > 32)
+        tiles<3, true>(p, rows, column, left);
+      else if (left > 16)
+        tiles<2, true>(p, rows, column, left);
+      else
+        tiles<1, true>(p, rows, column, left);
     } else {
       tiles<1, true>(p, rows, column, left);
     }
@@ -98,12 +116,14 @@ void pack_transposed(const float* x, int64_t ld, int64_t rows, int64_t n, float*
   for (int64_t j = 0; j < kKeys; j += 16)
     for (int64_t c = 0; c < n; c += 16) {
       V block[16];
-      MAAS_UNROLL for (int i = 0; i < 16; i++)
-        block[i] = j + i < rows ? simd::load_some<V>(x + (j + i) * ld + c, n - c, 0.f) : V(0.f);
+      MAAS_UNROLL for (int i = 0; i < 16; i++) block[i] =
+          j + i < rows ? simd::load_some<V>(x + (j + i) * ld + c, n - c, 0.f) : V(0.f);
       transpose(block);
       const int64_t count = n - c < 16 ? n - c : 16;
-      if (count == 16) MAAS_UNROLL for (int i = 0; i < 16; i++) block[i].store(y + (c + i) * kKeys + j);
-      else for (int64_t i = 0; i < count; ++i) block[i].store(y + (c + i) * kKeys + j);
+      if (count == 16)
+        MAAS_UNROLL for (int i = 0; i < 16; i++) block[i].store(y + (c + i) * kKeys + j);
+      else
+        for (int64_t i = 0; i < count; ++i) block[i].store(y + (c + i) * kKeys + j);
     }
 }
 
@@ -129,7 +149,9 @@ MAAS_INLINE uint64_t seen_keys(const AttentionShape& s, const AttentionMask& m, 
   return bits;
 }
 
-MAAS_INLINE Mask lanes_of(uint64_t bits, int vector) { return Mask::from_bits(static_cast<uint32_t>(bits >> (16 * vector)) & 0xffffu); }
+MAAS_INLINE Mask lanes_of(uint64_t bits, int vector) {
+  return Mask::from_bits(static_cast<uint32_t>(bits >> (16 * vector)) & 0xffffu);
+}
 
 struct QueryUnit {
   int64_t batch, head, first, rows;

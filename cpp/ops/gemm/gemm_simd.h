@@ -46,12 +46,9 @@ void micro(const Tile& t) {
     Block<V, C> row;
     row.load(b);
     MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      if constexpr (V::kRegisters >= 32 && C > 1) {
-        MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = broadcast_fma(acc[i * C + j], a + i * t.rsa, row[j]);
-      } else {
-        const V x(a[i * t.rsa]);
-        MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
-      }
+      // One broadcast serves C products: as a memory operand of every fma the loads would be the limit.
+      const V x(a[i * t.rsa]);
+      MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
     }
   }
   MAAS_UNROLL for (int j = 0; j < C; ++j) {

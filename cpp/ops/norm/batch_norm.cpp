@@ -56,8 +56,9 @@ Specs BatchNormTrain::infer(const Inputs& in) const {
   check(channels.is_constant(), "batch_norm_train: the channels (axis=", axis, ") must be known, received ",
         to_string(x.shape));
   for (size_t i = 1; i < in.size(); ++i)
-    check(in[i].shape == Shape{channels} && is_floating(in[i].dtype), "batch_norm_train: ", scale && i == 1 ? "gamma" : "beta",
-          " must be floating and of shape ", to_string({channels}), ", received ", in[i].dtype, " ", to_string(in[i].shape));
+    check(in[i].shape == Shape{channels} && is_floating(in[i].dtype),
+          "batch_norm_train: ", scale && i == 1 ? "gamma" : "beta", " must be floating and of shape ",
+          to_string({channels}), ", received ", in[i].dtype, " ", to_string(in[i].shape));
   const DType type = statistics_type(x.dtype);
   return {Spec{x.dtype, x.shape, {}}, Spec{type, {channels}, {}}, Spec{type, {channels}, {}}};
 }
@@ -110,8 +111,17 @@ Nodes BatchNormTrain::gradient(const Node& y, const Nodes& dys, const Needs&) co
 void BatchNormTrain::bind(const Bind& b, BatchNormArgs& a) const {
   const BoundValue& x = b.in(0);
   const int64_t cols = x.shape[x.rank - 1];
-  a = {b.read(0), scale ? b.read(1) : nullptr, center ? b.read(scale ? 2 : 1) : nullptr, b.write(0), b.write(1), b.write(2),
-       b.workspace(), x.size(0, x.rank - 1), cols, batch_norm_chunk(cols), epsilon};
+  a = {b.read(0),
+       scale ? b.read(1) : nullptr,
+       center ? b.read(scale ? 2 : 1) : nullptr,
+       b.write(0),
+       b.write(1),
+       b.write(2),
+       b.workspace(),
+       x.size(0, x.rank - 1),
+       cols,
+       batch_norm_chunk(cols),
+       epsilon};
 }
 
 int64_t BatchNormTrain::units(const BatchNormArgs& a, int64_t phase) const { return phase_units(a, phase); }
@@ -135,7 +145,8 @@ Specs BatchNormGrad::infer(const Inputs& in) const {
   }
   for (const Spec& s : in)
     if (s.dtype != x.dtype || !is_floating(x.dtype))
-      fail(ErrorKind::type, "batch_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ", s.dtype);
+      fail(ErrorKind::type, "batch_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ",
+           s.dtype);
   const Spec channel{x.dtype, {x.shape.back()}, {}};
   return {Spec{x.dtype, x.shape, {}}, channel, channel};
 }
@@ -165,9 +176,21 @@ void BatchNormGrad::bind(const Bind& b, BatchNormGradArgs& a) const {
   const BoundValue& x = b.in(0);
   const int64_t cols = x.shape[x.rank - 1];
   const int at = scale ? 2 : 1;
-  a = {b.read(0), scale ? b.read(1) : nullptr, b.read(at), b.read(at + 1), b.read(at + 2), statistics ? b.read(at + 3) : nullptr,
-       statistics ? b.read(at + 4) : nullptr, b.write(0), b.write(1), b.write(2), b.workspace(), x.size(0, x.rank - 1), cols,
-       batch_norm_chunk(cols), epsilon};
+  a = {b.read(0),
+       scale ? b.read(1) : nullptr,
+       b.read(at),
+       b.read(at + 1),
+       b.read(at + 2),
+       statistics ? b.read(at + 3) : nullptr,
+       statistics ? b.read(at + 4) : nullptr,
+       b.write(0),
+       b.write(1),
+       b.write(2),
+       b.workspace(),
+       x.size(0, x.rank - 1),
+       cols,
+       batch_norm_chunk(cols),
+       epsilon};
 }
 
 int64_t BatchNormGrad::units(const BatchNormGradArgs& a, int64_t phase) const { return phase_units(a, phase); }

@@ -1,9 +1,9 @@
 #pragma once
-// y[r][c] = (x[r][c] - mean[c]) * scale[c] + beta[c],  scale = gamma / sqrt(variance + epsilon); mean and variance (divided
-// by rows) of the column. x, y: rows x cols, dense; gamma, beta: cols or null; mean, variance: cols.
-// The column's rows are taken in chunks of `chunk` rows: mean and squared deviation of each (phase 0, one unit = one chunk),
-// put together in order (phase 1, one unit = `columns` columns), applied (phase 2, one unit = one chunk).
-// rows >= 0: without rows mean and variance are NaN. Every ISA gives the same bits.
+// y[r][c] = (x[r][c] - mean[c]) * scale[c] + beta[c],  scale = gamma / sqrt(variance + epsilon); mean and variance
+// (divided by rows) of the column. x, y: rows x cols, dense; gamma, beta: cols or null; mean, variance: cols. The
+// column's rows are taken in chunks of `chunk` rows: mean and squared deviation of each (phase 0, one unit = one
+// chunk), put together in order (phase 1, one unit = `columns` columns), applied (phase 2, one unit = one chunk). rows
+// >= 0: without rows mean and variance are NaN. Every ISA gives the same bits.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -11,9 +11,7 @@
 namespace maas {
 
 // Rows of a chunk: about 64 KiB of float32, so that the second look at it finds it in L2.
-constexpr int64_t batch_norm_chunk(int64_t cols) {
-  return cols >= 2048 ? 8 : cols <= 32 ? 512 : 16384 / cols;
-}
+constexpr int64_t batch_norm_chunk(int64_t cols) { return cols >= 2048 ? 8 : cols <= 32 ? 512 : 16384 / cols; }
 
 struct BatchNormArgs {
   static constexpr int64_t columns = 64, group = 64;
@@ -38,7 +36,7 @@ struct BatchNormGradArgs {
   const void* mean;
   const void* variance;
   const void* dy;
-  const void* dmean;      // or null, with dvariance
+  const void* dmean;  // or null, with dvariance
   const void* dvariance;
   void* dx;
   void* dgamma;

@@ -96,7 +96,8 @@ void backward(const BatchNormGradArgs& a, int64_t begin, int64_t end, int64_t ph
       } else {
         const double scale = a.gamma ? rstd * at<T>(a.gamma, c) : rstd;
         const double dgamma = at<T>(a.dgamma, c) / count, dbeta = at<T>(a.dbeta, c) / count;
-        const double dmean = a.dmean ? at<T>(a.dmean, c) / count : 0, dvariance = a.dmean ? at<T>(a.dvariance, c) / count : 0;
+        const double dmean = a.dmean ? at<T>(a.dmean, c) / count : 0,
+                     dvariance = a.dmean ? at<T>(a.dvariance, c) / count : 0;
         for (int64_t r = rows.first; r < rows.last; ++r) {
           const double centered = at<T>(a.x, r * n + c) - mean;
           const double d = scale * (at<T>(a.dy, r * n + c) - dbeta - centered * rstd * dgamma);

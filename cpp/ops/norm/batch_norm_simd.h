@@ -42,13 +42,17 @@ MAAS_INLINE void for_columns(int64_t n, F&& fn) {
 // Vector k of a row's columns; Narrow may be short.
 template <class Width>
 MAAS_INLINE V get(const float* p, int k, int64_t left) {
-  if constexpr (Width::kVectors == 4) return V::load(p + 16 * k);
-  else return simd::load_some<V>(p, left, 0.f);
+  if constexpr (Width::kVectors == 4)
+    return V::load(p + 16 * k);
+  else
+    return simd::load_some<V>(p, left, 0.f);
 }
 template <class Width>
 MAAS_INLINE void put(V v, float* p, int k, int64_t left) {
-  if constexpr (Width::kVectors == 4) v.store(p + 16 * k);
-  else simd::store_some(v, p, left);
+  if constexpr (Width::kVectors == 4)
+    v.store(p + 16 * k);
+  else
+    simd::store_some(v, p, left);
 }
 
 MAAS_INLINE V reciprocal_deviation(V variance, double epsilon) {
@@ -73,7 +77,8 @@ void batch_norm_chunk_statistics(const BatchNormArgs& a, int64_t chunk) {
     using W = decltype(width);
     const float* x = x0 + c;
     V mean[4], squares[4];
-    W::sum(rows.count, mean, [&](V s, int64_t r, int k) __attribute__((always_inline)) { return s + get<W>(x + r * n, k, left); });
+    W::sum(rows.count, mean,
+           [&](V s, int64_t r, int k) __attribute__((always_inline)) { return s + get<W>(x + r * n, k, left); });
     MAAS_UNROLL for (int k = 0; k < W::kVectors; k++) mean[k] = mean[k] / V(count);
     W::sum(rows.count, squares, [&](V s, int64_t r, int k) __attribute__((always_inline)) {
       const V d = get<W>(x + r * n, k, left) - mean[W::kVectors == 1 ? 0 : k];
@@ -105,10 +110,13 @@ void batch_norm_merge(const BatchNormArgs& a, int64_t from, int64_t to) {
   const V rows(static_cast<float>(a.rows));
   for (int64_t c = from; c < to; c += simd::kLanes) {
     const int64_t left = to - c;
-    auto count = [&](int64_t k) __attribute__((always_inline)) { return V(static_cast<float>(chunk_rows(a, k).count)); };
-    const V mean = sum_chunks(a, [&](V s, int64_t k) __attribute__((always_inline)) {
-      return fma(simd::load_some<V>(partial + 2 * k * n + c, left, 0.f), count(k), s);
-    }) / rows;
+    auto count = [&](int64_t k)
+                     __attribute__((always_inline)) { return V(static_cast<float>(chunk_rows(a, k).count)); };
+    const V mean = sum_chunks(a,
+                              [&](V s, int64_t k) __attribute__((always_inline)) {
+                                return fma(simd::load_some<V>(partial + 2 * k * n + c, left, 0.f), count(k), s);
+                              }) /
+                   rows;
     const V squares = sum_chunks(a, [&](V s, int64_t k) __attribute__((always_inline)) {
       const V d = simd::load_some<V>(partial + 2 * k * n + c, left, 0.f) - mean;
       return fma(d * d, count(k), s + simd::load_some<V>(partial + (2 * k + 1) * n + c, left, 0.f));
@@ -136,15 +144,17 @@ void batch_norm_apply(const BatchNormArgs& a, int64_t chunk) {
     }
     for (int64_t r = 0; r < rows.count; ++r)
       MAAS_UNROLL for (int k = 0; k < W::kVectors; k++)
-        put<W>(fma(get<W>(x + r * n, k, left) - mean[k], scale[k], shift[k]), y + r * n, k, left);
+          put<W>(fma(get<W>(x + r * n, k, left) - mean[k], scale[k], shift[k]), y + r * n, k, left);
   });
 }
 
 void batch_norm_units(const BatchNormArgs& a, int64_t begin, int64_t end, int64_t phase) {
   if (phase == 1) return batch_norm_merge(a, begin * a.columns, end * a.columns < a.cols ? end * a.columns : a.cols);
   for (int64_t k = begin; k < end; ++k) {
-    if (phase == 0) batch_norm_chunk_statistics(a, k);
-    else batch_norm_apply(a, k);
+    if (phase == 0)
+      batch_norm_chunk_statistics(a, k);
+    else
+      batch_norm_apply(a, k);
   }
 }
 
@@ -164,7 +174,8 @@ void batch_norm_grad_chunk(const BatchNormGradArgs& a, int64_t chunk) {
     W::sum(rows.count, dgamma, [&](V s, int64_t r, int k) __attribute__((always_inline)) {
       return fma(get<W>(dy + r * n, k, left), get<W>(x + r * n, k, left) - mean[W::kVectors == 1 ? 0 : k], s);
     });
-    W::sum(rows.count, dbeta, [&](V s, int64_t r, int k) __attribute__((always_inline)) { return s + get<W>(dy + r * n, k, left); });
+    W::sum(rows.count, dbeta,
+           [&](V s, int64_t r, int k) __attribute__((always_inline)) { return s + get<W>(dy + r * n, k, left); });
     MAAS_UNROLL for (int k = 0; k < W::kVectors; k++) {
       const V rstd = reciprocal_deviation(get<W>(variances + c, k, left), a.epsilon);
       put<W>(dgamma[k] * rstd, own + c, k, left);
@@ -193,7 +204,8 @@ void batch_norm_grad_apply(const BatchNormGradArgs& a, int64_t chunk) {
   const V count(static_cast<float>(a.rows));
   for_columns(n, [&](auto width, int64_t c, int64_t left) __attribute__((always_inline)) {
     using W = decltype(width);
-    auto channel = [&](const void* p, int k) __attribute__((always_inline)) { return get<W>(static_cast<const float*>(p) + c, k, left); };
+    auto channel = [&](const void* p, int k)
+                       __attribute__((always_inline)) { return get<W>(static_cast<const float*>(p) + c, k, left); };
     const float* x = static_cast<const float*>(a.x) + rows.first * n + c;
     const float* dy = static_cast<const float*>(a.dy) + rows.first * n + c;
     float* dx = static_cast<float*>(a.dx) + rows.first * n + c;
@@ -209,8 +221,7 @@ void batch_norm_grad_apply(const BatchNormGradArgs& a, int64_t chunk) {
         shift[k] = shift[k] + channel(a.dmean, k) / count;
       }
     }
-    for (int64_t r = 0; r < rows.count; ++r)
-      MAAS_UNROLL for (int k = 0; k < W::kVectors; k++) {
+    for (int64_t r = 0; r < rows.count; ++r) MAAS_UNROLL for (int k = 0; k < W::kVectors; k++) {
         const V centered = get<W>(x + r * n, k, left) - mean[k];
         put<W>(fma(scale[k], get<W>(dy + r * n, k, left), fma(centered, slope[k], shift[k])), dx + r * n, k, left);
       }
@@ -218,10 +229,13 @@ void batch_norm_grad_apply(const BatchNormGradArgs& a, int64_t chunk) {
 }
 
 void batch_norm_grad_units(const BatchNormGradArgs& a, int64_t begin, int64_t end, int64_t phase) {
-  if (phase == 1) return batch_norm_grad_merge(a, begin * a.columns, end * a.columns < a.cols ? end * a.columns : a.cols);
+  if (phase == 1)
+    return batch_norm_grad_merge(a, begin * a.columns, end * a.columns < a.cols ? end * a.columns : a.cols);
   for (int64_t k = begin; k < end; ++k) {
-    if (phase == 0) batch_norm_grad_chunk(a, k);
-    else batch_norm_grad_apply(a, k);
+    if (phase == 0)
+      batch_norm_grad_chunk(a, k);
+    else
+      batch_norm_grad_apply(a, k);
   }
 }
 

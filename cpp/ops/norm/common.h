@@ -27,8 +27,8 @@ struct Order {
   std::vector<int64_t> forward, backward;
 };
 
-// Second derivatives of a backward op: the derivative of its composition. Its inputs are hidden behind identities, so that
-// only ways through this op count.
+// Second derivatives of a backward op: the derivative of its composition. Its inputs are hidden behind identities, so
+// that only ways through this op count.
 template <class T>
 Nodes gradient_of_composition(const T& op, const Node& y, const Nodes& dys) {
   Nodes inputs;

@@ -2,7 +2,9 @@
 
 namespace maas {
 
-void layer_norm_f32_avx2(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) { layer_norm_rows(a, begin, end); }
+void layer_norm_f32_avx2(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) {
+  layer_norm_rows(a, begin, end);
+}
 void layer_norm_grad_f32_avx2(const LayerNormGradArgs& a, int64_t begin, int64_t end, const Exec& e) {
   layer_norm_grad_units(a, begin, end, e.phase);
 }

@@ -36,9 +36,9 @@ Specs LayerNorm::infer(const Inputs& in) const {
   for (size_t i = 0; i < x.shape.size(); ++i)
     (std::count(axes.begin(), axes.end(), static_cast<int64_t>(i)) ? parameter : rest).push_back(x.shape[i]);
   for (size_t i = 1; i < in.size(); ++i) {
-    check(product(in[i].shape) == product(parameter), "layer_norm: ", scale && i == 1 ? "gamma" : "beta", " must have shape ",
-          to_string(parameter), ", x's sizes along axis, received ", to_string(in[i].shape), " for x of shape ",
-          to_string(x.shape));
+    check(product(in[i].shape) == product(parameter), "layer_norm: ", scale && i == 1 ? "gamma" : "beta",
+          " must have shape ", to_string(parameter), ", x's sizes along axis, received ", to_string(in[i].shape),
+          " for x of shape ", to_string(x.shape));
     if (!is_floating(in[i].dtype))
       fail(ErrorKind::type, "layer_norm: gamma and beta must be floating, received ", in[i].dtype);
   }
@@ -55,8 +55,10 @@ Nodes LayerNorm::composition(const Nodes& in) const {
   Node y = centered * rstd;
   Shape shape(x.shape().size(), Dim(1)), rest;
   for (size_t i = 0; i < shape.size(); ++i)
-    if (std::count(axes.begin(), axes.end(), static_cast<int64_t>(i))) shape[i] = x.shape()[i];
-    else rest.push_back(x.shape()[i]);
+    if (std::count(axes.begin(), axes.end(), static_cast<int64_t>(i)))
+      shape[i] = x.shape()[i];
+    else
+      rest.push_back(x.shape()[i]);
   if (scale) y = y * reshape(cast(in[1], type), shape);
   if (center) y = y + reshape(cast(in[scale ? 2 : 1], type), shape);
   return {cast(y, in[0].dtype()), reshape(mean, rest), reshape(rstd, rest)};
@@ -67,7 +69,8 @@ Nodes LayerNorm::lower(const Node& y) const {
   const Node& x = y.input(0);
   const DType type = statistics_type(x.dtype());
   const norm::Order order("layer_norm", axis, x.shape());
-  const bool plain = order.trailing && std::all_of(y->inputs.begin(), y->inputs.end(), [&](const Node& n) { return n.dtype() == type; });
+  const bool plain = order.trailing &&
+                     std::all_of(y->inputs.begin(), y->inputs.end(), [&](const Node& n) { return n.dtype() == type; });
   if (plain) return {};
   LayerNorm inner = *this;
   inner.axis = order.last_axes();
@@ -104,8 +107,15 @@ Nodes LayerNorm::gradient(const Node& y, const Nodes& dys, const Needs&) const {
 void LayerNorm::bind(const Bind& b, LayerNormArgs& a) const {
   const BoundValue& x = b.in(0);
   const int first = x.rank - static_cast<int>(axis.size());
-  a = {b.read(0), scale ? b.read(1) : nullptr, center ? b.read(scale ? 2 : 1) : nullptr, b.write(0), b.write(1), b.write(2),
-       x.size(0, first), x.size(first, x.rank), epsilon};
+  a = {b.read(0),
+       scale ? b.read(1) : nullptr,
+       center ? b.read(scale ? 2 : 1) : nullptr,
+       b.write(0),
+       b.write(1),
+       b.write(2),
+       x.size(0, first),
+       x.size(first, x.rank),
+       epsilon};
 }
 
 // ---- backward
@@ -122,14 +132,15 @@ Specs LayerNormGrad::infer(const Inputs& in) const {
         to_string(in.back().shape));
   const Shape last(x.shape.end() - axes, x.shape.end()), rest(x.shape.begin(), x.shape.end() - axes);
   if (scale)
-    check(product(in[1].shape) == product(last), "layer_norm_grad: gamma must have shape ", to_string(last), ", received ",
-          to_string(in[1].shape));
+    check(product(in[1].shape) == product(last), "layer_norm_grad: gamma must have shape ", to_string(last),
+          ", received ", to_string(in[1].shape));
   for (size_t i = wanted - 3; i < wanted - 1; ++i)
     check(in[i].shape == rest, "layer_norm_grad: mean and rstd must have shape ", to_string(rest), ", received ",
           to_string(in[i].shape));
   for (const Spec& s : in)
     if (s.dtype != x.dtype || !is_floating(x.dtype))
-      fail(ErrorKind::type, "layer_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ", s.dtype);
+      fail(ErrorKind::type, "layer_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ",
+           s.dtype);
   return {Spec{x.dtype, x.shape, {}}, Spec{x.dtype, last, {}}, Spec{x.dtype, last, {}}};
 }
 
@@ -154,17 +165,28 @@ Nodes LayerNormGrad::gradient(const Node& y, const Nodes& dys, const Needs&) con
 void LayerNormGrad::bind(const Bind& b, LayerNormGradArgs& a) const {
   const BoundValue& x = b.in(0);
   const int at = scale ? 2 : 1, first = x.rank - static_cast<int>(axes);
-  a = {b.read(0), scale ? b.read(1) : nullptr, b.read(at), b.read(at + 1), b.read(at + 2), b.write(0), b.write(1), b.write(2),
-       b.workspace(), x.size(0, first), x.size(first, x.rank)};
+  a = {b.read(0),
+       scale ? b.read(1) : nullptr,
+       b.read(at),
+       b.read(at + 1),
+       b.read(at + 2),
+       b.write(0),
+       b.write(1),
+       b.write(2),
+       b.workspace(),
+       x.size(0, first),
+       x.size(first, x.rank)};
 }
 
 int64_t LayerNormGrad::units(const LayerNormGradArgs& a, int64_t phase) const {
   return phase == 0 ? (a.rows + a.chunk - 1) / a.chunk : (a.cols + a.columns - 1) / a.columns;
 }
 
-std::vector<Dim> LayerNormGrad::workspaces(const Specs& in, const Specs& out) const {
+// The specs of outputs that nobody reads are not there, so sizes come from x.
+std::vector<Dim> LayerNormGrad::workspaces(const Specs& in, const Specs&) const {
   const Shape& x = in[0].shape;
-  const Dim rows = product(x, 0, x.size() - static_cast<size_t>(axes)), cols = product(out[1].shape);
+  const size_t first = x.size() - static_cast<size_t>(axes);
+  const Dim rows = product(x, 0, first), cols = product(x, first);
   const int64_t chunk = LayerNormGradArgs::chunk;
   return {floordiv(rows + Dim(chunk - 1), Dim(chunk)) * cols * Dim(2 * byte_size(in[0].dtype, 1))};
 }

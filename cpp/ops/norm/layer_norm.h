@@ -4,8 +4,8 @@
 
 namespace maas {
 
-// layer_norm(x[, gamma][, beta]): every sample normalised over `axis`. gamma and beta have x's sizes along the sorted axes.
-// Hidden outputs mean and 1 / sqrt(variance + epsilon) have x's other axes; float32 for 16-bit x.
+// layer_norm(x[, gamma][, beta]): every sample normalised over `axis`. gamma and beta have x's sizes along the sorted
+// axes. Hidden outputs mean and 1 / sqrt(variance + epsilon) have x's other axes; float32 for 16-bit x.
 struct LayerNorm {
   std::vector<int64_t> axis{-1};
   double epsilon = 1e-3;

@@ -1,7 +1,7 @@
 #pragma once
-// y[r][c] = (x[r][c] - mean[r]) * rstd[r] * gamma[c] + beta[c],  rstd[r] = 1 / sqrt(var[r] + epsilon), var about the mean,
-// divided by cols. x, y: rows x cols, dense, float32 or float64 as the row says; y may be x. gamma, beta: cols or null;
-// mean, rstd: rows or null. Sums run in 16 virtual lanes and one tree on every ISA. One unit = one row.
+// y[r][c] = (x[r][c] - mean[r]) * rstd[r] * gamma[c] + beta[c],  rstd[r] = 1 / sqrt(var[r] + epsilon), var about the
+// mean, divided by cols. x, y: rows x cols, dense, float32 or float64 as the row says; y may be x. gamma, beta: cols or
+// null; mean, rstd: rows or null. Sums run in 16 virtual lanes and one tree on every ISA. One unit = one row.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -19,9 +19,10 @@ struct LayerNormArgs {
   double epsilon;
 };
 
-// With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - avg_c(g) - h avg_c(g h)),  dgamma = sum_r dy h,  dbeta = sum_r dy.
-// dgamma and dbeta may be null. Phase 0: one unit = one chunk of rows, which also sums its share of dgamma and dbeta into
-// `partial` (chunks x 2 x cols). Phase 1: one unit = `columns` columns, the chunks added in order, in groups of `group`.
+// With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - avg_c(g) - h avg_c(g h)),  dgamma = sum_r dy h,  dbeta =
+// sum_r dy. dgamma and dbeta may be null. Phase 0: one unit = one chunk of rows, which also sums its share of dgamma
+// and dbeta into `partial` (chunks x 2 x cols). Phase 1: one unit = `columns` columns, the chunks added in order, in
+// groups of `group`.
 struct LayerNormGradArgs {
   static constexpr int64_t chunk = 32, group = 64, columns = 64;
   const void* x;

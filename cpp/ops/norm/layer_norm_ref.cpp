@@ -77,15 +77,20 @@ void backward(const LayerNormGradArgs& args, int64_t begin, int64_t end, int64_t
       T* out = static_cast<T*>(which ? args.dbeta : args.dgamma);
       if (!out) continue;
       double sum = 0;
-      for (int64_t k = 0; k < chunks; ++k) sum += static_cast<double>(static_cast<const T*>(args.partial)[(2 * k + which) * args.cols + c]);
+      for (int64_t k = 0; k < chunks; ++k)
+        sum += static_cast<double>(static_cast<const T*>(args.partial)[(2 * k + which) * args.cols + c]);
       out[c] = static_cast<T>(sum);
     }
 }
 
 }  // namespace
 
-void layer_norm_f32_ref(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) { forward<float>(a, begin, end); }
-void layer_norm_f64_ref(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) { forward<double>(a, begin, end); }
+void layer_norm_f32_ref(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) {
+  forward<float>(a, begin, end);
+}
+void layer_norm_f64_ref(const LayerNormArgs& a, int64_t begin, int64_t end, const Exec&) {
+  forward<double>(a, begin, end);
+}
 void layer_norm_grad_f32_ref(const LayerNormGradArgs& a, int64_t begin, int64_t end, const Exec& e) {
   backward<float>(a, begin, end, e.phase);
 }

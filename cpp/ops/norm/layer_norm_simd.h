@@ -36,9 +36,8 @@ MAAS_INLINE void layer_norm_row(const LayerNormArgs& a, int64_t r) {
   float* y = static_cast<float*>(a.y) + r * n;
   const float count = static_cast<float>(n);
   Chains sum, squares;
-  for_chains(n, [&](int k, int64_t i, int64_t left) __attribute__((always_inline)) {
-    sum.v[k] = sum.v[k] + simd::load_some<V>(x + i, left, -0.f);
-  });
+  for_chains(n, [&](int k, int64_t i, int64_t left)
+                    __attribute__((always_inline)) { sum.v[k] = sum.v[k] + simd::load_some<V>(x + i, left, -0.f); });
   const float mean = sum.total() / count;
   for_chains(n, [&](int k, int64_t i, int64_t left) __attribute__((always_inline)) {
     const V d = simd::load_some<V>(x + i, left, mean) - V(mean);
@@ -47,9 +46,12 @@ MAAS_INLINE void layer_norm_row(const LayerNormArgs& a, int64_t r) {
   const float rstd = reciprocal_deviation(squares.total(), count, static_cast<float>(a.epsilon));
   for (int64_t i = 0; i < n; i += simd::kLanes) {
     V v = (simd::load_some<V>(x + i, n - i, mean) - V(mean)) * V(rstd);
-    if (gamma && beta) v = fma(v, simd::load_some<V>(gamma + i, n - i, 0.f), simd::load_some<V>(beta + i, n - i, 0.f));
-    else if (gamma) v = v * simd::load_some<V>(gamma + i, n - i, 0.f);
-    else if (beta) v = v + simd::load_some<V>(beta + i, n - i, 0.f);
+    if (gamma && beta)
+      v = fma(v, simd::load_some<V>(gamma + i, n - i, 0.f), simd::load_some<V>(beta + i, n - i, 0.f));
+    else if (gamma)
+      v = v * simd::load_some<V>(gamma + i, n - i, 0.f);
+    else if (beta)
+      v = v + simd::load_some<V>(beta + i, n - i, 0.f);
     simd::store_some(v, y + i, n - i);
   }
   if (a.mean) static_cast<float*>(a.mean)[r] = mean;
@@ -95,7 +97,8 @@ MAAS_INLINE void sum_chunks(const float* partial, float* y, int64_t chunks, int6
     V total(0.f);
     for (int64_t k = 0; k < chunks; k += group) {
       V part(0.f);
-      for (int64_t j = k; j < chunks && j < k + group; ++j) part = part + simd::load_some<V>(partial + j * stride + c, n - c, 0.f);
+      for (int64_t j = k; j < chunks && j < k + group; ++j)
+        part = part + simd::load_some<V>(partial + j * stride + c, n - c, 0.f);
       total = total + part;
     }
     simd::store_some(total, y + c, n - c);

@@ -1,7 +1,8 @@
 #pragma once
 // y[r][c] = exp(x[r][c] - m[r]) / sum_c exp(x[r][c] - m[r]),  m[r] = max_c x[r][c];  with log: y = x - m - log(sum).
 // x, y: rows x cols, last axis contiguous, float32 or float64 as the row says; y may be x. cols >= 1.
-// The sum runs in 16 virtual lanes and one tree on every ISA. A NaN in a row makes that row NaN. One unit = one row of y.
+// The sum runs in 16 virtual lanes and one tree on every ISA. A NaN in a row makes that row NaN. One unit = one row of
+// y.
 #include <cstdint>
 
 #include "core/exec.h"

@@ -24,6 +24,8 @@ void run(const SoftmaxArgs& args, int64_t begin, int64_t end) {
 }  // namespace
 
 void softmax_f32_ref(const SoftmaxArgs& args, int64_t begin, int64_t end, const Exec&) { run<float>(args, begin, end); }
-void softmax_f64_ref(const SoftmaxArgs& args, int64_t begin, int64_t end, const Exec&) { run<double>(args, begin, end); }
+void softmax_f64_ref(const SoftmaxArgs& args, int64_t begin, int64_t end, const Exec&) {
+  run<double>(args, begin, end);
+}
 
 }  // namespace maas

@@ -1,5 +1,5 @@
 #pragma once
-// Softmax over rows of 16-lane vectors: one look for the maximum, one for exp and the sum, one to divide.
+// Softmax over rows of 16-lane vectors: one look for the maximum, one for exp and the sum, one to scale.
 #include "ops/softmax/softmax_kernels.h"
 #include "simd/isa.h"
 
@@ -29,13 +29,14 @@ MAAS_INLINE void softmax_row(const float* x, float* y, int64_t n) {
     sum = sum + e;
     return e;
   });
-  const V total(simd::sum_lanes(sum));
-  simd::map<V>(y, y, n, 1.f, [&](V v) __attribute__((always_inline)) { return v / total; });
+  const V scale(1.f / simd::sum_lanes(sum));  // one exact division: dividing every element would cost as much as exp
+  simd::map<V>(y, y, n, 0.f, [&](V v) __attribute__((always_inline)) { return v * scale; });
 }
 
 MAAS_INLINE void log_softmax_row(const float* x, float* y, int64_t n) {
   const V top(row_max(x, n));
-  const V sum = simd::accumulate<V>(x, n, 0.f, -simd::kInf, [&](V s, V v) __attribute__((always_inline)) { return s + exp(v - top); });
+  const V sum = simd::accumulate<V>(x, n, 0.f, -simd::kInf,
+                                    [&](V s, V v) __attribute__((always_inline)) { return s + exp(v - top); });
   const V shift = log(V(simd::sum_lanes(sum)));
   simd::map<V>(x, y, n, 0.f, [&](V v) __attribute__((always_inline)) { return (v - top) - shift; });
 }
@@ -44,8 +45,10 @@ void softmax_rows(const SoftmaxArgs& args, int64_t begin, int64_t end) {
   const float* x = static_cast<const float*>(args.x);
   float* y = static_cast<float*>(args.y);
   for (int64_t r = begin; r < end; ++r) {
-    if (args.log) log_softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
-    else softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
+    if (args.log)
+      log_softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
+    else
+      softmax_row(x + r * args.ldx, y + r * args.ldy, args.cols);
   }
 }
 

@@ -29,8 +29,10 @@ from maas.activations.activations import (
 )
 
 __all__ = [
-    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid",
-    "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink",
+    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
+    "linear", "log_sigmoid",
+    "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish",
+    "tanh", "tanh_shrink",
     "deserialize", "get", "serialize",
 ]  # fmt: skip
 _NAMES = {n: getattr(_module, n) for n in __all__[:-3]}
@@ -63,7 +65,8 @@ def serialize(activation):
     config = serialize_keras_object(activation)
     if isinstance(config, dict) and config.get("class_name") == "function" and config.get("registered_name") is None:
         raise ValueError(
-            "activations: a function of your own must be registered with `maas.saving.register_keras_serializable()` to be saved, "
+            "activations: a function of your own must be registered with "
+            "`maas.saving.register_keras_serializable()` to be saved, "
             f"received {activation!r}"
         )
     return config
@@ -86,7 +89,11 @@ def deserialize(config, custom_objects=None):
         if found is None:
             raise ValueError(f"activations: no such name; known are {sorted(_NAMES)}, received {config!r}")
         return found
-    if config.get("class_name") == "function" and config.get("registered_name") in _NAMES and config.get("module") == "builtins":
+    if (
+        config.get("class_name") == "function"
+        and config.get("registered_name") in _NAMES
+        and config.get("module") == "builtins"
+    ):
         return _NAMES[config["registered_name"]]
     from maas.saving.serialization import deserialize_keras_object
 

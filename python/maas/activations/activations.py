@@ -89,7 +89,9 @@ def silu(x):
 
 
 def gelu(x, approximate=False):
-    """`x * P(X <= x)` for a unit normal X; `approximate=True` uses tanh. Reference: Hendrycks and Gimpel, 2016, arXiv:1606.08415."""
+    """`x * P(X <= x)` for a unit normal X; `approximate=True` uses tanh. Reference: Hendrycks and Gimpel, 2016,
+    arXiv:1606.08415.
+    """
     return _ops().gelu(x, approximate=approximate)
 
 

@@ -17,8 +17,8 @@ def map_graph(inputs, outputs):
         inputs, outputs: lists of KerasTensors.
 
     Returns:
-        `(node_keys, nodes_by_depth, operations, operations_by_depth)`. Depth 0 holds the outputs; operations come deepest first, and at one
-        depth in the order in which a depth-first walk from the outputs met them.
+        `(node_keys, nodes_by_depth, operations, operations_by_depth)`. Depth 0 holds the outputs; operations come
+        deepest first, and at one depth in the order in which a depth-first walk from the outputs met them.
 
     Raises:
         ValueError: if the graph has a cycle, is not connected to the inputs, or two operations share a name.
@@ -70,7 +70,8 @@ def _check_connected(inputs, nodes_by_depth):
             for x in node.input_tensors:
                 if id(x) not in known:
                     raise ValueError(
-                        f"the graph is not connected: operation '{node.operation.name}' reads a tensor that does not come from the model's inputs; "
+                        f"the graph is not connected: operation '{node.operation.name}' reads a tensor that does "
+                        f"not come from the model's inputs; "
                         f"reached so far: {done}, received {x}"
                     )
             done.append(node.operation.name)
@@ -107,7 +108,9 @@ def topological_nodes(inputs, outputs):
                     finished.add(node)
                     continue
                 if node in in_progress:
-                    raise ValueError(f"the graph of the model has a cycle at operation '{operation.name}', received {tensor}")
+                    raise ValueError(
+                        f"the graph of the model has a cycle at operation '{operation.name}', received {tensor}"
+                    )
                 operation_order.setdefault(operation, len(operation_order))
                 in_progress.add(node)
                 parents = iter(() if node.is_input else node.input_tensors)

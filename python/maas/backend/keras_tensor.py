@@ -62,7 +62,8 @@ class KerasTensor:
 
     def _no_value(self, what, hint=""):
         return TypeError(
-            f"{what}: a KerasTensor stands for a value that is not known yet; use layers and `maas.ops` functions on it{hint}, "
+            f"{what}: a KerasTensor stands for a value that is not known yet; use layers and `maas.ops` functions "
+            f"on it{hint}, "
             f"received {self!r}"
         )
 
@@ -129,6 +130,8 @@ for _dunder, _name in {
 }.items():  # fmt: skip
     setattr(KerasTensor, f"__{_dunder}__", _binary(_name))
     setattr(KerasTensor, f"__r{_dunder}__", _binary(_name, reflected=True))
+
+
 def _true_divide(a, b):
     from maas.backend.symbolic import symbolic_call
 

@@ -61,8 +61,9 @@ class name_scope:  # noqa: N801, the public name is Keras's
 
     Args:
         name: str without slash.
-        caller: the object that opens the scope. A caller that is already the innermost scope does not open it twice, and a
-            caller that remembers its parent path (`_parent_path`) opens below that path wherever it is called from.
+        caller: the object that opens the scope. A caller that is already the innermost scope does not open it twice,
+            and a caller that remembers its parent path (`_parent_path`) opens below that path wherever it is called
+            from.
     """
 
     def __init__(self, name, caller=None):

@@ -34,7 +34,8 @@ class SymbolicArguments:
 class Node:
     """One call `operation(*args, **kwargs) -> outputs`; wires itself to the operations before and after it.
 
-    A tensor holds its operation, an operation its nodes, a node its input tensors: references point towards the inputs only. Outputs and the
+    A tensor holds its operation, an operation its nodes, a node its input tensors: references point towards the inputs
+        only. Outputs and the
     operation are held weakly, so that a dropped model is freed at once, without waiting for the cycle collector.
     """
 

@@ -22,7 +22,12 @@ class Family:
     def serialize(self, obj):
         """`{"module", "class_name", "config", "registered_name"}`, the format of Keras files."""
         if self.classes.get(type(obj).__name__) is type(obj):
-            return {"module": self.module, "class_name": type(obj).__name__, "config": obj.get_config(), "registered_name": None}
+            return {
+                "module": self.module,
+                "class_name": type(obj).__name__,
+                "config": obj.get_config(),
+                "registered_name": None,
+            }
         from maas.saving.serialization import serialize_keras_object
 
         return serialize_keras_object(obj)
@@ -54,7 +59,9 @@ class Family:
                 return self.names[identifier]()
             found = _registered(identifier)
             if found is None:
-                raise ValueError(f"{self.module[6:]}: no such name; known are {sorted(self.classes)}, received {identifier!r}")
+                raise ValueError(
+                    f"{self.module[6:]}: no such name; known are {sorted(self.classes)}, received {identifier!r}"
+                )
             identifier = found
         if inspect.isclass(identifier):
             identifier = identifier()

@@ -1,7 +1,7 @@
 """`maas.ops` functions on KerasTensors: the decorator that notices them, and the operation that records the call.
 
-In saved files such a call has the name of Keras's class for it: `ops.expand_dims(x, 1)` is the class `ExpandDims` of the module
-`keras.src.ops.numpy` with the config `{"axis": 1}`; tensors are call arguments, everything else is config.
+In saved files such a call has the name of Keras's class for it: `ops.expand_dims(x, 1)` is the class `ExpandDims` of
+the module `keras.src.ops.numpy` with the config `{"axis": 1}`; tensors are call arguments, everything else is config.
 """
 
 import functools
@@ -15,20 +15,29 @@ from maas.backend.operation import Operation
 
 # Parameters that Keras passes when the operation is called; all others belong to its constructor.
 CALL_ARGUMENTS = frozenset(
-    "x x1 x2 xs x3 inputs kernel condition operands indices target output query value bias mask start_indices constant_values fill_value "
-    "weights variable depthwise_kernel pointwise_kernel data segment_ids targets predictions mean variance offset gamma beta key "
+    "x x1 x2 xs x3 inputs kernel condition operands indices target output query value bias mask start_indices "
+    "constant_values fill_value "
+    "weights variable depthwise_kernel pointwise_kernel data segment_ids targets predictions mean variance offset "
+    "gamma beta key "
     "start stop step updates tensors".split()
 )
 # Parameters that are call arguments of these functions only.
-_EXTRA_CALL_ARGUMENTS = {"dot_product_attention": {"scale"}, "batch_normalization": {"scale"}, "rms_normalization": {"scale"}}
+_EXTRA_CALL_ARGUMENTS = {
+    "dot_product_attention": {"scale"},
+    "batch_normalization": {"scale"},
+    "rms_normalization": {"scale"},
+}
 
 _KERAS_MODULES = {
     "math": "rsqrt erf erfinv logsumexp top_k in_top_k segment_sum segment_max extract_sequences",
     "core": "cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map scan switch",
     "linalg": "norm cholesky det eigh inv qr solve svd",
-    "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu celu glu softmax "
-    "log_softmax one_hot multi_hot moments normalize conv depthwise_conv separable_conv conv_transpose max_pool average_pool "
-    "batch_normalization layer_normalization rms_normalization sparse_categorical_crossentropy categorical_crossentropy "
+    "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
+    "celu glu softmax "
+    "log_softmax one_hot multi_hot moments normalize conv depthwise_conv separable_conv conv_transpose max_pool "
+    "average_pool "
+    "batch_normalization layer_normalization rms_normalization sparse_categorical_crossentropy "
+    "categorical_crossentropy "
     "binary_crossentropy dot_product_attention",
 }
 _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name in names.split()}
@@ -39,7 +48,9 @@ _OPS = {}  # name -> undecorated function, filled by `op`
 
 
 def op(fn):
-    """Decorator of every public `maas.ops` function: a call with a KerasTensor among its arguments is recorded, not run."""
+    """Decorator of every public `maas.ops` function: a call with a KerasTensor among its arguments is recorded, not
+    run.
+    """
     name = fn.__name__
     _OPS[name] = fn
 
@@ -129,14 +140,16 @@ def _function(name):
     return _OPS[name]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _parameters(name):
     return tuple(inspect.signature(_function(name)).parameters.values())
 
 
 def _is_call_argument(function_name, parameter):
-    return parameter in CALL_ARGUMENTS and not (parameter == "key" and function_name not in ("get_item", "dot_product_attention")) or (
-        parameter in _EXTRA_CALL_ARGUMENTS.get(function_name, ())
+    return (
+        parameter in CALL_ARGUMENTS
+        and not (parameter == "key" and function_name not in ("get_item", "dot_product_attention"))
+        or (parameter in _EXTRA_CALL_ARGUMENTS.get(function_name, ()))
     )
 
 

@@ -87,7 +87,9 @@ class MinMaxNorm(Constraint):
         from maas import ops
 
         norms = _norms(w, self.axis)
-        wanted = ops.add(ops.multiply(ops.clip(norms, self.min_value, self.max_value), self.rate), ops.multiply(norms, 1 - self.rate))
+        wanted = ops.add(
+            ops.multiply(ops.clip(norms, self.min_value, self.max_value), self.rate), ops.multiply(norms, 1 - self.rate)
+        )
         return ops.multiply(w, ops.divide(wanted, ops.add(norms, _epsilon())))
 
     def get_config(self):

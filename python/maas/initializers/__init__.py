@@ -1,4 +1,6 @@
-"""Initializers: first values of variables. `get("he_normal")`, `HeNormal(seed=1)` and any callable `(shape, dtype)` work."""
+"""Initializers: first values of variables. `get("he_normal")`, `HeNormal(seed=1)` and any callable `(shape, dtype)`
+work.
+"""
 
 import numpy as np
 
@@ -18,13 +20,21 @@ from maas.initializers.variance_scaling import (
 )
 
 _CLASSES = (
-    Constant, Zeros, Ones, Identity, RandomNormal, TruncatedNormal, RandomUniform, Orthogonal, VarianceScaling, GlorotUniform, GlorotNormal,
+    Constant, Zeros, Ones, Identity, RandomNormal, TruncatedNormal, RandomUniform, Orthogonal, VarianceScaling,
+    GlorotUniform, GlorotNormal,
     HeUniform, HeNormal, LecunUniform, LecunNormal,
 )  # fmt: skip
 _FAMILY = Family(
     "keras.initializers",
     _CLASSES,
-    {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros},
+    {
+        "IdentityInitializer": Identity,
+        "OrthogonalInitializer": Orthogonal,
+        "normal": RandomNormal,
+        "uniform": RandomUniform,
+        "one": Ones,
+        "zero": Zeros,
+    },
 )
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 constant, zeros, ones, identity = Constant, Zeros, Ones, Identity
@@ -36,8 +46,10 @@ serialize = _FAMILY.serialize
 deserialize = _FAMILY.deserialize
 
 __all__ = [c.__name__ for c in _CLASSES] + [
-    "Initializer", "RandomInitializer", "compute_fans", "deserialize", "get", "initial_value", "serialize", "IdentityInitializer",
-    "OrthogonalInitializer", "constant", "zeros", "ones", "identity", "random_normal", "truncated_normal", "random_uniform", "orthogonal",
+    "Initializer", "RandomInitializer", "compute_fans", "deserialize", "get", "initial_value", "serialize",
+    "IdentityInitializer",
+    "OrthogonalInitializer", "constant", "zeros", "ones", "identity", "random_normal", "truncated_normal",
+    "random_uniform", "orthogonal",
     "variance_scaling", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal",
 ]  # fmt: skip
 
@@ -48,12 +60,16 @@ def get(identifier):
     Raises:
         ValueError: if the name is unknown or the value is none of these.
     """
-    if isinstance(identifier, (np.ndarray, np.generic)) or (hasattr(identifier, "shape") and hasattr(identifier, "dtype")):
+    if isinstance(identifier, (np.ndarray, np.generic)) or (
+        hasattr(identifier, "shape") and hasattr(identifier, "dtype")
+    ):
         values = np.asarray(identifier)
 
         def from_array(shape, dtype=None):
             if tuple(shape) != values.shape:
-                raise ValueError(f"initializer given as an array: shape {values.shape} is needed, received {tuple(shape)}")
+                raise ValueError(
+                    f"initializer given as an array: shape {values.shape} is needed, received {tuple(shape)}"
+                )
             return values.astype(dtype) if dtype else values
 
         return from_array

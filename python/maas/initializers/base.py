@@ -1,4 +1,6 @@
-"""Base of initializers. A subclass draws with NumPy (`draw`), so that variables can be made anywhere, also inside a trace."""
+"""Base of initializers. A subclass draws with NumPy (`draw`), so that variables can be made anywhere, also inside a
+trace.
+"""
 
 import random as python_random
 
@@ -28,8 +30,8 @@ class RandomInitializer(Initializer):
     """Base of initializers that draw random numbers (Philox; the same seed always gives the same values).
 
     Args:
-        seed: int, a `SeedGenerator`, or None. With an int or None every call of this object returns the same values; None takes a seed from
-            Python's `random`, which `maas.utils.set_random_seed` sets.
+        seed: int, a `SeedGenerator`, or None. With an int or None every call of this object returns the same values;
+            None takes a seed from Python's `random`, which `maas.utils.set_random_seed` sets.
     """
 
     def __init__(self, seed=None):
@@ -41,7 +43,9 @@ class RandomInitializer(Initializer):
 
             seed = deserialize_keras_object(seed)
         elif not isinstance(seed, (int, np.integer)) and not hasattr(seed, "next"):
-            raise ValueError(f"{type(self).__name__}: `seed` must be an int, a SeedGenerator or None, received {seed!r}")
+            raise ValueError(
+                f"{type(self).__name__}: `seed` must be an int, a SeedGenerator or None, received {seed!r}"
+            )
         self.seed = seed
 
     def generator(self):
@@ -72,7 +76,8 @@ def truncated_normal(generator, shape, mean, stddev):
 
 
 def initial_value(initializer, shape, dtype):
-    """First value of a variable as an array: by `draw` for our initializers, else by calling `initializer(shape, dtype)`.
+    """First value of a variable as an array: by `draw` for our initializers, else by calling `initializer(shape,
+    dtype)`.
 
     Raises:
         ValueError: if the initializer returns another shape.
@@ -86,6 +91,24 @@ def initial_value(initializer, shape, dtype):
 
 
 def _call(initializer, shape, dtype):
+    from maas import _core
+
+    if not _core.is_tracing():
+        return _call_eagerly(initializer, shape, dtype)
+    # Weights of a layer may be made while the layer is traced; the value must be an array all the same.
+    with _core.Trace() as trace:
+        value = _call_eagerly(initializer, shape, dtype)
+        if not getattr(value, "is_symbolic", False):
+            return value
+        from maas import ops
+
+        # A program returns what depends on an input; constants alone are only prepared.
+        zero = trace.input((), dtype="float32", name="zero")
+        program = trace.compile([ops.add(value, ops.cast(zero, value.dtype))])
+    return program(np.zeros((), "float32"))[0]
+
+
+def _call_eagerly(initializer, shape, dtype):
     try:
         return initializer(shape, dtype=dtype)
     except TypeError as first:

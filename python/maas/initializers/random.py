@@ -65,7 +65,8 @@ class Orthogonal(RandomInitializer):
     Args:
         gain: number, default 1.
         seed: int, `SeedGenerator` or None.
-    Reference: Saxe et al., 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", arXiv:1312.6120.
+    Reference: Saxe et al., 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", arXiv:1312.6120.
     """
 
     def __init__(self, gain=1.0, seed=None):

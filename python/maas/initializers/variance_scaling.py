@@ -41,7 +41,9 @@ class VarianceScaling(RandomInitializer):
         ValueError: for a wrong argument.
     """
 
-    def __init__(self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None, input_axes=None, output_axes=None):
+    def __init__(
+        self, scale=1.0, mode="fan_in", distribution="truncated_normal", seed=None, input_axes=None, output_axes=None
+    ):
         if scale <= 0.0:
             raise ValueError(f"VarianceScaling: `scale` must be positive, received {scale}")
         if mode not in _MODES:
@@ -49,7 +51,9 @@ class VarianceScaling(RandomInitializer):
         distribution = distribution.lower()
         distribution = "truncated_normal" if distribution == "normal" else distribution
         if distribution not in _DISTRIBUTIONS:
-            raise ValueError(f"VarianceScaling: `distribution` must be one of {_DISTRIBUTIONS}, received {distribution!r}")
+            raise ValueError(
+                f"VarianceScaling: `distribution` must be one of {_DISTRIBUTIONS}, received {distribution!r}"
+            )
         self.scale, self.mode, self.distribution = scale, mode, distribution
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
@@ -91,13 +95,19 @@ def _named(name, scale, mode, distribution, doc):
     return type(name, (VarianceScaling,), members)
 
 
-_GLOROT = "\n\n    Reference: Glorot and Bengio, 2010, \"Understanding the difficulty of training deep feedforward neural networks\"."
-_HE = "\n\n    Reference: He et al., 2015, \"Delving Deep into Rectifiers\", arXiv:1502.01852."
-_LECUN = "\n\n    Reference: LeCun et al., 1998, \"Efficient BackProp\"."
+_GLOROT = "\n\n    Reference: Glorot and Bengio, 2010, 'Understanding the difficulty of training deep neural networks'."
+_HE = '\n\n    Reference: He et al., 2015, "Delving Deep into Rectifiers", arXiv:1502.01852.'
+_LECUN = '\n\n    Reference: LeCun et al., 1998, "Efficient BackProp".'
 GlorotUniform = _named(
-    "GlorotUniform", 1.0, "fan_avg", "uniform", "Uniform in +-sqrt(6 / (fan_in + fan_out)); the default of most layers." + _GLOROT
+    "GlorotUniform",
+    1.0,
+    "fan_avg",
+    "uniform",
+    "Uniform in +-sqrt(6 / (fan_in + fan_out)); the default of most layers." + _GLOROT,
 )
-GlorotNormal = _named("GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Normal with variance 2 / (fan_in + fan_out)." + _GLOROT)
+GlorotNormal = _named(
+    "GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Normal with variance 2 / (fan_in + fan_out)." + _GLOROT
+)
 HeUniform = _named("HeUniform", 2.0, "fan_in", "uniform", "Uniform in +-sqrt(6 / fan_in)." + _HE)
 HeNormal = _named("HeNormal", 2.0, "fan_in", "truncated_normal", "Normal with variance 2 / fan_in." + _HE)
 LecunUniform = _named("LecunUniform", 1.0, "fan_in", "uniform", "Uniform in +-sqrt(3 / fan_in)." + _LECUN)

@@ -76,19 +76,34 @@ GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2
 CLASSES = {
     c.__name__: c
     for c in (
-        Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D, BatchNormalization, Bidirectional,
-        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell,
-        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, Identity,
-        InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, Maximum, Minimum,
-        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv2D, SimpleRNN, SimpleRNNCell,
-        Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D,
+        Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D,
+        BatchNormalization, Bidirectional,
+        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
+        Embedding, Flatten, GRU, GRUCell,
+        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, Identity,
+        InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D,
+        Maximum, Minimum,
+        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape,
+        SeparableConv2D, SimpleRNN, SimpleRNNCell,
+        Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D,
+        ZeroPadding1D, ZeroPadding2D,
     )
 }  # fmt: skip
-_ALIASES = (
-    "AvgPool1D AvgPool2D Convolution1D Convolution2D GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D Input InputSpec Layer "
-    "MaxPool1D MaxPool2D SeparableConvolution2D Wrapper add average concatenate deserialize dot maximum minimum multiply serialize subtract"
-)
-__all__ = sorted([*CLASSES, *_ALIASES.split()])
+__all__ = [
+    "Activation", "ActivityRegularization", "Add", "Attention", "Average", "AveragePooling1D", "AveragePooling2D",
+    "AvgPool1D", "AvgPool2D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D",
+    "Convolution1D", "Convolution2D", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dot", "Dropout", "ELU",
+    "EinsumDense", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
+    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "InputSpec",
+    "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxPool1D", "MaxPool2D",
+    "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
+    "Permute", "RNN", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv2D", "SeparableConvolution2D",
+    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "TimeDistributed",
+    "UpSampling1D", "UpSampling2D", "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "add", "average", "concatenate",
+    "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
+]  # fmt: skip
 
 
 def serialize(layer):

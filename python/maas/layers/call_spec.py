@@ -29,7 +29,8 @@ class CallSpec:
     """
 
     def __init__(self, layer, signature, context_args, args, kwargs):
-        # `training` and its like may be given to layers whose `call` does not take them; they are handed down all the same.
+        # `training` and its like may be given to layers whose `call` does not take them; they are handed down all the
+        # same.
         extra = {k: kwargs.pop(k) for k in context_args if k in kwargs and k not in signature.parameters}
         try:
             bound = signature.bind(*args, **kwargs)
@@ -49,7 +50,9 @@ class CallSpec:
                     self.tensors[name] = value
                     self.nested.add(name)
                 elif any(found):
-                    raise ValueError(f"{layer._label()}: argument `{name}` must not mix tensors and other values, received {value!r}")
+                    raise ValueError(
+                        f"{layer._label()}: argument `{name}` must not mix tensors and other values, received {value!r}"
+                    )
         self.first = next(iter(self.arguments.values()), None)
 
     def shapes(self):
@@ -64,21 +67,24 @@ class CallSpec:
 def shapes_for(owner, function, method, spec):
     """Shape arguments for `build` or `compute_output_shape`.
 
-    A method with one argument gets the shape of the first tensor, whatever the names; with more, each argument `x_shape` gets the shape of
-    the call argument `x`.
+    A method with one argument gets the shape of the first tensor, whatever the names; with more, each argument
+    `x_shape` gets the shape of the call argument `x`.
 
     Raises:
         ValueError: if such a method has an argument that does not match.
     """
     shapes = spec.shapes()
-    parameters = [p for p in call_signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    parameters = [
+        p for p in call_signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     if len(parameters) == 1:
         return {parameters[0].name: next(iter(shapes.values()), None)}
     found = {}
     for p in parameters:
         if not p.name.endswith("_shape") or p.name[: -len("_shape")] not in spec.arguments:
             raise ValueError(
-                f"{owner}: `{method}()` with more than one argument must name them after the arguments of `call()` with `_shape` added, "
+                f"{owner}: `{method}()` with more than one argument must name them after the arguments of "
+                f"`call()` with `_shape` added, "
                 f"received `{p.name}`"
             )
         if p.name in shapes:

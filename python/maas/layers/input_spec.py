@@ -18,7 +18,16 @@ class InputSpec:
     """
 
     def __init__(
-        self, dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, allow_last_axis_squeeze=False, name=None, optional=False
+        self,
+        dtype=None,
+        shape=None,
+        ndim=None,
+        max_ndim=None,
+        min_ndim=None,
+        axes=None,
+        allow_last_axis_squeeze=False,
+        name=None,
+        optional=False,
     ):
         self.dtype = standardize_dtype(dtype) if dtype is not None else None
         self.shape = standardize_shape(shape) if shape is not None else None
@@ -66,13 +75,18 @@ def assert_input_compatibility(input_spec, inputs, owner):
         if all(names):
             missing = [n for n in names if n not in inputs]
             if missing:
-                raise ValueError(f"{owner}: missing data for input {missing[0]!r}; expected the keys {names}, received {list(inputs)}")
+                raise ValueError(
+                    f"{owner}: missing data for input {missing[0]!r}; expected the keys {names}, received "
+                    f"{list(inputs)}"
+                )
             inputs = [inputs[n] for n in names]
     flat = tree.flatten(inputs)
     if len(flat) != len(specs):
         names = [s.name for s in specs if s is not None and s.name]
         named = f" named {names}" if len(names) == len(specs) else ""
-        raise ValueError(f"{owner}: expected {len(specs)} input(s){named}, received {len(flat)}: {[_shape_text(x) for x in flat]}")
+        raise ValueError(
+            f"{owner}: expected {len(specs)} input(s){named}, received {len(flat)}: {[_shape_text(x) for x in flat]}"
+        )
     for i, (x, spec) in enumerate(zip(flat, specs)):
         if spec is None or (x is None and spec.optional):
             continue
@@ -89,7 +103,10 @@ def _check_one(x, spec, owner):
     shape = tuple(x.shape)
     rank = len(shape)
     if spec.ndim is not None and not spec.allow_last_axis_squeeze and rank != spec.ndim:
-        raise ValueError(f"{owner}: the input must have rank {spec.ndim} (expected ndim={spec.ndim}, found ndim={rank}), received {shape}")
+        raise ValueError(
+            f"{owner}: the input must have rank {spec.ndim} (expected ndim={spec.ndim}, found ndim={rank}), "
+            f"received {shape}"
+        )
     if spec.max_ndim is not None and rank > spec.max_ndim:
         raise ValueError(f"{owner}: the rank of the input must be at most {spec.max_ndim}, received {shape}")
     if spec.min_ndim is not None and rank < spec.min_ndim:

@@ -1,31 +1,32 @@
 """`Layer`: state and a computation, the unit that models are built from."""
 
-import functools
 import warnings
 
 from maas import dtype_policies, tree
 from maas.backend import call_context
 from maas.backend.keras_tensor import KerasTensor, any_symbolic_tensors
 from maas.backend.masks import get_keras_mask, set_keras_mask
-from maas.backend.naming import current_path, name_scope
 from maas.backend.node import Node
 from maas.backend.operation import Operation, is_default_method
-from maas.backend.shape_inference import compute_output_spec
-from maas.backend.standardize import standardize_dtype, standardize_shape
+from maas.backend.standardize import standardize_dtype
+from maas.layers.building import LayerBuilding, recorded_build
 from maas.layers.call_spec import CallSpec, call_signature, is_tensor, shapes_for
 from maas.layers.input_spec import assert_input_compatibility
 from maas.layers.state import LayerState
 from maas.layers.tracking import Tracker, kind_of
-from maas.saving.load_budget import count_weight
 
 # Bookkeeping attributes: neither tracked nor a reason to trace again.
-_BOOKKEEPING = frozenset("_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building name".split())
+_BOOKKEEPING = frozenset(
+    "_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building "
+    "name".split()
+)
 
 
-class Layer(LayerState, Operation):
+class Layer(LayerState, LayerBuilding, Operation):
     """Base class of layers.
 
-    A subclass makes its sub-layers in `__init__`, its weights in `build(input_shape)` with `add_weight`, and computes in `call(inputs)`.
+    A subclass makes its sub-layers in `__init__`, its weights in `build(input_shape)` with `add_weight`, and computes
+    in `call(inputs)`.
 
     Args:
         activity_regularizer: regularizer of the output, added to `losses` divided by the batch size.
@@ -33,7 +34,8 @@ class Layer(LayerState, Operation):
         dtype: dtype or policy of computation and weights, default the global policy.
         autocast: bool, cast floating inputs to the compute dtype.
         name: str without "/", default the class name in snake case with a running number.
-        input_shape, input_dim, batch_input_shape, batch_size, input_dtype: shape of the input, for the first layer of a `Sequential`.
+        input_shape, input_dim, batch_input_shape, batch_size, input_dtype: shape of the input, for the first layer of
+            a `Sequential`.
 
     Raises:
         ValueError: for an unknown argument or a wrong value.
@@ -83,7 +85,8 @@ class Layer(LayerState, Operation):
             return
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         warnings.warn(
-            "Do not pass an `input_shape`/`input_dim` argument to a layer. With a Sequential model, prefer `Input(shape)` as the first "
+            "Do not pass an `input_shape`/`input_dim` argument to a layer. With a Sequential model, prefer "
+            "`Input(shape)` as the first "
             f"layer; received shape {shape}",
             stacklevel=4,
         )
@@ -93,7 +96,7 @@ class Layer(LayerState, Operation):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _recorded_build(cls.__dict__["build"])
+            cls.build = recorded_build(cls.__dict__["build"])
 
     # ---- attributes
 
@@ -119,7 +122,8 @@ class Layer(LayerState, Operation):
     def _check_super_called(self):
         if self._tracker is None:
             raise RuntimeError(
-                f"{type(self).__name__}: `super().__init__()` must be the first statement in `__init__()`, received a layer without it"
+                f"{type(self).__name__}: `super().__init__()` must be the first statement in `__init__()`, "
+                f"received a layer without it"
             )
 
     @property
@@ -196,125 +200,6 @@ class Layer(LayerState, Operation):
     def quantization_mode(self):
         return self._dtype_policy.quantization_mode
 
-    # ---- weights and build
-
-    def add_weight(
-        self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None, constraint=None, aggregation="none",
-        name=None,
-    ):  # fmt: skip
-        """Make a variable of the layer.
-
-        Args:
-            shape: tuple of int, default () (a scalar).
-            initializer: initializer, its name, or a callable `(shape, dtype)`; default glorot_uniform for floats and zeros for the rest.
-            dtype: str, default the layer's variable dtype.
-            trainable: bool, whether training changes it.
-            regularizer: penalty added to `losses`.
-            constraint: function applied after each update.
-            name: str without "/".
-
-        Returns:
-            The `Variable`.
-
-        Raises:
-            ValueError: for a shape with unknown sizes or a wrong argument.
-        """
-        from maas import constraints, initializers, regularizers
-        from maas.backend.variable import Variable
-
-        self._check_super_called()
-        if isinstance(shape, str):
-            raise ValueError(f"{self._label()}: add_weight() takes `name` as a keyword argument, received {shape!r} as the shape")
-        shape = standardize_shape(() if shape is None else shape, f"{self._label()}: add_weight()")
-        if None in shape:
-            raise ValueError(f"{self._label()}: the sizes of weight '{name}' must all be known, received shape {shape}")
-        dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
-        if initializer is None:
-            initializer = "glorot_uniform" if "float" in dtype else "zeros"
-        count_weight(shape, dtype, self._label())
-        value = initializers.initial_value(initializers.get(initializer), shape, dtype)
-        with name_scope(self.name, caller=self):
-            variable = Variable(value, dtype=dtype, trainable=trainable, name=name)
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        self._track_variable(variable)
-        return variable
-
-    add_variable = add_weight
-
-    def _track_variable(self, variable):
-        self._tracker.add("variable", variable)
-        if not self.trainable:
-            variable.trainable = False
-
-    def build(self, input_shape):
-        """Make the weights; subclasses override it. Called once, with the shape of the first input."""
-        self._check_super_called()
-        if any(not layer.built for layer in self._layers) and type(self).build is Layer.build:
-            warnings.warn(
-                f"{self._label()}: build() was called, but the class does not define it and some of its sub-layers are not built: "
-                f"{[layer.name for layer in self._layers if not layer.built]}",
-                stacklevel=2,
-            )
-        self.built = True
-
-    build._is_default = True
-
-    def _build_at_init(self):
-        """Mark a layer without weights as built, unless a subclass has a build() of its own."""
-        if is_default_method(self, "build", Layer):
-            self.built = True
-            self._lock_state()
-
-    def _lock_state(self):
-        self._tracker.locked = True
-
-    @property
-    def _call_has_training_arg(self):
-        return "training" in call_signature(type(self).call).parameters
-
-    @property
-    def _call_has_mask_arg(self):
-        return "mask" in call_signature(type(self).call).parameters
-
-    def get_build_config(self):
-        """What `build_from_config` needs to make the weights again."""
-        shapes = self._build_shapes_dict
-        if shapes is None:
-            return None
-        if len(shapes) == 1:
-            return {"input_shape": next(iter(shapes.values()))}
-        return {"shapes_dict": dict(shapes)}
-
-    def build_from_config(self, config):
-        """Make the weights as `get_build_config` recorded."""
-        if config and "input_shape" in config:
-            self.build(_tuples(config["input_shape"]))
-        elif config and "shapes_dict" in config:
-            self.build(**{k: _tuples(v) for k, v in config["shapes_dict"].items()})
-
-    def _open_name_scope(self):
-        if self._parent_path is None:
-            self._parent_path = current_path()
-        return name_scope(self.name, caller=self)
-
-    def _maybe_build(self, spec):
-        if self.built:
-            return
-        if not getattr(type(self).build, "_is_default", False):
-            self.build(**shapes_for(self._label(), type(self).build, "build", spec))
-            # build() may have set a stricter spec.
-            self._assert_input_compatibility(spec.first)
-            return
-        if any(not layer.built for layer in self._layers):
-            # No build() of its own: running `call` on placeholders builds the sub-layers.
-            compute_output_spec(self.call, (), _as_keras_tensors(spec.arguments))
-        with self._open_name_scope():
-            self._path = current_path()
-        self._build_shapes_dict = {"input_shape": next(iter(spec.shapes().values()), None)}
-        self.built = True
-        self._lock_state()
-
     # ---- call
 
     def call(self, *args, **kwargs):
@@ -332,13 +217,20 @@ class Layer(LayerState, Operation):
         self._check_super_called()
         self._called = True
         original = (args, kwargs)
-        simple = not kwargs and len(args) == 1 and is_tensor(args[0]) and standardize_dtype(args[0].dtype) == self.input_dtype
+        simple = (
+            not kwargs
+            and len(args) == 1
+            and is_tensor(args[0])
+            and standardize_dtype(args[0].dtype) == self.input_dtype
+        )
         if self._convert_input_args and not simple:
             args, kwargs = tree.map_structure(self._convert, args), tree.map_structure(self._convert, kwargs)
         if not self._allow_non_tensor_positional_args:
             for x in tree.flatten(args):
                 if x is not None and not is_tensor(x):
-                    raise ValueError(f"{self._label()}: only tensors may be passed as positional arguments, received {x!r}")
+                    raise ValueError(
+                        f"{self._label()}: only tensors may be passed as positional arguments, received {x!r}"
+                    )
         spec = CallSpec(self, call_signature(type(self).call), self._call_context_args, args, kwargs)
         self._assert_input_compatibility(spec.first)
         context, opened = call_context.enter(self)
@@ -429,7 +321,8 @@ class Layer(LayerState, Operation):
         if not self.supports_masking:
             if any(m is not None for m in tree.flatten(previous_mask)):
                 warnings.warn(
-                    f"{self._label()} was passed an input with a mask attached to it, but does not support masking: layers after it will not "
+                    f"{self._label()} was passed an input with a mask attached to it, but does not support "
+                    f"masking: layers after it will not "
                     "see the mask",
                     stacklevel=3,
                 )
@@ -446,27 +339,37 @@ class Layer(LayerState, Operation):
 
     def compute_output_shape(self, *args, **kwargs):
         """Shape of the output for the shape(s) of the input(s)."""
-        raise NotImplementedError(f"{self._label()}: the class does not implement `compute_output_shape(self, input_shape)`")
+        raise NotImplementedError(
+            f"{self._label()}: the class does not implement `compute_output_shape(self, input_shape)`"
+        )
 
     def compute_output_spec(self, *args, **kwargs):
         if is_default_method(self, "compute_output_shape", Layer):
             return super().compute_output_spec(*args, **kwargs)
         spec = CallSpec(self, call_signature(type(self).call), self._call_context_args, args, dict(kwargs))
-        shape = self.compute_output_shape(**shapes_for(self._label(), type(self).compute_output_shape, "compute_output_shape", spec))
+        shape = self.compute_output_shape(
+            **shapes_for(self._label(), type(self).compute_output_shape, "compute_output_shape", spec)
+        )
         if isinstance(shape, list) and tree.is_shape(shape):
             shape = tuple(shape)
         try:
             return tree.map_shape_structure(lambda s: KerasTensor(s, dtype=self.compute_dtype), shape)
         except ValueError:
-            raise ValueError(f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}") from None
+            raise ValueError(
+                f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}"
+            ) from None
 
     def stateless_call(self, *args, **kwargs):
-        raise NotImplementedError(f"{self._label()}: stateless_call() does not exist here; call the layer, or use a training loop of your own")
+        raise NotImplementedError(
+            f"{self._label()}: stateless_call() does not exist here; call the layer, or use a training loop of your own"
+        )
 
     def _register_call_context_args(self, *names):
         """Hand the arguments `names` down to sub-layers, as `training` is."""
         if self._called:
-            raise RuntimeError(f"{self._label()}: call-context arguments must be registered before the first call, received {names}")
+            raise RuntimeError(
+                f"{self._label()}: call-context arguments must be registered before the first call, received {names}"
+            )
         self._call_context_args = set(self._call_context_args) | set(names)
 
     # ---- config
@@ -488,48 +391,3 @@ class Layer(LayerState, Operation):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
     __str__ = __repr__
-
-
-def _recorded_build(build):
-    """Wraps a class's build(): opens the name scope, records the shapes, marks the layer as built and locks its state."""
-
-    @functools.wraps(build)
-    def wrapper(self, *args, **kwargs):
-        if self._building:  # super().build() inside build()
-            return build(self, *args, **kwargs)
-        self._building = True
-        try:
-            with self._open_name_scope():
-                self._path = current_path()
-                build(self, *args, **kwargs)
-        finally:
-            self._building = False
-        self._build_shapes_dict = dict(call_signature(build).bind(*args, **kwargs).arguments)
-        self.built = True
-        self._lock_state()
-
-    return wrapper
-
-
-Layer.build = _recorded_build(Layer.build)
-
-
-def _as_keras_tensors(arguments):
-    """Concrete tensors become placeholders that shape inference understands."""
-
-    def swap(x):
-        if isinstance(x, KerasTensor) or not is_tensor(x):
-            return x
-        shape = tuple(x.shape)
-        return KerasTensor((None, *shape[1:]) if shape else shape, dtype=standardize_dtype(x.dtype))
-
-    return tree.map_structure(swap, arguments)
-
-
-def _tuples(shape):
-    """Shapes come back from JSON as lists."""
-    if tree.is_shape(shape):
-        return tuple(shape)
-    if isinstance(shape, dict):
-        return {k: _tuples(v) for k, v in shape.items()}
-    return [_tuples(s) for s in shape] if isinstance(shape, list) else shape

@@ -1,4 +1,6 @@
-"""Constructor options that every layer family shares: activations, initializers, regularizers, constraints, sizes per axis."""
+"""Constructor options that every layer family shares: activations, initializers, regularizers, constraints, sizes
+per axis.
+"""
 
 from maas import activations, constraints, initializers, regularizers
 
@@ -46,7 +48,9 @@ def standardize_tuple(value, n, name, owner, allow_zero=False):
     except (TypeError, ValueError):
         value = ()
     if len(value) != n or any(v < low for v in value):
-        raise ValueError(f"{owner}: `{name}` must be an int or {n} ints, each at least {low}, received {name}={given!r}")
+        raise ValueError(
+            f"{owner}: `{name}` must be an int or {n} ints, each at least {low}, received {name}={given!r}"
+        )
     return value
 
 

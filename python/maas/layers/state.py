@@ -115,12 +115,16 @@ class LayerState:
         """
         own = self.weights
         if len(own) != len(weights):
-            raise ValueError(f"{self._label()}: set_weights() takes {len(own)} arrays {[w.path for w in own]}, received {len(weights)}")
+            raise ValueError(
+                f"{self._label()}: set_weights() takes {len(own)} arrays {[w.path for w in own]}, received "
+                f"{len(weights)}"
+            )
         values = [np.asarray(v) for v in weights]
         for variable, value in zip(own, values):
             if tuple(variable.shape) != value.shape:
                 raise ValueError(
-                    f"{self._label()}: set_weights() needs shape {tuple(variable.shape)} for '{variable.path}', received {value.shape}"
+                    f"{self._label()}: set_weights() needs shape {tuple(variable.shape)} for '{variable.path}', "
+                    f"received {value.shape}"
                 )
         for variable, value in zip(own, values):
             variable.assign(value)
@@ -132,7 +136,9 @@ class LayerState:
             ValueError: if the layer is not built.
         """
         if not self.built:
-            raise ValueError(f"{self._label()}: count_params() needs a built layer; call it on data or call build(input_shape) first")
+            raise ValueError(
+                f"{self._label()}: count_params() needs a built layer; call it on data or call build(input_shape) first"
+            )
         return sum(math.prod(w.shape) for w in self.weights)
 
     # ---- losses
@@ -187,10 +193,16 @@ class LayerState:
         keys = list(store.keys())
         if len(keys) != len(own):
             hint = "; the layer is not built, its build() must make all its state" if not own and not self.built else ""
-            raise ValueError(f"{self._label()}: expected {len(own)} variables {[v.name for v in own]}{hint}, received {len(keys)} from the file")
+            raise ValueError(
+                f"{self._label()}: expected {len(own)} variables {[v.name for v in own]}{hint}, received "
+                f"{len(keys)} from the file"
+            )
         values = [store[f"{i}"] for i in range(len(own))]
         for v, value in zip(own, values):
             if tuple(value.shape) != tuple(v.shape):
-                raise ValueError(f"{self._label()}: '{v.path}' has shape {tuple(v.shape)}, received {tuple(value.shape)} from the file")
+                raise ValueError(
+                    f"{self._label()}: '{v.path}' has shape {tuple(v.shape)}, received {tuple(value.shape)} from "
+                    f"the file"
+                )
         for v, value in zip(own, values):
             v.assign(value)

@@ -1,4 +1,6 @@
-"""Attribute tracking: variables, layers, metrics and seed generators set on a layer (also inside lists and dicts) are found by it."""
+"""Attribute tracking: variables, layers, metrics and seed generators set on a layer (also inside lists and dicts)
+are found by it.
+"""
 
 import functools
 
@@ -34,7 +36,9 @@ class Tracker:
         touch_traces()
 
     def track(self, value):
-        """Store `value` if it is state; lists, tuples and dicts become tracked copies. Returns what to keep as the attribute."""
+        """Store `value` if it is state; lists, tuples and dicts become tracked copies. Returns what to keep as the
+        attribute.
+        """
         if isinstance(value, _PLAIN):
             return value
         kind = kind_of(type(value))
@@ -58,7 +62,8 @@ class Tracker:
             return
         if self.locked:
             raise ValueError(
-                "a layer that is built takes no new variables or sub-layers; make them in `__init__()` or in `build()`, "
+                "a layer that is built takes no new variables or sub-layers; make them in `__init__()` or in "
+                "`build()`, "
                 f"received {value!r}"
             )
         self._ids.add(id(value))
@@ -71,7 +76,13 @@ class Tracker:
         if id(value) not in self._ids:
             return
         self._ids.discard(id(value))
-        for store in (self.trainable_variables, self.non_trainable_variables, self.layers, self.metrics, self.seed_generators):
+        for store in (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.layers,
+            self.metrics,
+            self.seed_generators,
+        ):
             store[:] = [v for v in store if v is not value]
 
 

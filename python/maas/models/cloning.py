@@ -12,7 +12,8 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
         model: `Sequential` or functional model; a subclassed model is made again from its config.
         input_tensors: KerasTensor(s) to start the copy from, default new inputs.
         clone_function: callable `layer -> layer`, default `layer.from_config(layer.get_config())`.
-        call_function: callable `(layer, *args, **kwargs) -> outputs` used in place of calling the layer (functional models).
+        call_function: callable `(layer, *args, **kwargs) -> outputs` used in place of calling the layer (functional
+            models).
         recursive: bool, give nested models to `clone_function` layer by layer.
 
     Returns:
@@ -29,7 +30,8 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
     if not isinstance(model, (Sequential, Functional)):
         if clone_function is not None or input_tensors is not None:
             raise ValueError(
-                f"clone_model: `clone_function` and `input_tensors` need a Sequential or functional model, received {type(model).__name__}"
+                f"clone_model: `clone_function` and `input_tensors` need a Sequential or functional model, "
+                f"received {type(model).__name__}"
             )
         return type(model).from_config(model.get_config())
 
@@ -54,7 +56,9 @@ def _clone_sequential(model, input_tensors, copy_layer):
     if input_tensors is not None:
         flat = tree.flatten(input_tensors)
         if len(flat) != 1 or not isinstance(flat[0], KerasTensor):
-            raise ValueError(f"clone_model: a Sequential takes one KerasTensor as `input_tensors`, received {input_tensors!r}")
+            raise ValueError(
+                f"clone_model: a Sequential takes one KerasTensor as `input_tensors`, received {input_tensors!r}"
+            )
         stack = [flat[0], *(layer for layer in stack if not isinstance(layer, InputLayer))]
     clone = type(model)(name=model.name, trainable=model.trainable)
     for layer in stack:
@@ -70,12 +74,16 @@ def _clone_functional(model, input_tensors, copy_layer, call_function):
     else:
         starts = tree.flatten(input_tensors)
         if len(starts) != len(model.inputs):
-            raise ValueError(f"clone_model: the model has {len(model.inputs)} inputs, received {len(starts)} input tensors")
+            raise ValueError(
+                f"clone_model: the model has {len(model.inputs)} inputs, received {len(starts)} input tensors"
+            )
     copies = {}
 
     def run(operation, args, kwargs):
         if id(operation) not in copies:
-            copies[id(operation)] = copy_layer(operation) if hasattr(operation, "weights") else _copy_operation(operation)
+            copies[id(operation)] = (
+                copy_layer(operation) if hasattr(operation, "weights") else _copy_operation(operation)
+            )
         layer = copies[id(operation)]
         return call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
 

@@ -37,12 +37,16 @@ class Functional(Model):
                 raise ValueError(f"{self._label()}: `{what}` must not be empty, received {structure}")
             for x in flat:
                 if not isinstance(x, KerasTensor):
-                    raise ValueError(f"{self._label()}: all `{what}` must be KerasTensors (made by Input and layers), received {x!r}")
+                    raise ValueError(
+                        f"{self._label()}: all `{what}` must be KerasTensors (made by Input and layers), received {x!r}"
+                    )
         if isinstance(inputs, dict):
             for key, x in inputs.items():
                 if isinstance(x, KerasTensor) and key != x.name:
                     warnings.warn(
-                        f"{self._label()}: keys of dict inputs should be the names of the tensors, received key '{key}' for '{x.name}'", stacklevel=2
+                        f"{self._label()}: keys of dict inputs should be the names of the tensors, received key "
+                        f"'{key}' for '{x.name}'",
+                        stacklevel=2,
                     )
         if not all(_is_graph_input(x) for x in tree.flatten(inputs)):
             inputs, outputs = clone_graph(inputs, outputs)
@@ -57,7 +61,11 @@ class Functional(Model):
         put(self, "_nodes_by_depth", nodes_by_depth)
         put(self, "_operations", operations)
         put(self, "_operations_by_depth", by_depth)
-        put(self, "_run_order", [n for d in sorted(nodes_by_depth, reverse=True) for n in nodes_by_depth[d] if not n.is_input])
+        put(
+            self,
+            "_run_order",
+            [n for d in sorted(nodes_by_depth, reverse=True) for n in nodes_by_depth[d] if not n.is_input],
+        )
         if trainable is not None:
             self.trainable = trainable
         for layer in self.layers:
@@ -181,12 +189,18 @@ class Functional(Model):
         if isinstance(expected, dict) and isinstance(inputs, dict):
             missing = [k for k in expected if k not in inputs]
             if missing:
-                raise ValueError(f"{self._label()}: missing data for input {missing[0]!r}; expected {list(expected)}, received {list(inputs)}")
+                raise ValueError(
+                    f"{self._label()}: missing data for input {missing[0]!r}; expected {list(expected)}, received "
+                    f"{list(inputs)}"
+                )
             inputs = {k: inputs[k] for k in expected}
         flat = tree.flatten(inputs)
         if isinstance(expected, dict) and isinstance(inputs, (list, tuple)) and list(expected) != sorted(expected):
             # A list is matched to the dict's own order, which flattening by sorted keys would change.
-            raise ValueError(f"{self._label()}: pass inputs as a dict with the keys {list(expected)}, received a {type(inputs).__name__}")
+            raise ValueError(
+                f"{self._label()}: pass inputs as a dict with the keys {list(expected)}, received a "
+                f"{type(inputs).__name__}"
+            )
         if len(flat) != len(self._inputs):
             names = [x.name for x in self._inputs]
             raise ValueError(f"{self._label()}: expected {len(names)} inputs {names}, received {len(flat)}")
@@ -246,7 +260,9 @@ class Functional(Model):
         def spec(x, name=None):
             layer = x._keras_history.operation
             optional = isinstance(layer, InputLayer) and layer.optional
-            return InputSpec(shape=(None, *x.shape[1:]), allow_last_axis_squeeze=True, name=name or layer.name, optional=optional)
+            return InputSpec(
+                shape=(None, *x.shape[1:]), allow_last_axis_squeeze=True, name=name or layer.name, optional=optional
+            )
 
         if isinstance(self._inputs_struct, dict):
             if not all(isinstance(x, KerasTensor) for x in self._inputs_struct.values()):
@@ -278,7 +294,8 @@ def _is_graph_input(x):
 
 
 def clone_graph(inputs, outputs):
-    """Copy of the nodes between intermediate tensors, so that a model can start in the middle of a graph. Layers are shared.
+    """Copy of the nodes between intermediate tensors, so that a model can start in the middle of a graph. Layers are
+    shared.
 
     Returns:
         `(inputs, outputs)` of the copy; every intermediate input becomes a new `Input`.
@@ -296,7 +313,12 @@ def clone_graph(inputs, outputs):
             continue
         made = [KerasTensor(x.shape, dtype=x.dtype, name=f"{x.name}_clone") for x in node.outputs]
         keep.append(made)
-        fresh = Node(node.operation, tree.map_structure(copy, node.arguments.args), tree.map_structure(copy, node.arguments.kwargs), made)
+        fresh = Node(
+            node.operation,
+            tree.map_structure(copy, node.arguments.args),
+            tree.map_structure(copy, node.arguments.kwargs),
+            made,
+        )
         keep.append(fresh)
         for x, y in zip(node.outputs, made):
             keep.append(x)

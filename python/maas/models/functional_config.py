@@ -1,4 +1,6 @@
-"""The config of a functional model: layers, and for each of their calls the arguments, in the format of Keras 3 files."""
+"""The config of a functional model: layers, and for each of their calls the arguments, in the format of Keras 3
+files.
+"""
 
 import copy
 
@@ -74,7 +76,9 @@ def functional_from_config(cls, config, custom_objects=None):
     for data in datas:
         layer = deserialize_keras_object(data, custom_objects=custom_objects)
         if not isinstance(layer, Operation):
-            raise ValueError(f"functional config: '{data.get('name')}' must describe a layer, received {type(layer).__name__}")
+            raise ValueError(
+                f"functional config: '{data.get('name')}' must describe a layer, received {type(layer).__name__}"
+            )
         created[data["name"]] = layer
         waiting[data["name"]] = list(data["inbound_nodes"])
 
@@ -88,7 +92,8 @@ def functional_from_config(cls, config, custom_objects=None):
             raise IndexError(layer_name)
         return nodes[node_index].outputs[tensor_index]
 
-    # A node can be made once the nodes it reads exist; layers may be called at several depths, so go round until all are made.
+    # A node can be made once the nodes it reads exist; layers may be called at several depths, so go round until all
+    # are made.
     while waiting:
         progress = False
         for layer_name in list(waiting):
@@ -107,7 +112,9 @@ def functional_from_config(cls, config, custom_objects=None):
                 del waiting[layer_name]
                 progress = True
         if not progress:
-            raise ValueError(f"functional config: the graph has a loop or loose ends at layers, received {sorted(waiting)}")
+            raise ValueError(
+                f"functional config: the graph has a loop or loose ends at layers, received {sorted(waiting)}"
+            )
 
     def find(structure):
         if isinstance(structure, (list, tuple)) and len(structure) == 3 and isinstance(structure[0], str):

@@ -12,7 +12,8 @@ from maas.models.trainer import Trainer
 class Model(FastCall, Trainer, Layer):
     """Groups layers into an object with training and inference.
 
-    Made in one of three ways: `Model(inputs, outputs)` from KerasTensors, `Sequential([...])`, or a subclass with `call(inputs)`.
+    Made in one of three ways: `Model(inputs, outputs)` from KerasTensors, `Sequential([...])`, or a subclass with
+        `call(inputs)`.
 
     Args:
         inputs, outputs: KerasTensors or nests of them; then the model is a `Functional`.
@@ -49,7 +50,8 @@ class Model(FastCall, Trainer, Layer):
         return cache
 
     def _call_slowly(self, *args, **kwargs):
-        """Run the model. On arrays it runs as one compiled program, kept per input signature; on symbolic tensors it is traced.
+        """Run the model. On arrays it runs as one compiled program, kept per input signature; on symbolic tensors it
+        is traced.
 
         `__call__` is FastCall's: it runs the program at once when the call is like the one before, and else comes here.
         """
@@ -103,7 +105,9 @@ class Model(FastCall, Trainer, Layer):
             ValueError: if there is none, or not exactly one of `name` and `index` is given.
         """
         if (name is None) == (index is None):
-            raise ValueError(f"{self._label()}: get_layer() takes a name or an index, received name={name!r}, index={index!r}")
+            raise ValueError(
+                f"{self._label()}: get_layer() takes a name or an index, received name={name!r}, index={index!r}"
+            )
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):
@@ -112,9 +116,19 @@ class Model(FastCall, Trainer, Layer):
         for layer in layers:
             if layer.name == name:
                 return layer
-        raise ValueError(f"{self._label()}: no layer of this name; there are {[layer.name for layer in layers]}, received {name!r}")
+        raise ValueError(
+            f"{self._label()}: no layer of this name; there are {[layer.name for layer in layers]}, received {name!r}"
+        )
 
-    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False, layer_range=None):
+    def summary(
+        self,
+        line_length=None,
+        positions=None,
+        print_fn=None,
+        expand_nested=False,
+        show_trainable=False,
+        layer_range=None,
+    ):
         """Print a table of the layers, their output shapes and their numbers of parameters.
 
         Args:
@@ -137,9 +151,9 @@ class Model(FastCall, Trainer, Layer):
             return
         status = False
         if "input_shape" in config:
-            from maas.layers.layer import _tuples
+            from maas.layers.building import shape_tuples
 
-            self.build(_tuples(config["input_shape"]))
+            self.build(shape_tuples(config["input_shape"]))
             status = self.built
         if not status and "shapes_dict" in config:
             super().build_from_config(config)

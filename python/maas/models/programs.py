@@ -1,4 +1,6 @@
-"""Compiled programs of a model's `__call__`: one trace per input signature, kept until something about the model changes."""
+"""Compiled programs of a model's `__call__`: one trace per input signature, kept until something about the model
+changes.
+"""
 
 from collections import OrderedDict
 
@@ -226,7 +228,9 @@ def inference_program(model):
         for x in inputs:
             shape = tuple("batch" if i == 0 and d is None else d for i, d in enumerate(x.shape))
             symbols.append(trace.input(shape, dtype=x.dtype, name=x.name))
-        structure = model._inputs_struct if hasattr(model, "_inputs_struct") else symbols if len(symbols) > 1 else symbols[0]
+        structure = (
+            model._inputs_struct if hasattr(model, "_inputs_struct") else symbols if len(symbols) > 1 else symbols[0]
+        )
         if hasattr(model, "_inputs_struct"):
             structure = tree.pack_sequence_as(structure, symbols)
         results = tree.flatten(Layer.__call__(model, structure, training=False))

@@ -61,12 +61,15 @@ class Sequential(Model):
         if hasattr(layer, "_keras_history") and isinstance(layer._keras_history.operation, InputLayer):
             layer = layer._keras_history.operation
         if not isinstance(layer, Layer):
-            raise ValueError(f"{self._label()}: only layers can be added, received {layer!r} (of type {type(layer).__name__})")
+            raise ValueError(
+                f"{self._label()}: only layers can be added, received {layer!r} (of type {type(layer).__name__})"
+            )
         if any(layer.name == other.name and layer is not other for other in self._stack):
             raise ValueError(f"{self._label()}: names of layers must be unique, received a second '{layer.name}'")
         if isinstance(layer, InputLayer) and self._stack and isinstance(self._stack[0], InputLayer):
             raise ValueError(
-                f"{self._label()}: the model already has the input shape {self._stack[0].batch_shape}, received another {layer.batch_shape}"
+                f"{self._label()}: the model already has the input shape {self._stack[0].batch_shape}, received "
+                f"another {layer.batch_shape}"
             )
         self._stack.append(layer)
         self._changed()
@@ -107,11 +110,16 @@ class Sequential(Model):
         except ValueError:
             return  # inputs that are not one tensor: layers build themselves as they are called
         if not self._stack:
-            raise ValueError(f"{self._label()}: a model without layers cannot be built; call add(layer), received {input_shape}")
+            raise ValueError(
+                f"{self._label()}: a model without layers cannot be built; call add(layer), received {input_shape}"
+            )
         first = self._stack[0]
         if isinstance(first, InputLayer):
             if first.batch_shape != input_shape:
-                raise ValueError(f"{self._label()}: the model was made for inputs of shape {first.batch_shape}, received {input_shape}")
+                raise ValueError(
+                    f"{self._label()}: the model was made for inputs of shape {first.batch_shape}, received "
+                    f"{input_shape}"
+                )
         else:
             self._stack.insert(0, InputLayer(batch_shape=input_shape, dtype=first.compute_dtype))
         inputs = x = self._stack[0].output
@@ -131,7 +139,8 @@ class Sequential(Model):
         required = [p.name for p in positional if p.default is inspect.Parameter.empty]
         if not positional or len(required) > 1:
             raise ValueError(
-                f"{self._label()}: layers must take exactly one required input, received {type(layer).__name__} with {required}"
+                f"{self._label()}: layers must take exactly one required input, received {type(layer).__name__} "
+                f"with {required}"
             ) from None
 
     def call(self, inputs, training=None, mask=None, **kwargs):
@@ -173,7 +182,9 @@ class Sequential(Model):
 
     def _of_functional(self, what):
         if self._functional is None:
-            raise AttributeError(f"{self._label()}: no {what} yet; give the model an Input, call build(input_shape), or call it on data")
+            raise AttributeError(
+                f"{self._label()}: no {what} yet; give the model an Input, call build(input_shape), or call it on data"
+            )
         return getattr(self._functional, what)
 
     inputs = property(lambda self: self._of_functional("inputs"), doc="Flat list of the symbolic inputs.")
@@ -191,7 +202,11 @@ class Sequential(Model):
     def get_config(self):
         from maas.saving.serialization import serialize_keras_object
 
-        config = {**Layer.get_config(self), "name": self.name, "layers": [serialize_keras_object(layer) for layer in self._stack]}
+        config = {
+            **Layer.get_config(self),
+            "name": self.name,
+            "layers": [serialize_keras_object(layer) for layer in self._stack],
+        }
         if self._functional is not None:
             config["build_input_shape"] = self._stack[0].batch_shape
         return config
@@ -201,7 +216,9 @@ class Sequential(Model):
         from maas.saving.serialization import deserialize_keras_object
 
         if "name" not in config or "layers" not in config:
-            raise ValueError(f"{cls.__name__}: the config must have the keys 'name' and 'layers', received {sorted(config)}")
+            raise ValueError(
+                f"{cls.__name__}: the config must have the keys 'name' and 'layers', received {sorted(config)}"
+            )
         model = cls(name=config["name"])
         for layer in config["layers"]:
             model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)

@@ -47,7 +47,11 @@ def _shape_text(layer):
         shapes = [text(shape) for _, shape, *_ in layer._inbound_nodes[-1]._outputs]
     elif getattr(layer, "_build_shapes_dict", None):
         try:
-            out = layer.output_shape if hasattr(layer, "output_shape") else layer.compute_output_shape(**layer._build_shapes_dict)
+            out = (
+                layer.output_shape
+                if hasattr(layer, "output_shape")
+                else layer.compute_output_shape(**layer._build_shapes_dict)
+            )
         except (NotImplementedError, ValueError, TypeError, AttributeError):
             return "?"
         shapes = tree.flatten(tree.map_shape_structure(text, out))
@@ -83,7 +87,9 @@ def _range(layers, layer_range):
     return (low, high + 1) if low <= high else (min(found[1]), max(found[0]) + 1)
 
 
-def print_summary(model, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False, layer_range=None):
+def print_summary(
+    model, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False, layer_range=None
+):
     """Print the table; the arguments are those of `Model.summary`."""
     import rich.console
     import rich.markup
@@ -130,7 +136,9 @@ def print_summary(model, line_length=None, positions=None, print_fn=None, expand
             fields.append(connections(layer) if level == 0 else "-")
         if show_trainable:
             has = bool(getattr(layer, "weights", None))
-            fields.append("[bold]-[/]" if not has else f"[bold]{_color('Y', 34) if layer.trainable else _color('N', 9)}[/]")
+            fields.append(
+                "[bold]-[/]" if not has else f"[bold]{_color('Y', 34) if layer.trainable else _color('N', 9)}[/]"
+            )
         yield fields
         if expand_nested:
             for inner in getattr(layer, "layers", None) or ():
@@ -141,7 +149,9 @@ def print_summary(model, line_length=None, positions=None, print_fn=None, expand
         for fields in rows(layer):
             table.add_row(*fields)
 
-    console = rich.console.Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
+    console = rich.console.Console(
+        highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {})
+    )
     if print_fn:
         console.begin_capture()
     console.print(f'[bold]Model: "{rich.markup.escape(model.name)}"[/]')
@@ -151,7 +161,9 @@ def print_summary(model, line_length=None, positions=None, print_fn=None, expand
     trainable, others = model.trainable_weights, model.non_trainable_weights
     lines = [("Total", trainable + others + slots), ("Trainable", trainable), ("Non-trainable", others)]
     for name, weights in lines + ([("Optimizer", slots)] if slots else []):
-        console.print(f"[bold] {name} params: [/]{_number(f'{count_params(weights):,}')} ({readable_size(memory_size(weights))})")
+        console.print(
+            f"[bold] {name} params: [/]{_number(f'{count_params(weights):,}')} ({readable_size(memory_size(weights))})"
+        )
     if print_fn:
         print_fn(console.end_capture())
 

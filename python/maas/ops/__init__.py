@@ -11,11 +11,7 @@ _MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gat
 def _load():
     loaded = []
     for module in _MODULES:
-        try:
-            loaded.append(importlib.import_module(f"maas.ops.{module}"))
-        except ModuleNotFoundError as e:
-            if e.name != f"maas.ops.{module}":
-                raise
+        loaded.append(importlib.import_module(f"maas.ops.{module}"))
     # After all imports: a function may have the name of a module (shape), and the function is what users mean.
     for module in loaded:
         own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")]

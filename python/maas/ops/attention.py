@@ -9,12 +9,20 @@ __all__ = ["dot_product_attention"]
 
 @op
 def dot_product_attention(
-    query, key, value, bias=None, mask=None, scale=None, is_causal=False, flash_attention=None, attn_logits_soft_cap=None
+    query,
+    key,
+    value,
+    bias=None,
+    mask=None,
+    scale=None,
+    is_causal=False,
+    flash_attention=None,
+    attn_logits_soft_cap=None,
 ):
     """`softmax(scale * query key^T + bias) value` for every head.
 
-    Without `bias` it is one fused op that never stores the scores. A query that no key is visible to gets the mean of all values,
-    because equal scores have equal weights.
+    Without `bias` it is one fused op that never stores the scores. A query that sees no key gets the mean of all
+    values, because equal scores have equal weights.
 
     Args:
         query: Tensor (B, T, N, H), floating.
@@ -37,7 +45,7 @@ def dot_product_attention(
     from maas.backend import result_type
 
     if attn_logits_soft_cap is not None:
-        raise ValueError(f"dot_product_attention: attn_logits_soft_cap is not supported, received {attn_logits_soft_cap}")
+        raise ValueError(f"dot_product_attention: attn_logits_soft_cap must be None, received {attn_logits_soft_cap}")
     query, key, value = as_tensor(query), as_tensor(key), as_tensor(value)
     for x in (query, key, value):
         if x.ndim != 4:
@@ -55,7 +63,9 @@ def dot_product_attention(
     if bias is not None:
         return _with_bias(query, key, value, cast(as_tensor(bias), dtype), mask, scale, is_causal)
     given = () if mask is None else (mask,)
-    return _core.attention(query, key, value, *given, scale=float(scale), causal=bool(is_causal), masked=mask is not None)
+    return _core.attention(
+        query, key, value, *given, scale=float(scale), causal=bool(is_causal), masked=mask is not None
+    )
 
 
 def _with_bias(query, key, value, bias, mask, scale, is_causal):

@@ -15,7 +15,7 @@ def _statistics_type(dtype):
 def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset` along one axis, with given statistics.
 
-    Computed as `x * a + b` with one factor and one summand per channel, which are prepared once where they are parameters.
+    Computed as `x * a + b` with one factor and one summand per channel, prepared once where they are parameters.
 
     Args:
         x: Tensor of any shape, floating dtype.
@@ -33,7 +33,7 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     """
     x = as_tensor(x)
     if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"batch_normalization: axis must be in [{-x.ndim}, {x.ndim}), received axis={axis} for x of shape {x.shape}")
+        raise ValueError(f"batch_normalization: axis={axis} is out of range for x, received {x.shape}")
     axis %= x.ndim
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
@@ -66,8 +66,8 @@ def batch_normalization_train(x, axis, offset=None, scale=None, epsilon=1e-3):
         epsilon: float, added to the variance.
 
     Returns:
-        Tuple `(y, mean, variance)`: `y` in the shape and dtype of `x`; mean and variance (divided by the number of elements) of each
-        channel, as `moments` gives them, in float32 for 16-bit `x`.
+        Tuple `(y, mean, variance)`: `y` in the shape and dtype of `x`; mean and variance (divided by the number of
+        elements) of each channel, as `moments` gives them, in float32 for 16-bit `x`.
 
     Raises:
         ValueError: if `axis` is out of range, the channels are unknown or a vector does not fit.

@@ -95,26 +95,43 @@ class PReLU(Layer):
     """`x` for x > 0, `alpha * x` below, with a learned alpha.
 
     Args:
-        alpha_initializer, alpha_regularizer, alpha_constraint: of the weight `alpha`, whose shape is that of the input without batch.
+        alpha_initializer, alpha_regularizer, alpha_constraint: of the weight `alpha`, whose shape is that of the input
+            without batch.
         shared_axes: list of axes along which alpha is shared, such as (1, 2) after Conv2D.
     """
 
-    def __init__(self, alpha_initializer="Zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None, **kwargs):
+    def __init__(
+        self, alpha_initializer="Zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.supports_masking = True
-        set_options(self, alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint)
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else None if shared_axes is None else list(shared_axes)
+        set_options(
+            self,
+            alpha_initializer=alpha_initializer,
+            alpha_regularizer=alpha_regularizer,
+            alpha_constraint=alpha_constraint,
+        )
+        self.shared_axes = (
+            [shared_axes] if isinstance(shared_axes, int) else None if shared_axes is None else list(shared_axes)
+        )
 
     def build(self, input_shape):
         shared = self.shared_axes or []
         shape = [1 if i in shared else d for i, d in enumerate(input_shape)][1:]
         if None in shape:
-            raise ValueError(f"{self._label()}: all axes but the shared ones must be known, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: all axes but the shared ones must be known, received {tuple(input_shape)}"
+            )
         self.alpha = self.add_weight(
-            name="alpha", shape=shape, initializer=self.alpha_initializer, regularizer=self.alpha_regularizer, constraint=self.alpha_constraint
+            name="alpha",
+            shape=shape,
+            initializer=self.alpha_initializer,
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
         )
         self.input_spec = InputSpec(
-            ndim=len(input_shape), axes={i: d for i, d in enumerate(input_shape) if i > 0 and i not in shared and d is not None}
+            ndim=len(input_shape),
+            axes={i: d for i, d in enumerate(input_shape) if i > 0 and i not in shared and d is not None},
         )
 
     def call(self, inputs):
@@ -127,7 +144,11 @@ class PReLU(Layer):
 
     def get_config(self):
         own = config_of(self, "alpha_initializer", "alpha_regularizer", "alpha_constraint")
-        return {**super().get_config(), **own, "shared_axes": None if self.shared_axes is None else list(self.shared_axes)}
+        return {
+            **super().get_config(),
+            **own,
+            "shared_axes": None if self.shared_axes is None else list(self.shared_axes),
+        }
 
 
 class Softmax(_Elementwise):

@@ -4,7 +4,8 @@ from maas.layers.layer import Layer
 
 
 class Attention(Layer):
-    """`softmax(q k^T) v` for inputs `[query, value]` or `[query, value, key]` of shapes (B, T, d), (B, S, e), (B, S, d).
+    """`softmax(q k^T) v` for inputs `[query, value]` or `[query, value, key]` of shapes (B, T, d), (B, S, e), (B, S,
+    d).
 
     Args:
         use_scale: bool, a learned factor on the scores.
@@ -37,7 +38,9 @@ class Attention(Layer):
 
     def _check(self, inputs):
         if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 3):
-            raise ValueError(f"{self._label()}: the input must be [query, value] or [query, value, key], received {inputs!r}")
+            raise ValueError(
+                f"{self._label()}: the input must be [query, value] or [query, value, key], received {inputs!r}"
+            )
 
     def _scores(self, query, key):
         from maas import ops
@@ -84,7 +87,9 @@ class Attention(Layer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:-1], input_shape[1][-1])
 
-    def compute_output_spec(self, inputs, mask=None, training=False, return_attention_scores=False, use_causal_mask=False):
+    def compute_output_spec(
+        self, inputs, mask=None, training=False, return_attention_scores=False, use_causal_mask=False
+    ):
         from maas.backend.keras_tensor import KerasTensor
 
         self._check(inputs)

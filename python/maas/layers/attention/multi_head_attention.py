@@ -21,14 +21,14 @@ class MultiHeadAttention(Layer):
         use_bias: bool, of the projections.
         output_shape: int or tuple, default the last axis of the query.
         attention_axes: axes to attend over, default all but batch, heads and features.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint: of
-            the four projections, each of which draws values of its own.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
+            kernel_constraint, bias_constraint: of the four projections, each of which draws values of its own.
         seed: int or None, of the dropout.
         sliding_window, use_gate, flash_attention: only their defaults exist.
 
     Call arguments:
-        query (B, T, d), value (B, S, e), key (B, S, f, default `value`), attention_mask (B, T, S) with True where attention is allowed,
-        return_attention_scores, use_causal_mask, and the masks of the three inputs.
+        query (B, T, d), value (B, S, e), key (B, S, f, default `value`), attention_mask (B, T, S) with True where
+        attention is allowed, return_attention_scores, use_causal_mask, and the masks of the three inputs.
 
     Raises:
         ValueError: for a wrong argument.
@@ -36,24 +36,34 @@ class MultiHeadAttention(Layer):
     """
 
     def __init__(
-        self, num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None, sliding_window=None,
-        flash_attention=None, kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None,
+        self, num_heads, key_dim, value_dim=None, dropout=0.0, use_bias=True, output_shape=None, attention_axes=None,
+        sliding_window=None,
+        flash_attention=None, kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None,
+        bias_regularizer=None,
         activity_regularizer=None, kernel_constraint=None, bias_constraint=None, use_gate=False, seed=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         owner = self._label()
         if sliding_window is not None or use_gate:
-            raise NotImplementedError(f"{owner}: not available yet, received sliding_window={sliding_window}, use_gate={use_gate}")
+            raise NotImplementedError(
+                f"{owner}: not available yet, received sliding_window={sliding_window}, use_gate={use_gate}"
+            )
         self._num_heads = check_positive(num_heads, "num_heads", owner)
         self._key_dim = check_positive(key_dim, "key_dim", owner)
         self._value_dim = self._key_dim if value_dim is None else check_positive(value_dim, "value_dim", owner)
         self._dropout, self._use_bias, self.seed = dropout, use_bias, seed
-        self._output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape) if output_shape else None
-        self._attention_axes = (attention_axes,) if isinstance(attention_axes, int) else tuple(attention_axes) if attention_axes else None
+        self._output_shape = (
+            (output_shape,) if isinstance(output_shape, int) else tuple(output_shape) if output_shape else None
+        )
+        self._attention_axes = (
+            (attention_axes,) if isinstance(attention_axes, int) else tuple(attention_axes) if attention_axes else None
+        )
         self._sliding_window, self._use_gate = sliding_window, use_gate
         set_options(
-            self, _kernel_initializer=kernel_initializer, _bias_initializer=bias_initializer, _kernel_regularizer=kernel_regularizer,
-            _bias_regularizer=bias_regularizer, _activity_regularizer=activity_regularizer, _kernel_constraint=kernel_constraint,
+            self, _kernel_initializer=kernel_initializer, _bias_initializer=bias_initializer,
+            _kernel_regularizer=kernel_regularizer,
+            _bias_regularizer=bias_regularizer, _activity_regularizer=activity_regularizer,
+            _kernel_constraint=kernel_constraint,
             _bias_constraint=bias_constraint,
         )  # fmt: skip
         self.supports_masking = True
@@ -78,7 +88,11 @@ class MultiHeadAttention(Layer):
 
         def fresh(initializer):
             # A copy, because one initializer object always draws the same values.
-            return type(initializer).from_config(initializer.get_config()) if hasattr(initializer, "get_config") else initializer
+            return (
+                type(initializer).from_config(initializer.get_config())
+                if hasattr(initializer, "get_config")
+                else initializer
+            )
 
         layer = EinsumDense(
             f"{free}{summed},{summed}{made}->{free}{made}",
@@ -101,7 +115,10 @@ class MultiHeadAttention(Layer):
         key_shape = value_shape if key_shape is None else key_shape
         for name, shape in (("query", query_shape), ("key", key_shape), ("value", value_shape)):
             if len(shape) < 3 or shape[-1] is None:
-                raise ValueError(f"{self._label()}: the {name} must have rank 3 or more and a known last axis, received {tuple(shape)}")
+                raise ValueError(
+                    f"{self._label()}: the {name} must have rank 3 or more and a known last axis, received "
+                    f"{tuple(shape)}"
+                )
         heads = self._num_heads
         self._query_dense = self._projection("query", query_shape, 1, (heads, self._key_dim))
         self._key_dense = self._projection("key", key_shape, 1, (heads, self._key_dim))
@@ -117,7 +134,8 @@ class MultiHeadAttention(Layer):
         self._output_dense = self._projection("attention_output", mixed, 2, self._output_shape or (query_shape[-1],))
 
     def call(
-        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None, return_attention_scores=False,
+        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
+        return_attention_scores=False,
         training=None, use_causal_mask=False,
     ):  # fmt: skip
         key = value if key is None else key
@@ -144,7 +162,14 @@ class MultiHeadAttention(Layer):
         return out
 
     def _compute_attention(
-        self, query, key, value, attention_mask=None, training=None, return_attention_scores=False, use_causal_mask=False
+        self,
+        query,
+        key,
+        value,
+        attention_mask=None,
+        training=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
     ):
         """Attention of projected heads: query (B, T, N, H), key (B, S, N, H), value (B, S, N, V).
 
@@ -160,7 +185,9 @@ class MultiHeadAttention(Layer):
                 attention_mask = ops.expand_dims(attention_mask, -2 * len(axes) - 1)
         plain = len(query.shape) == 4 and axes == (1,)
         if plain and not return_attention_scores and self._dropout == 0:
-            output = ops.dot_product_attention(query, key, value, mask=attention_mask, scale=scale, is_causal=use_causal_mask)
+            output = ops.dot_product_attention(
+                query, key, value, mask=attention_mask, scale=scale, is_causal=use_causal_mask
+            )
             return output, None
         if use_causal_mask:
             causal = _causal_mask(query, key)
@@ -175,7 +202,8 @@ class MultiHeadAttention(Layer):
         return (*query_shape[:-1], *(self._output_shape or (query_shape[-1],)))
 
     def compute_output_spec(
-        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None, return_attention_scores=False,
+        self, query, value, key=None, query_mask=None, value_mask=None, key_mask=None, attention_mask=None,
+        return_attention_scores=False,
         training=None, use_causal_mask=False,
     ):  # fmt: skip
         key = value if key is None else key
@@ -193,10 +221,21 @@ class MultiHeadAttention(Layer):
 
         own = {
             k: getattr(self, f"_{k}")
-            for k in ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "use_gate", "output_shape", "attention_axes", "sliding_window")
+            for k in (
+                "num_heads",
+                "key_dim",
+                "value_dim",
+                "dropout",
+                "use_bias",
+                "use_gate",
+                "output_shape",
+                "attention_axes",
+                "sliding_window",
+            )
         }
         for k in (
-            "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint",
+            "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer", "activity_regularizer",
+            "kernel_constraint",
             "bias_constraint",
         ):  # fmt: skip
             value = getattr(self, f"_{k}")

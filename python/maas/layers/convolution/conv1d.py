@@ -14,13 +14,16 @@ class Conv1D(BaseConv):
     """
 
     def __init__(
-        self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1, activation=None, use_bias=True,
+        self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
+        activation=None, use_bias=True,
         kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None, bias_regularizer=None,
         activity_regularizer=None, kernel_constraint=None, bias_constraint=None, **kwargs,
     ):  # fmt: skip
         super().__init__(
-            1, filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias, kernel_initializer,
-            bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, **kwargs,
+            1, filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
+            kernel_initializer,
+            bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint,
+            bias_constraint, **kwargs,
         )  # fmt: skip
 
     def convolution(self, inputs):

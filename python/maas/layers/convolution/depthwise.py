@@ -16,9 +16,22 @@ from maas.layers.options import (
 
 
 class _Depthwise(Layer):
-    """Base: sizes, weights `depthwise_kernel` (rows, columns, channels, depth_multiplier), and the depthwise product."""
+    """Base: sizes, weights `depthwise_kernel` (rows, columns, channels, depth_multiplier), and the depthwise
+    product.
+    """
 
-    def __init__(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, options, activity_regularizer, **kwargs):
+    def __init__(
+        self,
+        kernel_size,
+        strides,
+        padding,
+        depth_multiplier,
+        data_format,
+        dilation_rate,
+        options,
+        activity_regularizer,
+        **kwargs,
+    ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         owner = self._label()
         self.depth_multiplier = check_positive(depth_multiplier, "depth_multiplier", owner)
@@ -55,7 +68,11 @@ class _Depthwise(Layer):
         if not self.use_bias:
             return None
         return self.add_weight(
-            name="bias", shape=(size,), initializer=self.bias_initializer, regularizer=self.bias_regularizer, constraint=self.bias_constraint
+            name="bias",
+            shape=(size,),
+            initializer=self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
         )
 
     def _depthwise(self, x, kernel):
@@ -85,7 +102,14 @@ class _Depthwise(Layer):
         if len(input_shape) != 4:
             raise ValueError(f"{self._label()}: the input must have rank 4, received {tuple(input_shape)}")
         return spatial_output_shape(
-            input_shape, self.kernel_size, self.strides, self.padding, channels, self.data_format, self._label(), self.dilation_rate
+            input_shape,
+            self.kernel_size,
+            self.strides,
+            self.padding,
+            channels,
+            self.data_format,
+            self._label(),
+            self.dilation_rate,
         )
 
 
@@ -100,24 +124,36 @@ class DepthwiseConv2D(_Depthwise):
         padding: "valid" or "same".
         depth_multiplier: int, output channels per input channel.
         data_format: "channels_last" or "channels_first".
-        activation, use_bias and the options of the weights `kernel` (rows, columns, channels, depth_multiplier) and `bias`.
+        activation, use_bias and the options of the weights `kernel` (rows, columns, channels, depth_multiplier) and
+        `bias`.
 
     Raises:
         ValueError: for a wrong argument or an input that does not fit.
     """
 
     def __init__(
-        self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None, dilation_rate=(1, 1), activation=None,
-        use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros", depthwise_regularizer=None, bias_regularizer=None,
+        self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None, dilation_rate=(1, 1),
+        activation=None,
+        use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros", depthwise_regularizer=None,
+        bias_regularizer=None,
         activity_regularizer=None, depthwise_constraint=None, bias_constraint=None, **kwargs,
     ):  # fmt: skip
         options = {
-            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer, "bias_initializer": bias_initializer,
+            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
+            "bias_initializer": bias_initializer,
             "depthwise_regularizer": depthwise_regularizer, "bias_regularizer": bias_regularizer,
             "depthwise_constraint": depthwise_constraint, "bias_constraint": bias_constraint,
         }  # fmt: skip
         super().__init__(
-            kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, options, activity_regularizer, **kwargs
+            kernel_size,
+            strides,
+            padding,
+            depth_multiplier,
+            data_format,
+            dilation_rate,
+            options,
+            activity_regularizer,
+            **kwargs,
         )
 
     def build(self, input_shape):
@@ -133,7 +169,8 @@ class DepthwiseConv2D(_Depthwise):
 
     def get_config(self):
         own = config_of(
-            self, "depth_multiplier", *_SIZES, "activation", "use_bias", "depthwise_initializer", "bias_initializer", "depthwise_regularizer",
+            self, "depth_multiplier", *_SIZES, "activation", "use_bias", "depthwise_initializer", "bias_initializer",
+            "depthwise_regularizer",
             "bias_regularizer", "activity_regularizer", "depthwise_constraint", "bias_constraint",
         )  # fmt: skip
         return {**super().get_config(), **own}
@@ -155,26 +192,40 @@ class SeparableConv2D(_Depthwise):
     """
 
     def __init__(
-        self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1), depth_multiplier=1,
-        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform", bias_initializer="zeros",
-        depthwise_regularizer=None, pointwise_regularizer=None, bias_regularizer=None, activity_regularizer=None, depthwise_constraint=None,
+        self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
+        depth_multiplier=1,
+        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        depthwise_regularizer=None, pointwise_regularizer=None, bias_regularizer=None, activity_regularizer=None,
+        depthwise_constraint=None,
         pointwise_constraint=None, bias_constraint=None, **kwargs,
     ):  # fmt: skip
         options = {
             "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
-            "pointwise_initializer": pointwise_initializer, "bias_initializer": bias_initializer, "depthwise_regularizer": depthwise_regularizer,
-            "pointwise_regularizer": pointwise_regularizer, "bias_regularizer": bias_regularizer, "depthwise_constraint": depthwise_constraint,
+            "pointwise_initializer": pointwise_initializer, "bias_initializer": bias_initializer,
+            "depthwise_regularizer": depthwise_regularizer,
+            "pointwise_regularizer": pointwise_regularizer, "bias_regularizer": bias_regularizer,
+            "depthwise_constraint": depthwise_constraint,
             "pointwise_constraint": pointwise_constraint, "bias_constraint": bias_constraint,
         }  # fmt: skip
         super().__init__(
-            kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, options, activity_regularizer, **kwargs
+            kernel_size,
+            strides,
+            padding,
+            depth_multiplier,
+            data_format,
+            dilation_rate,
+            options,
+            activity_regularizer,
+            **kwargs,
         )
         self.filters = check_positive(filters, "filters", self._label())
 
     def build(self, input_shape):
         self.depthwise_kernel, channels = self._add_depthwise(input_shape)
         self.pointwise_kernel = self.add_weight(
-            name="pointwise_kernel", shape=(1, 1, channels * self.depth_multiplier, self.filters), initializer=self.pointwise_initializer,
+            name="pointwise_kernel", shape=(1, 1, channels * self.depth_multiplier, self.filters),
+            initializer=self.pointwise_initializer,
             regularizer=self.pointwise_regularizer, constraint=self.pointwise_constraint,
         )  # fmt: skip
         self.bias = self._add_bias(self.filters)
@@ -182,15 +233,22 @@ class SeparableConv2D(_Depthwise):
     def _product(self, x):
         from maas import ops
 
-        return ops.conv(self._depthwise(x, self.depthwise_kernel), self.pointwise_kernel, padding="valid", data_format="channels_last")
+        return ops.conv(
+            self._depthwise(x, self.depthwise_kernel),
+            self.pointwise_kernel,
+            padding="valid",
+            data_format="channels_last",
+        )
 
     def compute_output_shape(self, input_shape):
         return self._output_shape(input_shape, self.filters)
 
     def get_config(self):
         own = config_of(
-            self, "depth_multiplier", "filters", *_SIZES, "activation", "use_bias", "depthwise_initializer", "pointwise_initializer",
-            "bias_initializer", "depthwise_regularizer", "pointwise_regularizer", "bias_regularizer", "activity_regularizer",
+            self, "depth_multiplier", "filters", *_SIZES, "activation", "use_bias", "depthwise_initializer",
+            "pointwise_initializer",
+            "bias_initializer", "depthwise_regularizer", "pointwise_regularizer", "bias_regularizer",
+            "activity_regularizer",
             "depthwise_constraint", "pointwise_constraint", "bias_constraint",
         )  # fmt: skip
         return {**super().get_config(), **own}

@@ -2,7 +2,9 @@
 
 
 def window_output_size(size, window, stride, padding, dilation=1):
-    """Number of windows along one axis: `ceil(n / s)` for "same" and "causal", `(n - (k - 1) d - 1) // s + 1` for "valid"."""
+    """Number of windows along one axis: `ceil(n / s)` for "same" and "causal", `(n - (k - 1) d - 1) // s + 1` for
+    "valid".
+    """
     if size is None:
         return None
     if padding in ("same", "causal"):
@@ -21,7 +23,8 @@ def spatial_output_shape(input_shape, windows, strides, padding, channels, data_
     sizes = tuple(window_output_size(n, k, s, padding, d) for n, k, s, d in zip(spatial, windows, strides, dilations))
     if any(n is not None and n <= 0 for n in sizes):
         raise ValueError(
-            f"{owner}: the output would be empty, because the window {tuple(windows)} (dilation {tuple(dilations)}) is larger than the input, "
+            f"{owner}: the output would be empty, because the window {tuple(windows)} (dilation "
+            f"{tuple(dilations)}) is larger than the input, "
             f"received {tuple(input_shape)}"
         )
     return (input_shape[0], *sizes, channels) if data_format == "channels_last" else (input_shape[0], channels, *sizes)

@@ -16,15 +16,18 @@ class EinsumDense(Layer):
         output_shape: int or tuple, the output without its batch axis; None for unknown sizes.
         activation: name or callable.
         bias_axes: str of output letters that the bias spans, None for no bias.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint: of the weights.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint:
+            of the weights.
 
     Raises:
         ValueError: for an equation that does not fit the shapes.
     """
 
     def __init__(
-        self, equation, output_shape, activation=None, bias_axes=None, kernel_initializer="glorot_uniform", bias_initializer="zeros",
-        kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None, lora_rank=None, lora_alpha=None,
+        self, equation, output_shape, activation=None, bias_axes=None, kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None, bias_regularizer=None, kernel_constraint=None, bias_constraint=None, lora_rank=None,
+        lora_alpha=None,
         gptq_unpacked_column_size=None, quantization_config=None, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
@@ -37,7 +40,8 @@ class EinsumDense(Layer):
         self.bias_axes = bias_axes
         set_options(
             self, activation=activation, kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
+            kernel_regularizer=kernel_regularizer, bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
         )  # fmt: skip
 
@@ -77,11 +81,14 @@ class EinsumDense(Layer):
         return self.activation(x)
 
     def compute_output_shape(self, input_shape):
-        return analyze_equation(self.equation, self.bias_axes, tuple(input_shape), self.partial_output_shape, self._label())[2]
+        return analyze_equation(
+            self.equation, self.bias_axes, tuple(input_shape), self.partial_output_shape, self._label()
+        )[2]
 
     def get_config(self):
         own = config_of(
-            self, "equation", "activation", "bias_axes", "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
+            self, "equation", "activation", "bias_axes", "kernel_initializer", "bias_initializer",
+            "kernel_regularizer", "bias_regularizer",
             "activity_regularizer", "kernel_constraint", "bias_constraint",
         )  # fmt: skip
         return {**super().get_config(), "output_shape": self.partial_output_shape, **own, "quantization_config": None}
@@ -102,13 +109,17 @@ def analyze_equation(equation, bias_axes, input_shape, output_shape, owner):
     Raises:
         ValueError: if a letter has no size or two sizes.
     """
-    match = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?", equation.replace(" ", ""))
+    match = re.fullmatch(
+        r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?", equation.replace(" ", "")
+    )
     if not match or bool(match[1]) != bool(match[5]) or bool(match[3]) != bool(match[7]):
         raise ValueError(f"{owner}: the equation must look like 'ab,bc->ac', received {equation!r}")
     left, inputs, right, kernel, _, outputs, _ = match.groups()
     elided = len(input_shape) - len(inputs) if left or right else 0
     if elided < 0 or (not (left or right) and len(input_shape) != len(inputs)):
-        raise ValueError(f"{owner}: equation {equation!r} needs an input of rank {len(inputs)}, received {tuple(input_shape)}")
+        raise ValueError(
+            f"{owner}: equation {equation!r} needs an input of rank {len(inputs)}, received {tuple(input_shape)}"
+        )
     lead = elided if left else 0
     sizes = dict(zip(inputs, input_shape[lead : lead + len(inputs)]))
     hidden = tuple(input_shape[:lead]) if left else tuple(input_shape[len(inputs) :])
@@ -118,24 +129,36 @@ def analyze_equation(equation, bias_axes, input_shape, output_shape, owner):
     if left:
         given = given[-len(outputs) :] if len(given) >= len(outputs) else given
     if len(given) != len(outputs):
-        raise ValueError(f"{owner}: equation {equation!r} needs {len(outputs) - (not left)} output sizes, received {tuple(output_shape)}")
+        raise ValueError(
+            f"{owner}: equation {equation!r} needs {len(outputs) - (not left)} output sizes, received "
+            f"{tuple(output_shape)}"
+        )
     out_sizes = {}
     for letter, size in zip(outputs, given):
         known = sizes.get(letter)
         if size is not None and known is not None and size != known:
-            raise ValueError(f"{owner}: axis '{letter}' of {equation!r} has size {known} in the input, received {size} in the output shape")
+            raise ValueError(
+                f"{owner}: axis '{letter}' of {equation!r} has size {known} in the input, received {size} in the "
+                f"output shape"
+            )
         out_sizes[letter] = known if size is None else size
     kernel_shape = []
     for letter in kernel:
         size = sizes.get(letter) if sizes.get(letter) is not None else out_sizes.get(letter)
         if size is None:
-            raise ValueError(f"{owner}: axis '{letter}' of the kernel in {equation!r} has no known size, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{owner}: axis '{letter}' of the kernel in {equation!r} has no known size, received "
+                f"{tuple(input_shape)}"
+            )
         kernel_shape.append(size)
     bias_shape = None
     if bias_axes is not None:
         for letter in bias_axes:
             if letter not in out_sizes:
-                raise ValueError(f"{owner}: bias axis '{letter}' is not an output axis of {equation!r}, received bias_axes={bias_axes!r}")
+                raise ValueError(
+                    f"{owner}: bias axis '{letter}' is not an output axis of {equation!r}, received "
+                    f"bias_axes={bias_axes!r}"
+                )
         first = min(outputs.index(letter) for letter in bias_axes)
         bias_shape = tuple(out_sizes[c] if c in bias_axes else 1 for c in outputs[first:])
         bias_shape += (1,) * len(hidden) if right else ()

@@ -20,7 +20,8 @@ class Embedding(Layer):
     """
 
     def __init__(
-        self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, embeddings_constraint=None,
+        self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
+        embeddings_constraint=None,
         mask_zero=False, weights=None, lora_rank=None, lora_alpha=None, quantization_config=None, **kwargs,
     ):  # fmt: skip
         length = kwargs.pop("input_length", None)

@@ -26,7 +26,8 @@ class InputLayer(Layer):
     """
 
     def __init__(
-        self, shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, input_tensor=None, optional=False, name=None,
+        self, shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, input_tensor=None,
+        optional=False, name=None,
         **kwargs,
     ):  # fmt: skip
         super().__init__(name=name)
@@ -46,9 +47,13 @@ class InputLayer(Layer):
             batch_shape, shape = (input_tensor.shape, None) if batch_shape is None else (batch_shape, shape)
             dtype = input_tensor.dtype if dtype is None else dtype
         if shape is not None and batch_shape is not None:
-            raise ValueError(f"{owner}: give `shape` or `batch_shape`, not both, received shape={shape}, batch_shape={batch_shape}")
+            raise ValueError(
+                f"{owner}: give `shape` or `batch_shape`, not both, received shape={shape}, batch_shape={batch_shape}"
+            )
         if batch_size is not None and batch_shape is not None:
-            raise ValueError(f"{owner}: give `batch_size` or `batch_shape`, not both, received {batch_size} and {batch_shape}")
+            raise ValueError(
+                f"{owner}: give `batch_size` or `batch_shape`, not both, received {batch_size} and {batch_shape}"
+            )
         if shape is None and batch_shape is None:
             raise ValueError(f"{owner}: `shape` must be given, received None")
         if shape is not None:
@@ -102,7 +107,16 @@ def _dtype_policy(dtype):
 
 
 def Input(  # noqa: N802, the public name is Keras's
-    shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, name=None, tensor=None, optional=False, **kwargs
+    shape=None,
+    batch_size=None,
+    dtype=None,
+    sparse=None,
+    ragged=None,
+    batch_shape=None,
+    name=None,
+    tensor=None,
+    optional=False,
+    **kwargs,
 ):
     """KerasTensor that a functional model starts from.
 

@@ -10,11 +10,13 @@ from maas.layers.layer import Layer
 class Lambda(Layer):
     """`function(inputs, **arguments)`.
 
-    A named function can be saved once it is registered with `maas.saving.register_keras_serializable()`; a `lambda` cannot be saved.
+    A named function can be saved once it is registered with `maas.saving.register_keras_serializable()`; a `lambda`
+    cannot be saved.
 
     Args:
         function: callable of one input; it may also take `mask` and `training`.
-        output_shape: tuple without the batch axis, or a callable from input shape to output shape; by default found by tracing.
+        output_shape: tuple without the batch axis, or a callable from input shape to output shape; by default found by
+            tracing.
         mask: None, or a callable `(inputs, mask) -> mask`.
         arguments: dict of further keyword arguments.
     """
@@ -86,7 +88,8 @@ class Lambda(Layer):
             value = config.get(key)
             if isinstance(value, dict) and value.get("class_name") == "__lambda__":
                 raise ValueError(
-                    f"Lambda '{config.get('name')}': the file holds byte code of a lambda for `{key}`, which is never run; register a named "
+                    f"Lambda '{config.get('name')}': the file holds byte code of a lambda for `{key}`, which is "
+                    f"never run; register a named "
                     f"function in its place, received {key} of class '__lambda__'"
                 )
             if isinstance(value, (dict, str)):

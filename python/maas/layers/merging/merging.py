@@ -17,9 +17,13 @@ def _broadcast(owner, shapes):
         for x, y in zip(a, b):
             if x is None or y is None:
                 # An unknown size and 1 stay unknown; an unknown size and n must be n.
-                merged.append(x if y is None and x not in (None, 1) else y if x is None and y not in (None, 1) else None)
+                merged.append(
+                    x if y is None and x not in (None, 1) else y if x is None and y not in (None, 1) else None
+                )
             elif x != y and 1 not in (x, y):
-                raise ValueError(f"{owner}: the inputs must have shapes that broadcast together, received {list(map(tuple, shapes))}")
+                raise ValueError(
+                    f"{owner}: the inputs must have shapes that broadcast together, received {list(map(tuple, shapes))}"
+                )
             else:
                 merged.append(max(x, y) if 0 not in (x, y) else 0)
         out = tuple(merged)
@@ -46,10 +50,14 @@ class Merge(Layer):
         if not isinstance(shapes, (list, tuple)) or tree.is_shape(shapes):
             raise ValueError(f"{self._label()}: the input must be a list of tensors, received {shapes}")
         if len(shapes) < self.least:
-            raise ValueError(f"{self._label()}: the input must be a list of at least {self.least} tensors, received {len(shapes)}")
+            raise ValueError(
+                f"{self._label()}: the input must be a list of at least {self.least} tensors, received {len(shapes)}"
+            )
         batches = {s[0] for s in shapes if s and s[0] is not None}
         if len(batches) > 1 and 1 not in batches:
-            raise ValueError(f"{self._label()}: the inputs must have one batch size, received {list(map(tuple, shapes))}")
+            raise ValueError(
+                f"{self._label()}: the inputs must have one batch size, received {list(map(tuple, shapes))}"
+            )
 
     def build(self, input_shape):
         self._check(input_shape)
@@ -57,7 +65,9 @@ class Merge(Layer):
 
     def call(self, inputs):
         if not isinstance(inputs, (list, tuple)):
-            raise ValueError(f"{self._label()}: the input must be a list of tensors, received one of shape {tuple(inputs.shape)}")
+            raise ValueError(
+                f"{self._label()}: the input must be a list of tensors, received one of shape {tuple(inputs.shape)}"
+            )
         inputs = list(inputs)
         rank = max(len(x.shape) for x in inputs)
         return self._merge([_to_rank(x, rank) for x in inputs])
@@ -179,12 +189,16 @@ class Concatenate(Merge):
         axis = self.axis + rank if self.axis < 0 else self.axis
         out = list(shapes[0])
         for shape in shapes[1:]:
-            fits = len(shape) == rank and all(i == axis or a is None or b is None or a == b for i, (a, b) in enumerate(zip(out, shape)))
+            fits = len(shape) == rank and all(
+                i == axis or a is None or b is None or a == b for i, (a, b) in enumerate(zip(out, shape))
+            )
             if not fits:
                 raise ValueError(f"{self._label()}: all axes but axis {self.axis} must be equal, received {shapes}")
-            out = [a if a is not None else b for a, b in zip(out[:axis], shape[:axis])] + [out[axis]] + [
-                a if a is not None else b for a, b in zip(out[axis + 1 :], shape[axis + 1 :])
-            ]
+            out = (
+                [a if a is not None else b for a, b in zip(out[:axis], shape[:axis])]
+                + [out[axis]]
+                + [a if a is not None else b for a, b in zip(out[axis + 1 :], shape[axis + 1 :])]
+            )
         sizes = [s[axis] for s in shapes]
         out[axis] = None if None in sizes else sum(sizes)
         return tuple(out)
@@ -223,7 +237,9 @@ class Dot(Merge):
 
     def __init__(self, axes, normalize=False, **kwargs):
         super().__init__(**kwargs)
-        ok = isinstance(axes, int) or (isinstance(axes, (list, tuple)) and len(axes) == 2 and all(isinstance(a, int) for a in axes))
+        ok = isinstance(axes, int) or (
+            isinstance(axes, (list, tuple)) and len(axes) == 2 and all(isinstance(a, int) for a in axes)
+        )
         if not ok:
             raise (TypeError if not isinstance(axes, (list, tuple)) else ValueError)(
                 f"{self._label()}: `axes` must be an int or two ints, received axes={axes!r}"
@@ -231,16 +247,24 @@ class Dot(Merge):
         self.axes, self.normalize = axes, normalize
 
     def _resolve(self, shapes):
-        axes = [self.axes % len(s) for s in shapes] if isinstance(self.axes, int) else [a % len(s) for a, s in zip(self.axes, shapes)]
+        axes = (
+            [self.axes % len(s) for s in shapes]
+            if isinstance(self.axes, int)
+            else [a % len(s) for a, s in zip(self.axes, shapes)]
+        )
         sizes = [s[a] for a, s in zip(axes, shapes)]
         if None not in sizes and sizes[0] != sizes[1]:
-            raise ValueError(f"{self._label()}: the sizes along axes={self.axes} must be equal, received {list(map(tuple, shapes))}")
+            raise ValueError(
+                f"{self._label()}: the sizes along axes={self.axes} must be equal, received {list(map(tuple, shapes))}"
+            )
         return axes
 
     def build(self, input_shape):
         self._check(input_shape)
         if len(input_shape) != 2:
-            raise ValueError(f"{self._label()}: the input must be a list of exactly 2 tensors, received {len(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: the input must be a list of exactly 2 tensors, received {len(input_shape)}"
+            )
         self._resolve(input_shape)
 
     def call(self, inputs):
@@ -250,7 +274,8 @@ class Dot(Merge):
         i, j = self._resolve([x.shape for x in inputs])
         if self.normalize:
             a, b = (
-                ops.divide(x, ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=k, keepdims=True), 1e-12))) for x, k in ((a, i), (b, j))
+                ops.divide(x, ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=k, keepdims=True), 1e-12)))
+                for x, k in ((a, i), (b, j))
             )
         # Letters: z batch, k the axis summed away.
         left = "z" + "abcdefgh"[: len(a.shape) - 1]

@@ -8,14 +8,15 @@ from maas.layers.options import config_of, set_options
 class BatchNormalization(Layer):
     """`gamma * (x - mean) / sqrt(variance + epsilon) + beta`, statistics over all axes but `axis`.
 
-    In training (and if `trainable`) the batch's statistics are used and the moving ones follow: `moving = moving * momentum + batch *
-    (1 - momentum)`. Otherwise the moving ones are used.
+    In training (and if `trainable`) the batch's statistics are used and the moving ones follow: `moving = moving *
+    momentum + batch * (1 - momentum)`. Otherwise the moving ones are used.
 
     Args:
         axis: int, the channel axis.
         momentum, epsilon: numbers.
         center, scale: bool, whether beta and gamma exist.
-        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer, beta_regularizer, gamma_regularizer,
+        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer, beta_regularizer,
+        gamma_regularizer,
             beta_constraint, gamma_constraint: of the weights, each of shape (channels,).
         renorm, renorm_clipping, renorm_momentum, synchronized: only their defaults exist.
 
@@ -26,18 +27,25 @@ class BatchNormalization(Layer):
     """
 
     def __init__(
-        self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
-        moving_mean_initializer="zeros", moving_variance_initializer="ones", beta_regularizer=None, gamma_regularizer=None,
-        beta_constraint=None, gamma_constraint=None, renorm=False, renorm_clipping=None, renorm_momentum=0.99, synchronized=False, **kwargs,
+        self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros", moving_variance_initializer="ones", beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None, gamma_constraint=None, renorm=False, renorm_clipping=None, renorm_momentum=0.99,
+        synchronized=False, **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         if renorm or synchronized:
-            raise NotImplementedError(f"{self._label()}: not available yet, received renorm={renorm}, synchronized={synchronized}")
+            raise NotImplementedError(
+                f"{self._label()}: not available yet, received renorm={renorm}, synchronized={synchronized}"
+            )
         self.axis = int(axis[0]) if isinstance(axis, (list, tuple)) and len(axis) == 1 else int(axis)
         self.momentum, self.epsilon, self.center, self.scale = momentum, epsilon, center, scale
         set_options(
-            self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer, moving_mean_initializer=moving_mean_initializer,
-            moving_variance_initializer=moving_variance_initializer, beta_regularizer=beta_regularizer, gamma_regularizer=gamma_regularizer,
+            self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,
+            moving_mean_initializer=moving_mean_initializer,
+            moving_variance_initializer=moving_variance_initializer, beta_regularizer=beta_regularizer,
+            gamma_regularizer=gamma_regularizer,
             beta_constraint=beta_constraint, gamma_constraint=gamma_constraint,
         )  # fmt: skip
         self.synchronized, self.renorm = synchronized, renorm
@@ -51,7 +59,9 @@ class BatchNormalization(Layer):
             raise ValueError(f"{self._label()}: axis={self.axis} is out of range, received {tuple(input_shape)}")
         channels = input_shape[self.axis]
         if channels is None:
-            raise ValueError(f"{self._label()}: axis {self.axis} of the input must be known, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: axis {self.axis} of the input must be known, received {tuple(input_shape)}"
+            )
         add = self.add_weight
         if self.scale:
             self.gamma = add(
@@ -63,8 +73,12 @@ class BatchNormalization(Layer):
                 name="beta", shape=(channels,), initializer=self.beta_initializer, regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )  # fmt: skip
-        self.moving_mean = add(name="moving_mean", shape=(channels,), initializer=self.moving_mean_initializer, trainable=False)
-        self.moving_variance = add(name="moving_variance", shape=(channels,), initializer=self.moving_variance_initializer, trainable=False)
+        self.moving_mean = add(
+            name="moving_mean", shape=(channels,), initializer=self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = add(
+            name="moving_variance", shape=(channels,), initializer=self.moving_variance_initializer, trainable=False
+        )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
 
     def compute_output_shape(self, input_shape):
@@ -74,7 +88,9 @@ class BatchNormalization(Layer):
         from maas import ops
 
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
-            raise ValueError(f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}")
+            raise ValueError(
+                f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}"
+            )
         if training and self.trainable:
             mean, variance = self._moments(inputs, mask)
             old = 1.0 - self.momentum
@@ -102,8 +118,10 @@ class BatchNormalization(Layer):
 
     def get_config(self):
         own = config_of(
-            self, "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer", "moving_mean_initializer",
-            "moving_variance_initializer", "beta_regularizer", "gamma_regularizer", "beta_constraint", "gamma_constraint", "synchronized",
+            self, "axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
+            "moving_mean_initializer",
+            "moving_variance_initializer", "beta_regularizer", "gamma_regularizer", "beta_constraint",
+            "gamma_constraint", "synchronized",
             "renorm", "renorm_clipping", "renorm_momentum",
         )  # fmt: skip
         return {**super().get_config(), **own}

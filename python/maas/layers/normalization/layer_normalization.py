@@ -11,8 +11,8 @@ class LayerNormalization(Layer):
         axis: int or list of ints.
         epsilon: number.
         center, scale: bool, whether beta and gamma exist.
-        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: of the weights, whose shape
-            is the input's along `axis`.
+        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: of
+            the weights, whose shape is the input's along `axis`.
 
     Raises:
         ValueError: if `axis` is out of range or its sizes are unknown.
@@ -20,20 +20,24 @@ class LayerNormalization(Layer):
     """
 
     def __init__(
-        self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones", beta_regularizer=None,
+        self, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros", gamma_initializer="ones",
+        beta_regularizer=None,
         gamma_regularizer=None, beta_constraint=None, gamma_constraint=None, **kwargs,
     ):  # fmt: skip
         rms_scaling = kwargs.pop("rms_scaling", False)
         super().__init__(**kwargs)
         if rms_scaling:
-            raise NotImplementedError(f"{self._label()}: rms_scaling does not exist here, received rms_scaling={rms_scaling}")
+            raise NotImplementedError(
+                f"{self._label()}: rms_scaling does not exist here, received rms_scaling={rms_scaling}"
+            )
         if isinstance(axis, (list, tuple)):
             axis = list(axis)
         elif isinstance(axis, bool) or not isinstance(axis, int):
             raise TypeError(f"{self._label()}: `axis` must be an int or a list of ints, received axis={axis!r}")
         self.axis, self.epsilon, self.center, self.scale, self.rms_scaling = axis, epsilon, center, scale, False
         set_options(
-            self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer, beta_regularizer=beta_regularizer,
+            self, beta_initializer=beta_initializer, gamma_initializer=gamma_initializer,
+            beta_regularizer=beta_regularizer,
             gamma_regularizer=gamma_regularizer, beta_constraint=beta_constraint, gamma_constraint=gamma_constraint,
         )  # fmt: skip
         self.supports_masking = True
@@ -47,7 +51,9 @@ class LayerNormalization(Layer):
         self.axis = axes
         shape = tuple(input_shape[a] for a in axes)
         if None in shape:
-            raise ValueError(f"{self._label()}: the sizes along axis={self.axis} must be known, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: the sizes along axis={self.axis} must be known, received {tuple(input_shape)}"
+            )
         if self.scale:
             self.gamma = self.add_weight(
                 name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
@@ -69,7 +75,8 @@ class LayerNormalization(Layer):
 
     def get_config(self):
         own = config_of(
-            self, "axis", "epsilon", "center", "scale", "rms_scaling", "beta_initializer", "gamma_initializer", "beta_regularizer",
+            self, "axis", "epsilon", "center", "scale", "rms_scaling", "beta_initializer", "gamma_initializer",
+            "beta_regularizer",
             "gamma_regularizer", "beta_constraint", "gamma_constraint",
         )  # fmt: skip
         return {**super().get_config(), **own}

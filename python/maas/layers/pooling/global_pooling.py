@@ -60,7 +60,9 @@ class GlobalAveragePooling2D(_GlobalPooling):
 
 
 class GlobalAveragePooling1D(_GlobalPooling):
-    __doc__ = _GlobalPooling.__doc__.replace("maximum or mean over all spatial axes", "mean over the steps that a mask does not turn off")
+    __doc__ = _GlobalPooling.__doc__.replace(
+        "maximum or mean over all spatial axes", "mean over the steps that a mask does not turn off"
+    )
     rank = 1
 
     def __init__(self, data_format=None, keepdims=False, **kwargs):

@@ -54,7 +54,13 @@ class _Pooling(Layer):
         pool = ops.max_pool if self.mode == "max" else ops.average_pool
         if self.rank == 1:  # a row of height 1
             x = ops.expand_dims(x, 1)
-            x = pool(x, (1, self.pool_size[0]), strides=(1, self.strides[0]), padding=self.padding, data_format="channels_last")
+            x = pool(
+                x,
+                (1, self.pool_size[0]),
+                strides=(1, self.strides[0]),
+                padding=self.padding,
+                data_format="channels_last",
+            )
             x = ops.squeeze(x, axis=1)
         else:
             x = pool(x, self.pool_size, strides=self.strides, padding=self.padding, data_format="channels_last")

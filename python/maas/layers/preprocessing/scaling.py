@@ -47,7 +47,8 @@ class Normalization(Layer):
     """`(inputs - mean) / sqrt(variance)`, with statistics given or learned by `adapt(data)`.
 
     Args:
-        axis: int, tuple of ints or None, the axes with statistics of their own; None takes one mean and variance for everything.
+        axis: int, tuple of ints or None, the axes with statistics of their own; None takes one mean and variance for
+            everything.
         mean, variance: numbers or arrays; both or none.
         invert: bool, `inputs * sqrt(variance) + mean` in its place.
 
@@ -59,10 +60,14 @@ class Normalization(Layer):
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if (mean is None) != (variance is None):
-            raise ValueError(f"{self._label()}: give both `mean` and `variance` or neither, received mean={mean}, variance={variance}")
+            raise ValueError(
+                f"{self._label()}: give both `mean` and `variance` or neither, received mean={mean}, "
+                f"variance={variance}"
+            )
         if mean is not None and (np.shape(mean) != np.shape(variance) or np.ndim(mean) > len(self.axis)):
             raise ValueError(
-                f"{self._label()}: `mean` and `variance` must have one shape of rank at most {len(self.axis)}, received {np.shape(mean)} and "
+                f"{self._label()}: `mean` and `variance` must have one shape of rank at most {len(self.axis)}, "
+                f"received {np.shape(mean)} and "
                 f"{np.shape(variance)}"
             )
         self.input_mean, self.input_variance, self.invert = mean, variance, bool(invert)
@@ -74,7 +79,9 @@ class Normalization(Layer):
             raise ValueError(f"{self._label()}: axis={self.axis} is out of range, received {tuple(input_shape)}")
         self._kept = tuple(sorted(a % rank for a in self.axis))
         if any(input_shape[a] is None for a in self._kept):
-            raise ValueError(f"{self._label()}: the sizes along axis={self.axis} must be known, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: the sizes along axis={self.axis} must be known, received {tuple(input_shape)}"
+            )
         self._sizes = tuple(input_shape[a] for a in self._kept)
         self._broadcast_shape = tuple(input_shape[i] if i in self._kept else 1 for i in range(rank))
         if self.input_mean is None:
@@ -93,7 +100,10 @@ class Normalization(Layer):
             ValueError: for empty data, sizes that do not fit, or if mean and variance were given.
         """
         if self.input_mean is not None:
-            raise ValueError(f"{self._label()}: adapt() needs a layer made without `mean` and `variance`, received a layer that has them")
+            raise ValueError(
+                f"{self._label()}: adapt() needs a layer made without `mean` and `variance`, received a layer "
+                f"that has them"
+            )
         batches = [data] if hasattr(data, "shape") and hasattr(data, "dtype") else data
         count, mean, spread = 0, 0.0, 0.0
         for batch in batches:
@@ -101,7 +111,9 @@ class Normalization(Layer):
             if not self.built:
                 self.build(x.shape)
             if len(x.shape) != len(self._broadcast_shape) or tuple(x.shape[a] for a in self._kept) != self._sizes:
-                raise ValueError(f"{self._label()}: adapt() needs sizes {self._sizes} along axis={self.axis}, received {x.shape}")
+                raise ValueError(
+                    f"{self._label()}: adapt() needs sizes {self._sizes} along axis={self.axis}, received {x.shape}"
+                )
             axes = tuple(i for i in range(x.ndim) if i not in self._kept)
             n = math.prod(x.shape[i] for i in axes)
             if n == 0:
@@ -141,6 +153,7 @@ class Normalization(Layer):
     def get_config(self):
         own = {"axis": self.axis, "invert": self.invert}
         given = {
-            k: None if v is None else np.asarray(v).tolist() for k, v in (("mean", self.input_mean), ("variance", self.input_variance))
+            k: None if v is None else np.asarray(v).tolist()
+            for k, v in (("mean", self.input_mean), ("variance", self.input_variance))
         }
         return {**super().get_config(), **own, **given}

@@ -20,25 +20,38 @@ class Bidirectional(Layer):
             if given is not None and not isinstance(given, Layer):
                 raise ValueError(f"Bidirectional: `layer` and `backward_layer` must be layers, received {given!r}")
         if layer is None or merge_mode not in ("sum", "mul", "ave", "concat", None):
-            raise ValueError(f"Bidirectional: `merge_mode` must be 'sum', 'mul', 'ave', 'concat' or None, received {merge_mode!r}")
+            raise ValueError(
+                f"Bidirectional: `merge_mode` must be 'sum', 'mul', 'ave', 'concat' or None, received {merge_mode!r}"
+            )
         super().__init__(**kwargs)
         self.forward_layer = _copy(layer, "forward")
-        self.backward_layer = _copy(layer, "backward", go_backwards=not layer.go_backwards) if backward_layer is None else backward_layer
+        self.backward_layer = (
+            _copy(layer, "backward", go_backwards=not layer.go_backwards) if backward_layer is None else backward_layer
+        )
         for name in ("stateful", "return_sequences", "return_state"):
             a, b = getattr(self.forward_layer, name), getattr(self.backward_layer, name)
             if a != b:
                 raise ValueError(f"{self._label()}: both layers must have one value of `{name}`, received {a} and {b}")
         if self.forward_layer.go_backwards == self.backward_layer.go_backwards:
-            raise ValueError(f"{self._label()}: the layers must run in different directions, received go_backwards={layer.go_backwards} twice")
+            raise ValueError(
+                f"{self._label()}: the layers must run in different directions, received "
+                f"go_backwards={layer.go_backwards} twice"
+            )
         for one in (self.forward_layer, self.backward_layer):
             if hasattr(one, "zero_output_for_mask"):
                 one.zero_output_for_mask = one.return_sequences
         self.merge_mode = merge_mode
-        self.stateful, self.return_sequences, self.return_state = layer.stateful, layer.return_sequences, layer.return_state
+        self.stateful, self.return_sequences, self.return_state = (
+            layer.stateful,
+            layer.return_sequences,
+            layer.return_state,
+        )
         self.supports_masking = True
         self.input_spec = layer.input_spec
         if weights is not None:
-            raise NotImplementedError(f"{self._label()}: `weights` does not exist here; call set_weights() after build, received weights")
+            raise NotImplementedError(
+                f"{self._label()}: `weights` does not exist here; call set_weights() after build, received weights"
+            )
 
     def build(self, sequences_shape, initial_state_shape=None):
         for one in (self.forward_layer, self.backward_layer):
@@ -104,7 +117,10 @@ class Bidirectional(Layer):
     def get_config(self):
         from maas.saving.serialization import serialize_keras_object
 
-        layers = {"layer": serialize_keras_object(self.forward_layer), "backward_layer": serialize_keras_object(self.backward_layer)}
+        layers = {
+            "layer": serialize_keras_object(self.forward_layer),
+            "backward_layer": serialize_keras_object(self.backward_layer),
+        }
         return {**super().get_config(), "merge_mode": self.merge_mode, **layers}
 
     @classmethod

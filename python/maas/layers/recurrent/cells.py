@@ -6,13 +6,16 @@ from maas.layers.layer import Layer
 from maas.layers.options import check_positive, config_of, set_options
 
 WEIGHT_OPTIONS = (
-    "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer",
+    "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer", "recurrent_regularizer",
+    "bias_regularizer",
     "kernel_constraint", "recurrent_constraint", "bias_constraint",
 )  # fmt: skip
 
 
 class Cell(Layer):
-    """Base of cells: weights kernel (inputs, gates * units), recurrent_kernel (units, gates * units), bias; dropout of inputs and state."""
+    """Base of cells: weights kernel (inputs, gates * units), recurrent_kernel (units, gates * units), bias; dropout
+    of inputs and state.
+    """
 
     gates = 1
 
@@ -45,9 +48,12 @@ class Cell(Layer):
     def build(self, input_shape):
         add, wide = self.add_weight, self.gates * self.units
         if input_shape[-1] is None:
-            raise ValueError(f"{self._label()}: the last axis of the input must be known, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: the last axis of the input must be known, received {tuple(input_shape)}"
+            )
         self.kernel = add(
-            name="kernel", shape=(input_shape[-1], wide), initializer=self.kernel_initializer, regularizer=self.kernel_regularizer,
+            name="kernel", shape=(input_shape[-1], wide), initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )  # fmt: skip
         self.recurrent_kernel = add(
@@ -57,7 +63,8 @@ class Cell(Layer):
         self.bias = None
         if self.use_bias:
             self.bias = add(
-                name="bias", shape=self._bias_shape(), initializer=self._initial_bias(), regularizer=self.bias_regularizer,
+                name="bias", shape=self._bias_shape(), initializer=self._initial_bias(),
+                regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )  # fmt: skip
 
@@ -78,7 +85,10 @@ class Cell(Layer):
         from maas import ops
 
         if training and (self.dropout or self.recurrent_dropout):
-            x_mask, h_mask = masks or (self.input_mask(x) if self.dropout else None, self.state_mask(h) if self.recurrent_dropout else None)
+            x_mask, h_mask = masks or (
+                self.input_mask(x) if self.dropout else None,
+                self.state_mask(h) if self.recurrent_dropout else None,
+            )
             x = ops.multiply(x, x_mask) if x_mask is not None else x
             h = ops.multiply(h, h_mask) if h_mask is not None else h
         return x, h
@@ -90,7 +100,9 @@ class Cell(Layer):
         return [ops.zeros((batch_size, s), dtype=self.compute_dtype) for s in sizes]
 
     def get_config(self):
-        own = config_of(self, "units", "activation", "use_bias", *WEIGHT_OPTIONS, "dropout", "recurrent_dropout", "seed")
+        own = config_of(
+            self, "units", "activation", "use_bias", *WEIGHT_OPTIONS, "dropout", "recurrent_dropout", "seed"
+        )
         return {**super().get_config(), **own}
 
 
@@ -107,8 +119,10 @@ class SimpleRNNCell(Cell):
     """
 
     def __init__(
-        self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
-        bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+        self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+        kernel_constraint=None,
         recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, seed=None, **kwargs,
     ):  # fmt: skip
         super().__init__(units, activation, use_bias, dropout, recurrent_dropout, seed, _options(locals()), **kwargs)
@@ -139,9 +153,11 @@ class LSTMCell(Cell):
     gates = 4
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, kernel_initializer="glorot_uniform",
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal", bias_initializer="zeros", unit_forget_bias=True, kernel_regularizer=None,
-        recurrent_regularizer=None, bias_regularizer=None, kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0,
+        recurrent_regularizer=None, bias_regularizer=None, kernel_constraint=None, recurrent_constraint=None,
+        bias_constraint=None, dropout=0.0,
         recurrent_dropout=0.0, seed=None, **kwargs,
     ):  # fmt: skip
         super().__init__(units, activation, use_bias, dropout, recurrent_dropout, seed, _options(locals()), **kwargs)
@@ -178,7 +194,11 @@ class LSTMCell(Cell):
         return h, [h, c]
 
     def get_config(self):
-        return {**super().get_config(), **config_of(self, "recurrent_activation"), "unit_forget_bias": self.unit_forget_bias}
+        return {
+            **super().get_config(),
+            **config_of(self, "recurrent_activation"),
+            "unit_forget_bias": self.unit_forget_bias,
+        }
 
 
 class GRUCell(Cell):
@@ -195,9 +215,12 @@ class GRUCell(Cell):
     gates = 3
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal", bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
-        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, reset_after=True, seed=None,
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal", bias_initializer="zeros", kernel_regularizer=None,
+        recurrent_regularizer=None, bias_regularizer=None,
+        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
+        reset_after=True, seed=None,
         **kwargs,
     ):  # fmt: skip
         super().__init__(units, activation, use_bias, dropout, recurrent_dropout, seed, _options(locals()), **kwargs)

@@ -11,7 +11,9 @@ _CELL_OPTIONS = ("units", "activation", "use_bias", *WEIGHT_OPTIONS, "dropout", 
 
 
 class _CellRNN(RNN):
-    """Base: the layer's constructor makes the cell, and its attributes (`units`, `kernel_initializer`, ...) are the cell's."""
+    """Base: the layer's constructor makes the cell, and its attributes (`units`, `kernel_initializer`, ...) are the
+    cell's.
+    """
 
     def __init__(self, cell_class, cell_name, options, activity_regularizer, loop, kwargs):
         cell_kwargs = {k: kwargs[k] for k in ("dtype", "trainable") if k in kwargs}
@@ -23,7 +25,13 @@ class _CellRNN(RNN):
 
     def __getattr__(self, name):
         # Only reached for names the layer itself does not have.
-        if name in _CELL_OPTIONS or name in ("recurrent_activation", "unit_forget_bias", "reset_after", "seed", "implementation"):
+        if name in _CELL_OPTIONS or name in (
+            "recurrent_activation",
+            "unit_forget_bias",
+            "reset_after",
+            "seed",
+            "implementation",
+        ):
             cell = self.__dict__.get("cell")
             if cell is not None:
                 return getattr(cell, name)
@@ -81,9 +89,12 @@ class SimpleRNN(_CellRNN):
     """
 
     def __init__(
-        self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal",
-        bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, activity_regularizer=None,
-        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, return_sequences=False,
+        self, units, activation="tanh", use_bias=True, kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
+        return_sequences=False,
         return_state=False, go_backwards=False, stateful=False, unroll=False, seed=None, **kwargs,
     ):  # fmt: skip
         values = locals()
@@ -91,7 +102,9 @@ class SimpleRNN(_CellRNN):
         super().__init__(SimpleRNNCell, "simple_rnn_cell", options, activity_regularizer, _loop(values), kwargs)
 
     def inner_loop(self, sequences, states, mask, training):
-        name = next((n for n in ("tanh", "relu", "sigmoid", "linear") if self.cell.activation is getattr(activations, n)), None)
+        name = next(
+            (n for n in ("tanh", "relu", "sigmoid", "linear") if self.cell.activation is getattr(activations, n)), None
+        )
         if name is None or self.cell.recurrent_dropout:
             return super().inner_loop(sequences, states, mask, training)
         from maas import ops
@@ -112,17 +125,21 @@ class LSTM(_CellRNN):
         return_sequences, return_state, go_backwards, stateful, unroll: see `RNN`.
         use_cudnn: accepted; the kernel is chosen by the engine.
         seed: int or None, of the dropout.
-        weight options: of kernel (features, 4 units), recurrent_kernel (units, 4 units) and bias (4 units,), gates i f g o.
+        weight options: of kernel (features, 4 units), recurrent_kernel (units, 4 units) and bias (4 units,), gates i f
+            g o.
 
     Raises:
         ValueError: for a wrong argument or an input that is not of rank 3.
     """
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, kernel_initializer="glorot_uniform",
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal", bias_initializer="zeros", unit_forget_bias=True, kernel_regularizer=None,
-        recurrent_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None, recurrent_constraint=None,
-        bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, seed=None, return_sequences=False, return_state=False, go_backwards=False,
+        recurrent_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, seed=None, return_sequences=False,
+        return_state=False, go_backwards=False,
         stateful=False, unroll=False, use_cudnn="auto", **kwargs,
     ):  # fmt: skip
         values = locals()
@@ -144,7 +161,8 @@ class LSTM(_CellRNN):
 
 
 class GRU(_CellRNN):
-    """Gated recurrent unit over the steps of (batch, time, features); the step is in `GRUCell`. The number of steps must be known.
+    """Gated recurrent unit over the steps of (batch, time, features); the step is in `GRUCell`. The number of steps
+    must be known.
 
     Args:
         units: int, size of h.
@@ -162,10 +180,14 @@ class GRU(_CellRNN):
     """
 
     def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True, kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal", bias_initializer="zeros", kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
-        activity_regularizer=None, kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
-        seed=None, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False, reset_after=True,
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal", bias_initializer="zeros", kernel_regularizer=None,
+        recurrent_regularizer=None, bias_regularizer=None,
+        activity_regularizer=None, kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
+        dropout=0.0, recurrent_dropout=0.0,
+        seed=None, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False,
+        reset_after=True,
         use_cudnn="auto", **kwargs,
     ):  # fmt: skip
         values = locals()

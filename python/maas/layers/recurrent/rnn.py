@@ -24,7 +24,15 @@ class RNN(Layer):
     """
 
     def __init__(
-        self, cell, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False, zero_output_for_mask=False, **kwargs
+        self,
+        cell,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        **kwargs,
     ):
         kwargs.pop("time_major", None)
         super().__init__(**kwargs)
@@ -43,11 +51,18 @@ class RNN(Layer):
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
         if self.stateful and self.states is None:
             if sequences_shape[0] is None:
-                raise ValueError(f"{self._label()}: stateful=True needs a fixed batch size, received {tuple(sequences_shape)}")
+                raise ValueError(
+                    f"{self._label()}: stateful=True needs a fixed batch size, received {tuple(sequences_shape)}"
+                )
             import numpy as np
 
             states = [
-                Variable(np.zeros((sequences_shape[0], s), self.variable_dtype), dtype=self.variable_dtype, trainable=False, name="rnn_state")
+                Variable(
+                    np.zeros((sequences_shape[0], s), self.variable_dtype),
+                    dtype=self.variable_dtype,
+                    trainable=False,
+                    name="rnn_state",
+                )
                 for s in self.state_size
             ]
             object.__setattr__(self, "states", states)
@@ -87,7 +102,9 @@ class RNN(Layer):
             initial_state = self.states if self.stateful else self.get_initial_state(ops.shape(sequences)[0])
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(states) != len(self.state_size):
-            raise ValueError(f"{self._label()}: the cell has {len(self.state_size)} states, received {len(states)} initial states")
+            raise ValueError(
+                f"{self._label()}: the cell has {len(self.state_size)} states, received {len(states)} initial states"
+            )
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
         if mask is not None:
@@ -110,7 +127,8 @@ class RNN(Layer):
         steps = sequences.shape[1]
         if steps is None:
             raise NotImplementedError(
-                f"{self._label()}: a loop over an unknown number of steps does not exist yet for {type(self.cell).__name__}; give `Input` a "
+                f"{self._label()}: a loop over an unknown number of steps does not exist yet for "
+                f"{type(self.cell).__name__}; give `Input` a "
                 f"fixed length, received {tuple(sequences.shape)}"
             )
         kwargs = self._cell_arguments(sequences, states, training)

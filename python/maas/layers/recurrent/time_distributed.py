@@ -35,7 +35,9 @@ class TimeDistributed(Wrapper):
         if mask is not None and (len(mask.shape) < 2 or any(
             a is not None and b is not None and a != b for a, b in zip(mask.shape[:2], inputs.shape[:2])
         )):  # fmt: skip
-            raise ValueError(f"{self._label()}: the mask must have the batch and time of the input, received {tuple(mask.shape)}")
+            raise ValueError(
+                f"{self._label()}: the mask must have the batch and time of the input, received {tuple(mask.shape)}"
+            )
         from maas.layers.call_spec import call_signature
 
         names = call_signature(type(self.layer).call).parameters

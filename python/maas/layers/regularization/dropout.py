@@ -35,7 +35,8 @@ class Dropout(_Noise):
 
     Args:
         rate: number in [0, 1].
-        noise_shape: tuple like the input's shape, 1 where one draw counts for the whole axis, None where the size is the input's.
+        noise_shape: tuple like the input's shape, 1 where one draw counts for the whole axis, None where the size is
+            the input's.
         seed: int or None.
 
     Raises:
@@ -47,9 +48,14 @@ class Dropout(_Noise):
         super().__init__(seed=seed, **kwargs)
         self.rate = _check_rate(self, rate)
         if noise_shape is not None:
-            ok = isinstance(noise_shape, (tuple, list)) and all(d is None or (isinstance(d, int) and d > 0) for d in noise_shape)
+            ok = isinstance(noise_shape, (tuple, list)) and all(
+                d is None or (isinstance(d, int) and d > 0) for d in noise_shape
+            )
             if not ok:
-                raise ValueError(f"{self._label()}: `noise_shape` must be a tuple of positive ints and None, received {noise_shape!r}")
+                raise ValueError(
+                    f"{self._label()}: `noise_shape` must be a tuple of positive ints and None, received "
+                    f"{noise_shape!r}"
+                )
             noise_shape = tuple(noise_shape)
         self.noise_shape = noise_shape
         self._ready(rate > 0)
@@ -148,7 +154,9 @@ class GaussianNoise(_Noise):
             return inputs
         from maas import ops, random
 
-        noise = random.normal(ops.shape(inputs), mean=0.0, stddev=self.stddev, dtype=self.compute_dtype, seed=self.seed_generator)
+        noise = random.normal(
+            ops.shape(inputs), mean=0.0, stddev=self.stddev, dtype=self.compute_dtype, seed=self.seed_generator
+        )
         return ops.add(inputs, noise)
 
     def get_config(self):
@@ -174,7 +182,9 @@ class GaussianDropout(_Noise):
         from maas import ops, random
 
         stddev = (self.rate / (1.0 - self.rate)) ** 0.5
-        noise = random.normal(ops.shape(inputs), mean=1.0, stddev=stddev, dtype=self.compute_dtype, seed=self.seed_generator)
+        noise = random.normal(
+            ops.shape(inputs), mean=1.0, stddev=stddev, dtype=self.compute_dtype, seed=self.seed_generator
+        )
         return ops.multiply(inputs, noise)
 
     def get_config(self):

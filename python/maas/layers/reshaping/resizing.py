@@ -99,7 +99,10 @@ class Cropping1D(Layer):
         if n is not None:
             n -= sum(self.cropping)
             if n <= 0:
-                raise ValueError(f"{self._label()}: cropping={self.cropping} leaves nothing of the input, received {tuple(input_shape)}")
+                raise ValueError(
+                    f"{self._label()}: cropping={self.cropping} leaves nothing of the input, received "
+                    f"{tuple(input_shape)}"
+                )
         return (input_shape[0], n, input_shape[2])
 
     def call(self, inputs):
@@ -129,7 +132,10 @@ class Cropping2D(Layer):
             if shape[first + i] is not None:
                 shape[first + i] -= sum(pair)
                 if shape[first + i] <= 0:
-                    raise ValueError(f"{self._label()}: cropping={self.cropping} leaves nothing of the input, received {tuple(input_shape)}")
+                    raise ValueError(
+                        f"{self._label()}: cropping={self.cropping} leaves nothing of the input, received "
+                        f"{tuple(input_shape)}"
+                    )
         return tuple(shape)
 
     def call(self, inputs):
@@ -184,7 +190,9 @@ class UpSampling2D(Layer):
         self.size = standardize_tuple(size, 2, "size", self._label())
         self.interpolation = interpolation.lower()
         if self.interpolation in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
-            raise NotImplementedError(f"{self._label()}: only interpolation='nearest' exists yet, received {interpolation!r}")
+            raise NotImplementedError(
+                f"{self._label()}: only interpolation='nearest' exists yet, received {interpolation!r}"
+            )
         if self.interpolation != "nearest":
             raise ValueError(f"{self._label()}: `interpolation` must be 'nearest', received {interpolation!r}")
         self.input_spec = InputSpec(ndim=4)
@@ -204,4 +212,9 @@ class UpSampling2D(Layer):
         return x if self.data_format == "channels_last" else channels_first(x)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "data_format": self.data_format, "interpolation": self.interpolation}
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "data_format": self.data_format,
+            "interpolation": self.interpolation,
+        }

@@ -69,7 +69,9 @@ class Reshape(_KeepsDtype):
             return (input_shape[0], *(None if d == -1 else d for d in target))
         size, known = math.prod(rest), math.prod(d for d in target if d != -1)
         if (-1 in target and (known == 0 or size % known)) or (-1 not in target and size != known):
-            raise ValueError(f"{self._label()}: cannot reshape {size} entries to {target}, received {tuple(input_shape)}")
+            raise ValueError(
+                f"{self._label()}: cannot reshape {size} entries to {target}, received {tuple(input_shape)}"
+            )
         return (input_shape[0], *(size // known if d == -1 else d for d in target))
 
     def call(self, inputs):
@@ -98,7 +100,9 @@ class Permute(_KeepsDtype):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"{self._label()}: `dims` must be a permutation of 1..{len(self.dims)}, received {self.dims}")
+            raise ValueError(
+                f"{self._label()}: `dims` must be a permutation of 1..{len(self.dims)}, received {self.dims}"
+            )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs):

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A Transformer encoder
 #
-# Cuts a handwritten digit into 16 patches of 2x2 pixels and classifies the sequence of patches with self-attention, as a
-# vision transformer does.
+# Cuts a handwritten digit into 16 patches of 2x2 pixels and classifies the sequence of patches with self-attention,
+# as a vision transformer does.
 
 # %%
 import numpy as np
@@ -78,7 +78,7 @@ model.summary()
 # ## Train
 
 # %%
-history = model.fit(x_train, y_train, batch_size=32, epochs=20, validation_data=(x_test, y_test))
+history = model.fit(x_train, y_train, batch_size=32, epochs=15, validation_data=(x_test, y_test))
 
 # %%
 try:

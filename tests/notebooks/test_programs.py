@@ -16,7 +16,13 @@ import convert
 FOLDER = Path(__file__).parents[2] / "notebooks"
 
 # Program: (what its last line reports, the value it must reach). The last line is such as "test accuracy: 0.97".
-BOUNDS = {}
+BOUNDS = {
+    "01_images_from_a_file": ("test accuracy", 0.96),
+    "02_convolutional_network": ("test accuracy", 0.92),
+    "03_functional_model": ("test accuracy", 0.94),
+    "04_recurrent_networks": ("test accuracy", 0.91),
+    "05_transformer_encoder": ("test accuracy", 0.94),
+}
 TIMEOUT_S = 600
 
 

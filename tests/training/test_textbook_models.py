@@ -1,10 +1,10 @@
 """The models of the five programs train as with real Keras: same first weights, same order of rows, same history."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from tests.training.pair import assert_same_history
 from tests.training.textbook_models import MODELS
 

@@ -1,7 +1,8 @@
 """The models of the five programs in notebooks/, for real Keras and for maas alike, each with data of its program."""
 
-import maas
 import numpy as np
+
+import maas
 
 
 def images_from_a_file(k):
@@ -90,7 +91,11 @@ def wine():
 # Name: (model, data, loss).
 MODELS = {
     "images_from_a_file": (images_from_a_file, lambda: digits(8, (8, 8, 1)), "sparse_categorical_crossentropy"),
-    "convolutional_network": (convolutional_network, lambda: digits(28, (28, 28, 1)), "sparse_categorical_crossentropy"),
+    "convolutional_network": (
+        convolutional_network,
+        lambda: digits(28, (28, 28, 1)),
+        "sparse_categorical_crossentropy",
+    ),
     "functional_model": (functional_model, wine, "categorical_crossentropy"),
     "lstm": (lstm, lambda: digits(8, (8, 8)), "sparse_categorical_crossentropy"),
     "simple_rnn": (simple_rnn, lambda: digits(8, (8, 8)), "sparse_categorical_crossentropy"),

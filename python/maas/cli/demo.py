@@ -1,4 +1,4 @@
-"""`maas demo`: trains a model that reads handwritten digits, saves, loads and serves it, and asks the server over HTTP."""
+"""`maas demo`: trains a model that reads digits, saves, loads and serves it, and asks the server over HTTP."""
 
 from __future__ import annotations
 

@@ -14,20 +14,17 @@ def compute_fans(shape, input_axes=None, output_axes=None):
     """`(fan_in, fan_out)` of a weight.
 
     The last axis counts outputs, the one before it inputs; further axes are a receptive field that multiplies both.
+    `input_axes` and `output_axes`, given together, name the axes that count instead.
     """
     shape = tuple(shape)
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if not shape:
         return 1, 1
     if len(shape) == 1:
         return shape[0], shape[0]
-    if input_axes is None and output_axes is None:
-        field = math.prod(shape[:-2])
-        return shape[-2] * field, shape[-1] * field
-    rank = len(shape)
-    inputs = {a % rank for a in (input_axes if input_axes is not None else [-2])}
-    outputs = {a % rank for a in (output_axes if output_axes is not None else [-1])}
-    field = math.prod(d for i, d in enumerate(shape) if i not in inputs | outputs)
-    return math.prod(shape[a] for a in inputs) * field, math.prod(shape[a] for a in outputs) * field
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field
 
 
 class VarianceScaling(RandomInitializer):

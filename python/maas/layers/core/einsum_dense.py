@@ -2,6 +2,7 @@
 
 import re
 
+from maas.initializers.variance_scaling import VarianceScaling
 from maas.layers.core.dense import refuse
 from maas.layers.layer import Layer
 from maas.layers.options import config_of, set_options
@@ -49,7 +50,7 @@ class EinsumDense(Layer):
             self.equation, self.bias_axes, tuple(input_shape), self.partial_output_shape, self._label()
         )
         self.kernel = self.add_weight(
-            name="kernel", shape=kernel, initializer=self.kernel_initializer, regularizer=self.kernel_regularizer,
+            name="kernel", shape=kernel, initializer=self._kernel_initializer(), regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )  # fmt: skip
         self.bias = None
@@ -58,6 +59,18 @@ class EinsumDense(Layer):
                 name="bias", shape=bias, initializer=self.bias_initializer, regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )  # fmt: skip
+
+    def _kernel_initializer(self):
+        """The initializer, told which axes of the kernel are inputs and which are outputs, for its spread."""
+        initializer = self.kernel_initializer
+        if not isinstance(initializer, VarianceScaling) or None not in (initializer.input_axes, initializer.output_axes):
+            return initializer
+        _, kernel, outputs = re.split(",|->", self.equation.replace(" ", ""))
+        made = [axis for axis, letter in enumerate(kernel) if letter in outputs]
+        summed = [axis for axis in range(len(kernel)) if axis not in made]
+        # With the seed that it has: a second layer with the same object draws the same values.
+        config = {**initializer.get_config(), "seed": initializer.seed, "input_axes": summed, "output_axes": made}
+        return type(initializer).from_config(config)
 
     def call(self, inputs, training=None):
         from maas import ops

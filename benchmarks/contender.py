@@ -14,6 +14,10 @@ def prepare(contender, task):
     from benchmarks import nets
 
     module = importlib.import_module(f"benchmarks.baselines.{contender}")
+    if task["kind"] == "op":
+        from tests.ops.bench_rows import ROWS
+
+        return module.op(next(r for r in ROWS if r.label == task["label"]), task["threads"])
     values = nets.weights(task["net"])
     if task["kind"] == "infer":
         return module.infer(task["net"], values, nets.inputs(task["net"], task["batch"]), task["threads"])
@@ -46,11 +50,13 @@ def main():
             if message["do"] == "prepare":
                 run = prepare(contender, message["task"])
                 first = run()
-                if message["task"]["kind"] == "infer":
+                if message["task"]["kind"] != "train":
                     np.save(message["output"], first)
                 for _ in range(2):
                     run()
                 reply = {"ok": True, "first": None if isinstance(first, np.ndarray) else float(first)}
+            elif message["do"] == "peaks":
+                reply = {"peaks": importlib.import_module(f"benchmarks.baselines.{contender}").peaks(message["threads"])}
             else:
                 reply = {"times": measure(run, message["seconds"])}
         except Exception as error:  # noqa: BLE001, the parent reports it as this contender's result

@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from maas import ops
+from maas import _core, ops
 from maas.optimizers.optimizer import Optimizer
 
 
@@ -68,17 +68,17 @@ class Adam(Optimizer):
         self._update(gradient, variable, self._step_size(learning_rate, variable.dtype))
 
     def _update(self, gradient, variable, size):
-        g = ops.cast(gradient, variable.dtype)
         i = self._get_variable_index(variable)
-        m_slot, v_slot = self._momentums[i], self._velocities[i]
-        m = m_slot + (g - m_slot) * (1.0 - self.beta_1)
-        v = v_slot + (ops.square(g) - v_slot) * (1.0 - self.beta_2)
-        self.assign(m_slot, m)
-        self.assign(v_slot, v)
+        state = [self._momentums[i], self._velocities[i]]
         if self.amsgrad:
-            v = ops.maximum(self._velocity_hats[i], v)
-            self.assign(self._velocity_hats[i], v)
-        self.assign_sub(variable, m * size / (ops.sqrt(v) + self.epsilon))
+            state.append(self._velocity_hats[i])
+        operands = [variable, ops.cast(gradient, variable.dtype), size, *state]
+        new, *new_state = _core.adam(
+            *operands, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, amsgrad=self.amsgrad
+        )
+        for slot, value in zip(state, new_state):
+            self.assign(slot, value)
+        self.assign(variable, new)
 
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}

@@ -1,6 +1,6 @@
 """Gradient descent."""
 
-from maas import ops
+from maas import _core, ops
 from maas.optimizers.optimizer import Optimizer
 
 
@@ -48,14 +48,14 @@ class SGD(Optimizer):
         self.momentums = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
 
     def update_step(self, gradient, variable, learning_rate):
-        step = ops.cast(gradient, variable.dtype) * ops.cast(learning_rate, variable.dtype)
+        operands = [variable, ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)]
         if not self.momentum:
-            self.assign_sub(variable, step)
+            self.assign(variable, _core.sgd(*operands))
             return
         slot = self.momentums[self._get_variable_index(variable)]
-        m = slot * self.momentum - step
+        new, m = _core.sgd(*operands, slot, momentum=self.momentum, nesterov=self.nesterov)
         self.assign(slot, m)
-        self.assign_add(variable, m * self.momentum - step if self.nesterov else m)
+        self.assign(variable, new)
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

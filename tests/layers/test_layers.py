@@ -63,7 +63,7 @@ def test_loads_the_config_of_keras(case):
     ours, theirs, inputs = built_pair(case)
     copy = layers.deserialize(pair.plain(keras.saving.serialize_keras_object(theirs)))
     pair.call(copy, inputs)
-    copy.set_weights(theirs.get_weights())
+    copy.set_weights(ours.get_weights())  # those of Keras may have other last bits after a training call
     pair.assert_outputs_close(pair.call(copy, inputs), pair.call(ours, inputs), 0)
     back = keras.saving.deserialize_keras_object(pair.plain(serialize_keras_object(ours)))
     assert pair.plain(back.get_config()) == pair.plain(theirs.get_config())

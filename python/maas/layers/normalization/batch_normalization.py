@@ -88,27 +88,31 @@ class BatchNormalization(Layer):
         from maas import ops
 
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
-            raise ValueError(
-                f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}"
-            )
-        if training and self.trainable:
-            mean, variance = self._moments(inputs, mask)
-            old = 1.0 - self.momentum
-            for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(ops.add(ops.multiply(moving, self.momentum), ops.multiply(now, old)))
-        else:
+            raise ValueError(f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}")
+        if not (training and self.trainable):
             mean, variance = self.moving_mean, self.moving_variance
-        return ops.batch_normalization(
-            inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
-        )
+            return ops.batch_normalization(
+                inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
+            )
+        if mask is None:
+            y, mean, variance = ops.batch_normalization_train(
+                inputs, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
+            )
+        else:
+            mean, variance = self._masked_moments(inputs, mask)
+            y = ops.batch_normalization(
+                inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
+            )
+        old = 1.0 - self.momentum
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(ops.add(ops.multiply(moving, self.momentum), ops.multiply(now, old)))
+        return y
 
-    def _moments(self, inputs, mask):
+    def _masked_moments(self, inputs, mask):
         from maas import ops
         from maas.backend.config import epsilon
 
         axes = [i for i in range(len(inputs.shape)) if i != self.axis % len(inputs.shape)]
-        if mask is None:
-            return ops.moments(inputs, axes=axes)
         kept = ops.broadcast_to(ops.cast(ops.expand_dims(mask, -1), inputs.dtype), ops.shape(inputs))
         count = ops.add(ops.sum(kept, axis=axes, keepdims=True), epsilon())
         mean = ops.divide(ops.sum(ops.multiply(inputs, kept), axis=axes, keepdims=True), count)

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import pytest
 import maas
 from maas.cli import demo, main
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "maas.cli", "demo"]
 
 
@@ -54,6 +56,16 @@ def test_it_prints_accuracy_answers_and_times(finished):
     assert len(re.findall(r"^Epoch \d+/25$", output, re.MULTILINE)) == 25
     assert "bit for bit" in output
     assert re.findall(r"^   (\w+) +[0-9.]+ s$", output, re.MULTILINE) == ["train", "save", "serve", "ask", "all"]
+
+
+def test_the_readme_shows_what_it_prints(finished):
+    def lines(text):
+        return [re.sub(r"[0-9][0-9,.:]*", "#", line.strip()) for line in text.splitlines()]
+
+    (shown,) = re.findall(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    printed = iter(lines(finished[1]))
+    # In the same order: `in` goes on where the last line was found.
+    assert [line for line in lines(shown) if line not in printed] == []
 
 
 def test_the_printed_commands_do_the_same(finished):

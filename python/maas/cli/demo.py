@@ -196,16 +196,19 @@ def run_stages(path: Path, seed: int, epochs: int) -> None:
             client = Client(port)
             client.call("/v2/health/ready")
             say(f"   process {process} is ready at http://127.0.0.1:{port}")
-        with stages.stage("ask", f"{len(x_test)} digits over HTTP, at most {MAX_BATCH_SIZE} in a request"):
-            one = client.ask(x_test[:1])
-            blocks = [x_test[i : i + MAX_BATCH_SIZE] for i in range(0, len(x_test), MAX_BATCH_SIZE)]
-            answers = np.concatenate([client.ask(block) for block in blocks])
+        with stages.stage(
+            "ask", f"{len(x_test)} digits over HTTP, each alone and again with up to {MAX_BATCH_SIZE} in a request"
+        ):
+            alone, answers = (
+                np.concatenate([client.ask(x_test[i : i + rows]) for i in range(0, len(x_test), rows)])
+                for rows in (1, MAX_BATCH_SIZE)
+            )
             right = int((answers.argmax(-1) == y_test).sum())
             say(f"   sent one image, label {y_test[0]}:\n\n{draw(x_test[0, ..., 0])}\n")
-            say(f"   came back: {one[0].argmax()} with probability {one[0].max():.4f}")
+            say(f"   came back: {alone[0].argmax()} with probability {alone[0].max():.4f}")
             say(f"   of all {len(answers)} answers {right} are right")
-            for sent, (got, want) in {"alone": (one, expected[:1]), "in batches": (answers, expected)}.items():
-                if got.tobytes() != want.tobytes():
+            for sent, got in {"alone": alone, "in batches": answers}.items():
+                if got.tobytes() != expected.tobytes():
                     raise RuntimeError(f"answers to images sent {sent} must be those of predict, received other bits")
             say("   alone or in a batch, every answer is bit for bit that of predict")
     say(f"\nHow long it took:\n{stages.table()}")

@@ -56,7 +56,9 @@ def main():
                     run()
                 reply = {"ok": True, "first": None if isinstance(first, np.ndarray) else float(first)}
             elif message["do"] == "peaks":
-                reply = {"peaks": importlib.import_module(f"benchmarks.baselines.{contender}").peaks(message["threads"])}
+                reply = {
+                    "peaks": importlib.import_module(f"benchmarks.baselines.{contender}").peaks(message["threads"])
+                }
             else:
                 reply = {"times": measure(run, message["seconds"])}
         except Exception as error:  # noqa: BLE001, the parent reports it as this contender's result

@@ -3,7 +3,13 @@
 from benchmarks import nets, runner
 from benchmarks.baselines import INFERENCE
 
-ROWS = [("mlp-16-16-4", 1), ("digits-cnn", 1), ("tutorial-cnn-28", 1), ("tutorial-cnn-28", 32), ("mlp-784-512-512-10", 1)]
+ROWS = [
+    ("mlp-16-16-4", 1),
+    ("digits-cnn", 1),
+    ("tutorial-cnn-28", 1),
+    ("tutorial-cnn-28", 32),
+    ("mlp-784-512-512-10", 1),
+]
 
 
 def main():

@@ -49,7 +49,10 @@ def weights(net, seed=0):
             result += [rng.uniform(-limit, limit, (k, k, c, f)).astype("float32"), np.zeros(f, "float32")]
         elif layer[0] == "dense":
             limit = (6 / (shape[0] + layer[1])) ** 0.5
-            result += [rng.uniform(-limit, limit, (shape[0], layer[1])).astype("float32"), np.zeros(layer[1], "float32")]
+            result += [
+                rng.uniform(-limit, limit, (shape[0], layer[1])).astype("float32"),
+                np.zeros(layer[1], "float32"),
+            ]
         shape = after
     return result
 

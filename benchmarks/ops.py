@@ -14,7 +14,9 @@ def main():
     peaks = yardstick.ask(do="peaks", threads=options.threads)
     yardstick.close()
     gflops, gbytes = peaks.get("peaks", (float("nan"),) * 2)
-    print(f"measured here, {options.threads} threads: {gflops:.0f} GFLOP/s (product of 1536 cubed), {gbytes:.1f} GB/s (large addition)")
+    print(
+        f"measured here, {options.threads} threads: {gflops:.0f} GFLOP/s (product of 1536 cubed), {gbytes:.1f} GB/s (large addition)"
+    )
     rows = []
     for row in ROWS:
         if not runner.wanted(row.label, options.rows):
@@ -26,7 +28,9 @@ def main():
         if us:
             moved = 4.0 * sum(np.prod(s) for s in row.shapes)
             summary["share of peak"] = row.flops / us / 1e3 / gflops if row.flops else moved / us / 1e3 / gbytes
-            summary["row"] += f" ({row.flops / us / 1e3:.0f} GFLOP/s)" if row.flops else f" ({moved / us / 1e3:.1f} GB/s read)"
+            summary["row"] += (
+                f" ({row.flops / us / 1e3:.0f} GFLOP/s)" if row.flops else f" ({moved / us / 1e3:.1f} GB/s read)"
+            )
         rows.append(summary)
     runner.show(rows, "ops, float32")
     runner.save(rows, "ops")

@@ -36,7 +36,9 @@ def _start_maas(folder):
     build(maas, NET, nets.weights(NET)).save(path)
     port = _free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "maas.cli", "serve", str(path), "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "maas.cli", "serve", str(path), "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     meta = json.loads(_wait(f"http://127.0.0.1:{port}/v2/models/mlp"))
     name = meta["inputs"][0]["name"]

@@ -11,7 +11,9 @@ def available():
 
 
 def _keras(threads):
-    os.environ.update(KERAS_BACKEND="jax", OMP_NUM_THREADS=str(threads), TF_NUM_INTRAOP_THREADS=str(threads), TF_CPP_MIN_LOG_LEVEL="2")
+    os.environ.update(
+        KERAS_BACKEND="jax", OMP_NUM_THREADS=str(threads), TF_NUM_INTRAOP_THREADS=str(threads), TF_CPP_MIN_LOG_LEVEL="2"
+    )
     import keras
 
     return keras

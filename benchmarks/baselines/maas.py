@@ -47,7 +47,10 @@ def peaks(threads):
     from tests.ops.bench_rows import Row
 
     best = []
-    for row, work in ((Row("matmul", ((1536, 1536), (1536, 1536))), 2.0 * 1536**3), (Row("add", ((1 << 24,), (1 << 24,))), 12.0 * (1 << 24))):
+    for row, work in (
+        (Row("matmul", ((1536, 1536), (1536, 1536))), 2.0 * 1536**3),
+        (Row("add", ((1 << 24,), (1 << 24,))), 12.0 * (1 << 24)),
+    ):
         run, fastest = op(row, threads), float("inf")
         for _ in range(8):
             start = time.perf_counter()

@@ -18,6 +18,11 @@ def infer(net, weights, x, threads):
     model = core.read_model(onnxruntime.graph(net, weights).SerializeToString(), b"")
     x = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
     model.reshape(list(x.shape))
-    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads)}
+    options = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(threads),
+    }
     request = core.compile_model(model, "CPU", options).create_infer_request()
     return lambda: request.infer({0: x}, share_inputs=True)[0]

@@ -48,8 +48,8 @@ class Trace {
 };
 
 Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies
-py::array to_numpy(const Array& array);                                   // copies
-py::array share_numpy(Array array);                                       // the NumPy array owns the buffer
+py::array to_numpy(const Array& array);                                    // copies
+py::array share_numpy(Array array);                                        // the NumPy array owns the buffer
 // A view of NumPy memory for the length of a call; copies only if it must (dtype, order).
 Array borrow(const py::handle& value, DType dtype, const char* what);
 // The array's memory without a copy if it is aligned, dense and of exactly this dtype; false otherwise.

@@ -10,11 +10,24 @@ namespace {
 
 std::optional<DType> dtype_of(const py::dtype& d) {
   switch (d.kind()) {
-    case 'f': return d.itemsize() == 8 ? DType::f64 : d.itemsize() == 4 ? DType::f32 : d.itemsize() == 2 ? std::optional(DType::f16) : std::nullopt;
-    case 'i': return d.itemsize() == 8 ? DType::i64 : d.itemsize() == 4 ? DType::i32 : d.itemsize() == 2 ? DType::i16 : DType::i8;
-    case 'u': return d.itemsize() == 1 ? std::optional(DType::u8) : d.itemsize() == 4 ? std::optional(DType::u32) : std::nullopt;
-    case 'b': return DType::b8;
-    default: break;
+    case 'f':
+      return d.itemsize() == 8   ? DType::f64
+             : d.itemsize() == 4 ? DType::f32
+             : d.itemsize() == 2 ? std::optional(DType::f16)
+                                 : std::nullopt;
+    case 'i':
+      return d.itemsize() == 8   ? DType::i64
+             : d.itemsize() == 4 ? DType::i32
+             : d.itemsize() == 2 ? DType::i16
+                                 : DType::i8;
+    case 'u':
+      return d.itemsize() == 1   ? std::optional(DType::u8)
+             : d.itemsize() == 4 ? std::optional(DType::u32)
+                                 : std::nullopt;
+    case 'b':
+      return DType::b8;
+    default:
+      break;
   }
   if (py::str(d.attr("name")).cast<std::string>() == "bfloat16") return DType::bf16;
   return {};
@@ -22,17 +35,28 @@ std::optional<DType> dtype_of(const py::dtype& d) {
 
 py::dtype numpy_dtype(DType t) {
   switch (t) {
-    case DType::f64: return py::dtype("float64");
-    case DType::f32: return py::dtype("float32");
-    case DType::f16: return py::dtype("float16");
-    case DType::i8: return py::dtype("int8");
-    case DType::u8: return py::dtype("uint8");
-    case DType::i16: return py::dtype("int16");
-    case DType::i32: return py::dtype("int32");
-    case DType::i64: return py::dtype("int64");
-    case DType::u32: return py::dtype("uint32");
-    case DType::b8: return py::dtype("bool");
-    default: fail(ErrorKind::not_implemented, "NumPy has no dtype for ", t);
+    case DType::f64:
+      return py::dtype("float64");
+    case DType::f32:
+      return py::dtype("float32");
+    case DType::f16:
+      return py::dtype("float16");
+    case DType::i8:
+      return py::dtype("int8");
+    case DType::u8:
+      return py::dtype("uint8");
+    case DType::i16:
+      return py::dtype("int16");
+    case DType::i32:
+      return py::dtype("int32");
+    case DType::i64:
+      return py::dtype("int64");
+    case DType::u32:
+      return py::dtype("uint32");
+    case DType::b8:
+      return py::dtype("bool");
+    default:
+      fail(ErrorKind::not_implemented, "NumPy has no dtype for ", t);
   }
 }
 
@@ -40,7 +64,8 @@ py::array as_numpy(const py::handle& value) {
   py::array a = py::array::ensure(value);
   if (!a) {
     PyErr_Clear();
-    fail(ErrorKind::type, "an array or number is needed, received ", py::str(py::type::handle_of(value)).cast<std::string>());
+    fail(ErrorKind::type, "an array or number is needed, received ",
+         py::str(py::type::handle_of(value)).cast<std::string>());
   }
   return a;
 }
@@ -48,8 +73,11 @@ py::array as_numpy(const py::handle& value) {
 std::vector<int64_t> shape_of(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
 
 py::array contiguous(py::array a, const py::dtype& dtype) {
-  return py::module_::import("numpy").attr("ascontiguousarray")(a, dtype).cast<py::array>().attr("reshape")(
-      py::cast(shape_of(a))).cast<py::array>();
+  return py::module_::import("numpy")
+      .attr("ascontiguousarray")(a, dtype)
+      .cast<py::array>()
+      .attr("reshape")(py::cast(shape_of(a)))
+      .cast<py::array>();
 }
 
 }  // namespace
@@ -57,18 +85,22 @@ py::array contiguous(py::array a, const py::dtype& dtype) {
 Array to_array(const py::handle& value, std::optional<DType> wanted) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (t.symbolic()) fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ", to_string(t.shape()));
+    if (t.symbolic())
+      fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ",
+           to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
   }
   py::array a = as_numpy(value);
   auto dtype = dtype_of(a.dtype());
   if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;
-  if (!dtype) fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());
+  if (!dtype)
+    fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());
   DType target = wanted.value_or(*dtype);
   if (target == DType::bf16) {
     py::array f = contiguous(a, py::dtype("float32"));
     Array out(DType::bf16, shape_of(a));
-    for (int64_t i = 0; i < out.size(); ++i) out.as<uint16_t>()[i] = f32_to_bf16(static_cast<const float*>(f.data())[i]);
+    for (int64_t i = 0; i < out.size(); ++i)
+      out.as<uint16_t>()[i] = f32_to_bf16(static_cast<const float*>(f.data())[i]);
     return out;
   }
   a = contiguous(std::move(a), numpy_dtype(target));
@@ -100,8 +132,8 @@ bool view_exact(const py::array& a, DType dtype, Array& out) {
   if ((a.flags() & needed) != needed) return false;
   const auto* descriptor = py::detail::array_proxy(a.ptr())->descr;
   const auto* fields = py::detail::array_descriptor1_proxy(descriptor);
-  const bool simple = fields->byteorder != '>' &&
-                      ((dtype == DType::f32 && fields->kind == 'f' && a.itemsize() == 4) || dtype_of(a.dtype()) == dtype);
+  const bool simple = fields->byteorder != '>' && ((dtype == DType::f32 && fields->kind == 'f' && a.itemsize() == 4) ||
+                                                   dtype_of(a.dtype()) == dtype);
   if (!simple) return false;
   out.dtype = dtype;
   out.shape.assign(a.shape(), a.shape() + a.ndim());

@@ -25,7 +25,8 @@ struct FastCallObject {
 
 // The result if everything is as it was when the state was set, else null without an exception.
 PyObject* short_cut(FastState& s, PyObject* x) {
-  if (s.epoch != trace_epoch || call_depth || Trace::current() || !py::detail::npy_api::get().PyArray_Check_(x)) return nullptr;
+  if (s.epoch != trace_epoch || call_depth || Trace::current() || !py::detail::npy_api::get().PyArray_Check_(x))
+    return nullptr;
   const auto array = py::reinterpret_borrow<py::array>(x);
   if (static_cast<size_t>(array.ndim()) != s.shape.size() || !(array.flags() & py::array::c_style)) return nullptr;
   for (size_t i = 0; i < s.shape.size(); ++i)
@@ -84,9 +85,9 @@ PyObject* set_fast(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
-PyMethodDef methods[] = {
-    {"_set_fast_call", set_fast, METH_VARARGS, "program, dtype, shape: calls on one such array run the program at once."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"_set_fast_call", set_fast, METH_VARARGS,
+                          "program, dtype, shape: calls on one such array run the program at once."},
+                         {nullptr, nullptr, 0, nullptr}};
 
 PyTypeObject type = {PyVarObject_HEAD_INIT(nullptr, 0)};
 

@@ -32,7 +32,8 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
     for (auto item : v) ints.push_back(py::int_(py::reinterpret_borrow<py::object>(item)).cast<int64_t>());
     return ints;
   }
-  if (PyFloat_Check(v.ptr()) || PyNumber_Check(v.ptr())) return py::float_(py::reinterpret_borrow<py::object>(v)).cast<double>();
+  if (PyFloat_Check(v.ptr()) || PyNumber_Check(v.ptr()))
+    return py::float_(py::reinterpret_borrow<py::object>(v)).cast<double>();
   fail(ErrorKind::type, op, ": ", name, " has a type no parameter takes, received ", py::repr(v).cast<std::string>());
 }
 
@@ -44,8 +45,10 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     o.array = t.array;
   } else if (py::isinstance<Variable>(value)) {
     auto v = value.cast<VariablePtr>();
-    if (trace) o.node = trace->read(v);
-    else o.array = v->read();
+    if (trace)
+      o.node = trace->read(v);
+    else
+      o.array = v->read();
   } else if (py::isinstance<py::bool_>(value)) {
     o.weak = o.is_bool = true;
     o.value = py::reinterpret_borrow<py::object>(value);
@@ -69,8 +72,10 @@ void resolve(Operand& o, DType dtype) {
 
 void convert(Operand& o, DType dtype) {
   if (o.dtype() == dtype) return;
-  if (o.node) o.node = cast(o.node, dtype);
-  else o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
+  if (o.node)
+    o.node = cast(o.node, dtype);
+  else
+    o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
 }
 
 // Keras's rules: numbers are weak (a float beside an int tensor makes float32), tensors meet at the promoted dtype,
@@ -110,7 +115,8 @@ void promote_operands(const OpInfo& info, std::vector<Operand>& operands) {
 }
 
 py::object finish(const OpPtr& op, std::vector<Operand>& operands, Trace* trace) {
-  const bool symbolic = trace || std::any_of(operands.begin(), operands.end(), [](const Operand& o) { return bool(o.node); });
+  const bool symbolic =
+      trace || std::any_of(operands.begin(), operands.end(), [](const Operand& o) { return bool(o.node); });
   const int visible = op->visible_outputs();
   std::vector<py::object> results;
   if (symbolic) {
@@ -164,17 +170,21 @@ void bind_ops(py::module_& m) {
     return std::string(to_string(promote(parse_dtype(a), parse_dtype(b))));
   });
   // For tests: one op on arrays with the range of units cut at random.
-  m.def("run_cut", [](const std::string& name, const std::vector<py::object>& arrays, const py::dict& kwargs, uint64_t seed) {
-    ParamList params;
-    for (const auto& [key, value] : kwargs) params.emplace_back(key.cast<std::string>(), to_value(name, key.cast<std::string>(), value));
-    std::vector<Array> inputs;
-    for (const auto& a : arrays) inputs.push_back(to_array(a));
-    RunOptions options;
-    options.cut_seed = seed;
-    std::vector<py::object> out;
-    for (Array& a : run_eager(make_op(name, params), inputs, options)) out.push_back(share_numpy(std::move(a)));
-    return out;
-  }, py::arg("name"), py::arg("arrays"), py::arg("params") = py::dict(), py::arg("seed") = 1);
+  m.def(
+      "run_cut",
+      [](const std::string& name, const std::vector<py::object>& arrays, const py::dict& kwargs, uint64_t seed) {
+        ParamList params;
+        for (const auto& [key, value] : kwargs)
+          params.emplace_back(key.cast<std::string>(), to_value(name, key.cast<std::string>(), value));
+        std::vector<Array> inputs;
+        for (const auto& a : arrays) inputs.push_back(to_array(a));
+        RunOptions options;
+        options.cut_seed = seed;
+        std::vector<py::object> out;
+        for (Array& a : run_eager(make_op(name, params), inputs, options)) out.push_back(share_numpy(std::move(a)));
+        return out;
+      },
+      py::arg("name"), py::arg("arrays"), py::arg("params") = py::dict(), py::arg("seed") = 1);
 }
 
 }  // namespace maas::bindings

@@ -253,7 +253,8 @@ void bind_serving(py::module_& m) {
              return std::make_shared<PythonServable>(std::move(info), std::move(function));
            }),
            py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"), py::arg("function"));
-  py::class_<maas::serving::ProgramServable, Servable, std::shared_ptr<maas::serving::ProgramServable>>(m, "ProgramServable")
+  py::class_<maas::serving::ProgramServable, Servable, std::shared_ptr<maas::serving::ProgramServable>>(
+      m, "ProgramServable")
       .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
                     const std::vector<std::string>&>(),
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));

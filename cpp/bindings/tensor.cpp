@@ -29,7 +29,8 @@ auto binary_method(const char* op) {
 
 double scalar(const Tensor& t) {
   if (t.symbolic())
-    fail(ErrorKind::type, "a symbolic tensor has no value while it is traced; use ops.cond for a branch, received shape ",
+    fail(ErrorKind::type,
+         "a symbolic tensor has no value while it is traced; use ops.cond for a branch, received shape ",
          to_string(t.shape()));
   check(t.array.size() == 1, "only a tensor of one element becomes a number, received shape ", to_string(t.shape()));
   return read_element(t.array, 0);
@@ -55,9 +56,10 @@ void bind_tensor(py::module_& m) {
       .def("__rmul__", [](const Dim& a, const py::object& b) { return to_dim(b) * a; })
       .def("__floordiv__", [](const Dim& a, const py::object& b) { return floordiv(a, to_dim(b)); })
       .def("__rfloordiv__", [](const Dim& a, const py::object& b) { return floordiv(to_dim(b), a); })
-      .def("__eq__", [](const Dim& a, const py::object& b) {
-        return (py::isinstance<Dim>(b) || PyLong_Check(b.ptr())) && a == to_dim(b);
-      })
+      .def("__eq__",
+           [](const Dim& a, const py::object& b) {
+             return (py::isinstance<Dim>(b) || PyLong_Check(b.ptr())) && a == to_dim(b);
+           })
       .def("__hash__", [](const Dim& a) { return std::hash<std::string>()(a.str()); })
       .def("min", [](const Dim& a, const py::object& b) { return min(a, to_dim(b)); })
       .def("max", [](const Dim& a, const py::object& b) { return max(a, to_dim(b)); })
@@ -67,44 +69,54 @@ void bind_tensor(py::module_& m) {
       m, "Tensor", py::dynamic_attr(), "An array of the engine, or a value of the trace being recorded. Immutable.");
   tensor
       .def(py::init([](const py::object& value, const py::object& dtype) {
-             return std::make_shared<Tensor>(
-                 to_array(value, dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>()))));
+             return std::make_shared<Tensor>(to_array(
+                 value, dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>()))));
            }),
            py::arg("value"), py::arg("dtype") = py::none())
       .def_property_readonly("shape", [](const Tensor& t) { return shape_to_python(t.shape()); })
-      .def_property_readonly("dims", [](const Tensor& t) {
-        py::tuple out(t.shape().size());
-        const Shape shape = t.shape();
-        for (size_t i = 0; i < shape.size(); ++i)
-          out[i] = shape[i].is_constant() ? py::object(py::int_(shape[i].constant())) : py::cast(shape[i]);
-        return out;
-      })
+      .def_property_readonly("dims",
+                             [](const Tensor& t) {
+                               py::tuple out(t.shape().size());
+                               const Shape shape = t.shape();
+                               for (size_t i = 0; i < shape.size(); ++i)
+                                 out[i] = shape[i].is_constant() ? py::object(py::int_(shape[i].constant()))
+                                                                 : py::cast(shape[i]);
+                               return out;
+                             })
       .def_property_readonly("dtype", [](const Tensor& t) { return std::string(to_string(t.dtype())); })
       .def_property_readonly("ndim", [](const Tensor& t) { return t.shape().size(); })
-      .def_property_readonly("size", [](const Tensor& t) -> py::object {
-        const Dim n = product(t.shape());
-        return n.is_constant() ? py::object(py::int_(n.constant())) : py::object(py::none());
-      })
+      .def_property_readonly("size",
+                             [](const Tensor& t) -> py::object {
+                               const Dim n = product(t.shape());
+                               return n.is_constant() ? py::object(py::int_(n.constant())) : py::object(py::none());
+                             })
       .def_property_readonly("is_symbolic", &Tensor::symbolic)
       .def("numpy", [](const Tensor& t) { return to_numpy(to_array(py::cast(t))); })
-      .def("__array__", [](const Tensor& t, const py::object& dtype, const py::object&) -> py::object {
-        py::object a = to_numpy(to_array(py::cast(t)));
-        return dtype.is_none() ? a : a.attr("astype")(dtype);
-      }, py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def(
+          "__array__",
+          [](const Tensor& t, const py::object& dtype, const py::object&) -> py::object {
+            py::object a = to_numpy(to_array(py::cast(t)));
+            return dtype.is_none() ? a : a.attr("astype")(dtype);
+          },
+          py::arg("dtype") = py::none(), py::arg("copy") = py::none())
       .def("item", &scalar)
-      .def("__len__", [](const Tensor& t) {
-        const Shape s = t.shape();
-        if (s.empty()) fail(ErrorKind::type, "a scalar tensor has no length, received shape ()");
-        return s[0].constant();
-      })
+      .def("__len__",
+           [](const Tensor& t) {
+             const Shape s = t.shape();
+             if (s.empty()) fail(ErrorKind::type, "a scalar tensor has no length, received shape ()");
+             return s[0].constant();
+           })
       .def("__bool__", [](const Tensor& t) { return scalar(t) != 0; })
       .def("__int__", [](const Tensor& t) { return static_cast<int64_t>(scalar(t)); })
-      .def("__index__", [](const Tensor& t) {
-        if (is_floating(t.dtype())) fail(ErrorKind::type, "only an integer tensor is an index, received ", t.dtype());
-        return static_cast<int64_t>(scalar(t));
-      })
+      .def("__index__",
+           [](const Tensor& t) {
+             if (is_floating(t.dtype()))
+               fail(ErrorKind::type, "only an integer tensor is an index, received ", t.dtype());
+             return static_cast<int64_t>(scalar(t));
+           })
       .def("__float__", &scalar)
-      .def("__getitem__", [](const py::object& self, const py::object& key) { return ops_function("get_item")(self, key); })
+      .def("__getitem__",
+           [](const py::object& self, const py::object& key) { return ops_function("get_item")(self, key); })
       .def("__iter__", [](const py::object& self) { return ops_function("unstack")(self).attr("__iter__")(); })
       .def("__matmul__", [](const py::object& a, const py::object& b) { return ops_function("matmul")(a, b); })
       .def("__rmatmul__", [](const py::object& a, const py::object& b) { return ops_function("matmul")(b, a); })
@@ -116,16 +128,21 @@ void bind_tensor(py::module_& m) {
   struct Method {
     const char *name, *reflected, *op;
   };
-  for (const Method& method : {Method{"__add__", "__radd__", "add"}, Method{"__sub__", "__rsub__", "subtract"},
-                               Method{"__mul__", "__rmul__", "multiply"}, Method{"__truediv__", "__rtruediv__", "divide"},
-                               Method{"__floordiv__", "__rfloordiv__", "floor_divide"}, Method{"__mod__", "__rmod__", "mod"},
-                               Method{"__and__", "__rand__", "logical_and"}, Method{"__or__", "__ror__", "logical_or"},
-                               Method{"__pow__", "__rpow__", "power"}}) {
+  for (const Method& method :
+       {Method{"__add__", "__radd__", "add"}, Method{"__sub__", "__rsub__", "subtract"},
+        Method{"__mul__", "__rmul__", "multiply"}, Method{"__truediv__", "__rtruediv__", "divide"},
+        Method{"__floordiv__", "__rfloordiv__", "floor_divide"}, Method{"__mod__", "__rmod__", "mod"},
+        Method{"__and__", "__rand__", "logical_and"}, Method{"__or__", "__ror__", "logical_or"},
+        Method{"__pow__", "__rpow__", "power"}}) {
     tensor.def(method.name, binary_method<false>(method.op));
     tensor.def(method.reflected, binary_method<true>(method.op));
   }
-  for (auto [name, op] : {std::pair{"__eq__", "equal"}, {"__ne__", "not_equal"}, {"__lt__", "less"},
-                          {"__le__", "less_equal"}, {"__gt__", "greater"}, {"__ge__", "greater_equal"}})
+  for (auto [name, op] : {std::pair{"__eq__", "equal"},
+                          {"__ne__", "not_equal"},
+                          {"__lt__", "less"},
+                          {"__le__", "less_equal"},
+                          {"__gt__", "greater"},
+                          {"__ge__", "greater_equal"}})
     tensor.def(name, binary_method<false>(op));
   tensor.attr("__array_priority__") = 1000;
   tensor.attr("__array_ufunc__") = py::none();

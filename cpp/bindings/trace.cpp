@@ -16,7 +16,8 @@ constexpr double kReleaseGil = 50e3;
 
 std::atomic<unsigned long> main_thread{0};
 
-// Runs on the caller's thread without the GIL: takes it, lets Python run its signal handlers, and says whether one raised.
+// Runs on the caller's thread without the GIL: takes it, lets Python run its signal handlers, and says whether one
+// raised.
 bool poll_signals() {
   py::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;
@@ -77,8 +78,8 @@ Node Trace::read(const VariablePtr& variable) {
 
 void Trace::write(const VariablePtr& variable, Node value) {
   const Shape shape = to_shape(variable->shape());
-  check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape), ", received a value of shape ",
-        to_string(value.shape()));
+  check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape),
+        ", received a value of shape ", to_string(value.shape()));
   if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
   read(variable);
   for (auto& [v, node] : state_)
@@ -105,7 +106,8 @@ Poll signal_poll() {
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed) {
   RunOptions options;
   options.cut_seed = cut_seed;
-  if (program.work_ns() >= 0 && program.work_ns() < kReleaseGil && program.work_ns() > 0) return program.run(inputs, options);
+  if (program.work_ns() >= 0 && program.work_ns() < kReleaseGil && program.work_ns() > 0)
+    return program.run(inputs, options);
   options.poll = signal_poll();
   py::gil_scoped_release release;
   return program.run(inputs, options);
@@ -116,7 +118,8 @@ void bind_trace(py::module_& m) {
 
   py::class_<Variable, VariablePtr>(m, "Variable", "State: a handle whose address never changes.")
       .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable) {
-             Array a = to_array(value, dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>())));
+             Array a = to_array(value,
+                                dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>())));
              return std::make_shared<Variable>(std::move(a), name, trainable);
            }),
            py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true)
@@ -125,63 +128,80 @@ void bind_trace(py::module_& m) {
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
       .def("numpy", [](const Variable& v) { return share_numpy(v.read()); })
-      .def_property_readonly("value", [](const VariablePtr& v) {
-        Trace* trace = Trace::current();
-        return trace ? Tensor(trace->read(v)) : Tensor(v->read());
-      })
+      .def_property_readonly("value",
+                             [](const VariablePtr& v) {
+                               Trace* trace = Trace::current();
+                               return trace ? Tensor(trace->read(v)) : Tensor(v->read());
+                             })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
-        if (Trace* trace = Trace::current()) trace->write(v, to_node(value));
-        else v->write(to_array(value, v->dtype()));
+        if (Trace* trace = Trace::current())
+          trace->write(v, to_node(value));
+        else
+          v->write(to_array(value, v->dtype()));
       });
 
   py::class_<Program, std::shared_ptr<Program>>(m, "Program", "A compiled graph. Any number of threads may call it.")
-      .def("__call__", [](Program& p, const py::args& args) {
-        std::vector<Array> inputs;
-        const Plan& plan = p.plan();
-        check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(), " inputs are needed, received ", args.size());
-        for (size_t i = 0; i < args.size(); ++i)
-          inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype, plan.input_names[i].c_str()));
-        py::list out;
-        for (Array& a : run_program(p, inputs)) out.append(Tensor(std::move(a)));
-        return out;
-      })
-      .def("numpy", [](Program& p, const py::args& args) {
-        std::vector<Array> inputs;
-        const Plan& plan = p.plan();
-        check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(), " inputs are needed, received ", args.size());
-        for (size_t i = 0; i < args.size(); ++i)
-          inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype, plan.input_names[i].c_str()));
-        py::list out;
-        for (Array& a : run_program(p, inputs)) out.append(share_numpy(std::move(a)));
-        return out;
-      }, "Like a call, but gives NumPy arrays that own the results.")
-      .def("run_cut", [](Program& p, const std::vector<py::object>& args, uint64_t seed) {
-        std::vector<Array> inputs;
-        for (size_t i = 0; i < args.size(); ++i) inputs.push_back(to_array(args[i]));
-        py::list out;
-        for (Array& a : run_program(p, inputs, seed)) out.append(share_numpy(std::move(a)));
-        return out;
-      })
-      .def("profile", [](Program& p, const std::vector<py::object>& args, int repeats) {
-        std::vector<Array> inputs;
-        for (const auto& a : args) inputs.push_back(to_array(a));
-        std::vector<double> ns(p.plan().steps.size());
-        RunOptions options;
-        options.step_ns = &ns;
-        p.run(inputs);
-        {
-          py::gil_scoped_release release;
-          for (int i = 0; i < repeats; ++i) p.run(inputs, options);
-        }
-        py::list rows;
-        for (size_t s = 0; s < ns.size(); ++s) {
-          const PlanStep& step = p.plan().steps[s];
-          std::string shape;
-          if (!step.out.empty() && step.out[0] >= 0) shape = to_string(p.plan().values[static_cast<size_t>(step.out[0])].spec.shape);
-          rows.append(py::make_tuple(step.op->name(), step.row->name, shape, ns[s] / repeats / 1e3));
-        }
-        return rows;
-      }, py::arg("args"), py::arg("repeats") = 20, "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
+      .def("__call__",
+           [](Program& p, const py::args& args) {
+             std::vector<Array> inputs;
+             const Plan& plan = p.plan();
+             check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(),
+                   " inputs are needed, received ", args.size());
+             for (size_t i = 0; i < args.size(); ++i)
+               inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype,
+                                       plan.input_names[i].c_str()));
+             py::list out;
+             for (Array& a : run_program(p, inputs)) out.append(Tensor(std::move(a)));
+             return out;
+           })
+      .def(
+          "numpy",
+          [](Program& p, const py::args& args) {
+            std::vector<Array> inputs;
+            const Plan& plan = p.plan();
+            check(args.size() == plan.inputs.size(), plan.name, ": ", plan.inputs.size(),
+                  " inputs are needed, received ", args.size());
+            for (size_t i = 0; i < args.size(); ++i)
+              inputs.push_back(borrow(args[i], plan.values[static_cast<size_t>(plan.inputs[i])].spec.dtype,
+                                      plan.input_names[i].c_str()));
+            py::list out;
+            for (Array& a : run_program(p, inputs)) out.append(share_numpy(std::move(a)));
+            return out;
+          },
+          "Like a call, but gives NumPy arrays that own the results.")
+      .def("run_cut",
+           [](Program& p, const std::vector<py::object>& args, uint64_t seed) {
+             std::vector<Array> inputs;
+             for (size_t i = 0; i < args.size(); ++i) inputs.push_back(to_array(args[i]));
+             py::list out;
+             for (Array& a : run_program(p, inputs, seed)) out.append(share_numpy(std::move(a)));
+             return out;
+           })
+      .def(
+          "profile",
+          [](Program& p, const std::vector<py::object>& args, int repeats) {
+            std::vector<Array> inputs;
+            for (const auto& a : args) inputs.push_back(to_array(a));
+            std::vector<double> ns(p.plan().steps.size());
+            RunOptions options;
+            options.step_ns = &ns;
+            p.run(inputs);
+            {
+              py::gil_scoped_release release;
+              for (int i = 0; i < repeats; ++i) p.run(inputs, options);
+            }
+            py::list rows;
+            for (size_t s = 0; s < ns.size(); ++s) {
+              const PlanStep& step = p.plan().steps[s];
+              std::string shape;
+              if (!step.out.empty() && step.out[0] >= 0)
+                shape = to_string(p.plan().values[static_cast<size_t>(step.out[0])].spec.shape);
+              rows.append(py::make_tuple(step.op->name(), step.row->name, shape, ns[s] / repeats / 1e3));
+            }
+            return rows;
+          },
+          py::arg("args"), py::arg("repeats") = 20,
+          "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
       .def("__repr__", [](const Program& p) {
@@ -190,31 +210,39 @@ void bind_trace(py::module_& m) {
 
   py::class_<Trace, std::shared_ptr<Trace>>(m, "Trace", "Records what is computed inside `with` as a graph.")
       .def(py::init<>())
-      .def("__enter__", [](const std::shared_ptr<Trace>& t) {
-        t->enter();
-        return t;
-      })
+      .def("__enter__",
+           [](const std::shared_ptr<Trace>& t) {
+             t->enter();
+             return t;
+           })
       .def("__exit__", [](Trace& t, const py::args&) { t.exit(); })
       .def("input", &Trace::input, py::arg("shape"), py::arg("dtype") = "float32", py::arg("name") = "x")
-      .def("graph", [](const Trace& t, const std::vector<py::object>& outputs) {
-        Nodes nodes;
-        for (const auto& o : outputs) nodes.push_back(to_node(o));
-        return t.graph(nodes).str();
-      })
-      .def("compile", [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
-        Nodes nodes;
-        for (const auto& o : outputs) nodes.push_back(to_node(o));
-        return std::make_shared<Program>(t.graph(nodes), name);
-      }, py::arg("outputs"), py::arg("name") = "function");
+      .def("graph",
+           [](const Trace& t, const std::vector<py::object>& outputs) {
+             Nodes nodes;
+             for (const auto& o : outputs) nodes.push_back(to_node(o));
+             return t.graph(nodes).str();
+           })
+      .def(
+          "compile",
+          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
+            Nodes nodes;
+            for (const auto& o : outputs) nodes.push_back(to_node(o));
+            return std::make_shared<Program>(t.graph(nodes), name);
+          },
+          py::arg("outputs"), py::arg("name") = "function");
 
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
-  m.def("gradients", [](const py::object& loss, const std::vector<py::object>& targets) {
-    Nodes nodes;
-    for (const auto& t : targets) nodes.push_back(to_node(t));
-    py::list out;
-    for (const Node& n : gradients(to_node(loss), nodes)) out.append(n ? py::cast(Tensor(n)) : py::none());
-    return out;
-  }, py::arg("loss"), py::arg("targets"));
+  m.def(
+      "gradients",
+      [](const py::object& loss, const std::vector<py::object>& targets) {
+        Nodes nodes;
+        for (const auto& t : targets) nodes.push_back(to_node(t));
+        py::list out;
+        for (const Node& n : gradients(to_node(loss), nodes)) out.append(n ? py::cast(Tensor(n)) : py::none());
+        return out;
+      },
+      py::arg("loss"), py::arg("targets"));
 }
 
 }  // namespace maas::bindings

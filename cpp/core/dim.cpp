@@ -215,7 +215,8 @@ Dim floordiv(const Dim& a, const Dim& b) {
   // p*c + q over c is p + q/c when every term of p has the factor c; needed for Reshape with -1.
   Dim::Expr whole, rest, x = a.poly();
   if (b.is_constant()) {
-    for (const auto& [m, c] : x.terms) (c % b.value_ == 0 ? whole : rest).terms[m] = c % b.value_ == 0 ? c / b.value_ : c;
+    for (const auto& [m, c] : x.terms)
+      (c % b.value_ == 0 ? whole : rest).terms[m] = c % b.value_ == 0 ? c / b.value_ : c;
   } else if (b.expr_->terms.size() == 1) {
     const auto& [mb, cb] = *b.expr_->terms.begin();
     for (const auto& [m, c] : x.terms) {

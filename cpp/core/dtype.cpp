@@ -37,19 +37,32 @@ const Info& info(DType dtype) { return kInfos[static_cast<size_t>(dtype)]; }
 // types each type can become; the join of two types is the first common one.
 int rank(DType t) {
   switch (t) {
-    case DType::b8: return 0;
-    case DType::i4: return 1;
-    case DType::u8: return 2;
-    case DType::i8: return 3;
-    case DType::i16: return 4;
-    case DType::u32: return 5;
-    case DType::i32: return 6;
-    case DType::i64: return 7;
-    case DType::f8: return 8;
-    case DType::f16: return 9;
-    case DType::bf16: return 10;
-    case DType::f32: return 11;
-    case DType::f64: return 12;
+    case DType::b8:
+      return 0;
+    case DType::i4:
+      return 1;
+    case DType::u8:
+      return 2;
+    case DType::i8:
+      return 3;
+    case DType::i16:
+      return 4;
+    case DType::u32:
+      return 5;
+    case DType::i32:
+      return 6;
+    case DType::i64:
+      return 7;
+    case DType::f8:
+      return 8;
+    case DType::f16:
+      return 9;
+    case DType::bf16:
+      return 10;
+    case DType::f32:
+      return 11;
+    case DType::f64:
+      return 12;
   }
   return 0;
 }

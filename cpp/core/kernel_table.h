@@ -15,11 +15,13 @@ namespace maas {
 #include MAAS_KERNELS
 #undef MAAS_CPU_KERNEL
 namespace {
-#define MAAS_CPU_KERNEL(name, isa, dtype, ...)                                    \
-  KernelRow{#name, isa, DType::dtype,                                             \
-            [](const void* args, int64_t begin, int64_t end, const Exec& exec) {  \
+#define MAAS_CPU_KERNEL(name, isa, dtype, ...)                                     \
+  KernelRow{#name,                                                                 \
+            isa,                                                                   \
+            DType::dtype,                                                          \
+            [](const void* args, int64_t begin, int64_t end, const Exec& exec) {   \
               name(*static_cast<const MAAS_KERNEL_ARGS*>(args), begin, end, exec); \
-            },                                                                    \
+            },                                                                     \
             {__VA_ARGS__}},
 const KernelRow MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)[] = {
 #include MAAS_KERNELS

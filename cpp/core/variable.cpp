@@ -18,7 +18,10 @@ std::shared_ptr<StateLock> root(std::shared_ptr<StateLock> lock) {
 }  // namespace
 
 Variable::Variable(Array value, std::string name, bool trainable)
-    : name(std::move(name)), initial_trainable(trainable), value_(value.clone()), lock_(std::make_shared<StateLock>()) {}
+    : name(std::move(name)),
+      initial_trainable(trainable),
+      value_(value.clone()),
+      lock_(std::make_shared<StateLock>()) {}
 
 std::shared_ptr<StateLock> Variable::lock() const {
   std::lock_guard guard(g_locks);

@@ -28,8 +28,8 @@ class Variable {
   const std::vector<int64_t>& shape() const { return value_.shape; }
   int64_t version() const { return version_.load(std::memory_order_acquire); }
 
-  Array read() const;                // a copy, taken under the lock
-  void write(const Array& value);    // same dtype and shape; ValueError otherwise
+  Array read() const;                          // a copy, taken under the lock
+  void write(const Array& value);              // same dtype and shape; ValueError otherwise
   const Array& raw() const { return value_; }  // for Plans, which hold the lock
   void touch();                                // a Plan wrote through raw()
 

@@ -17,8 +17,8 @@ Nodes gradients(const Node& loss, const Nodes& targets) {
 
 namespace {
 
-// `stop`: below the targets nothing is followed. So a composition is differentiated for its own inputs alone, even where
-// one of them is made from another.
+// `stop`: below the targets nothing is followed. So a composition is differentiated for its own inputs alone, even
+// where one of them is made from another.
 Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, bool stop) {
   const auto order = topological_order({loss});
   // Only nodes on a path from a target to the loss take part.
@@ -72,9 +72,8 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
     for (size_t i = 0; i < dxs.size() && i < needs.size(); ++i) {
       if (!needs[i] || !dxs[i]) continue;
       if (dxs[i].shape() != node->inputs[i].shape() || dxs[i].dtype() != node->inputs[i].dtype())
-        fail(ErrorKind::runtime, node->op->name(), ": the gradient of input ", i, " must be ",
-             node->inputs[i].dtype(), to_string(node->inputs[i].shape()), ", received ", dxs[i].dtype(),
-             to_string(dxs[i].shape()));
+        fail(ErrorKind::runtime, node->op->name(), ": the gradient of input ", i, " must be ", node->inputs[i].dtype(),
+             to_string(node->inputs[i].shape()), ", received ", dxs[i].dtype(), to_string(dxs[i].shape()));
       accumulate(node->inputs[i], dxs[i]);
     }
   }
@@ -89,6 +88,8 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
 
 }  // namespace
 
-Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) { return differentiate(loss, dloss, targets, false); }
+Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
+  return differentiate(loss, dloss, targets, false);
+}
 
 }  // namespace maas

@@ -24,9 +24,15 @@ std::string Graph::str() const {
     number[node.get()] = id;
     s += text("%", id, " = ");
     switch (node->leaf) {
-      case Leaf::input: s += "input '" + node->name + "'"; break;
-      case Leaf::constant: s += "constant"; break;
-      case Leaf::state: s += "state '" + node->name + "'"; break;
+      case Leaf::input:
+        s += "input '" + node->name + "'";
+        break;
+      case Leaf::constant:
+        s += "constant";
+        break;
+      case Leaf::state:
+        s += "state '" + node->name + "'";
+        break;
       case Leaf::none: {
         s += node->op->name() + "(";
         bool first = true;

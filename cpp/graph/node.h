@@ -13,7 +13,8 @@ class Op;
 struct NodeData;
 using OpPtr = std::shared_ptr<const Op>;
 
-// One value: an output of an immutable node. Cheap to copy. Gradients and passes build new nodes, never change old ones.
+// One value: an output of an immutable node. Cheap to copy. Gradients and passes build new nodes, never change old
+// ones.
 class Node {
  public:
   Node() = default;

@@ -22,10 +22,10 @@ struct OpInfo {
 
 // How a kernel wants an input to lie in memory; anything else is copied by a step the planner inserts.
 enum class InputLayout : uint8_t {
-  dense,     // row-major, no gaps
-  rows,      // last axis contiguous, outer strides free
-  strided,   // any strides
-  unused,    // only its shape or dtype matters
+  dense,    // row-major, no gaps
+  rows,     // last axis contiguous, outer strides free
+  strided,  // any strides
+  unused,   // only its shape or dtype matters
 };
 
 // Which inputs a gradient is wanted for.
@@ -46,8 +46,8 @@ class Op {
   virtual Specs infer(const Inputs& in) const = 0;
   // How many outputs users see; more are residuals for the gradient, dropped when unread.
   virtual int visible_outputs() const = 0;
-  // Gradients of the inputs, in public ops; an empty Node where there is none. `dys` has one entry per output, empty where
-  // no gradient arrives.
+  // Gradients of the inputs, in public ops; an empty Node where there is none. `dys` has one entry per output, empty
+  // where no gradient arrives.
   virtual Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const = 0;
   virtual bool is_differentiable() const = 0;
   // The same in plainer ops: meaning, test oracle, and what runs where no kernel takes the op. Empty: there is none.
@@ -79,8 +79,8 @@ class Op {
   virtual void bind(const Bind& b, const KernelRow& row, void* args) const = 0;
   virtual int64_t phases(const void* args) const = 0;
   virtual int64_t units(const void* args, int64_t phase) const = 0;
-  virtual size_t scratch(const void* args) const = 0;      // bytes per worker
-  virtual double work(const void* args) const = 0;         // nanoseconds on one thread; negative: from the bytes moved
+  virtual size_t scratch(const void* args) const = 0;  // bytes per worker
+  virtual double work(const void* args) const = 0;     // nanoseconds on one thread; negative: from the bytes moved
   virtual std::vector<Dim> workspaces(const Specs& in, const Specs& out) const = 0;  // bytes, live during the step only
 };
 

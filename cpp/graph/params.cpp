@@ -22,25 +22,36 @@ std::string to_string(const ParamValue& value) {
   return std::visit(
       [](const auto& v) -> std::string {
         using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, bool>) return v ? "true" : "false";
-        else if constexpr (std::is_same_v<T, std::string>) return "'" + v + "'";
-        else if constexpr (std::is_same_v<T, DType>) return maas::to_string(v);
-        else if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, double>) return text(v);
-        else return list(v);
+        if constexpr (std::is_same_v<T, bool>)
+          return v ? "true" : "false";
+        else if constexpr (std::is_same_v<T, std::string>)
+          return "'" + v + "'";
+        else if constexpr (std::is_same_v<T, DType>)
+          return maas::to_string(v);
+        else if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, double>)
+          return text(v);
+        else
+          return list(v);
       },
       value);
 }
 
 void from_param(ParamName name, const ParamValue& value, bool& out) {
-  if (auto* b = std::get_if<bool>(&value)) out = *b;
-  else if (auto* i = std::get_if<int64_t>(&value); i && (*i == 0 || *i == 1)) out = *i == 1;
-  else wrong(name, "a bool", value);
+  if (auto* b = std::get_if<bool>(&value))
+    out = *b;
+  else if (auto* i = std::get_if<int64_t>(&value); i && (*i == 0 || *i == 1))
+    out = *i == 1;
+  else
+    wrong(name, "a bool", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, int64_t& out) {
-  if (auto* i = std::get_if<int64_t>(&value)) out = *i;
-  else if (auto* s = std::get_if<Shape>(&value); s && s->size() == 1 && (*s)[0].is_constant()) out = (*s)[0].constant();
-  else wrong(name, "an int", value);
+  if (auto* i = std::get_if<int64_t>(&value))
+    out = *i;
+  else if (auto* s = std::get_if<Shape>(&value); s && s->size() == 1 && (*s)[0].is_constant())
+    out = (*s)[0].constant();
+  else
+    wrong(name, "an int", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, int& out) {
@@ -51,14 +62,19 @@ void from_param(ParamName name, const ParamValue& value, int& out) {
 }
 
 void from_param(ParamName name, const ParamValue& value, double& out) {
-  if (auto* d = std::get_if<double>(&value)) out = *d;
-  else if (auto* i = std::get_if<int64_t>(&value)) out = static_cast<double>(*i);
-  else wrong(name, "a number", value);
+  if (auto* d = std::get_if<double>(&value))
+    out = *d;
+  else if (auto* i = std::get_if<int64_t>(&value))
+    out = static_cast<double>(*i);
+  else
+    wrong(name, "a number", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, std::string& out) {
-  if (auto* s = std::get_if<std::string>(&value)) out = *s;
-  else wrong(name, "a str", value);
+  if (auto* s = std::get_if<std::string>(&value))
+    out = *s;
+  else
+    wrong(name, "a str", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, std::vector<int64_t>& out) {
@@ -78,22 +94,32 @@ void from_param(ParamName name, const ParamValue& value, std::vector<int64_t>& o
 }
 
 void from_param(ParamName name, const ParamValue& value, std::vector<double>& out) {
-  if (auto* v = std::get_if<std::vector<double>>(&value)) out = *v;
-  else if (auto* i = std::get_if<std::vector<int64_t>>(&value)) out.assign(i->begin(), i->end());
-  else wrong(name, "a list of numbers", value);
+  if (auto* v = std::get_if<std::vector<double>>(&value))
+    out = *v;
+  else if (auto* i = std::get_if<std::vector<int64_t>>(&value))
+    out.assign(i->begin(), i->end());
+  else
+    wrong(name, "a list of numbers", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, Shape& out) {
-  if (auto* s = std::get_if<Shape>(&value)) out = *s;
-  else if (auto* v = std::get_if<std::vector<int64_t>>(&value)) out.assign(v->begin(), v->end());
-  else if (auto* i = std::get_if<int64_t>(&value)) out = {Dim(*i)};
-  else wrong(name, "a shape", value);
+  if (auto* s = std::get_if<Shape>(&value))
+    out = *s;
+  else if (auto* v = std::get_if<std::vector<int64_t>>(&value))
+    out.assign(v->begin(), v->end());
+  else if (auto* i = std::get_if<int64_t>(&value))
+    out = {Dim(*i)};
+  else
+    wrong(name, "a shape", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, DType& out) {
-  if (auto* d = std::get_if<DType>(&value)) out = *d;
-  else if (auto* s = std::get_if<std::string>(&value)) out = parse_dtype(*s);
-  else wrong(name, "a dtype", value);
+  if (auto* d = std::get_if<DType>(&value))
+    out = *d;
+  else if (auto* s = std::get_if<std::string>(&value))
+    out = parse_dtype(*s);
+  else
+    wrong(name, "a dtype", value);
 }
 
 }  // namespace maas

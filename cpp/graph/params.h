@@ -50,14 +50,16 @@ void from_param(ParamName name, const ParamValue& value, DType& out);
 #define MAAS_EXPAND3(...) MAAS_EXPAND2(MAAS_EXPAND2(MAAS_EXPAND2(__VA_ARGS__)))
 #define MAAS_EXPAND2(...) __VA_ARGS__
 #define MAAS_VISIT_EACH(...) __VA_OPT__(MAAS_EXPAND(MAAS_VISIT_ONE(__VA_ARGS__)))
-#define MAAS_VISIT_ONE(name, ...) f(#name, name); __VA_OPT__(MAAS_VISIT_AGAIN MAAS_PARENS(__VA_ARGS__))
+#define MAAS_VISIT_ONE(name, ...) \
+  f(#name, name);                 \
+  __VA_OPT__(MAAS_VISIT_AGAIN MAAS_PARENS(__VA_ARGS__))
 #define MAAS_VISIT_AGAIN() MAAS_VISIT_ONE
-#define MAAS_PARAMS(...)                \
-  template <class F>                    \
-  void visit_params([[maybe_unused]] F&& f) { \
-    MAAS_VISIT_EACH(__VA_ARGS__)        \
-  }                                     \
-  template <class F>                    \
+#define MAAS_PARAMS(...)                            \
+  template <class F>                                \
+  void visit_params([[maybe_unused]] F&& f) {       \
+    MAAS_VISIT_EACH(__VA_ARGS__)                    \
+  }                                                 \
+  template <class F>                                \
   void visit_params([[maybe_unused]] F&& f) const { \
-    MAAS_VISIT_EACH(__VA_ARGS__)        \
+    MAAS_VISIT_EACH(__VA_ARGS__)                    \
   }

@@ -54,8 +54,10 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
   for (size_t i = 0; i < out.size(); ++i) {
     const Dim x = i < a.size() ? a[a.size() - 1 - i] : Dim(1), y = i < b.size() ? b[b.size() - 1 - i] : Dim(1);
     Dim& d = out[out.size() - 1 - i];
-    if (x == y || y.is(1)) d = x;
-    else if (x.is(1)) d = y;
+    if (x == y || y.is(1))
+      d = x;
+    else if (x.is(1))
+      d = y;
     else
       fail(ErrorKind::value, op, ": shapes do not broadcast, received ", to_string(a), " and ", to_string(b));
   }

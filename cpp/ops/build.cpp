@@ -38,7 +38,9 @@ Node chain(const Chain& c, Nodes inputs, DType dtype) {
   return op("chain", std::move(inputs), {{"steps", to_text(c)}, {"dtype", dtype}});
 }
 
-Node reshape(const Node& x, const Shape& shape) { return x.shape() == shape ? x : op("reshape", {x}, {{"shape", shape}}); }
+Node reshape(const Node& x, const Shape& shape) {
+  return x.shape() == shape ? x : op("reshape", {x}, {{"shape", shape}});
+}
 Node transpose(const Node& x, const std::vector<int64_t>& axes) { return op("transpose", {x}, {{"axes", axes}}); }
 Node swap_last(const Node& x) {
   std::vector<int64_t> axes(x.shape().size());

@@ -10,7 +10,8 @@ namespace {
 
 // A thread is worth waking for this much work; below, hand-over costs more than it saves.
 constexpr double kWorkPerThread = 20e3;
-// What one thread moves when an op states no cost of its own, in bytes a nanosecond: L2 speed, as arenas are built for it.
+// What one thread moves when an op states no cost of its own, in bytes a nanosecond: L2 speed, as arenas are built for
+// it.
 constexpr double kBytesPerNs = 16;
 constexpr double kStepNs = 30;
 
@@ -39,12 +40,23 @@ Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& 
       case Place::arena:
         b.data = static_cast<std::byte*>(arena_.data()) + memory_->value_offset[static_cast<size_t>(v.root)];
         break;
-      case Place::state: b.data = static_cast<std::byte*>(owner.variable->raw().data()); break;
-      case Place::constant: b.data = static_cast<std::byte*>(owner.constant.data()); break;
-      case Place::prepared: b.data = static_cast<std::byte*>(prepared[static_cast<size_t>(owner.slot)].data()); break;
-      case Place::input: slot_inputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i)); break;
-      case Place::output: slot_outputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i)); break;
-      case Place::none: break;
+      case Place::state:
+        b.data = static_cast<std::byte*>(owner.variable->raw().data());
+        break;
+      case Place::constant:
+        b.data = static_cast<std::byte*>(owner.constant.data());
+        break;
+      case Place::prepared:
+        b.data = static_cast<std::byte*>(prepared[static_cast<size_t>(owner.slot)].data());
+        break;
+      case Place::input:
+        slot_inputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i));
+        break;
+      case Place::output:
+        slot_outputs_[static_cast<size_t>(owner.slot)].push_back(static_cast<int>(i));
+        break;
+      case Place::none:
+        break;
     }
   }
   run_.resize(steps.size());
@@ -76,7 +88,8 @@ bool Context::bind_sizes(const SymbolValues& symbols) {
       sizes_[i][a] = v.spec.shape[a].eval(symbols);
       sizes_[i][rank + a] = v.layout.strides[a].eval(symbols);
       if (sizes_[i][a] < 0)
-        fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ", sizes_[i][a]);
+        fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ",
+             sizes_[i][a]);
     }
     const int64_t old = offsets_[i];
     offsets_[i] = v.layout.offset.eval(symbols) * bit_size(v.spec.dtype) / 8;
@@ -122,7 +135,8 @@ void Context::bind_steps() {
       if (p.in.size() > 64 || p.out.size() > 64 || p.workspace.size() > 16)
         fail(ErrorKind::not_implemented, p.op->name(), ": more than 64 operands, received ", p.in.size());
       for (size_t i = 0; i < p.in.size(); ++i) in[i] = bound_[static_cast<size_t>(p.in[i])];
-      for (size_t i = 0; i < p.out.size(); ++i) out[i] = p.out[i] < 0 ? BoundValue{} : bound_[static_cast<size_t>(p.out[i])];
+      for (size_t i = 0; i < p.out.size(); ++i)
+        out[i] = p.out[i] < 0 ? BoundValue{} : bound_[static_cast<size_t>(p.out[i])];
       for (size_t w = 0; w < p.workspace.size(); ++w)
         workspaces[w] = static_cast<std::byte*>(arena_.data()) + memory_->workspace_offset[s][w];
       p.op->bind(Bind(in, out, workspaces), *p.row, step.args);

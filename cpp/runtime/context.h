@@ -12,8 +12,8 @@ namespace maas {
 class Context {
  public:
   // `steps` is the plan's run list or its prepare list. `prepared` are the addresses of the prepared buffers.
-  Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& steps, std::shared_ptr<const MemoryPlan> memory,
-          const std::vector<Array>& prepared);
+  Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& steps,
+          std::shared_ptr<const MemoryPlan> memory, const std::vector<Array>& prepared);
   ~Context();
   Context(const Context&) = delete;
 
@@ -43,7 +43,9 @@ class Context {
   int team() const { return team_; }
   Status& status() { return status_; }
   // Scratch for `workers`, each with what its largest step needs. Grows only while binding.
-  std::byte* scratch(int worker) const { return static_cast<std::byte*>(scratch_.data()) + scratch_stride_ * static_cast<size_t>(worker); }
+  std::byte* scratch(int worker) const {
+    return static_cast<std::byte*>(scratch_.data()) + scratch_stride_ * static_cast<size_t>(worker);
+  }
 
  private:
   void rebase(int value, std::byte* base);
@@ -56,9 +58,9 @@ class Context {
   std::vector<HostBuffer> args_;
   std::vector<Step> run_;
   std::vector<BoundValue> bound_;
-  std::vector<std::vector<int64_t>> sizes_;    // by value: shape then strides
-  std::vector<int64_t> offsets_;               // by value, bytes into its buffer
-  std::vector<std::vector<int>> value_steps_;  // steps that touch a value
+  std::vector<std::vector<int64_t>> sizes_;                   // by value: shape then strides
+  std::vector<int64_t> offsets_;                              // by value, bytes into its buffer
+  std::vector<std::vector<int>> value_steps_;                 // steps that touch a value
   std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot
   std::vector<char> dirty_;
   bool any_dirty_ = true;

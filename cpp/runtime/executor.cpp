@@ -143,8 +143,8 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
   }
   if (run.why == Stop::bad_data) {
     const auto& op = steps[run.bad_step].plan->op;
-    fail(ErrorKind::index, op->name(), ": index out of range at flat position ",
-         context.status().position.load(), ", received ", context.status().value.load());
+    fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
+         ", received ", context.status().value.load());
   }
 }
 

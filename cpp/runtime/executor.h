@@ -16,8 +16,9 @@ struct RunOptions {
   std::vector<double>* step_ns = nullptr;
 };
 
-// Runs the bound steps of a context. Between [0, commit) and [commit, end) lies the commit point: an interrupt or bad data
-// found before it throws and no state is written. Throws Error(interrupted), Error(index) naming op, position and value.
+// Runs the bound steps of a context. Between [0, commit) and [commit, end) lies the commit point: an interrupt or bad
+// data found before it throws and no state is written. Throws Error(interrupted), Error(index) naming op, position and
+// value.
 void execute(Context& context, size_t commit, const RunOptions& options);
 
 }  // namespace maas

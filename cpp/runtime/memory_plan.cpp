@@ -16,8 +16,8 @@ struct Block {
 
 }  // namespace
 
-// Greedy by size: large blocks first, each at the lowest offset free during its life (Pisarchyk and Lee, 2020, "Efficient
-// memory management for deep neural net inference", arXiv:2001.03288).
+// Greedy by size: large blocks first, each at the lowest offset free during its life (Pisarchyk and Lee, 2020,
+// "Efficient memory management for deep neural net inference", arXiv:2001.03288).
 MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
   MemoryPlan m;
   m.capacity = capacity;

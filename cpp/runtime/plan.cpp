@@ -55,8 +55,8 @@ class Builder {
     std::unordered_set<const NodeData*> taken;
     for (Node& out : graph_.outputs) {
       const bool own = out->op && !out->op->is_view() && out.index() == 0 && taken.insert(out.data()).second;
-      bool updated = std::any_of(graph_.updates.begin(), graph_.updates.end(),
-                                 [&](const Update& u) { return u.value == out; });
+      bool updated =
+          std::any_of(graph_.updates.begin(), graph_.updates.end(), [&](const Update& u) { return u.value == out; });
       if (!own || updated) out = copy_chain(out);
       taken.insert(out.data());
     }
@@ -84,7 +84,8 @@ class Builder {
       if (node->leaf == Leaf::state) fixed = !variables.count(node->variable.get());
       if (node->op) {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
-                            [&](const Node& in) { return fixed_.count(in.data()) > 0; }) && !node->inputs.empty();
+                            [&](const Node& in) { return fixed_.count(in.data()) > 0; }) &&
+                !node->inputs.empty();
         fixed = fixed && !roots.count(node.get());
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
         // A result is written to the caller's memory by every run, even if it never changes.
@@ -116,7 +117,9 @@ class Builder {
   // ---- values
   using Key = std::pair<const NodeData*, int>;
   struct KeyHash {
-    size_t operator()(const Key& k) const { return std::hash<const void*>()(k.first) * 31 + static_cast<size_t>(k.second); }
+    size_t operator()(const Key& k) const {
+      return std::hash<const void*>()(k.first) * 31 + static_cast<size_t>(k.second);
+    }
   };
   static Key key(const Node& n) { return {n.data(), n.index()}; }
 
@@ -147,7 +150,8 @@ class Builder {
 
   int value_of(const Node& n) {
     auto it = value_.find(key(n));
-    if (it == value_.end()) fail(ErrorKind::runtime, "a value is read before it is made: ", n->op ? n->op->str() : n->name);
+    if (it == value_.end())
+      fail(ErrorKind::runtime, "a value is read before it is made: ", n->op ? n->op->str() : n->name);
     return it->second;
   }
 
@@ -156,7 +160,8 @@ class Builder {
   // ---- steps
   void emit(const std::shared_ptr<const NodeData>& node) {
     if (node->leaf == Leaf::input) {
-      if (!value_.count({node.get(), 0})) fail(ErrorKind::value, "the graph reads an input that is not among its inputs, received '", node->name, "'");
+      if (!value_.count({node.get(), 0}))
+        fail(ErrorKind::value, "the graph reads an input that is not among its inputs, received '", node->name, "'");
       return;
     }
     if (node->leaf == Leaf::constant || node->leaf == Leaf::state) {
@@ -178,7 +183,8 @@ class Builder {
     PlanStep step;
     step.op = node->op;
     for (size_t i = 0; i < node->inputs.size(); ++i)
-      step.in.push_back(conform(value_of(node->inputs[i]), node->op->input_layout(static_cast<int>(i)), list, prepared));
+      step.in.push_back(
+          conform(value_of(node->inputs[i]), node->op->input_layout(static_cast<int>(i)), list, prepared));
     for (size_t k = 0; k < node->outputs.size(); ++k) {
       const Node out(node, static_cast<int>(k));
       if (k >= static_cast<size_t>(node->op->visible_outputs()) && !reads_.count(key(out))) {
@@ -327,8 +333,10 @@ class Builder {
     for (const auto& [k, v] : value_) {
       if (plan_->values[static_cast<size_t>(v)].root != root) continue;
       for (const NodeData* u : users_[k]) {
-        if (u->op->is_view() && !value_.count({u, 0})) scratch_readers_.push_back(nullptr);  // a view still to come
-        else if (!u->op->is_view()) scratch_readers_.push_back(u);
+        if (u->op->is_view() && !value_.count({u, 0}))
+          scratch_readers_.push_back(nullptr);  // a view still to come
+        else if (!u->op->is_view())
+          scratch_readers_.push_back(u);
       }
       for (const Update& update : graph_.updates)
         if (key(update.value) == k) scratch_readers_.push_back(nullptr);
@@ -373,7 +381,8 @@ class Builder {
       add_state(u.variable);
       const int v = value_of(u.value);
       const PlanValue& value = plan_->values[static_cast<size_t>(v)];
-      if (value.place == Place::state && value.variable == u.variable && value.root == v && in_place_.count(u.variable.get()))
+      if (value.place == Place::state && value.variable == u.variable && value.root == v &&
+          in_place_.count(u.variable.get()))
         continue;
       plan_->copies.push_back({v, u.variable});
     }
@@ -430,7 +439,9 @@ std::string Plan::str() const {
       const PlanStep& step = list[i];
       s += text(kind, " ", i, ": ", step.op->name(), " ", step.row->name, " ->");
       for (int v : step.out)
-        if (v >= 0) s += text(" ", values[static_cast<size_t>(v)].spec.dtype, to_string(values[static_cast<size_t>(v)].spec.shape));
+        if (v >= 0)
+          s += text(" ", values[static_cast<size_t>(v)].spec.dtype,
+                    to_string(values[static_cast<size_t>(v)].spec.shape));
       s += "\n";
     }
   };

@@ -17,11 +17,11 @@ struct PlanValue {
   Layout layout;
   int root = -1;  // the value whose buffer this one is a view of or took over; itself for owners
   Place place = Place::none;
-  int slot = -1;                // number of the input, output or prepared buffer
-  VariablePtr variable;         // state
-  Array constant;               // constant
-  int first = -1, last = -1;    // steps of the run list between which an owner is alive
-  Dim bytes;                    // of an owner
+  int slot = -1;              // number of the input, output or prepared buffer
+  VariablePtr variable;       // state
+  Array constant;             // constant
+  int first = -1, last = -1;  // steps of the run list between which an owner is alive
+  Dim bytes;                  // of an owner
 };
 
 struct PlanStep {
@@ -29,7 +29,7 @@ struct PlanStep {
   const KernelRow* row = nullptr;
   std::vector<int> in, out;  // values; -1 for an output nobody reads
   std::vector<Dim> workspace;
-  std::string why;           // why this kernel
+  std::string why;  // why this kernel
 };
 
 // Write of an update that could not be made in place: copied after everything else.
@@ -52,8 +52,8 @@ class Plan {
   std::vector<CommitCopy> copies;
   std::vector<int> inputs, outputs;  // values
   std::vector<std::string> input_names;
-  std::vector<VariablePtr> reads;    // state that is read or written
-  std::vector<VariablePtr> writes;   // state that is written
+  std::vector<VariablePtr> reads;   // state that is read or written
+  std::vector<VariablePtr> writes;  // state that is written
   std::vector<VariablePtr> prepared_from;
   std::vector<std::pair<int64_t, std::string>> symbols;
 

@@ -44,12 +44,13 @@ SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
     const Shape& shape = spec(i).shape;
     const auto& sizes = inputs[i].shape;
     if (inputs[i].dtype != spec(i).dtype)
-      fail(ErrorKind::type, plan_->name, ": input '", plan_->input_names[i], "' must be ", spec(i).dtype,
-           ", received ", inputs[i].dtype);
+      fail(ErrorKind::type, plan_->name, ": input '", plan_->input_names[i], "' must be ", spec(i).dtype, ", received ",
+           inputs[i].dtype);
     check(sizes.size() == shape.size(), plan_->name, ": input '", plan_->input_names[i], "' must have shape ",
           to_string(shape), ", received ", shape_text(sizes));
     for (size_t a = 0; a < sizes.size(); ++a)
-      if (const int64_t* symbol = shape[a].as_symbol(); symbol && !symbols.find(*symbol)) symbols.set(*symbol, sizes[a]);
+      if (const int64_t* symbol = shape[a].as_symbol(); symbol && !symbols.find(*symbol))
+        symbols.set(*symbol, sizes[a]);
   }
   for (size_t i = 0; i < inputs.size(); ++i)
     for (size_t a = 0; a < inputs[i].shape.size(); ++a) {
@@ -105,8 +106,8 @@ bool Program::prepared_is_fresh() const {
   return true;
 }
 
-// Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are written,
-// and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
+// Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are
+// written, and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
 void Program::prepare(const RunOptions& options) {
   std::lock_guard guard(prepare_mutex_);
   const int64_t epoch = Variable::epoch();
@@ -164,7 +165,8 @@ std::vector<Array> Program::run(const std::vector<Array>& inputs, const RunOptio
     context->bind_io(inputs, outputs);
     context->bind_steps();
     work_ns_.store(context->work_ns(), std::memory_order_relaxed);
-    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
+    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch())
+      prepare(options);
     try {
       execute(*context, plan_->commit, options);
     } catch (...) {

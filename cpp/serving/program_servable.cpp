@@ -7,18 +7,30 @@ namespace {
 
 Datatype protocol_type(DType t) {
   switch (t) {
-    case DType::b8: return Datatype::boolean;
-    case DType::u8: return Datatype::uint8;
-    case DType::u32: return Datatype::uint32;
-    case DType::i8: return Datatype::int8;
-    case DType::i16: return Datatype::int16;
-    case DType::i32: return Datatype::int32;
-    case DType::i64: return Datatype::int64;
-    case DType::f16: return Datatype::fp16;
-    case DType::bf16: return Datatype::bf16;
-    case DType::f32: return Datatype::fp32;
-    case DType::f64: return Datatype::fp64;
-    default: fail(ErrorKind::type, "no serving protocol carries dtype ", t);
+    case DType::b8:
+      return Datatype::boolean;
+    case DType::u8:
+      return Datatype::uint8;
+    case DType::u32:
+      return Datatype::uint32;
+    case DType::i8:
+      return Datatype::int8;
+    case DType::i16:
+      return Datatype::int16;
+    case DType::i32:
+      return Datatype::int32;
+    case DType::i64:
+      return Datatype::int64;
+    case DType::f16:
+      return Datatype::fp16;
+    case DType::bf16:
+      return Datatype::bf16;
+    case DType::f32:
+      return Datatype::fp32;
+    case DType::f64:
+      return Datatype::fp64;
+    default:
+      fail(ErrorKind::type, "no serving protocol carries dtype ", t);
   }
 }
 
@@ -47,9 +59,9 @@ ProgramServable::ProgramServable(std::shared_ptr<Program> program, std::string n
                                  const std::vector<std::string>& output_names)
     : program_(std::move(program)) {
   const Plan& plan = program_->plan();
-  check(input_names.size() == plan.inputs.size() && output_names.size() == plan.outputs.size(), "serving: model '", name,
-        "' has ", plan.inputs.size(), " inputs and ", plan.outputs.size(), " outputs, received ", input_names.size(),
-        " and ", output_names.size(), " names");
+  check(input_names.size() == plan.inputs.size() && output_names.size() == plan.outputs.size(), "serving: model '",
+        name, "' has ", plan.inputs.size(), " inputs and ", plan.outputs.size(), " outputs, received ",
+        input_names.size(), " and ", output_names.size(), " names");
   info_.name = std::move(name);
   info_.version = std::move(version);
   info_.platform = "maas";

@@ -1,10 +1,10 @@
 """Initializers, regularizers, constraints and activations against real Keras."""
 
 import keras
-import maas
 import numpy as np
 import pytest
 
+import maas
 from maas import activations, constraints, initializers, regularizers
 
 X = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")

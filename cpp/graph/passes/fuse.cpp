@@ -44,8 +44,7 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
     for (const Node& candidate : outside()) {
       if (!fusable(candidate) || candidate.shape() != root.shape() || users.is_root(candidate)) continue;
       int uses = 0;
-      for (const Node& m : members)
-        uses += static_cast<int>(std::count(m->inputs.begin(), m->inputs.end(), candidate));
+      for (const Node& m : members) uses += static_cast<int>(std::count(m->inputs.begin(), m->inputs.end(), candidate));
       if (uses != users.count(candidate)) continue;
       members.push_back(candidate);
       in_group.insert(candidate.data());

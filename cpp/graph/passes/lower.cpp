@@ -18,8 +18,9 @@ bool runs(const NodeData& node) {
 
 // Replaces a node by what it lowers to, and that in turn, until every node has a kernel.
 Nodes expand(const Node& node, int depth) {
-  if (depth > 32) fail(ErrorKind::runtime, node->op->str(), " does not end up in kernels, received inputs of rank ",
-                       node->inputs.empty() ? 0 : node.input(0).rank());
+  if (depth > 32)
+    fail(ErrorKind::runtime, node->op->str(), " does not end up in kernels, received inputs of rank ",
+         node->inputs.empty() ? 0 : node.input(0).rank());
   Nodes next = node->op->lower(node);
   if (next.empty() && !runs(*node.data())) next = node->op->composition(node->inputs);
   if (next.empty()) return {};

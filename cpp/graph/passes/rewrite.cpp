@@ -8,7 +8,8 @@ Graph rewrite(const Graph& graph, const Rewrite& fn) {
   std::unordered_map<const NodeData*, Nodes> done;
   auto renew = [&](const Node& n) {
     const Node& fresh = done.at(n.data())[static_cast<size_t>(n.index())];
-    if (!fresh) fail(ErrorKind::runtime, n->op->str(), ": a pass dropped an output that is read, received output ", n.index());
+    if (!fresh)
+      fail(ErrorKind::runtime, n->op->str(), ": a pass dropped an output that is read, received output ", n.index());
     return fresh;
   };
   const auto order = topological_order(graph.roots());

@@ -47,8 +47,7 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
     a.in[i].dtype = x.dtype;
     floats = floats || is_floating(x.dtype);
     f32 = f32 || x.dtype == DType::f32;
-    for (int d = 0; d < x.rank; ++d)
-      strides[i][rank - x.rank + d] = x.shape[d] == 1 ? 0 : x.strides[d];
+    for (int d = 0; d < x.rank; ++d) strides[i][rank - x.rank + d] = x.shape[d] == 1 ? 0 : x.strides[d];
   }
   a.integers = !floats;
   a.narrow = f32;

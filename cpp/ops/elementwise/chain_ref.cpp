@@ -20,8 +20,13 @@ T floor_divide(T a, T b) {
 }
 template <class T>
 T floor_mod(T a, T b) {
-  if constexpr (std::is_integral_v<T>) return b == 0 ? 0 : a - floor_divide(a, b) * b;
-  else return b == 0 ? std::numeric_limits<T>::quiet_NaN() : [&] { T m = std::fmod(a, b); return m != 0 && ((m < 0) != (b < 0)) ? m + b : m; }();
+  if constexpr (std::is_integral_v<T>)
+    return b == 0 ? 0 : a - floor_divide(a, b) * b;
+  else
+    return b == 0 ? std::numeric_limits<T>::quiet_NaN() : [&] {
+      T m = std::fmod(a, b);
+      return m != 0 && ((m < 0) != (b < 0)) ? m + b : m;
+    }();
 }
 template <class T>
 T nan_max(T a, T b) {
@@ -37,13 +42,17 @@ T sign(T a) {
 }
 template <class T>
 T is_infinite(T a) {
-  if constexpr (std::is_integral_v<T>) return 0;
-  else return std::isinf(a);
+  if constexpr (std::is_integral_v<T>)
+    return 0;
+  else
+    return std::isinf(a);
 }
 template <class T>
 T is_finite(T a) {
-  if constexpr (std::is_integral_v<T>) return 1;
-  else return std::isfinite(a);
+  if constexpr (std::is_integral_v<T>)
+    return 1;
+  else
+    return std::isfinite(a);
 }
 template <class T>
 double sigmoid(T a) {
@@ -85,18 +94,30 @@ T evaluate(int fn, T a, T b, T c) {
 template <class T>
 T load(const void* p, DType t, int64_t i) {
   switch (t) {
-    case DType::f64: return static_cast<T>(static_cast<const double*>(p)[i]);
-    case DType::f32: return static_cast<T>(static_cast<const float*>(p)[i]);
-    case DType::bf16: return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::f16: return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::i8: return static_cast<T>(static_cast<const int8_t*>(p)[i]);
-    case DType::u8: return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
-    case DType::i16: return static_cast<T>(static_cast<const int16_t*>(p)[i]);
-    case DType::i32: return static_cast<T>(static_cast<const int32_t*>(p)[i]);
-    case DType::i64: return static_cast<T>(static_cast<const int64_t*>(p)[i]);
-    case DType::u32: return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
-    case DType::b8: return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
-    default: return T(0);
+    case DType::f64:
+      return static_cast<T>(static_cast<const double*>(p)[i]);
+    case DType::f32:
+      return static_cast<T>(static_cast<const float*>(p)[i]);
+    case DType::bf16:
+      return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
+    case DType::f16:
+      return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
+    case DType::i8:
+      return static_cast<T>(static_cast<const int8_t*>(p)[i]);
+    case DType::u8:
+      return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
+    case DType::i16:
+      return static_cast<T>(static_cast<const int16_t*>(p)[i]);
+    case DType::i32:
+      return static_cast<T>(static_cast<const int32_t*>(p)[i]);
+    case DType::i64:
+      return static_cast<T>(static_cast<const int64_t*>(p)[i]);
+    case DType::u32:
+      return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
+    case DType::b8:
+      return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
+    default:
+      return T(0);
   }
 }
 
@@ -114,18 +135,41 @@ I to_integer(T v) {
 template <class T>
 void store(void* p, DType t, int64_t i, T v) {
   switch (t) {
-    case DType::f64: static_cast<double*>(p)[i] = static_cast<double>(v); return;
-    case DType::f32: static_cast<float*>(p)[i] = static_cast<float>(v); return;
-    case DType::bf16: static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v)); return;
-    case DType::f16: static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v)); return;
-    case DType::i8: static_cast<int8_t*>(p)[i] = to_integer<int8_t>(v); return;
-    case DType::u8: static_cast<uint8_t*>(p)[i] = to_integer<uint8_t>(v); return;
-    case DType::i16: static_cast<int16_t*>(p)[i] = to_integer<int16_t>(v); return;
-    case DType::i32: static_cast<int32_t*>(p)[i] = to_integer<int32_t>(v); return;
-    case DType::i64: static_cast<int64_t*>(p)[i] = to_integer<int64_t>(v); return;
-    case DType::u32: static_cast<uint32_t*>(p)[i] = to_integer<uint32_t>(v); return;
-    case DType::b8: static_cast<uint8_t*>(p)[i] = v != 0; return;
-    default: return;
+    case DType::f64:
+      static_cast<double*>(p)[i] = static_cast<double>(v);
+      return;
+    case DType::f32:
+      static_cast<float*>(p)[i] = static_cast<float>(v);
+      return;
+    case DType::bf16:
+      static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v));
+      return;
+    case DType::f16:
+      static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v));
+      return;
+    case DType::i8:
+      static_cast<int8_t*>(p)[i] = to_integer<int8_t>(v);
+      return;
+    case DType::u8:
+      static_cast<uint8_t*>(p)[i] = to_integer<uint8_t>(v);
+      return;
+    case DType::i16:
+      static_cast<int16_t*>(p)[i] = to_integer<int16_t>(v);
+      return;
+    case DType::i32:
+      static_cast<int32_t*>(p)[i] = to_integer<int32_t>(v);
+      return;
+    case DType::i64:
+      static_cast<int64_t*>(p)[i] = to_integer<int64_t>(v);
+      return;
+    case DType::u32:
+      static_cast<uint32_t*>(p)[i] = to_integer<uint32_t>(v);
+      return;
+    case DType::b8:
+      static_cast<uint8_t*>(p)[i] = v != 0;
+      return;
+    default:
+      return;
   }
 }
 
@@ -164,8 +208,10 @@ void run(const ChainArgs& args, int64_t begin, int64_t end) {
 void chain_ref(const ChainArgs& args, int64_t begin, int64_t end, const Exec&) {
   const int64_t from = begin * ChainArgs::unit;
   const int64_t to = end * ChainArgs::unit < args.size ? end * ChainArgs::unit : args.size;
-  if (args.integers) run<int64_t>(args, from, to);
-  else run<double>(args, from, to);
+  if (args.integers)
+    run<int64_t>(args, from, to);
+  else
+    run<double>(args, from, to);
 }
 
 }  // namespace maas

@@ -1,5 +1,6 @@
 #pragma once
-// The chain interpreter over 16-lane vectors. Blocks of 512 elements sit in L1; each step is one loop over its registers.
+// The chain interpreter over 16-lane vectors. Blocks of 512 elements sit in L1; each step is one loop over its
+// registers.
 #include "ops/elementwise/chain_kernels.h"
 #include "simd/isa.h"
 
@@ -24,15 +25,15 @@ enum Fn : int16_t {
 };
 
 // One function over n elements. Operands it does not use may be null.
-#define MAAS_FN(name, arity, kind, vector, ...)                                               \
-  void run_##name(const float* pa, const float* pb, const float* pc, float* y, int64_t n) {  \
-    (void)pb, (void)pc;                                                                      \
-    for (int64_t i = 0; i < n; i += simd::kLanes) {                                          \
-      [[maybe_unused]] const V a = simd::load_some<V>(pa + i, n - i, 0.f);                   \
-      [[maybe_unused]] const V b = arity > 1 ? simd::load_some<V>(pb + i, n - i, 0.f) : a;   \
-      [[maybe_unused]] const V c = arity > 2 ? simd::load_some<V>(pc + i, n - i, 0.f) : a;   \
-      simd::store_some(V(vector), y + i, n - i);                                             \
-    }                                                                                        \
+#define MAAS_FN(name, arity, kind, vector, ...)                                             \
+  void run_##name(const float* pa, const float* pb, const float* pc, float* y, int64_t n) { \
+    (void)pb, (void)pc;                                                                     \
+    for (int64_t i = 0; i < n; i += simd::kLanes) {                                         \
+      [[maybe_unused]] const V a = simd::load_some<V>(pa + i, n - i, 0.f);                  \
+      [[maybe_unused]] const V b = arity > 1 ? simd::load_some<V>(pb + i, n - i, 0.f) : a;  \
+      [[maybe_unused]] const V c = arity > 2 ? simd::load_some<V>(pc + i, n - i, 0.f) : a;  \
+      simd::store_some(V(vector), y + i, n - i);                                            \
+    }                                                                                       \
   }
 #include "ops/elementwise/functions.inc"
 #undef MAAS_FN
@@ -101,8 +102,9 @@ void run_chain(const ChainArgs& args, int64_t begin, int64_t end, const Exec& ex
   for (int r = 0; r < args.registers; ++r) reg[r] = registers + r * ChainArgs::block;
   for (int i = 0; i < args.inputs; ++i)
     if (args.in[i].mode == ChainInput::scalar) {
-      const float v = args.in[i].dtype == DType::b8 ? static_cast<float>(*static_cast<const uint8_t*>(args.in[i].data) != 0)
-                                                    : *static_cast<const float*>(args.in[i].data);
+      const float v = args.in[i].dtype == DType::b8
+                          ? static_cast<float>(*static_cast<const uint8_t*>(args.in[i].data) != 0)
+                          : *static_cast<const float*>(args.in[i].data);
       for (int64_t j = 0; j < ChainArgs::block; ++j) reg[i][j] = v;
     }
   const int64_t stop = end * ChainArgs::unit < args.size ? end * ChainArgs::unit : args.size;

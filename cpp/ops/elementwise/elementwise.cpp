@@ -115,7 +115,9 @@ Specs Elementwise::infer(const Inputs& in) const {
       fail(ErrorKind::type, f.name, ": operands must have one dtype, received ", in[first].dtype, " and ", in[i].dtype);
     if (!takes(f.kind, in[i].dtype))
       fail(ErrorKind::type, f.name, ": ",
-           f.kind == FnKind::real ? "floating operands are" : f.kind == FnKind::logic ? "bool operands are" : "numbers are",
+           f.kind == FnKind::real    ? "floating operands are"
+           : f.kind == FnKind::logic ? "bool operands are"
+                                     : "numbers are",
            " needed, received ", in[i].dtype);
   }
   return {Spec{fn_result(fn, in), std::move(shape), sizes(in)}};
@@ -129,13 +131,20 @@ std::optional<std::vector<Dim>> Elementwise::sizes(const Inputs& in) const {
   std::vector<Dim> out;
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
     const Dim &x = a[a.size() == 1 ? 0 : i], &y = b[b.size() == 1 ? 0 : i];
-    if (fn == fn_add) out.push_back(x + y);
-    else if (fn == fn_subtract) out.push_back(x - y);
-    else if (fn == fn_multiply) out.push_back(x * y);
-    else if (fn == fn_floor_divide && !y.is(0)) out.push_back(floordiv(x, y));
-    else if (fn == fn_maximum) out.push_back(max(x, y));
-    else if (fn == fn_minimum) out.push_back(min(x, y));
-    else return {};
+    if (fn == fn_add)
+      out.push_back(x + y);
+    else if (fn == fn_subtract)
+      out.push_back(x - y);
+    else if (fn == fn_multiply)
+      out.push_back(x * y);
+    else if (fn == fn_floor_divide && !y.is(0))
+      out.push_back(floordiv(x, y));
+    else if (fn == fn_maximum)
+      out.push_back(max(x, y));
+    else if (fn == fn_minimum)
+      out.push_back(min(x, y));
+    else
+      return {};
   }
   return out;
 }
@@ -143,7 +152,8 @@ std::optional<std::vector<Dim>> Elementwise::sizes(const Inputs& in) const {
 Nodes Elementwise::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   Nodes dxs = fn_gradient(fn, y->inputs, y, dys[0]);
   for (size_t i = 0; i < dxs.size(); ++i)
-    dxs[i] = needs[i] && dxs[i] ? sum_to(broadcast_to(dxs[i], y.shape()), y.input(static_cast<int>(i)).shape()) : Node();
+    dxs[i] =
+        needs[i] && dxs[i] ? sum_to(broadcast_to(dxs[i], y.shape()), y.input(static_cast<int>(i)).shape()) : Node();
   return dxs;
 }
 

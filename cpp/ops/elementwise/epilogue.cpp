@@ -24,7 +24,8 @@ bool is_row(const Shape& shape, const Shape& result) {
 bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
   if (result.dtype != DType::f32 || chain.inputs > ChainArgs::max_inputs) return false;
   return std::all_of(extra.begin(), extra.end(), [&](const Spec& s) {
-    return s.dtype == DType::f32 && (product(s.shape).is(1) || s.shape == result.shape || is_row(s.shape, result.shape));
+    return s.dtype == DType::f32 &&
+           (product(s.shape).is(1) || s.shape == result.shape || is_row(s.shape, result.shape));
   });
 }
 
@@ -54,14 +55,16 @@ void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, Epilog
     a.kind = EpilogueArgs::relu;
     return;
   }
-  if (adds_row && (chain.steps.size() == 1 || (chain.steps.size() == 2 && is(1, kRelu) && chain.steps[1].arg[0] == 2))) {
+  if (adds_row &&
+      (chain.steps.size() == 1 || (chain.steps.size() == 2 && is(1, kRelu) && chain.steps[1].arg[0] == 2))) {
     a.kind = chain.steps.size() == 1 ? EpilogueArgs::bias : EpilogueArgs::bias_relu;
     a.bias_row = a.data[1];
     return;
   }
   a.kind = EpilogueArgs::chain;
   a.block = has(isa, Isa::avx512) ? chain_block_avx512 : has(isa, Isa::avx2) ? chain_block_avx2 : chain_block_ref;
-  // Results get registers of their own; the last one is the result's row itself, which only the first reads need before.
+  // Results get registers of their own; the last one is the result's row itself, which only the first reads need
+  // before.
   for (int s = 0; s < a.step_count; ++s) {
     const ChainStep& step = chain.steps[static_cast<size_t>(s)];
     a.steps[s] = {step.fn, {step.arg[0], step.arg[1], step.arg[2]}, static_cast<int16_t>(chain.inputs + s)};

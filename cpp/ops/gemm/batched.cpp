@@ -65,7 +65,8 @@ size_t GemmBatched::scratch(const GemmBatchedArgs& g) const { return static_cast
 double GemmBatched::work(const GemmBatchedArgs& g) const {
   double batches = 1;
   for (int d = 0; d < g.batch_rank; ++d) batches *= static_cast<double>(g.batch[d]);
-  return batches * (2e-2 * static_cast<double>(g.m * g.n) * static_cast<double>(g.k + 8) + 0.2 * static_cast<double>(g.k * g.n));
+  return batches *
+         (2e-2 * static_cast<double>(g.m * g.n) * static_cast<double>(g.k + 8) + 0.2 * static_cast<double>(g.k * g.n));
 }
 
 }  // namespace maas

@@ -6,7 +6,9 @@ void gemm_f32_avx2(const GemmArgs& args, int64_t begin, int64_t end, const Exec&
   run_gemm(args, begin, end, exec);
 }
 
-void gemm_pack_f32_avx2(const GemmPackArgs& args, int64_t begin, int64_t end, const Exec&) { run_pack(args, begin, end); }
+void gemm_pack_f32_avx2(const GemmPackArgs& args, int64_t begin, int64_t end, const Exec&) {
+  run_pack(args, begin, end);
+}
 
 void gemm_batched_f32_avx2(const GemmBatchedArgs& args, int64_t begin, int64_t end, const Exec& exec) {
   run_batched(args, begin, end, exec);

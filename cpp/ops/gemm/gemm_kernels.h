@@ -1,10 +1,10 @@
 #pragma once
-// c[i][j] = epilogue(sum_k a[i][k] * b[k][j]), one fused multiply-add chain over k from 0 up for every element, so that the
-// bits depend neither on m nor on tiles, KC blocks or threads. KC blocks reload c into the accumulators.
-// a: element (i, k) at a[i * rsa + k * csa]; not packed. b: panels of nr columns as gemm_pack writes them: panel p holds
-// rows k of its columns, padded with zeros to a multiple of 16. c: m x n, row stride ldc, no overlap with a or b.
-// One unit = mr rows x one panel of c; units go down a panel first, so that a KC block of it stays in L2 while rows of a
-// pass by. m is a run-time size. k >= 0 (0 gives zeros).
+// c[i][j] = epilogue(sum_k a[i][k] * b[k][j]), one fused multiply-add chain over k from 0 up for every element, so that
+// the bits depend neither on m nor on tiles, KC blocks or threads. KC blocks reload c into the accumulators. a: element
+// (i, k) at a[i * rsa + k * csa]; not packed. b: panels of nr columns as gemm_pack writes them: panel p holds rows k of
+// its columns, padded with zeros to a multiple of 16. c: m x n, row stride ldc, no overlap with a or b. One unit = mr
+// rows x one panel of c; units go down a panel first, so that a KC block of it stays in L2 while rows of a pass by. m
+// is a run-time size. k >= 0 (0 gives zeros).
 #include <cstdint>
 
 #include "core/exec.h"

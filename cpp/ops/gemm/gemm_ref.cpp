@@ -37,7 +37,8 @@ void gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
       for (int64_t j = 0; j < columns; ++j) {
         const T* a = static_cast<const T*>(g.a) + (i0 + i) * g.rsa;
         double sum = 0;
-        for (int64_t k = 0; k < g.k; ++k) sum += static_cast<double>(a[k * g.csa]) * static_cast<double>(b[k * ldb + j]);
+        for (int64_t k = 0; k < g.k; ++k)
+          sum += static_cast<double>(a[k * g.csa]) * static_cast<double>(b[k * ldb + j]);
         c[i * g.ldc + j] = static_cast<T>(sum);
       }
     epilogue<T>(g, reinterpret_cast<float*>(c), i0, rows, j0, columns, static_cast<float*>(exec.scratch));
@@ -82,10 +83,16 @@ void batched(const GemmBatchedArgs& g, int64_t begin, int64_t end) {
 }  // namespace
 
 void gemm_f32_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exec) { gemm<float>(a, begin, end, exec); }
-void gemm_f64_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exec) { gemm<double>(a, begin, end, exec); }
+void gemm_f64_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+  gemm<double>(a, begin, end, exec);
+}
 void gemm_pack_f32(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
 void gemm_pack_f64(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
-void gemm_batched_f32_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) { batched<float>(a, begin, end); }
-void gemm_batched_f64_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) { batched<double>(a, begin, end); }
+void gemm_batched_f32_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
+  batched<float>(a, begin, end);
+}
+void gemm_batched_f64_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
+  batched<double>(a, begin, end);
+}
 
 }  // namespace maas

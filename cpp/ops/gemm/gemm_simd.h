@@ -1,6 +1,6 @@
 #pragma once
-// The register-tiled GEMM over 16-lane vectors. A tile of R rows x C vectors of c lives in registers for a whole KC block;
-// a is read in place and broadcast, b comes from packed panels.
+// The register-tiled GEMM over 16-lane vectors. A tile of R rows x C vectors of c lives in registers for a whole KC
+// block; a is read in place and broadcast, b comes from packed panels.
 #include "ops/elementwise/epilogue_rows.h"
 #include "ops/gemm/gemm_kernels.h"
 #include "ops/gemm/pack_simd.h"
@@ -61,8 +61,10 @@ void micro(const Tile& t) {
       V v = acc[i * C + j];
       if (t.relu) v = max_nan(v, V(0.f));
       float* c = t.c + i * t.ldc + j * kLanes;
-      if (last) v.store(c, tail);
-      else v.store(c);
+      if (last)
+        v.store(c, tail);
+      else
+        v.store(c);
     }
   }
 }
@@ -70,8 +72,9 @@ void micro(const Tile& t) {
 using Micro = void (*)(const Tile&);
 // Row counts that keep all sums in registers: 14, 12, 8 and 6 rows for 1 to 4 vectors (AVX-512); 6 rows of 1 (AVX2).
 #if defined(__AVX512F__)
-const Micro kMicro1[] = {nullptr,      micro<1, 1>, micro<2, 1>,  micro<3, 1>,  micro<4, 1>,  micro<5, 1>,  micro<6, 1>, micro<7, 1>,
-                         micro<8, 1>, micro<9, 1>, micro<10, 1>, micro<11, 1>, micro<12, 1>, micro<13, 1>, micro<14, 1>};
+const Micro kMicro1[] = {nullptr,      micro<1, 1>,  micro<2, 1>,  micro<3, 1>,  micro<4, 1>,
+                         micro<5, 1>,  micro<6, 1>,  micro<7, 1>,  micro<8, 1>,  micro<9, 1>,
+                         micro<10, 1>, micro<11, 1>, micro<12, 1>, micro<13, 1>, micro<14, 1>};
 const Micro kMicro2[] = {nullptr,     micro<1, 2>, micro<2, 2>, micro<3, 2>,  micro<4, 2>,  micro<5, 2>, micro<6, 2>,
                          micro<7, 2>, micro<8, 2>, micro<9, 2>, micro<10, 2>, micro<11, 2>, micro<12, 2>};
 const Micro kMicro3[] = {nullptr,     micro<1, 3>, micro<2, 3>, micro<3, 3>, micro<4, 3>,
@@ -127,8 +130,8 @@ void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
 void run_pack(const GemmPackArgs& p, int64_t begin, int64_t end) {
   for (int64_t panel = begin; panel < end; ++panel) {
     const int64_t j0 = panel * p.nr, columns = p.n - j0 < p.nr ? p.n - j0 : p.nr;
-    pack_panel(static_cast<const float*>(p.x) + j0 * p.cs, p.rs, p.cs, p.k, columns, (columns + kLanes - 1) / kLanes * kLanes,
-               static_cast<float*>(p.y) + j0 * p.k);
+    pack_panel(static_cast<const float*>(p.x) + j0 * p.cs, p.rs, p.cs, p.k, columns,
+               (columns + kLanes - 1) / kLanes * kLanes, static_cast<float*>(p.y) + j0 * p.k);
   }
 }
 

@@ -64,9 +64,12 @@ bool Reshape::view(const Specs& in, const Spec& out, const Layout& input, Layout
     Dim left = from[a], right = out.shape[b];
     while (!(left == right)) {
       const bool grow_new = left.is_constant() && right.is_constant() ? left.constant() > right.constant() : b > 0;
-      if (grow_new && b > 0) right = right * out.shape[--b];
-      else if (a > 0) left = left * from[--a];
-      else return false;
+      if (grow_new && b > 0)
+        right = right * out.shape[--b];
+      else if (a > 0)
+        left = left * from[--a];
+      else
+        return false;
     }
     for (size_t k = a; k + 1 < i; ++k)
       if (!(input.strides[k] == input.strides[k + 1] * from[k + 1])) return false;

@@ -21,7 +21,9 @@ class Variable(_core.Variable):
         ValueError: for a callable without a shape, or a wrong name.
     """
 
-    def __init__(self, initializer, shape=None, dtype=None, trainable=True, autocast=True, aggregation="none", name=None, **_):
+    def __init__(
+        self, initializer, shape=None, dtype=None, trainable=True, autocast=True, aggregation="none", name=None, **_
+    ):
         name = name or auto_name("variable")
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"Variable: `name` must be a string without '/', received {name!r}")

@@ -5,7 +5,21 @@ Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTe
 
 import importlib
 
-_MODULES = ("core", "elementwise", "views", "linear", "reduction", "shape", "gather", "softmax", "losses", "nn_conv", "norm", "attention", "recurrent")
+_MODULES = (
+    "core",
+    "elementwise",
+    "views",
+    "linear",
+    "reduction",
+    "shape",
+    "gather",
+    "softmax",
+    "losses",
+    "nn_conv",
+    "norm",
+    "attention",
+    "recurrent",
+)
 
 
 def _load():
@@ -14,7 +28,11 @@ def _load():
         loaded.append(importlib.import_module(f"maas.ops.{module}"))
     # After all imports: a function may have the name of a module (shape), and the function is what users mean.
     for module in loaded:
-        own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")]
+        own = [
+            n
+            for n, v in vars(module).items()
+            if getattr(v, "__module__", None) == module.__name__ and not n.startswith("_")
+        ]
         for name in getattr(module, "__all__", own):
             globals()[name] = getattr(module, name)
 

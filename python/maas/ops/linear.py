@@ -108,7 +108,8 @@ def einsum(subscripts, *operands):
         extra = max(t.ndim - len(s.replace("...", "")) for s, t in zip(terms, tensors) if "..." in s)
         free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts][:extra]
         terms = [
-            s.replace("...", "".join(free[extra - (t.ndim - len(s) + 3) :]) if "..." in s else "") for s, t in zip(terms, tensors)
+            s.replace("...", "".join(free[extra - (t.ndim - len(s) + 3) :]) if "..." in s else "")
+            for s, t in zip(terms, tensors)
         ]
         result = result.replace("...", "".join(free))
     if "->" not in subscripts:

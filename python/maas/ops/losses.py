@@ -91,7 +91,9 @@ def binary_crossentropy(target, output, from_logits=False):
     """
     target, output = as_tensor(target), as_tensor(output)
     if target.ndim != output.ndim or not all(map(_same, target.shape, output.shape)):
-        raise ValueError(f"binary_crossentropy: target and output must have one shape, received {target.shape} and {output.shape}")
+        raise ValueError(
+            f"binary_crossentropy: target and output must have one shape, received {target.shape} and {output.shape}"
+        )
     target = cast(target, output.dtype)
     if from_logits:
         return _core.relu(output) - output * target + _core.log1p(_core.exp(-_core.absolute(output)))

@@ -60,7 +60,9 @@ def moveaxis(x, source, destination):
     """`x` with axes moved to new places, the others keeping their order."""
     x = as_tensor(x)
     source = [_axis("moveaxis", s, x.ndim) for s in ([source] if isinstance(source, int) else source)]
-    destination = [_axis("moveaxis", d, x.ndim) for d in ([destination] if isinstance(destination, int) else destination)]
+    destination = [
+        _axis("moveaxis", d, x.ndim) for d in ([destination] if isinstance(destination, int) else destination)
+    ]
     order = [a for a in range(x.ndim) if a not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
@@ -167,13 +169,17 @@ def get_item(x, key):
         elif hasattr(k, "__index__") and not (hasattr(k, "shape") and k.shape):
             i = int(k)
             if isinstance(size, int) and not -size <= i < size:
-                raise IndexError(f"index {i} is out of range for axis {axis} of a tensor of shape {x.shape}, received {key!r}")
+                raise IndexError(
+                    f"index {i} is out of range for axis {axis} of a tensor of shape {x.shape}, received {key!r}"
+                )
             i = i + size if i < 0 else i
             begin.append(i), end.append(i + 1), step.append(1)
         else:
             index = as_tensor(k)
             if index.dtype == "bool":
-                raise NotImplementedError("a boolean mask as an index gives a shape that depends on values; use ops.where")
+                raise NotImplementedError(
+                    "a boolean mask as an index gives a shape that depends on values; use ops.where"
+                )
             if gathers:
                 raise NotImplementedError("one index array at most is supported, received several")
             gathers.append((len(shape), index))
@@ -202,7 +208,9 @@ def split(x, indices_or_sections, axis=0):
     if isinstance(indices_or_sections, int):
         n = indices_or_sections
         if isinstance(size, int) and size % n:
-            raise ValueError(f"split: axis {axis} of x of shape {x.shape} must be divisible by {n}, received {n} sections")
+            raise ValueError(
+                f"split: axis {axis} of x of shape {x.shape} must be divisible by {n}, received {n} sections"
+            )
         cuts = [size // n * i for i in range(n + 1)]
     else:
         cuts = [0, *indices_or_sections, size]

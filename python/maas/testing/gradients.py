@@ -43,4 +43,6 @@ def check_gradients(f, *x, eps=1e-6, rtol=1e-5, seed=0):
             numeric, analytic = (ends[0] - ends[1]) / (2 * eps), float((analytic_gradient * d).sum())
             size = float(np.abs(analytic_gradient * d).sum()) + abs(numeric) + 1e-3
             if not abs(numeric - analytic) <= rtol * size:
-                raise AssertionError(f"operand {i}: the difference quotient is {numeric!r}, received the gradient's {analytic!r}")
+                raise AssertionError(
+                    f"operand {i}: the difference quotient is {numeric!r}, received the gradient's {analytic!r}"
+                )

@@ -35,6 +35,8 @@ def assert_invariant(model, x, threads=(1, 2), seed=0):
                 for y, whole in zip(run(x[rows]), expected):
                     bad = [int(r) for r, a, b in zip(rows, y, whole[rows]) if a.tobytes() != b.tobytes()]
                     if bad:
-                        raise AssertionError(f"row {bad[0]} alone and in a batch of {len(rows)} with {n} threads gives different bits")
+                        raise AssertionError(
+                            f"row {bad[0]} alone and in a batch of {len(rows)} with {n} threads gives different bits"
+                        )
     finally:
         _core.set_num_threads(before)

@@ -63,7 +63,10 @@ class EinsumDense(Layer):
     def _kernel_initializer(self):
         """The initializer, told which axes of the kernel are inputs and which are outputs, for its spread."""
         initializer = self.kernel_initializer
-        if not isinstance(initializer, VarianceScaling) or None not in (initializer.input_axes, initializer.output_axes):
+        if not isinstance(initializer, VarianceScaling) or None not in (
+            initializer.input_axes,
+            initializer.output_axes,
+        ):
             return initializer
         _, kernel, outputs = re.split(",|->", self.equation.replace(" ", ""))
         made = [axis for axis, letter in enumerate(kernel) if letter in outputs]

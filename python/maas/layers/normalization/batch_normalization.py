@@ -88,7 +88,9 @@ class BatchNormalization(Layer):
         from maas import ops
 
         if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
-            raise ValueError(f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}")
+            raise ValueError(
+                f"{self._label()}: the mask must have one axis less than the input, received {tuple(mask.shape)}"
+            )
         if not (training and self.trainable):
             mean, variance = self.moving_mean, self.moving_variance
             return ops.batch_normalization(

@@ -8,14 +8,29 @@ NETS = {
     "mlp-784-512-512-10": ((784,), [("dense", 512, "relu"), ("dense", 512, "relu"), ("dense", 10, "softmax")]),
     "digits-cnn": (
         (8, 8, 1),
-        [("conv", 16, 3, "same"), ("pool", 2), ("conv", 32, 3, "same"), ("flatten",), ("dense", 64, "relu"), ("dense", 10, "softmax")],
+        [
+            ("conv", 16, 3, "same"),
+            ("pool", 2),
+            ("conv", 32, 3, "same"),
+            ("flatten",),
+            ("dense", 64, "relu"),
+            ("dense", 10, "softmax"),
+        ],
     ),
     "tutorial-cnn-28": (
         (28, 28, 1),
-        [("conv", 32, 3, "valid"), ("pool", 2), ("conv", 64, 3, "valid"), ("pool", 2), ("conv", 64, 3, "valid"), ("flatten",),
-         ("dense", 64, "relu"), ("dense", 10, "softmax")],
+        [
+            ("conv", 32, 3, "valid"),
+            ("pool", 2),
+            ("conv", 64, 3, "valid"),
+            ("pool", 2),
+            ("conv", 64, 3, "valid"),
+            ("flatten",),
+            ("dense", 64, "relu"),
+            ("dense", 10, "softmax"),
+        ],
     ),
-}  # fmt: skip
+}
 
 
 def shapes(net):

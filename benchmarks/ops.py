@@ -15,7 +15,8 @@ def main():
     yardstick.close()
     gflops, gbytes = peaks.get("peaks", (float("nan"),) * 2)
     print(
-        f"measured here, {options.threads} threads: {gflops:.0f} GFLOP/s (product of 1536 cubed), {gbytes:.1f} GB/s (large addition)"
+        f"measured here, {options.threads} threads: {gflops:.0f} GFLOP/s in a product of 1536 cubed, "
+        f"{gbytes:.1f} GB/s in a large addition"
     )
     rows = []
     for row in ROWS:

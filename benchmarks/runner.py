@@ -35,9 +35,9 @@ class Contender:
         self.process.wait()
 
 
-def interval(ratios, rng=np.random.default_rng(0)):
+def interval(ratios):
     """Median and bootstrap 95 % interval."""
-    ratios = np.asarray(ratios)
+    ratios, rng = np.asarray(ratios), np.random.default_rng(0)
     medians = np.median(rng.choice(ratios, (2000, len(ratios))), axis=1)
     return float(np.median(ratios)), float(np.percentile(medians, 2.5)), float(np.percentile(medians, 97.5))
 
@@ -46,7 +46,7 @@ def compare(task, names, rounds, seconds, reference=None):
     """Times one task on all contenders.
 
     Returns:
-        dict: name -> {"us": median of round minima, "rounds": [...], "error": largest relative error or None} or {"failed": text}.
+        dict: name -> {"us": median of round minima, "rounds": [...], "error": relative error} or {"failed": text}.
     """
     contenders, result = [], {}
     with tempfile.TemporaryDirectory() as folder:

@@ -55,7 +55,8 @@ def _start_fastapi(folder):
         "o = ort.SessionOptions(); o.intra_op_num_threads = 1\n"
         "s = ort.InferenceSession('mlp.onnx', o, providers=['CPUExecutionProvider'])\napp = FastAPI()\n"
         "class Q(BaseModel):\n    data: list[list[float]]\n"
-        "@app.post('/infer')\nasync def infer(q: Q):\n    return {'data': s.run(None, {'x': np.array(q.data, 'float32')})[0].tolist()}\n"
+        "@app.post('/infer')\nasync def infer(q: Q):\n"
+        "    return {'data': s.run(None, {'x': np.array(q.data, 'float32')})[0].tolist()}\n"
         "@app.get('/ready')\ndef ready():\n    return {}\n"
     )
     port = _free_port()
@@ -113,7 +114,8 @@ def main():
     for name, values in rates.items():
         print(f"{name}: {np.median(values):,.0f} requests/s (median of {len(values)} rounds)")
     if "fastapi" in rates:
-        print("ratio: %.1fx (%.1f-%.1f)" % runner.interval([a / b for a, b in zip(rates["maas"], rates["fastapi"])]))
+        ratio = runner.interval([a / b for a, b in zip(rates["maas"], rates["fastapi"])])
+        print(f"ratio: {ratio[0]:.1f}x ({ratio[1]:.1f}-{ratio[2]:.1f})")
     runner.RESULTS.mkdir(exist_ok=True)
     (runner.RESULTS / "serving.json").write_text(json.dumps(rates, indent=1))
 

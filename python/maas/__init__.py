@@ -8,8 +8,8 @@ import importlib
 from maas._core import __version__
 
 _SUBMODULES = frozenset(
-    "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses metrics models ops optimizers random "
-    "regularizers saving serving testing tree utils".split()
+    "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
+    "metrics models ops optimizers random regularizers saving serving testing tree utils".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",

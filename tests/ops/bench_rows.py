@@ -1,4 +1,4 @@
-"""Rows of `python -m benchmarks.ops`: what to run, on which shapes, and what it costs. Beside the cases so that both stay in step."""
+"""Rows of `python -m benchmarks.ops`: what to run, on which shapes, and what it costs."""
 
 from dataclasses import dataclass, field
 
@@ -52,7 +52,7 @@ ROWS = [
     Row("max_pool", ((32, 28, 28, 32),), {"pool_size": [2, 2], "strides": [2, 2]}),
     Row("softmax", ((128 * 12, 128),)),
     Row("softmax", ((64, 50257),)),
-    Row("layer_norm", ((128, 768), (768,), (768,)), {"axes": 1}),
+    Row("layer_norm", ((128, 768), (768,), (768,)), {"axis": [-1]}),
     Row("gelu_erf", ((128, 3072),)),
     Row("tanh", ((1024, 1024),)),
     Row("exp", ((1024, 1024),)),

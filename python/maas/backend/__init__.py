@@ -45,7 +45,21 @@ def clear_session(free_memory=True):
 
 
 __all__ = [
-    "KerasTensor", "Variable", "backend", "clear_session", "epsilon", "floatx", "get_uid", "image_data_format", "is_float_dtype",
-    "is_keras_tensor", "name_scope", "result_type", "set_epsilon", "set_floatx", "set_image_data_format", "standardize_dtype",
+    "KerasTensor",
+    "Variable",
+    "backend",
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "get_uid",
+    "image_data_format",
+    "is_float_dtype",
+    "is_keras_tensor",
+    "name_scope",
+    "result_type",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "standardize_dtype",
     "standardize_shape",
-]  # fmt: skip
+]

@@ -1,6 +1,7 @@
 """`maas.ops`: functions on tensors, with the names and semantics of `keras.ops`.
 
-Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTensors become nodes of a functional model.
+Arrays are computed at once, symbolic tensors are recorded in the trace, KerasTensors become nodes of a functional
+model.
 """
 
 import importlib

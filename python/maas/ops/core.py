@@ -7,9 +7,22 @@ from maas.backend.standardize import standardize_dtype
 from maas.backend.symbolic import op
 
 __all__ = [
-    "cast", "convert_to_numpy", "convert_to_tensor", "empty", "full", "full_like", "is_tensor", "ones", "ones_like", "saturate_cast", "shape",
-    "stop_gradient", "zeros", "zeros_like", "dtype",
-]  # fmt: skip
+    "cast",
+    "convert_to_numpy",
+    "convert_to_tensor",
+    "empty",
+    "full",
+    "full_like",
+    "is_tensor",
+    "ones",
+    "ones_like",
+    "saturate_cast",
+    "shape",
+    "stop_gradient",
+    "zeros",
+    "zeros_like",
+    "dtype",
+]
 
 
 def is_tensor(x):

@@ -1,26 +1,72 @@
-"""Elementwise functions. Operands broadcast as in NumPy and meet in Keras's `result_type`; Python numbers take the tensor's dtype."""
+"""Elementwise functions. Operands broadcast as in NumPy and meet in Keras's `result_type`.
+
+Python numbers take the tensor's dtype.
+"""
 
 from maas import _core
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 
 _UNARY = {
-    "negative": "-x", "absolute": "|x|", "sign": "-1, 0 or 1", "square": "x^2", "sqrt": "x^(1/2)", "rsqrt": "x^(-1/2)", "reciprocal": "1/x",
-    "exp": "e^x", "expm1": "e^x - 1, exact near 0", "log": "ln(x)", "log1p": "ln(1 + x), exact near 0", "log2": "log2(x)",
-    "sin": "sin(x), radians", "cos": "cos(x), radians", "tan": "tan(x), radians", "tanh": "tanh(x)", "sinh": "sinh(x)", "cosh": "cosh(x)",
-    "arctan": "atan(x)", "arcsin": "asin(x)", "arccos": "acos(x)", "erf": "2/sqrt(pi) * integral of exp(-t^2) from 0 to x",
-    "sigmoid": "1 / (1 + e^-x)", "log_sigmoid": "ln(sigmoid(x))", "softplus": "ln(1 + e^x)", "softsign": "x / (1 + |x|)", "relu": "max(x, 0)",
-    "relu6": "min(max(x, 0), 6)", "silu": "x * sigmoid(x)", "selu": "scale * elu(x, alpha), Klambauer et al., 2017, arXiv:1706.02515",
-    "hard_sigmoid": "min(max(x/6 + 1/2, 0), 1)", "floor": "the largest integer <= x", "ceil": "the smallest integer >= x",
-    "trunc": "x without its fraction", "isnan": "x is NaN", "isinf": "x is infinite", "isfinite": "x is neither NaN nor infinite",
+    "negative": "-x",
+    "absolute": "|x|",
+    "sign": "-1, 0 or 1",
+    "square": "x^2",
+    "sqrt": "x^(1/2)",
+    "rsqrt": "x^(-1/2)",
+    "reciprocal": "1/x",
+    "exp": "e^x",
+    "expm1": "e^x - 1, exact near 0",
+    "log": "ln(x)",
+    "log1p": "ln(1 + x), exact near 0",
+    "log2": "log2(x)",
+    "sin": "sin(x), radians",
+    "cos": "cos(x), radians",
+    "tan": "tan(x), radians",
+    "tanh": "tanh(x)",
+    "sinh": "sinh(x)",
+    "cosh": "cosh(x)",
+    "arctan": "atan(x)",
+    "arcsin": "asin(x)",
+    "arccos": "acos(x)",
+    "erf": "2/sqrt(pi) * integral of exp(-t^2) from 0 to x",
+    "sigmoid": "1 / (1 + e^-x)",
+    "log_sigmoid": "ln(sigmoid(x))",
+    "softplus": "ln(1 + e^x)",
+    "softsign": "x / (1 + |x|)",
+    "relu": "max(x, 0)",
+    "relu6": "min(max(x, 0), 6)",
+    "silu": "x * sigmoid(x)",
+    "selu": "scale * elu(x, alpha), Klambauer et al., 2017, arXiv:1706.02515",
+    "hard_sigmoid": "min(max(x/6 + 1/2, 0), 1)",
+    "floor": "the largest integer <= x",
+    "ceil": "the smallest integer >= x",
+    "trunc": "x without its fraction",
+    "isnan": "x is NaN",
+    "isinf": "x is infinite",
+    "isfinite": "x is neither NaN nor infinite",
     "logical_not": "not x",
-}  # fmt: skip
+}
 _BINARY = {
-    "add": "x1 + x2", "subtract": "x1 - x2", "multiply": "x1 * x2", "divide": "x1 / x2", "floor_divide": "floor(x1 / x2)",
-    "mod": "x1 - floor(x1 / x2) * x2", "power": "x1^x2", "maximum": "the larger, NaN if either is", "minimum": "the smaller, NaN if either is",
-    "equal": "x1 == x2", "not_equal": "x1 != x2", "greater": "x1 > x2", "greater_equal": "x1 >= x2", "less": "x1 < x2",
-    "less_equal": "x1 <= x2", "logical_and": "x1 and x2", "logical_or": "x1 or x2", "logical_xor": "one of x1 and x2, not both",
-}  # fmt: skip
+    "add": "x1 + x2",
+    "subtract": "x1 - x2",
+    "multiply": "x1 * x2",
+    "divide": "x1 / x2",
+    "floor_divide": "floor(x1 / x2)",
+    "mod": "x1 - floor(x1 / x2) * x2",
+    "power": "x1^x2",
+    "maximum": "the larger, NaN if either is",
+    "minimum": "the smaller, NaN if either is",
+    "equal": "x1 == x2",
+    "not_equal": "x1 != x2",
+    "greater": "x1 > x2",
+    "greater_equal": "x1 >= x2",
+    "less": "x1 < x2",
+    "less_equal": "x1 <= x2",
+    "logical_and": "x1 and x2",
+    "logical_or": "x1 or x2",
+    "logical_xor": "one of x1 and x2, not both",
+}
 _INTEGERS_STAY = {"floor", "ceil", "trunc"}
 
 
@@ -47,7 +93,10 @@ def _binary(name, formula):
         return run(x1, x2)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`y = {formula}`, element by element.\n\n    Args:\n        x1, x2: Tensors that broadcast.\n\n    Raises:\n        ValueError: if the shapes do not broadcast."
+    function.__doc__ = (
+        f"`y = {formula}`, element by element.\n\n    Args:\n        x1, x2: Tensors that broadcast.\n\n"
+        "    Raises:\n        ValueError: if the shapes do not broadcast."
+    )
     return op(function)
 
 
@@ -93,7 +142,10 @@ def elu(x, alpha=1.0):
 
 @op
 def gelu(x, approximate=True):
-    """`y = x * P(X <= x)` for a standard normal X; `approximate` uses its tanh form. Hendrycks, Gimpel, 2016, arXiv:1606.08415."""
+    """`y = x * P(X <= x)` for a standard normal X; `approximate` uses its tanh form.
+
+    Reference: Hendrycks and Gimpel, 2016, "Gaussian error linear units (GELUs)", arXiv:1606.08415.
+    """
     return _core.gelu_tanh(x) if approximate else _core.gelu_erf(x)
 
 
@@ -128,6 +180,19 @@ def squared_difference(x1, x2):
 
 
 __all__ = [
-    *_UNARY, *_BINARY, "abs", "clip", "elu", "gelu", "hard_silu", "hard_swish", "leaky_relu", "logaddexp", "round", "squared_difference",
-    "swish", "true_divide", "where",
-]  # fmt: skip
+    *_UNARY,
+    *_BINARY,
+    "abs",
+    "clip",
+    "elu",
+    "gelu",
+    "hard_silu",
+    "hard_swish",
+    "leaky_relu",
+    "logaddexp",
+    "round",
+    "squared_difference",
+    "swish",
+    "true_divide",
+    "where",
+]

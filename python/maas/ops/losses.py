@@ -1,4 +1,4 @@
-"""Cross-entropies. From logits they are one op each with a gradient of its own; from probabilities they follow Keras's clipping."""
+"""Cross-entropies: from logits one op each with its own gradient, from probabilities with Keras's clipping."""
 
 from maas import _core
 from maas.backend.config import epsilon
@@ -70,7 +70,8 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     target, output = as_tensor(target), as_tensor(output)
     if target.ndim != output.ndim or not all(map(_same, target.shape, output.shape)) or output.ndim < 1:
         raise ValueError(
-            f"categorical_crossentropy: target and output must have one shape, received {target.shape} and {output.shape}"
+            "categorical_crossentropy: target and output must have one shape, "
+            f"received {target.shape} and {output.shape}"
         )
     target, output = cast(_last(target, axis), output.dtype), _last(output, axis)
     if from_logits:

@@ -7,8 +7,19 @@ from maas.backend.symbolic import op
 from maas.ops.core import as_tensor
 
 __all__ = [
-    "broadcast_to", "expand_dims", "get_item", "moveaxis", "ravel", "reshape", "slice", "split", "squeeze", "swapaxes", "transpose", "unstack",
-]  # fmt: skip
+    "broadcast_to",
+    "expand_dims",
+    "get_item",
+    "moveaxis",
+    "ravel",
+    "reshape",
+    "slice",
+    "split",
+    "squeeze",
+    "swapaxes",
+    "transpose",
+    "unstack",
+]
 
 
 def _axis(name, axis, rank):

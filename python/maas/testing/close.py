@@ -13,8 +13,8 @@ def assert_close(a, b, eps=4, dtype=None, scale=None):
         b: array or tensor of the same shape, the expected value, best in float64.
         eps: float, allowed error in epsilons.
         dtype: str, whose epsilon; default that of `a`.
-        scale: float, values smaller than this are held to its epsilon. Default the root mean square of `b`, which is what rounding
-            of sums is proportional to.
+        scale: float, values smaller than this are held to its epsilon. Default the root mean square of `b`, which is
+            what rounding of sums is proportional to.
 
     Raises:
         AssertionError: naming the worst element, both values and the error in epsilons.
@@ -35,6 +35,7 @@ def assert_close(a, b, eps=4, dtype=None, scale=None):
     if error.size and error.max() > eps:
         at = np.unravel_index(int(error.argmax()), error.shape)
         raise AssertionError(
-            f"{int((error > eps).sum())} of {error.size} elements differ by more than {eps} epsilons of {dtype}; the worst, at "
+            f"{int((error > eps).sum())} of {error.size} elements differ by more than {eps} epsilons of {dtype}; "
+            f"the worst, at "
             f"{tuple(int(i) for i in at)}, by {error[at]:.3g}: {y[at]!r} is expected, received {x[at]!r}"
         )

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def assert_invariant(model, x, threads=(1, 2), seed=0):
-    """Raise unless every row of `model(x)` is bit for bit the same alone, in any batch, at any place and with any number of threads.
+    """Raise unless every row of `model(x)` has the same bits alone, in any batch, at any place and with any threads.
 
     Args:
         model: a model, or a function of one array of rows.

@@ -1,4 +1,4 @@
-"""Cases of the elementwise functions: meaning in float64 NumPy, where they are tested, error bound in float32 epsilons."""
+"""Cases of the elementwise functions: meaning in float64 NumPy, range, error bound in epsilons."""
 
 from dataclasses import dataclass
 from math import erf, sqrt

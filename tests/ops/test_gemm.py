@@ -1,4 +1,4 @@
-"""Matrix products: every kernel against float64, gradients, equal bits, rows alone and in company, epilogues, errors."""
+"""Matrix products: against float64, gradients, equal bits, rows alone and in company, epilogues, errors."""
 
 import numpy as np
 import pytest

@@ -42,7 +42,7 @@ std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, 
     for (int64_t s : a.shape) key += text(",", s);
     // Sizes that a small integer tensor carries may decide the result's shape.
     if (is_integer(a.dtype) && a.shape.size() == 1 && a.size() <= 16)
-      for (int64_t i = 0; i < a.size(); ++i) key += text("=", read_element(a, i));
+      for (int64_t i = 0; i < a.size(); ++i) key += text("=", static_cast<int64_t>(read_element(a, i)));
   }
   auto program = find(key);
   if (!program) {

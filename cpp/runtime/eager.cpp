@@ -35,7 +35,7 @@ void keep(const std::string& key, const std::shared_ptr<Program>& program) {
 
 }  // namespace
 
-std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, const RunOptions& options) {
+std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs) {
   std::string key = text(op->str(), " ", static_cast<uint32_t>(active_isa()));
   for (const Array& a : inputs) {
     key += text(" ", static_cast<int>(a.dtype));
@@ -61,7 +61,7 @@ std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, 
     program = std::make_shared<Program>(graph, op->name());
     keep(key, program);
   }
-  return program->run(inputs, options);
+  return program;
 }
 
 void clear_eager() {

@@ -1,5 +1,8 @@
 """What a Plan must not lose: updates that are views, copies shared by two lists, bad data at the commit point."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -95,3 +98,27 @@ def test_numbers_that_differ_in_the_last_bit_are_different_ops():
         s = trace.input((1, 1))
         program = trace.compile([ops.pad(s, ((0, 0), (0, 1)), constant_values=v) for v in (123456.25, 123456.5)])
     assert [y[0, 1] for y in program.numpy(x)] == [123456.25, 123456.5]
+
+
+def test_other_threads_go_on_while_an_eager_op_runs():
+    ticks, stop = [0], threading.Event()
+
+    def tick():
+        while not stop.wait(0.001):
+            ticks[0] += 1
+
+    a = np.ones((600, 600))
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        start = time.perf_counter()
+        while time.perf_counter() - start < 0.5:
+            begun, before = time.perf_counter(), ticks[0]
+            ops.matmul(a, a)
+            during, taken = ticks[0] - before, time.perf_counter() - begun
+            if taken > 0.05 and during > 5:
+                return
+    finally:
+        stop.set()
+        thread.join()
+    assert taken < 0.05, "the GIL was held"

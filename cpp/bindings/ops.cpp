@@ -48,7 +48,7 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     if (trace)
       o.node = trace->read(v);
     else
-      o.array = v->read();
+      o.array = read_variable(*v);
   } else if (py::isinstance<py::bool_>(value)) {
     o.weak = o.is_bool = true;
     o.value = py::reinterpret_borrow<py::object>(value);

@@ -106,11 +106,24 @@ Poll signal_poll() {
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed) {
   RunOptions options;
   options.cut_seed = cut_seed;
-  if (program.work_ns() >= 0 && program.work_ns() < kReleaseGil && program.work_ns() > 0)
-    return program.run(inputs, options);
+  // Whoever holds the state may need the GIL to look at signals, so nobody waits for state with the GIL held.
+  if (program.work_ns() < kReleaseGil && program.work_ns() > 0) {
+    std::vector<Array> outputs;
+    if (program.try_run(inputs, options, outputs)) return outputs;
+  }
   options.poll = signal_poll();
   py::gil_scoped_release release;
   return program.run(inputs, options);
+}
+
+Array read_variable(const Variable& variable) {
+  py::gil_scoped_release release;
+  return variable.read();
+}
+
+void write_variable(Variable& variable, const Array& value) {
+  py::gil_scoped_release release;
+  variable.write(value);
 }
 
 void bind_trace(py::module_& m) {
@@ -127,17 +140,17 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(v.dtype())); })
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
-      .def("numpy", [](const Variable& v) { return share_numpy(v.read()); })
+      .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
                              [](const VariablePtr& v) {
                                Trace* trace = Trace::current();
-                               return trace ? Tensor(trace->read(v)) : Tensor(v->read());
+                               return trace ? Tensor(trace->read(v)) : Tensor(read_variable(*v));
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
           trace->write(v, to_node(value));
         else
-          v->write(to_array(value, v->dtype()));
+          write_variable(*v, to_array(value, v->dtype()));
       });
 
   py::class_<Program, std::shared_ptr<Program>>(m, "Program", "A compiled graph. Any number of threads may call it.")

@@ -7,12 +7,18 @@
 #include "core/float_mode.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
+#include "core/wait.h"
 
 namespace maas {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kPollEvery = std::chrono::milliseconds(10);
+
+// On a crowded machine a barrier may cost a time slice: steps of many phases, and whole runs this short, stay on one
+// thread. The bits are the same.
+constexpr int64_t kManyPhases = 8;
+constexpr double kShortRunNs = 1e6;
 
 enum class Stop : int { no, interrupted, bad_data };
 
@@ -23,6 +29,7 @@ struct Run {
   size_t commit;
   RunOptions options;
   TeamBarrier* barrier;
+  bool crowded = false;              // something else wants our cores, so barriers are dear
   std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
   Stop why = Stop::no;
   int64_t bad_step = -1;
@@ -66,7 +73,7 @@ struct Run {
     bool parallel_before = false;
     for (size_t s = 0; s < steps.size(); ++s) {
       const Context::Step& step = steps[s];
-      const int members = std::min(step.team, team);
+      const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, team);
       if (worker == 0 && s <= commit) {
         const Stop found = look(s);
         if (found != Stop::no) {
@@ -117,7 +124,8 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, nullptr};
-  if (context.team() == 1) {
+  run.crowded = wait::now_ns() < wait::crowded_until.load(std::memory_order_relaxed);
+  if (context.team() == 1 || (run.crowded && context.work_ns() < kShortRunNs)) {
     FlushDenormals flush;
     run.member(0, 1);
   } else {

@@ -108,7 +108,7 @@ bool Program::prepared_is_fresh() const {
 
 // Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are
 // written, and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
-void Program::prepare(const RunOptions& options) {
+void Program::prepare() {
   std::lock_guard guard(prepare_mutex_);
   const int64_t epoch = Variable::epoch();
   if (!prepared_is_fresh()) {
@@ -132,7 +132,7 @@ void Program::prepare(const RunOptions& options) {
     prepare_context_->bind_sizes(SymbolValues{});
     prepare_context_->bind_steps();
     was_prepared_ = false;  // until all of it is done
-    execute(*prepare_context_, plan_->prepare.size(), options);
+    execute(*prepare_context_, plan_->prepare.size(), {});
     prepared_versions_.clear();
     for (const auto& v : plan_->prepared_from) prepared_versions_.push_back(v->version());
     was_prepared_ = true;
@@ -140,47 +140,72 @@ void Program::prepare(const RunOptions& options) {
   prepared_epoch_.store(epoch, std::memory_order_release);
 }
 
-std::vector<Array> Program::run(const std::vector<Array>& inputs, const RunOptions& options) {
-  const SymbolValues symbols = bind_symbols(inputs);
-  for (;;) {
-    std::shared_ptr<StateLock> lock;
-    {
-      std::lock_guard guard(mutex_);
-      if (!state_lock_ || merges_ != Variable::merges()) {
-        merges_ = Variable::merges();
-        state_lock_ = plan_->reads.empty() ? std::make_shared<StateLock>() : Variable::share_lock(plan_->reads);
-        merges_ = Variable::merges();
-      }
-      lock = state_lock_;
-    }
-    const bool writes = !plan_->writes.empty();
-    std::unique_lock<std::shared_mutex> alone(lock->mutex, std::defer_lock);
-    std::shared_lock<std::shared_mutex> shared(lock->mutex, std::defer_lock);
-    writes ? alone.lock() : shared.lock();
-    if (lock->replaced_by) continue;  // merged while we waited
-
-    auto context = take(symbols);
-    std::vector<Array> outputs;
-    outputs.reserve(plan_->outputs.size());
-    for (int v : plan_->outputs)
-      outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-    context->bind_io(inputs, outputs);
-    context->bind_steps();
-    work_ns_.store(context->work_ns(), std::memory_order_relaxed);
-    if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch())
-      prepare(options);
-    try {
-      execute(*context, plan_->commit, options);
-    } catch (...) {
-      give(std::move(context));
-      throw;
-    }
-    for (const CommitCopy& c : plan_->copies)
-      std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
-    for (const auto& v : plan_->writes) v->touch();
-    give(std::move(context));
-    return outputs;
+// The lock that all state of this program shares, made one if other programs made it several. Waits for their runs, so
+// never under mutex_, which runs need to end.
+std::shared_ptr<StateLock> Program::state_lock(bool wait) {
+  {
+    std::lock_guard guard(mutex_);
+    if (state_lock_ && (plan_->reads.empty() || merges_ == Variable::merges())) return state_lock_;
   }
+  if (!wait) return nullptr;
+  const int64_t merges = Variable::merges();
+  auto lock = plan_->reads.empty() ? std::make_shared<StateLock>() : Variable::share_lock(plan_->reads);
+  std::lock_guard guard(mutex_);
+  merges_ = merges;
+  return state_lock_ = std::move(lock);
+}
+
+std::vector<Array> Program::run(const std::vector<Array>& inputs, const RunOptions& options) {
+  std::vector<Array> outputs;
+  while (!run_locked(inputs, options, true, outputs)) {
+  }
+  return outputs;
+}
+
+bool Program::try_run(const std::vector<Array>& inputs, const RunOptions& options, std::vector<Array>& outputs) {
+  return run_locked(inputs, options, false, outputs);
+}
+
+bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait,
+                         std::vector<Array>& outputs) {
+  const SymbolValues symbols = bind_symbols(inputs);
+  const auto lock = state_lock(wait);
+  if (!lock) return false;
+  std::unique_lock<std::shared_mutex> alone(lock->mutex, std::defer_lock);
+  std::shared_lock<std::shared_mutex> shared(lock->mutex, std::defer_lock);
+  if (plan_->writes.empty()) {
+    if (wait)
+      shared.lock();
+    else if (!shared.try_lock())
+      return false;
+  } else {
+    if (wait)
+      alone.lock();
+    else if (!alone.try_lock())
+      return false;
+  }
+  if (lock->replaced_by) return false;  // merged while we waited
+
+  auto context = take(symbols);
+  outputs.clear();
+  outputs.reserve(plan_->outputs.size());
+  for (int v : plan_->outputs)
+    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
+  context->bind_io(inputs, outputs);
+  context->bind_steps();
+  work_ns_.store(context->work_ns(), std::memory_order_relaxed);
+  if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare();
+  try {
+    execute(*context, plan_->commit, options);
+  } catch (...) {
+    give(std::move(context));
+    throw;
+  }
+  for (const CommitCopy& c : plan_->copies)
+    std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
+  for (const auto& v : plan_->writes) v->touch();
+  give(std::move(context));
+  return true;
 }
 
 size_t Program::arena_bytes(const std::vector<Array>& inputs) {

@@ -18,6 +18,8 @@ class Program {
   // Inputs in the order of the graph's, dense, of the declared dtype; sizes are checked against the declared shapes.
   // Outputs are fresh arrays. State updates happen or, on an exception, none does.
   std::vector<Array> run(const std::vector<Array>& inputs, const RunOptions& options = {});
+  // The same, but false at once if another run holds the state: for callers that must not wait where they are.
+  bool try_run(const std::vector<Array>& inputs, const RunOptions& options, std::vector<Array>& outputs);
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
@@ -29,7 +31,9 @@ class Program {
   std::unique_ptr<Context> take(const SymbolValues& symbols);
   void give(std::unique_ptr<Context> context);
   std::shared_ptr<const MemoryPlan> memory_for(const SymbolValues& capacity);
-  void prepare(const RunOptions& options);
+  void prepare();
+  std::shared_ptr<StateLock> state_lock(bool wait);
+  bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
 
   std::shared_ptr<const Plan> plan_;

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/half.h"
+#include "core/element_io.h"
 #include "ops/elementwise/chain_kernels.h"
 
 namespace maas {
@@ -92,88 +92,6 @@ T evaluate(int fn, T a, T b, T c) {
 }
 
 template <class T>
-T load(const void* p, DType t, int64_t i) {
-  switch (t) {
-    case DType::f64:
-      return static_cast<T>(static_cast<const double*>(p)[i]);
-    case DType::f32:
-      return static_cast<T>(static_cast<const float*>(p)[i]);
-    case DType::bf16:
-      return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::f16:
-      return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
-    case DType::i8:
-      return static_cast<T>(static_cast<const int8_t*>(p)[i]);
-    case DType::u8:
-      return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
-    case DType::i16:
-      return static_cast<T>(static_cast<const int16_t*>(p)[i]);
-    case DType::i32:
-      return static_cast<T>(static_cast<const int32_t*>(p)[i]);
-    case DType::i64:
-      return static_cast<T>(static_cast<const int64_t*>(p)[i]);
-    case DType::u32:
-      return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
-    case DType::b8:
-      return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
-    default:
-      return T(0);
-  }
-}
-
-// Out of range saturates and NaN becomes 0, so that no value is undefined behaviour.
-template <class I, class T>
-I to_integer(T v) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (v != v) return 0;
-    if (v >= static_cast<T>(std::numeric_limits<I>::max())) return std::numeric_limits<I>::max();
-    if (v <= static_cast<T>(std::numeric_limits<I>::min())) return std::numeric_limits<I>::min();
-  }
-  return static_cast<I>(v);
-}
-
-template <class T>
-void store(void* p, DType t, int64_t i, T v) {
-  switch (t) {
-    case DType::f64:
-      static_cast<double*>(p)[i] = static_cast<double>(v);
-      return;
-    case DType::f32:
-      static_cast<float*>(p)[i] = static_cast<float>(v);
-      return;
-    case DType::bf16:
-      static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v));
-      return;
-    case DType::f16:
-      static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v));
-      return;
-    case DType::i8:
-      static_cast<int8_t*>(p)[i] = to_integer<int8_t>(v);
-      return;
-    case DType::u8:
-      static_cast<uint8_t*>(p)[i] = to_integer<uint8_t>(v);
-      return;
-    case DType::i16:
-      static_cast<int16_t*>(p)[i] = to_integer<int16_t>(v);
-      return;
-    case DType::i32:
-      static_cast<int32_t*>(p)[i] = to_integer<int32_t>(v);
-      return;
-    case DType::i64:
-      static_cast<int64_t*>(p)[i] = to_integer<int64_t>(v);
-      return;
-    case DType::u32:
-      static_cast<uint32_t*>(p)[i] = to_integer<uint32_t>(v);
-      return;
-    case DType::b8:
-      static_cast<uint8_t*>(p)[i] = v != 0;
-      return;
-    default:
-      return;
-  }
-}
-
-template <class T>
 void run(const ChainArgs& args, int64_t begin, int64_t end) {
   int64_t index[ChainArgs::max_rank], rest = begin;
   for (int d = args.rank; d-- > 0;) {
@@ -185,7 +103,7 @@ void run(const ChainArgs& args, int64_t begin, int64_t end) {
     for (int i = 0; i < args.inputs; ++i) {
       int64_t at = 0;
       for (int d = 0; d < args.rank; ++d) at += index[d] * args.in[i].strides[d];
-      reg[i] = load<T>(args.in[i].data, args.in[i].dtype, at);
+      reg[i] = load_element<T>(args.in[i].data, args.in[i].dtype, at);
     }
     T y = reg[0];
     for (int s = 0; s < args.step_count; ++s) {
@@ -195,7 +113,7 @@ void run(const ChainArgs& args, int64_t begin, int64_t end) {
       if (args.narrow) y = static_cast<T>(static_cast<float>(y));
       reg[step.result] = y;
     }
-    store(args.y, args.dtype, e, y);
+    store_element(args.y, args.dtype, e, y);
     for (int d = args.rank; d-- > 0;) {
       if (++index[d] < args.shape[d]) break;
       index[d] = 0;

@@ -64,6 +64,10 @@ Operand to_operand(const py::handle& value, Trace* trace) {
   return o;
 }
 
+std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
+  return run_program(*eager_program(op, inputs), inputs, cut_seed);
+}
+
 void resolve(Operand& o, DType dtype) {
   if (!o.weak) return;
   o.array = to_array(o.value, dtype);
@@ -178,10 +182,8 @@ void bind_ops(py::module_& m) {
           params.emplace_back(key.cast<std::string>(), to_value(name, key.cast<std::string>(), value));
         std::vector<Array> inputs;
         for (const auto& a : arrays) inputs.push_back(to_array(a));
-        RunOptions options;
-        options.cut_seed = seed;
         std::vector<py::object> out;
-        for (Array& a : run_eager(make_op(name, params), inputs, options)) out.push_back(share_numpy(std::move(a)));
+        for (Array& a : run_eager(make_op(name, params), inputs, seed)) out.push_back(share_numpy(std::move(a)));
         return out;
       },
       py::arg("name"), py::arg("arrays"), py::arg("params") = py::dict(), py::arg("seed") = 1);

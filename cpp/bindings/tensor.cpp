@@ -42,6 +42,18 @@ double scalar(const Tensor& t) {
   return read_element(t.array, 0);
 }
 
+// Integers exactly: a double holds 53 bits.
+int64_t integer(const Tensor& t) {
+  const double value = scalar(t);
+  return !t.symbolic() && t.dtype() == DType::i64 ? *t.array.as<int64_t>() : static_cast<int64_t>(value);
+}
+
+py::object number(const Tensor& t) {
+  if (t.dtype() == DType::b8) return py::bool_(scalar(t) != 0);
+  if (is_integer(t.dtype())) return py::int_(integer(t));
+  return py::float_(scalar(t));
+}
+
 py::object ops_function(const char* name) { return py::module_::import("maas.ops").attr(name); }
 
 std::string repr(const Tensor& t) {
@@ -109,7 +121,7 @@ void bind_tensor(py::module_& m) {
             return dtype.is_none() ? a : a.attr("astype")(dtype);
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none())
-      .def("item", &scalar)
+      .def("item", &number)
       .def("__len__",
            [](const Tensor& t) {
              const Shape s = t.shape();
@@ -117,12 +129,12 @@ void bind_tensor(py::module_& m) {
              return s[0].constant();
            })
       .def("__bool__", [](const Tensor& t) { return scalar(t) != 0; })
-      .def("__int__", [](const Tensor& t) { return static_cast<int64_t>(scalar(t)); })
+      .def("__int__", &integer)
       .def("__index__",
            [](const Tensor& t) {
              if (is_floating(t.dtype()))
                fail(ErrorKind::type, "only an integer tensor is an index, received ", t.dtype());
-             return static_cast<int64_t>(scalar(t));
+             return integer(t);
            })
       .def("__float__", &scalar)
       .def("__getitem__",

@@ -198,9 +198,9 @@ void bind_trace(py::module_& m) {
             std::vector<double> ns(p.plan().steps.size());
             RunOptions options;
             options.step_ns = &ns;
-            p.run(inputs);
             {
               py::gil_scoped_release release;
+              p.run(inputs);
               for (int i = 0; i < repeats; ++i) p.run(inputs, options);
             }
             py::list rows;

@@ -1,14 +1,28 @@
 #include "graph/params.h"
 
+#include <charconv>
+
 #include "core/error.h"
 
 namespace maas {
 namespace {
 
+// The shortest text that reads back as the same number: ops are compared by their text.
+std::string exact(double value) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+}
+
 template <class T>
 std::string list(const std::vector<T>& values) {
   std::string s = "[";
-  for (size_t i = 0; i < values.size(); ++i) s += text(i ? ", " : "", values[i]);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i) s += ", ";
+    if constexpr (std::is_same_v<T, double>)
+      s += exact(values[i]);
+    else
+      s += text(values[i]);
+  }
   return s + "]";
 }
 
@@ -28,8 +42,10 @@ std::string to_string(const ParamValue& value) {
           return "'" + v + "'";
         else if constexpr (std::is_same_v<T, DType>)
           return maas::to_string(v);
-        else if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, double>)
+        else if constexpr (std::is_same_v<T, int64_t>)
           return text(v);
+        else if constexpr (std::is_same_v<T, double>)
+          return exact(v);
         else
           return list(v);
       },

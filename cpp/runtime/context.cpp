@@ -168,9 +168,9 @@ void Context::bind_steps() {
   for (const Step& step : run_) team_ = std::max(team_, step.team);
   team_ = std::min(team_, ThreadPool::instance().size());
   for (const Step& step : run_) work_ns_ += step.work_ns;
-  const size_t stride = scratch, need = stride * static_cast<size_t>(team_);
-  if (need > scratch_.size() || stride > scratch_stride_) {
-    scratch_stride_ = std::max(stride, scratch_stride_);
+  const size_t stride = std::max(scratch, scratch_stride_);
+  if (stride * static_cast<size_t>(team_) > scratch_.size() || stride > scratch_stride_) {
+    scratch_stride_ = stride;
     scratch_ = HostBuffer(scratch_stride_ * static_cast<size_t>(ThreadPool::instance().size()));
   }
 }

@@ -35,14 +35,14 @@ void keep(const std::string& key, const std::shared_ptr<Program>& program) {
 
 }  // namespace
 
-std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, const RunOptions& options) {
+std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs) {
   std::string key = text(op->str(), " ", static_cast<uint32_t>(active_isa()));
   for (const Array& a : inputs) {
     key += text(" ", static_cast<int>(a.dtype));
     for (int64_t s : a.shape) key += text(",", s);
     // Sizes that a small integer tensor carries may decide the result's shape.
     if (is_integer(a.dtype) && a.shape.size() == 1 && a.size() <= 16)
-      for (int64_t i = 0; i < a.size(); ++i) key += text("=", read_element(a, i));
+      for (int64_t i = 0; i < a.size(); ++i) key += text("=", static_cast<int64_t>(read_element(a, i)));
   }
   auto program = find(key);
   if (!program) {
@@ -61,7 +61,7 @@ std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, 
     program = std::make_shared<Program>(graph, op->name());
     keep(key, program);
   }
-  return program->run(inputs, options);
+  return program;
 }
 
 void clear_eager() {

@@ -6,8 +6,8 @@
 
 namespace maas {
 
-// Runs one op on arrays: a cached Program of one node, keyed by the op and what the arrays are.
-std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, const RunOptions& options = {});
+// One op on such arrays as a Program of one node: made once, then found by the op and what the arrays are.
+std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs);
 // Forgets the cache.
 void clear_eager();
 

@@ -32,8 +32,14 @@ struct Run {
   bool crowded = false;              // something else wants our cores, so barriers are dear
   std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
   Stop why = Stop::no;
-  size_t bad_step = 0;
+  int64_t bad_step = -1;
   Clock::time_point last_poll = Clock::now();
+
+  bool bad_data() const { return context.status().position.load(std::memory_order_relaxed) != Status::none; }
+  // Called by member 0 before every step, so the first to see bad data names the step that found it.
+  void note_bad_data(size_t step) {
+    if (bad_step < 0 && bad_data()) bad_step = step ? static_cast<int64_t>(step) - 1 : 0;
+  }
 
   // Member 0 looks; the others learn of it at the next barrier.
   Stop look(size_t step) {
@@ -45,11 +51,8 @@ struct Run {
         if (options.poll()) return Stop::interrupted;
       }
     }
-    if (context.status().position.load(std::memory_order_relaxed) != Status::none) {
-      bad_step = step ? step - 1 : 0;
-      return Stop::bad_data;
-    }
-    return Stop::no;
+    note_bad_data(step);
+    return bad_step >= 0 ? Stop::bad_data : Stop::no;
   }
 
   void run_units(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
@@ -84,6 +87,12 @@ struct Run {
         barrier->wait();
         const int64_t at = stop_at.load(std::memory_order_relaxed);
         if (at >= 0 && at <= static_cast<int64_t>(s)) return;
+        if (worker == 0 && s <= commit) note_bad_data(s);
+        // Somebody may have found it after member 0 looked. All see the same: no step behind the commit point reports.
+        if (s == commit && bad_data()) {
+          if (worker == 0) why = Stop::bad_data;
+          return;
+        }
       } else if (worker == 0 && stop_at.load(std::memory_order_relaxed) >= 0) {
         // Nobody waits yet: do nothing until the next barrier, where all leave.
         continue;
@@ -150,7 +159,7 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const auto& op = steps[run.bad_step].plan->op;
+    const auto& op = steps[static_cast<size_t>(run.bad_step)].plan->op;
     fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
          ", received ", context.status().value.load());
   }

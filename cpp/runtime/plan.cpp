@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -50,7 +51,7 @@ class Builder {
   }
 
  private:
-  // ---- graph outputs own their memory: a leaf, a repeated value or a view is copied
+  // ---- graph outputs own their memory: a leaf, a repeated value or a view is copied; so are such updates
   void separate_outputs() {
     std::unordered_set<const NodeData*> taken;
     for (Node& out : graph_.outputs) {
@@ -61,7 +62,7 @@ class Builder {
       taken.insert(out.data());
     }
     for (Update& u : graph_.updates)
-      if (!u.value->op) u.value = copy_chain(u.value);
+      if (!u.value->op || u.value->op->is_view()) u.value = copy_chain(u.value);
   }
   static Node copy_chain(const Node& x) { return passes::fuse(Graph{{}, {copy(x)}, {}}).outputs[0]; }
 
@@ -224,8 +225,9 @@ class Builder {
     if (wanted == InputLayout::rows && value.layout.offset.is_constant() &&
         (shape.empty() || shape.back().is(1) || value.layout.strides.back().is(1)))
       return v;
-    auto [it, fresh] = dense_.try_emplace(v, -1);
-    if (!fresh) return it->second;
+    // The prepare list runs first and in memory of its own: its copy serves all, one made by a run serves runs only.
+    for (bool of_prepare : {true, false})
+      if (auto it = dense_.find({v, of_prepare}); it != dense_.end() && (of_prepare || !prepared)) return it->second;
     const Node copied = copy_chain(input_node(value.spec, ""));
     PlanStep step;
     step.op = copied->op;
@@ -236,7 +238,7 @@ class Builder {
     step.out = {out};
     choose(step);
     list.push_back(std::move(step));
-    return dense_[v] = out;
+    return dense_[{v, prepared}] = out;
   }
 
   int place_output(const Node& out, const PlanStep& step, bool prepared) {
@@ -422,7 +424,7 @@ class Builder {
   std::unordered_set<const NodeData*> fixed_, post_;
   std::unordered_set<const Variable*> in_place_;
   std::unordered_set<int> taken_;
-  std::unordered_map<int, int> dense_;
+  std::map<std::pair<int, bool>, int> dense_;  // by value and whether the copy is prepared
   int prepared_slots_ = 0;
 };
 

@@ -100,7 +100,7 @@ void Program::give(std::unique_ptr<Context> context) {
 }
 
 bool Program::prepared_is_fresh() const {
-  if (prepared_versions_.size() != plan_->prepared_from.size() || !prepare_context_) return false;
+  if (!was_prepared_) return false;
   for (size_t i = 0; i < prepared_versions_.size(); ++i)
     if (prepared_versions_[i] != plan_->prepared_from[i]->version()) return false;
   return true;
@@ -131,9 +131,11 @@ void Program::prepare() {
     }
     prepare_context_->bind_sizes(SymbolValues{});
     prepare_context_->bind_steps();
-    execute(*prepare_context_, 0, {});
+    was_prepared_ = false;  // until all of it is done
+    execute(*prepare_context_, plan_->prepare.size(), {});
     prepared_versions_.clear();
     for (const auto& v : plan_->prepared_from) prepared_versions_.push_back(v->version());
+    was_prepared_ = true;
   }
   prepared_epoch_.store(epoch, std::memory_order_release);
 }

@@ -39,6 +39,7 @@ class Program {
   std::shared_ptr<const Plan> plan_;
   std::vector<Array> prepared_;
   std::vector<int64_t> prepared_versions_;
+  bool was_prepared_ = false;
   std::unique_ptr<Context> prepare_context_;
   std::atomic<int64_t> prepared_epoch_{-1};
   std::mutex prepare_mutex_;

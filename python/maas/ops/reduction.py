@@ -13,6 +13,7 @@ __all__ = [
     "argmin",
     "average",
     "count_nonzero",
+    "cumsum",
     "logsumexp",
     "max",
     "mean",
@@ -302,3 +303,26 @@ def count_nonzero(x, axis=None):
         axis: int, list of ints, or None for all axes.
     """
     return sum(_core.not_equal(as_tensor(x), 0), axis)
+
+
+@op
+def cumsum(x, axis=None, dtype=None):
+    """Running sum: `y[j] = x[0] + ... + x[j]` along one axis.
+
+    Args:
+        x: Tensor of any shape. Booleans and small integers are summed in int32 (uint8 in uint32).
+        axis: int, or None for the flat order of elements.
+        dtype: dtype of the sums; that of `sum` if None.
+
+    Returns:
+        Tensor of the shape of `x`, flat if `axis` is None. float32 sums run element by element.
+
+    Raises:
+        ValueError: if `axis` is out of range.
+    """
+    x = as_tensor(x)
+    if dtype is not None:
+        x = _core.cast(x, dtype=dtype)
+    if axis is None:
+        x, axis = _core.reshape(x, shape=[-1]), 0
+    return _core.cumsum(x, axis=axis)

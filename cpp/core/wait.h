@@ -26,6 +26,7 @@ inline void wake(std::atomic<uint32_t>& word, int how_many) noexcept {
 
 // Until when spinning is a waste, because a yield showed that something else wants our cores. Shared by all waiters.
 inline std::atomic<int64_t> crowded_until{0};
+inline constexpr int64_t kCrowdedFor = 50'000'000;
 
 struct Patience {
   int64_t spin_ns, yield_ns;
@@ -51,7 +52,7 @@ bool poll(Done done, Patience patience) noexcept {
       _mm_pause();
     }
   }
-  constexpr int64_t kSlowYield = 100'000, kCrowdedFor = 50'000'000;
+  constexpr int64_t kSlowYield = 100'000;
   for (const int64_t end = now + patience.yield_ns; now < end;) {
     if (done()) return true;
     sched_yield();

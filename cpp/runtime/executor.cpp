@@ -19,6 +19,8 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 // thread. The bits are the same.
 constexpr int64_t kManyPhases = 8;
 constexpr double kShortRunNs = 1e6;
+// How long after a lost time slice short runs stay alone: long runs lose less by trying again, short ones gain more.
+constexpr int64_t kShortRunAlone = 2'000'000;
 
 enum class Stop : int { no, interrupted, bad_data };
 
@@ -124,8 +126,10 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, nullptr};
-  run.crowded = wait::now_ns() < wait::crowded_until.load(std::memory_order_relaxed);
-  if (context.team() == 1 || (run.crowded && context.work_ns() < kShortRunNs)) {
+  const int64_t crowded_for = wait::crowded_until.load(std::memory_order_relaxed) - wait::now_ns();
+  run.crowded = crowded_for > 0;
+  const bool just_crowded = crowded_for > wait::kCrowdedFor - kShortRunAlone;
+  if (context.team() == 1 || (just_crowded && context.work_ns() < kShortRunNs)) {
     FlushDenormals flush;
     run.member(0, 1);
   } else {

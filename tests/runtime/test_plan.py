@@ -122,3 +122,12 @@ def test_other_threads_go_on_while_an_eager_op_runs():
         stop.set()
         thread.join()
     assert taken < 0.05, "the GIL was held"
+
+
+def test_a_tensor_of_another_dtype_is_refused_as_an_array_is():
+    with _core.Trace() as trace:
+        program = trace.compile([trace.input((2,), "int32") + 1])
+    values = np.array([1.5, 2.5], "float32")
+    for x in (values, ops.convert_to_tensor(values)):
+        with pytest.raises(TypeError, match="must be int32, received float32"):
+            program(x)

@@ -27,6 +27,12 @@ auto binary_method(const char* op) {
   };
 }
 
+void need_value(const Tensor& t) {
+  if (t.symbolic())
+    fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ",
+         to_string(t.shape()));
+}
+
 double scalar(const Tensor& t) {
   if (t.symbolic())
     fail(ErrorKind::type,
@@ -103,7 +109,11 @@ void bind_tensor(py::module_& m) {
                                return n.is_constant() ? py::object(py::int_(n.constant())) : py::object(py::none());
                              })
       .def_property_readonly("is_symbolic", &Tensor::symbolic)
-      .def("numpy", [](const Tensor& t) { return to_numpy(to_array(py::cast(t))); })
+      .def("numpy",
+           [](const Tensor& t) {
+             need_value(t);
+             return to_numpy(t.array);
+           })
       .def(
           "__array__",
           [](const Tensor& t, const py::object& dtype, const py::object&) -> py::object {

@@ -94,6 +94,12 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
 }
 
+// Few rows wait for the panels to come from L2 or L3, about 100 bytes a nanosecond; many for the FMA units.
+double Gemm::work(const GemmArgs& a) const {
+  const double panels = static_cast<double>(a.n) * static_cast<double>(a.k + 8);
+  return std::max(1e-2 * static_cast<double>(a.m) * panels, 0.04 * panels);
+}
+
 size_t Gemm::scratch(const GemmArgs& a) const { return epilogue_scratch(a.epilogue, a.nr); }
 
 }  // namespace maas

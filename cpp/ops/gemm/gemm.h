@@ -41,7 +41,7 @@ struct Gemm {
   void bind(const Bind& b, const KernelRow& row, GemmArgs& args) const;
   int64_t units(const GemmArgs& a) const { return (a.m + a.mr - 1) / a.mr * ((a.n + a.nr - 1) / a.nr); }
   size_t scratch(const GemmArgs& a) const;
-  double work(const GemmArgs& a) const { return 2e-2 * static_cast<double>(a.m * a.n) * static_cast<double>(a.k + 8); }
+  double work(const GemmArgs& a) const;
 };
 
 // Both operands with leading axes; b is packed on the way.

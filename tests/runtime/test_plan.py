@@ -1,5 +1,8 @@
 """What a Plan must not lose: updates that are views, copies shared by two lists, bad data at the commit point."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -131,3 +134,10 @@ def test_a_tensor_of_another_dtype_is_refused_as_an_array_is():
     for x in (values, ops.convert_to_tensor(values)):
         with pytest.raises(TypeError, match="must be int32, received float32"):
             program(x)
+
+
+def test_eager_programs_do_not_depend_on_values():
+    code = "import numpy as np; from maas import ops; [ops.add(np.full(8, i, 'int32'), 1) for i in range(5)]"
+    env = {**os.environ, "MAAS_LOG": "kernels", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stderr.count("maas: add |") == 1

@@ -146,7 +146,10 @@ bool view_exact(const py::array& a, DType dtype, Array& out) {
 Array borrow(const py::handle& value, DType dtype, const char* what) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (!t.symbolic() && t.dtype() == dtype) return t.array;
+    if (!t.symbolic()) {
+      if (t.dtype() != dtype) fail(ErrorKind::type, what, " must be ", dtype, ", received ", t.dtype());
+      return t.array;
+    }
   }
   if (py::isinstance<py::array>(value)) {
     py::array a = py::reinterpret_borrow<py::array>(value);

@@ -40,22 +40,12 @@ std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>
   for (const Array& a : inputs) {
     key += text(" ", static_cast<int>(a.dtype));
     for (int64_t s : a.shape) key += text(",", s);
-    // Sizes that a small integer tensor carries may decide the result's shape.
-    if (is_integer(a.dtype) && a.shape.size() == 1 && a.size() <= 16)
-      for (int64_t i = 0; i < a.size(); ++i) key += text("=", static_cast<int64_t>(read_element(a, i)));
   }
   auto program = find(key);
   if (!program) {
     Graph graph;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      Spec spec{inputs[i].dtype, to_shape(inputs[i].shape), {}};
-      if (is_integer(spec.dtype) && spec.shape.size() == 1 && inputs[i].size() <= 16) {
-        spec.value.emplace();
-        for (int64_t j = 0; j < inputs[i].size(); ++j)
-          spec.value->push_back(static_cast<int64_t>(read_element(inputs[i], j)));
-      }
-      graph.inputs.push_back(input_node(std::move(spec), text("operand ", i)));
-    }
+    for (size_t i = 0; i < inputs.size(); ++i)
+      graph.inputs.push_back(input_node({inputs[i].dtype, to_shape(inputs[i].shape), {}}, text("operand ", i)));
     const Node result = apply(op, graph.inputs);
     for (int i = 0; i < op->visible_outputs(); ++i) graph.outputs.push_back(result.output(i));
     program = std::make_shared<Program>(graph, op->name());

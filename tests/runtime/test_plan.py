@@ -1,5 +1,8 @@
 """What a Plan must not lose: updates that are views, copies shared by two lists, bad data at the commit point."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,3 +125,19 @@ def test_other_threads_go_on_while_an_eager_op_runs():
         stop.set()
         thread.join()
     assert taken < 0.05, "the GIL was held"
+
+
+def test_a_tensor_of_another_dtype_is_refused_as_an_array_is():
+    with _core.Trace() as trace:
+        program = trace.compile([trace.input((2,), "int32") + 1])
+    values = np.array([1.5, 2.5], "float32")
+    for x in (values, ops.convert_to_tensor(values)):
+        with pytest.raises(TypeError, match="must be int32, received float32"):
+            program(x)
+
+
+def test_eager_programs_do_not_depend_on_values():
+    code = "import numpy as np; from maas import ops; [ops.add(np.full(8, i, 'int32'), 1) for i in range(5)]"
+    env = {**os.environ, "MAAS_LOG": "kernels", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stderr.count("maas: add |") == 1

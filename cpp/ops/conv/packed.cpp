@@ -1,5 +1,4 @@
 // Packed kernels and the convolution that reads them: how arguments are filled.
-#include <algorithm>
 #include <numeric>
 
 #include "graph/op_model.h"
@@ -101,14 +100,7 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.nr = nr;
   a.panels = (a.m + nr - 1) / nr;
   a.packed = columns_of_panels(a.m, nr);
-  // Fewer vectors a pixel leave registers for more pixels, and so for enough independent sums.
-  const int64_t vectors = std::min<int64_t>((a.m + 15) / 16, nr / 16);
-  a.mr = row.isa == Isa::none ? 8
-         : nr == kPanelNarrow ? 6
-         : vectors == 1       ? 14
-         : vectors == 2       ? 12
-         : vectors == 3       ? 8
-                              : 6;
+  a.mr = row.isa == Isa::none ? 8 : tile_rows(a.m, nr);
   a.strip = 8 * a.mr;
   a.strips = ((a.w_axis.out + a.w_axis.classes - 1) / a.w_axis.classes + a.strip - 1) / a.strip;
   if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "graph/op_model.h"
 #include "ops/gemm/gemm.h"
 
@@ -42,8 +40,7 @@ void GemmBatched::bind(const Bind& b, const KernelRow&, GemmBatchedArgs& g) cons
   g.csb = w.strides[wr + (transpose_b ? 0 : 1)];
   g.ldc = g.n;
   g.nr = nr;
-  const int64_t vectors = std::min<int64_t>((g.n + 15) / 16, nr / 16);
-  g.mr = nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
+  g.mr = tile_rows(g.n, nr);
   g.batch_rank = y.rank - 2;
   for (int d = 0; d < g.batch_rank; ++d) {
     g.batch[d] = y.shape[d];

@@ -1,8 +1,6 @@
 // What gemm and its packed panels are as nodes, and how arguments are filled.
 #include "ops/gemm/gemm.h"
 
-#include <algorithm>
-
 #include "graph/op_model.h"
 #include "ops/elementwise/epilogue.h"
 
@@ -92,9 +90,7 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   a.n = n;
   a.nr = nr;
   a.ldc = n;
-  // Fewer vectors a row leave registers for more rows, and so for enough independent sums.
-  const int64_t vectors = std::min<int64_t>((n + 15) / 16, nr / 16);
-  a.mr = nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
+  a.mr = tile_rows(n, nr);
   if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
 }
 

@@ -15,6 +15,13 @@ namespace maas {
 // Columns a panel holds; the last one only what is left, rounded up to 16.
 constexpr int64_t kPanelAvx512 = 64, kPanelNarrow = 16;
 
+// Rows of a tile that keep all sums in registers: fewer vectors a row leave room for more rows, and so for enough
+// independent sums. n columns of a panel of nr.
+static constexpr int64_t tile_rows(int64_t n, int64_t nr) {
+  const int64_t columns = n < nr ? n : nr;
+  return nr == kPanelNarrow ? 6 : columns <= 16 ? 14 : columns <= 32 ? 12 : columns <= 48 ? 8 : 6;
+}
+
 struct GemmArgs {
   const void* a;
   int64_t rsa, csa;

@@ -86,16 +86,6 @@ const Micro kMicro1[] = {nullptr, micro<1, 1>, micro<2, 1>, micro<3, 1>, micro<4
 const Micro* const kMicro[] = {nullptr, kMicro1};
 #endif
 
-// Rows a tile of this many vectors may have; a last panel that is narrower than the others takes the table's limit.
-MAAS_INLINE int64_t max_rows(int64_t vectors) {
-#if defined(__AVX512F__)
-  return vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
-#else
-  (void)vectors;
-  return 6;
-#endif
-}
-
 void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
   const int64_t tiles = (g.m + g.mr - 1) / g.mr;
   const EpilogueArgs& e = g.epilogue;
@@ -148,7 +138,7 @@ void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exe
       pc += at * g.c_stride[d];
     }
     const int64_t j0 = unit % panels * g.nr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr;
-    const int64_t vectors = (columns + kLanes - 1) / kLanes, width = vectors * kLanes, rows = max_rows(vectors);
+    const int64_t vectors = (columns + kLanes - 1) / kLanes, width = vectors * kLanes, rows = tile_rows(columns, g.nr);
     pack_panel(static_cast<const float*>(g.b) + pb + j0 * g.csb, g.rsb, g.csb, g.k, columns, width, packed);
     Tile t;
     t.rsa = g.rsa;

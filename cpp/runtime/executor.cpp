@@ -19,8 +19,17 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 // thread. The bits are the same.
 constexpr int64_t kManyPhases = 8;
 constexpr double kShortRunNs = 1e6;
-// How long after a lost time slice short runs stay alone: long runs lose less by trying again, short ones gain more.
-constexpr int64_t kShortRunAlone = 2'000'000;
+// How long after a lost time slice short runs stay alone, in nanoseconds. Doubles when a team loses a slice again, up
+// to what all waiters use, and shrinks with every team that did not: idle machines try at once, busy ones seldom.
+constexpr int64_t kLeastAlone = 1'000'000;
+std::atomic<int64_t> short_run_alone{kLeastAlone};
+
+void learn(int64_t crowded_before) {
+  const int64_t alone = short_run_alone.load(std::memory_order_relaxed);
+  const bool lost = wait::crowded_until.load(std::memory_order_relaxed) != crowded_before;
+  const int64_t next = lost ? std::min(2 * alone, wait::kCrowdedFor) : std::max(alone - alone / 16, kLeastAlone);
+  short_run_alone.store(next, std::memory_order_relaxed);
+}
 
 enum class Stop : int { no, interrupted, bad_data };
 
@@ -126,9 +135,10 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, nullptr};
-  const int64_t crowded_for = wait::crowded_until.load(std::memory_order_relaxed) - wait::now_ns();
+  const int64_t crowded_until = wait::crowded_until.load(std::memory_order_relaxed);
+  const int64_t crowded_for = crowded_until - wait::now_ns();
   run.crowded = crowded_for > 0;
-  const bool just_crowded = crowded_for > wait::kCrowdedFor - kShortRunAlone;
+  const bool just_crowded = crowded_for > wait::kCrowdedFor - short_run_alone.load(std::memory_order_relaxed);
   if (context.team() == 1 || (just_crowded && context.work_ns() < kShortRunNs)) {
     FlushDenormals flush;
     run.member(0, 1);
@@ -153,6 +163,7 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
           s.run->member(worker, team);
         },
         &shared);
+    learn(crowded_until);
   }
   if (run.why == Stop::no && commit >= steps.size()) {
     const Stop found = run.look(steps.size());

@@ -128,6 +128,7 @@ def op(row, threads):
             "tanh": lambda: torch.tanh(a[0]),
             "exp": lambda: torch.exp(a[0]),
             "add": lambda: a[0] + a[1],
+            "cumsum": lambda: torch.cumsum(a[0], row.params["axis"]),
             "sum": lambda: a[0].sum(row.params.get("axis")),
         }[row.op]
 

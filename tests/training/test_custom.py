@@ -203,3 +203,27 @@ def test_compile_config_round_trip():
     assert other.loss.get_config() == model.loss.get_config()
     assert other.get_compile_config() == config
     assert mlp(maas).get_compile_config() == {}
+
+
+def test_train_step_unpacks_two_values_without_sample_weights():
+    import maas
+
+    seen = []
+
+    class Own(maas.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = maas.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            x, y = data
+            seen.append((tuple(x.shape), tuple(y.shape)))
+            return {"loss": maas.ops.mean(maas.ops.square(self(x) - y))}
+
+    model = Own()
+    model.compile("adam", "mse")
+    model.fit(np.ones((8, 3), "float32"), np.ones((8, 1), "float32"), verbose=0)
+    assert seen[0] == ((None, 3), (None, 1))

@@ -1,6 +1,7 @@
 """Compiled steps: one Program per kind of step and per layout of a batch."""
 
 from maas import tree
+from maas.data.packing import pack_x_y_sample_weight
 
 # Programs kept per kind of step; time axes of many lengths would otherwise fill memory.
 MAX_PROGRAMS = 64
@@ -40,7 +41,7 @@ def compile_step(step_function, layout, key):
         leaves = [
             trace.input(("batch", *shape), _dtype_name(char), name) for name, (shape, char) in zip(layout.names, key[1])
         ]
-        outputs = step_function(layout.pack(leaves))
+        outputs = step_function(pack_x_y_sample_weight(*layout.pack(leaves)))
         flat = []
 
         def place(leaf):

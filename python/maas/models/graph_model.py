@@ -58,7 +58,8 @@ class GraphModel:
             wanted = 2 if "float" in spec.dtype else 0 if spec.dtype == "bool" else 1
             if kinds.get(value.dtype.kind, 9) > wanted:
                 raise TypeError(
-                    f"{self.name}: input '{spec.name}' must be {spec.dtype}, received {value.dtype} of shape {value.shape}"
+                    f"{self.name}: input '{spec.name}' must be {spec.dtype}, "
+                    f"received {value.dtype} of shape {value.shape}"
                 )
             value = value.astype(spec.dtype)
         return value

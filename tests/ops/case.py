@@ -9,7 +9,7 @@ tests/ops/<family>_cases.py ends with a list `OPS`; this is a whole file:
         e = np.exp(x - x.max(axis, keepdims=True))
         return e / e.sum(axis, keepdims=True)
 
-    CASES = [Case((1, 1)), Case((2, 7, 5), axis=1, rows=()), Case((4, 33), values="huge"), Case((64, 50257), bench=True)]
+    CASES = [Case((1, 1)), Case((2, 7, 5), axis=1), Case((4, 33), values="huge"), Case((64, 50257), bench=True)]
     OPS = [Op("softmax", reference, CASES, rows=(0,))]
 """
 
@@ -19,13 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-
-def _special(rng, shape):
-    x = rng.standard_normal(shape)
-    for i, value in enumerate((np.nan, np.inf, -np.inf, 1e-41)):
-        x.reshape(-1)[5 + 7 * i :: 28] = value
-    return x
-
+SPECIAL = (np.nan, np.inf, -np.inf, 1e-41)  # the last one is denormal in float32
 
 # What a float operand holds; (low, high) is a uniform range, a function of (generator, shape) anything else.
 VALUES = {
@@ -34,7 +28,6 @@ VALUES = {
     "tiny": lambda rng, shape: 1e-39 * rng.standard_normal(shape),  # denormal in float32
     "positive": lambda rng, shape: rng.uniform(0.5, 4, shape),
     "ties": lambda rng, shape: rng.integers(-4, 5, shape).astype("float64"),
-    "special": _special,  # NaN, infinities and a denormal among normal numbers
 }
 
 
@@ -76,8 +69,9 @@ class Case:
     Args:
         *operands: shapes of float operands, `Operand`s (`index`, `mask`), or arrays; arrays of floats take the dtype
             that is tried.
-        values: what float operands hold, a key of VALUES, a range (low, high) or a function (generator, shape) -> array.
+        values: what float operands hold: a key of VALUES, a range (low, high), a function (generator, shape) -> array.
         dtypes: dtypes to try; None: the op's.
+        special: True: with NaN, infinities and denormals among the floats.
         rows: operands whose first axis is the batch; None: the op's.
         gradient: False: no finite differences here (large cases, values where there is no slope).
         bench: True: measured by `benchmarks.ops`, not run by the tests.
@@ -87,12 +81,12 @@ class Case:
     """
 
     def __init__(
-        self, *operands, values="normal", dtypes=None, rows=None, gradient=True, bench=False, flops=0.0, note="",
-        **params,
+        self, *operands, values="normal", special=False, dtypes=None, rows=None, gradient=True, bench=False, flops=0.0,
+        note="", **params,
     ):  # fmt: skip
         self.given = [Operand(o) if isinstance(o, tuple) else o for o in operands]
-        self.values, self.dtypes, self.rows, self.params = values, dtypes, rows, params
-        self.gradient = gradient and values not in ("huge", "tiny", "ties", "special")
+        self.values, self.special, self.dtypes, self.rows, self.params = values, special, dtypes, rows, params
+        self.gradient = gradient and not special and values not in ("huge", "tiny", "ties")
         self.bench, self.flops, self.note = bench, flops, note
 
     def operands(self, dtype="float32", seed=0):
@@ -105,6 +99,9 @@ class Case:
             else:
                 a = np.array(o)
                 out.append(a.astype(dtype) if a.dtype.kind == "f" else a)
+            if self.special and out[-1].dtype.kind == "f":
+                for i, value in enumerate(SPECIAL):
+                    out[-1].reshape(-1)[5 + 7 * i :: 28] = value
         return out
 
     @property
@@ -118,8 +115,9 @@ class Case:
 
     def __str__(self):
         words = ["x".join(map(str, s)) or "scalar" for s in self.shapes]
-        words += [f"{k}={v}".replace(" ", "") for k, v in self.params.items()]
-        return "-".join([*words, self.values if isinstance(self.values, str) else "values"]).removesuffix("-normal")
+        words += [f"{k}={v}".replace(" ", "") for k, v in self.params.items() if v is not False]
+        words += [str(self.values)] * (self.values in ("huge", "tiny", "positive", "ties")) + ["special"] * self.special
+        return "-".join(words)
 
 
 class Op:
@@ -134,10 +132,11 @@ class Op:
             reference's dtype and are exact.
         epsilons: allowed error, in epsilons of the result's dtype, of a result's size; or a dict by dtype.
         error: (*operands, **params) -> per result the size that errors are counted in; None: the result's own.
-        gradient: False: there is none, which is checked too. `gradient_epsilons`: of float32 gradients, of 1 + the largest.
+        gradient: False: there is none, which is checked too.
+        gradient_epsilons: allowed error of float32 gradients, in epsilons of the largest or of 1; or a function of
+            (*operands, **params).
         rows: operands whose first axis is the batch, or a function of the case; () where rows depend on each other.
         symbolic: False: the op takes no unknown sizes.
-        bits: False: results may differ between instruction sets (reference kernels only).
         parts: name -> reason, of ops that only this one's lowering or gradient makes.
         call: (*operands, **params) -> results, where that is not the op itself.
     """
@@ -171,15 +170,19 @@ class Op:
         facts = np.finfo(dtype)
         return [epsilons * facts.eps * np.abs(s) + facts.tiny for s in sizes]
 
+    def allowed_gradient(self, case, operands):
+        """Allowed error of float32 gradients, in epsilons."""
+        given = self.gradient_epsilons
+        return given(*map(widened, operands), **case.params) if callable(given) else given
+
     def result_dtype(self, dtype):
         return self.result.get(dtype, dtype) if isinstance(self.result, dict) else self.result or dtype
 
     def rows_of(self, case):
-        """Operands of the case that carry its batch, if it has one of at least two rows."""
+        """Operands of the case that carry its batch."""
         rows = case.rows if case.rows is not None else self.rows(case) if callable(self.rows) else self.rows
-        if not rows or len(case.shapes[rows[0]]) == 0 or case.shapes[rows[0]][0] < 2:
-            return ()
-        return tuple(i for i in rows if i < len(case.shapes) and case.shapes[i][:1] == case.shapes[rows[0]][:1])
+        rows = [i for i in rows if i < len(case.shapes) and case.shapes[i]]
+        return tuple(i for i in rows if case.shapes[i][0] == case.shapes[rows[0]][0])
 
 
 def widened(a):

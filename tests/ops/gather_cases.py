@@ -71,9 +71,15 @@ ALONG_GRADIENT = [
     Case((2, 3), index((2, 3), 5), axis=0, size=[5]),
     Case((5, 70), index((5, 70), 3, "int32"), axis=1, size=[3]),
 ]
+
+
+def along_rows(case):
+    return (0, 1) if case.params["axis"] else ()
+
+
 OPS = [
     Op("take", take, TAKE, dtypes=ALL, epsilons=0, rows=rows),
     Op("take_gradient", take_gradient, TAKE_GRADIENT, epsilons=300),
-    Op("take_along_axis", take_along_axis, ALONG, dtypes=ALL, epsilons=0, rows=lambda c: (0, 1) if c.params["axis"] else ()),
+    Op("take_along_axis", take_along_axis, ALONG, dtypes=ALL, epsilons=0, rows=along_rows),
     Op("take_along_axis_gradient", take_along_axis_gradient, ALONG_GRADIENT, epsilons=300),
 ]

@@ -20,30 +20,34 @@ def each(keep=lambda op, case: True):
 at_each_level = pytest.mark.parametrize("level", support.LEVELS)
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty")
+@each()
 @at_each_level
-@pytest.mark.parametrize(
-    "op, case, dtype",
-    [pytest.param(op, c, d, id=f"{op.name}-{c}-{d}") for op, c in PAIRS for d in c.dtypes or op.dtypes],
-)
-def test_forward(op, case, dtype, level):
-    operands = case.operands(dtype)
+def test_forward(op, case, level):
     with support.isa(level):
-        results = support.forward(op.function(case), operands)
+        for dtype in case.dtypes or op.dtypes:
+            check_forward(op, case, dtype)
+
+
+def check_forward(op, case, dtype):
+    operands = case.operands(dtype)
+    results = support.forward(op.function(case), operands)
     wanted = op.wanted(case, operands)
     assert len(results) == len(wanted)
     floats, result = any(w.dtype.kind == "f" for w in wanted), op.result_dtype(dtype)
     bounds = op.allowed(case, operands, wanted, result) if floats else [None] * len(wanted)
     for y, want, bound in zip(results, wanted, bounds):
-        assert y.shape == want.shape
+        assert y.shape == want.shape, dtype
         if want.dtype.kind != "f":
-            assert y.dtype == want.dtype
+            assert y.dtype == want.dtype, dtype
             np.testing.assert_array_equal(y, want)
             continue
-        assert y.dtype == result
+        assert y.dtype == result, dtype
         with np.errstate(all="ignore"):
             same = (y == want.astype(y.dtype)) | (np.isnan(y) & np.isnan(want))
             error = np.abs(y.astype("float64") - want)
-            assert np.all(same | (error <= bound)), f"{np.nanmax(error / bound)} times the allowed error"
+            right = same | (error <= bound)
+            assert np.all(right), f"{dtype}: {np.max((error / bound)[~right])} times the allowed error"
 
 
 @each(lambda op, case: op.gradient and case.gradient)
@@ -60,7 +64,7 @@ def wide_gradients(op, case):
     return operands, ws, support.program(op.function(case), wide[: len(operands)]).numpy(*wide)
 
 
-@each(lambda op, case: op.gradient and case.values != "special")
+@each(lambda op, case: op.gradient and not case.special)
 @at_each_level
 def test_float32_gradients(op, case, level):
     """Against the float64 rows on the same numbers, with an unknown batch."""
@@ -69,7 +73,7 @@ def test_float32_gradients(op, case, level):
         p = support.program(op.function(case), operands, op.rows_of(case) if op.symbolic else ())
         results = p.numpy(*operands, *ws)
     for got, want in zip(results[len(ws) :], wanted[len(ws) :]):
-        bound = 2.0**-23 * op.gradient_epsilons * (1 + np.abs(want).max(initial=0))
+        bound = 2.0**-23 * op.allowed_gradient(case, operands) * np.abs(want).max(initial=1)
         np.testing.assert_allclose(got, want, rtol=0, atol=bound)
 
 
@@ -79,7 +83,7 @@ def test_bits(op, case):
     support.check_bits(op.function(case), case.operands(), op.gradient)
 
 
-@each(lambda op, case: op.rows_of(case))
+@each(lambda op, case: op.rows_of(case) and case.shapes[op.rows_of(case)[0]][0] > 1)
 @at_each_level
 def test_rows(op, case, level):
     """A row has the same bits alone and in every batch, and a NaN stays in its row."""
@@ -107,7 +111,7 @@ def test_rows(op, case, level):
         marred = next((i for i in rows if i in floats and operands[i].size), None)
         if marred is None:
             return
-        row = operands[marred][n // 2].reshape(-1) if operands[marred].ndim > 1 else operands[marred][n // 2 : n // 2 + 1]
+        row = operands[marred].reshape(n, -1)[n // 2]
         row[row.size // 2] = np.nan
         dirty = per_row(operands, 0, n)
     keep = np.arange(n) != n // 2

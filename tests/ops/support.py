@@ -34,15 +34,17 @@ def compiled(function, *specs):
         return trace.compile(list(results))
 
 
-def program(function, operands, symbolic_batch=(), gradients=True):
+def program(function, operands, unknown=(), gradients=True):
     """`(operands, one cotangent per output) -> outputs, gradients of the float operands` for the active level.
 
-    Operands listed in `symbolic_batch` have an unknown first size. Without gradients there are no cotangents.
+    unknown: operands whose first size is unknown when compiled, or a dict from operand to the names of its first sizes.
+    Without gradients there are no cotangents.
     """
+    names = unknown if isinstance(unknown, dict) else dict.fromkeys(unknown, ("batch",))
     with _core.Trace() as trace:
         xs = []
         for i, a in enumerate(operands):
-            shape = ["batch", *a.shape[1:]] if i in symbolic_batch else list(a.shape)
+            shape = [*names.get(i, ()), *a.shape[len(names.get(i, ())) :]]
             xs.append(trace.input(shape, str(a.dtype), f"x{i}"))
         ys = function(*xs)
         ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]

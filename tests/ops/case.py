@@ -128,27 +128,27 @@ class Op:
         reference: (*operands, **params) -> array or tuple, float64 NumPy; float operands come widened.
         cases: list of Case.
         dtypes: float dtypes (or others) to try.
-        result: dtype of float results, a dict from the dtype tried, or None: the dtype tried. Other results have the
-            reference's dtype and are exact.
+        result: dtype of float results, or a dict from the dtype tried; None: the parameter `dtype`, else the dtype
+            tried. Results that are not floats have the reference's dtype and are exact.
         epsilons: allowed error, in epsilons of the result's dtype, of a result's size; or a dict by dtype.
         error: (*operands, **params) -> per result the size that errors are counted in; None: the result's own.
         gradient: False: there is none, which is checked too.
         gradient_epsilons: allowed error of float32 gradients, in epsilons of the largest or of 1; or a function of
             (*operands, **params).
         rows: operands whose first axis is the batch, or a function of the case; () where rows depend on each other.
-        symbolic: False: the op takes no unknown sizes.
+        unknown: operands whose first size may be unknown when compiled, where these are not `rows`.
         parts: name -> reason, of ops that only this one's lowering or gradient makes.
         call: (*operands, **params) -> results, where that is not the op itself.
     """
 
     def __init__(
         self, name, reference, cases, *, dtypes=("float32", "float64"), result=None, epsilons=4, error=None,
-        gradient=True, gradient_epsilons=60, rows=(), symbolic=True, parts=None, call=None,
+        gradient=True, gradient_epsilons=60, rows=(), unknown=None, parts=None, call=None,
     ):  # fmt: skip
         self.name, self.reference, self.cases, self.dtypes, self.result = name, reference, cases, dtypes, result
         self.epsilons, self.error = epsilons, error
         self.gradient, self.gradient_epsilons = gradient, gradient_epsilons
-        self.rows, self.symbolic, self.parts, self.call = rows, symbolic, parts or {}, call
+        self.rows, self.unknown, self.parts, self.call = rows, unknown, parts or {}, call
 
     def function(self, case):
         """The case as a function of its operands alone."""
@@ -175,7 +175,9 @@ class Op:
         given = self.gradient_epsilons
         return given(*map(widened, operands), **case.params) if callable(given) else given
 
-    def result_dtype(self, dtype):
+    def result_dtype(self, case, dtype):
+        if "dtype" in case.params:
+            return case.params["dtype"]
         return self.result.get(dtype, dtype) if isinstance(self.result, dict) else self.result or dtype
 
     def rows_of(self, case):
@@ -186,7 +188,10 @@ class Op:
 
 
 def widened(a):
-    return a.astype("float64") if a.dtype.kind == "f" else a
+    """In float64, with zeros for what is denormal: kernels take it as 0."""
+    if a.dtype.kind != "f":
+        return a
+    return np.where(np.abs(a) < np.finfo(a.dtype).tiny, np.copysign(0, a), a).astype("float64")
 
 
 def results_of(y):

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+LEVELS = ["ref", "avx2", "avx512"]
+MORE_LEVELS = ["avx512_vnni", "avx512_bf16", "amx"]  # only ops with rows for them run there
 SPECIAL = (np.nan, np.inf, -np.inf, 1e-41)  # the last one is denormal in float32
 
 # What a float operand holds; (low, high) is a uniform range, a function of (generator, shape) anything else.
@@ -135,7 +137,7 @@ class Op:
         gradient: False: there is none, which is checked too.
         gradient_epsilons: allowed error of float32 gradients, in epsilons of the largest or of 1; or a function of
             (*operands, **params).
-        rows: operands whose first axis is the batch, or a function of the case; () where rows depend on each other.
+        rows: operands whose first axis is the batch, or a function of the case; a str: why rows do not stand alone.
         unknown: operands whose first size may be unknown when compiled, where these are not `rows`.
         parts: name -> reason, of ops that only this one's lowering or gradient makes.
         call: (*operands, **params) -> results, where that is not the op itself.
@@ -143,7 +145,7 @@ class Op:
 
     def __init__(
         self, name, reference, cases, *, dtypes=("float32", "float64"), result=None, epsilons=4, error=None,
-        gradient=True, gradient_epsilons=60, rows=(), unknown=None, parts=None, call=None,
+        gradient=True, gradient_epsilons=60, rows, unknown=None, parts=None, call=None,
     ):  # fmt: skip
         self.name, self.reference, self.cases, self.dtypes, self.result = name, reference, cases, dtypes, result
         self.epsilons, self.error = epsilons, error
@@ -182,9 +184,17 @@ class Op:
 
     def rows_of(self, case):
         """Operands of the case that carry its batch."""
-        rows = case.rows if case.rows is not None else self.rows(case) if callable(self.rows) else self.rows
+        rows = self.rows(case) if callable(self.rows) else () if isinstance(self.rows, str) else self.rows
+        rows = rows if case.rows is None else case.rows
         rows = [i for i in rows if i < len(case.shapes) and case.shapes[i]]
         return tuple(i for i in rows if case.shapes[i][0] == case.shapes[rows[0]][0])
+
+    def levels(self):
+        """Names of the ISA levels that its kernels, or those of its parts, tell apart."""
+        from maas import _core
+
+        needs = "+".join(isa for op, _, isa in _core.kernel_rows() if op == self.name or op in self.parts).split("+")
+        return [*LEVELS, *(level for level in MORE_LEVELS if level in needs)]
 
 
 def widened(a):

@@ -6,7 +6,6 @@ import numpy as np
 
 from tests.ops.case import Case, Op, Operand, mask
 
-
 _erf = np.vectorize(erf, otypes=["float64"])
 _erfc = np.vectorize(erfc, otypes=["float64"])
 
@@ -117,7 +116,8 @@ OPS = [
     function("relu_gradient", lambda dy, y: np.where(y > 0, dy, 0), arity=2),
     function("silu", lambda x: gated(x, sigmoid(x))),
     function(
-        "gelu_erf", lambda x: gated(x, 0.5 * _erfc(-x / sqrt(2))), eps=8, floor=1e-4, more=[Case((128, 3072), bench=True)]
+        "gelu_erf", lambda x: gated(x, 0.5 * _erfc(-x / sqrt(2))), eps=8, floor=1e-4,
+        more=[Case((128, 3072), bench=True)],
     ),
     function("gelu_tanh", gelu_tanh, eps=8, floor=0.1),  # 1 + tanh cancels
     function("selu", selu, eps=6),

@@ -79,7 +79,7 @@ def along_rows(case):
 
 OPS = [
     Op("take", take, TAKE, dtypes=ALL, epsilons=0, rows=rows),
-    Op("take_gradient", take_gradient, TAKE_GRADIENT, epsilons=300),
+    Op("take_gradient", take_gradient, TAKE_GRADIENT, epsilons=300, rows="sums over the indices"),
     Op("take_along_axis", take_along_axis, ALONG, dtypes=ALL, epsilons=0, rows=along_rows),
-    Op("take_along_axis_gradient", take_along_axis_gradient, ALONG_GRADIENT, epsilons=300),
+    Op("take_along_axis_gradient", take_along_axis_gradient, ALONG_GRADIENT, epsilons=300, rows=along_rows),
 ]

@@ -18,11 +18,15 @@ def error(a, b, transpose_a=False, transpose_b=False):
 def product(m, k, n, batch_a=(), batch_b=(), transpose_a=False, transpose_b=False, **keywords):
     """A case: (*batch_a, m, k) times (*batch_b, k, n); either may be stored transposed."""
     a, b = (k, m) if transpose_a else (m, k), (n, k) if transpose_b else (k, n)
-    own_rows = (0,) if not (batch_a or batch_b or transpose_a) else (0, 1) if batch_a == batch_b and batch_a else ()
-    return Case(
-        (*batch_a, *a), (*batch_b, *b), rows=own_rows, gradient=m * k * n < 6000, transpose_a=transpose_a,
-        transpose_b=transpose_b, **keywords,
-    )  # fmt: skip
+    params = {"transpose_a": transpose_a, "transpose_b": transpose_b}
+    return Case((*batch_a, *a), (*batch_b, *b), gradient=m * k * n < 6000, **params, **keywords)
+
+
+def own_rows(case):
+    a, b = case.shapes
+    if len(a) > 2:
+        return (0, 1) if len(b) == len(a) and a[0] == b[0] else (0,) if len(b) < len(a) else ()
+    return (0,) if len(b) == 2 and not case.params.get("transpose_a") else ()
 
 
 def measured(m, k, n, *batch, **keywords):
@@ -58,7 +62,7 @@ MEASURED = [
 ]
 OPS = [
     Op(
-        "matmul", reference, CASES + INTEGERS + MEASURED, epsilons=1, error=error, gradient_epsilons=100,
+        "matmul", reference, CASES + INTEGERS + MEASURED, epsilons=1, error=error, gradient_epsilons=100, rows=own_rows,
         parts={
             "gemm": "what a product with one right matrix lowers to",
             "gemm_pack": "the right matrix as gemm reads it",

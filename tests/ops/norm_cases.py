@@ -88,6 +88,7 @@ OPS = [
     ),
     Op(
         "batch_norm_train", batch_norm, BATCH, epsilons=16, error=partial(error, batch_norm), unknown=(0,),
+        rows="the statistics are the batch's",
         gradient_epsilons=gradient_error, parts={"batch_norm_grad": "its gradient, which reads mean and variance"},
     ),
 ]  # fmt: skip

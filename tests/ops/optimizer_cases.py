@@ -44,5 +44,5 @@ ADAM = [
 ]
 OPS = [
     Op("sgd", sgd, SGD, epsilons=1, error=partial(error, sgd), rows=(0, 1, 3)),
-    Op("adam", adam, ADAM, epsilons=1, error=partial(error, adam), gradient=False, rows=(0, 1, 3, 4, 5)),
+    Op("adam", adam, ADAM, epsilons=1, error=partial(error, adam), rows=(0, 1, 3, 4, 5)),
 ]

@@ -81,17 +81,17 @@ OPS = [
     *(
         Op(
             name, partial(reference, name), cases(name) + (MEASURED if name == "sum" else []), dtypes=DTYPES,
-            epsilons=1, error=partial(error, name), gradient=name not in ("any", "all"),
+            epsilons=1, error=partial(error, name), rows=(0,), gradient=name not in ("any", "all"),
             result={"int32": "float32", "bool": "float32"} if name == "mean" else None,
         )
         for name in ("sum", "mean", "prod", "max", "min", "any", "all")
     ),
     *(
-        Op(name, partial(argument, name), ARGUMENTS, dtypes=(*DTYPES, "int64"), gradient=False)
+        Op(name, partial(argument, name), ARGUMENTS, dtypes=(*DTYPES, "int64"), gradient=False, rows=(0,))
         for name in ("argmax", "argmin")
     ),
     Op(
-        "element_count", element_count, gradient=False, cases=[
+        "element_count", element_count, gradient=False, rows="one number", cases=[
             Case((3, 4, 5), axis=[0, 2], dtype="float32"),
             Case((3, 4), dtype="int64"),
             Case((0, 4), axis=[0], dtype="float64"),

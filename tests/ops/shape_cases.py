@@ -58,8 +58,8 @@ def integers(shape, low, high, dtype="int64"):
     return Operand(shape, lambda rng, s: rng.integers(low, high, s), dtype)
 
 
-def op(name, reference, cases, **keywords):
-    return Op(name, reference, cases, dtypes=DTYPES, epsilons=0, **keywords)
+def op(name, reference, cases, rows=(), **keywords):
+    return Op(name, reference, cases, dtypes=DTYPES, epsilons=0, rows=rows, **keywords)
 
 
 def rows_but_axis_0(case):
@@ -101,6 +101,7 @@ OPS = [
             Case((4, 33), begin=[0, 5], end=[4, 5], step=[1, 1]),
             Case((40,), begin=[3], end=[38], step=[1]),
         ],
+        rows="begin and end say the batch",
     ),
     op(
         "slice_gradient",
@@ -111,6 +112,7 @@ OPS = [
             Case((0, 3), begin=[0, 1], step=[1, 1], shape=[2, 5]),
             Case((3, 8), begin=[0, 1], step=[1, 2], shape=[3, 17]),
         ],
+        rows="shape says the batch",
     ),
     op(
         "concatenate",
@@ -153,6 +155,7 @@ OPS = [
         dtypes=("float32",),
         epsilons=1,
         gradient=False,
+        rows="there are no operands",
     ),
     Op(
         "one_hot",

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from maas import _core
-
-LEVELS = ["ref", "avx2", "avx512"]
+from tests.ops.case import LEVELS, MORE_LEVELS  # noqa: F401, for the tests that import them from here
 
 
 @contextlib.contextmanager
 def isa(name, threads=None):
     """Kernels of this level while the block runs, on so many threads; skips the test where the machine lacks it."""
-    before, count = _core.isa(), _core.get_num_threads()
+    before, count = _core.isa().split("+"), _core.get_num_threads()
     try:
         _core.set_isa(name)
     except ValueError:
@@ -23,7 +22,7 @@ def isa(name, threads=None):
             _core.set_num_threads(threads)
         yield
     finally:
-        _core.set_isa("avx512" if "avx512" in before else "avx2" if "avx2" in before else "ref")
+        _core.set_isa(next((level for level in reversed([*LEVELS, *MORE_LEVELS]) if level in before), "ref"))
         _core.set_num_threads(count)
 
 

@@ -10,6 +10,7 @@ from tests.ops import support
 from tests.ops.case import all_ops, widened
 
 PAIRS = [(op, case) for op in all_ops() for case in op.cases if not case.bench]
+LEVELS = {op.name: op.levels() for op, _ in PAIRS}
 
 
 def each(keep=lambda op, case: True):
@@ -17,16 +18,22 @@ def each(keep=lambda op, case: True):
     return pytest.mark.parametrize("op, case", chosen)
 
 
+def each_at_each_level(keep=lambda op, case: True):
+    chosen = [
+        pytest.param(op, case, level, id=f"{op.name}-{case}-{level}")
+        for op, case in PAIRS
+        if keep(op, case)
+        for level in LEVELS[op.name]
+    ]
+    return pytest.mark.parametrize("op, case, level", chosen)
+
+
 def unknown_of(op, case):
     return op.rows_of(case) if op.unknown is None else op.unknown
 
 
-at_each_level = pytest.mark.parametrize("level", support.LEVELS)
-
-
 @pytest.mark.filterwarnings("ignore:Mean of empty")
-@each()
-@at_each_level
+@each_at_each_level()
 def test_forward(op, case, level):
     with support.isa(level):
         for dtype in case.dtypes or op.dtypes:
@@ -68,8 +75,7 @@ def wide_gradients(op, case):
     return operands, ws, support.program(op.function(case), wide[: len(operands)]).numpy(*wide)
 
 
-@each(lambda op, case: op.gradient and not case.special and "dtype" not in case.params)
-@at_each_level
+@each_at_each_level(lambda op, case: op.gradient and not case.special and "dtype" not in case.params)
 def test_float32_gradients(op, case, level):
     """Against the float64 rows on the same numbers, with an unknown batch."""
     operands, ws, wanted = wide_gradients(op, case)
@@ -87,8 +93,7 @@ def test_bits(op, case):
     support.check_bits(op.function(case), case.operands(), op.gradient)
 
 
-@each(lambda op, case: op.rows_of(case) and case.shapes[op.rows_of(case)[0]][0] > 1)
-@at_each_level
+@each_at_each_level(lambda op, case: op.rows_of(case) and case.shapes[op.rows_of(case)[0]][0] > 1)
 def test_rows(op, case, level):
     """A row has the same bits alone and in every batch, and a NaN stays in its row."""
     operands, rows, f = case.operands(), op.rows_of(case), op.function(case)
@@ -121,8 +126,7 @@ def test_rows(op, case, level):
     support.same_bits([a[keep] for a in whole], [a[keep] for a in dirty])
 
 
-@each(lambda op, case: any(0 not in case.shapes[i] for i, _ in case.indices))
-@at_each_level
+@each_at_each_level(lambda op, case: any(0 not in case.shapes[i] for i, _ in case.indices))
 def test_hostile_indices(op, case, level):
     """Every bad index is an IndexError that names op, position and value, and leaves the state as it was."""
     operands, f = case.operands(), op.function(case)

@@ -189,6 +189,10 @@ class Op:
         rows = [i for i in rows if i < len(case.shapes) and case.shapes[i]]
         return tuple(i for i in rows if case.shapes[i][0] == case.shapes[rows[0]][0])
 
+    def unknown_of(self, case):
+        """Operands whose first size programs leave open."""
+        return self.rows_of(case) if self.unknown is None else self.unknown
+
     def levels(self):
         """Names of the ISA levels that its kernels, or those of its parts, tell apart."""
         from maas import _core
@@ -210,8 +214,8 @@ def results_of(y):
 
 def all_ops():
     """Every Op of every case file."""
-    files = sorted(Path(__file__).parent.glob("*_cases.py"))
-    return [op for f in files for op in getattr(importlib.import_module(f"tests.ops.{f.stem}"), "OPS", [])]
+    files = (f.stem for f in sorted(Path(__file__).parent.glob("*_cases.py")) if not f.stem.startswith("test_"))
+    return [op for f in files for op in importlib.import_module(f"tests.ops.{f}").OPS]
 
 
 def bench_rows():

@@ -38,7 +38,8 @@ SGD = [
     for n in SIZES
 ]
 ADAM = [
-    Case((n,), (n,), RATE, (n,), *[Operand((n,), square)] * (1 + params.get("amsgrad", 0)), **params)
+    Case((n,), (n,), RATE, (n,), *[Operand((n,), v)] * (1 + params.get("amsgrad", 0)), gradient=v != square, **params)
+    for v in (square, "positive")  # the slope of a root has no bound at 0
     for params in ({}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}, {"amsgrad": True})
     for n in SIZES
 ]

@@ -21,6 +21,9 @@ def isa(name, threads=None):
         if threads:
             _core.set_num_threads(threads)
         yield
+    except Exception as error:
+        error.add_note(f"at level {name}")
+        raise
     finally:
         _core.set_isa(next((level for level in reversed([*LEVELS, *MORE_LEVELS]) if level in before), "ref"))
         _core.set_num_threads(count)

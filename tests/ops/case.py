@@ -169,8 +169,8 @@ class Op:
         epsilons = self.epsilons.get(dtype, 4) if isinstance(self.epsilons, dict) else self.epsilons
         with np.errstate(all="ignore"):
             sizes = results_of(self.error(*map(widened, operands), **case.params)) if self.error else wanted
-        facts = np.finfo(dtype)
-        return [epsilons * facts.eps * np.abs(s) + facts.tiny for s in sizes]
+            facts = np.finfo(dtype)
+            return [epsilons * facts.eps * np.abs(s) + facts.tiny for s in sizes]
 
     def allowed_gradient(self, case, operands):
         """Allowed error of float32 gradients, in epsilons."""
@@ -205,7 +205,9 @@ def widened(a):
     """In float64, with zeros for what is denormal: kernels take it as 0."""
     if a.dtype.kind != "f":
         return a
-    return np.where(np.abs(a) < np.finfo(a.dtype).tiny, np.copysign(0, a), a).astype("float64")
+    wide = a.astype("float64")
+    wide[np.abs(a) < np.finfo(a.dtype).tiny] = 0
+    return wide
 
 
 def results_of(y):

@@ -65,12 +65,12 @@ INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "uint32")
 SPREAD = [Case(*shapes, rows=()) for shapes in BROADCAST]
 
 
-def test(name, reference, arity=2):
+def test(name, reference, arity=2, more=()):
     """An Op that answers with booleans; `ties` has many equals."""
     cases = [
         Case(*[(1003,)] * arity, values="ties"),
         Case(*[(4099,)] * arity, values="ties", special=True),
-        *(SPREAD if arity == 2 else []),
+        *more,
     ]
     dtypes = ("float32", "float64", *INTEGERS, "bool")
     return Op(name, reference, cases, dtypes=dtypes, gradient=False, rows=range(arity))
@@ -147,7 +147,7 @@ OPS = [
     test("not_equal", np.not_equal),
     test("greater", np.greater),
     test("greater_equal", np.greater_equal),
-    test("less", np.less),
+    test("less", np.less, more=SPREAD),
     test("less_equal", np.less_equal),
     test("isnan", np.isnan, arity=1),
     test("isinf", np.isinf, arity=1),

@@ -37,11 +37,19 @@ SGD = [
     for params in ({}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True})
     for n in SIZES
 ]
+
+
+def adam_case(n, v, amsgrad=False, **params):
+    gradient = v == "positive"  # the slope of a root has no bound at 0
+    return Case(
+        (n,), (n,), RATE, (n,), *[Operand((n,), v)] * (1 + amsgrad), gradient=gradient, amsgrad=amsgrad, **params
+    )
+
+
 ADAM = [
-    Case((n,), (n,), RATE, (n,), *[Operand((n,), v)] * (1 + params.get("amsgrad", 0)), gradient=v != square, **params)
-    for v in (square, "positive")  # the slope of a root has no bound at 0
+    adam_case(n, v, **params)
     for params in ({}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}, {"amsgrad": True})
-    for n in SIZES
+    for n, v in (*((n, square) for n in SIZES), (17, "positive"))
 ]
 OPS = [
     Op("sgd", sgd, SGD, epsilons=1, error=partial(error, sgd), rows=(0, 1, 3)),

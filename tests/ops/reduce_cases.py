@@ -57,7 +57,7 @@ def cases(name):
         fold((3, 12289), -1, values=values),
         fold((129, 5), 0, values=values),  # one row more than a chunk of columns
         fold((1000, 67), 0, values=values),
-        fold((2, 300, 1030), 1, values=values),  # two blocks of columns
+        fold((2, 140, 1030), 1, values=values),  # two chunks of rows, two blocks of columns
         fold((9, 300, 5), 1, 2, values=values),
     ]
     return solid if name in ("max", "min") else [*solid, fold((0, 3), 0), fold((3, 0, 2), 1)]

@@ -21,30 +21,36 @@ def each(keep=lambda op, case: True):
 def test_forward(op, case):
     """Every dtype at every level against the reference."""
     for dtype in case.dtypes or op.dtypes:
-        operands = case.operands(dtype)
+        operands, result = case.operands(dtype), op.result_dtype(case, dtype)
         wanted = op.wanted(case, operands)
+        floats = any(w.dtype.kind == "f" for w in wanted)
+        bounds = op.allowed(case, operands, wanted, result) if floats else [None] * len(wanted)
+        seen = []  # levels that choose the same kernels for this dtype run once
         for level in LEVELS[op.name]:
             with support.isa(level):
-                results = support.forward(op.function(case), operands)
-                check_results(op, case, dtype, operands, wanted, results)
+                p = support.program(op.function(case), operands, gradients=False)
+                if p.kernels in seen:
+                    continue
+                seen.append(p.kernels)
+                results = p.numpy(*operands)
+                assert len(results) == len(wanted)
+                for y, want, bound in zip(results, wanted, bounds):
+                    check_result(y, want, bound, result, dtype)
 
 
-def check_results(op, case, dtype, operands, wanted, results):
-    assert len(results) == len(wanted)
-    floats, result = any(w.dtype.kind == "f" for w in wanted), op.result_dtype(case, dtype)
-    bounds = op.allowed(case, operands, wanted, result) if floats else [None] * len(wanted)
-    for y, want, bound in zip(results, wanted, bounds):
-        assert y.shape == want.shape, dtype
-        if want.dtype.kind != "f":
-            assert y.dtype == want.dtype, dtype
-            np.testing.assert_array_equal(y, want)
-            continue
-        assert y.dtype == result, dtype
-        with np.errstate(all="ignore"):
-            same = (y == want.astype(y.dtype)) | (np.isnan(y) & np.isnan(want))
-            error = np.abs(y.astype("float64") - want)
-            right = same | (error <= bound)
-            assert np.all(right), f"{dtype}: {np.max((error / bound)[~right])} times the allowed error"
+def check_result(y, want, bound, result, dtype):
+    assert y.shape == want.shape, dtype
+    if want.dtype.kind != "f":
+        assert y.dtype == want.dtype, dtype
+        np.testing.assert_array_equal(y, want)
+        return
+    assert y.dtype == result, dtype
+    with np.errstate(all="ignore"):
+        error = np.abs(y - want)
+        if np.all(error <= bound):
+            return
+        right = (error <= bound) | (y == want.astype(y.dtype)) | (np.isnan(y) & np.isnan(want))
+        assert np.all(right), f"{dtype}: {np.max((error / bound)[~right])} times the allowed error"
 
 
 @each(lambda op, case: op.gradient and case.gradient and case.params.get("dtype", "float64") == "float64")
@@ -65,7 +71,8 @@ def test_float32_gradients(op, case):
             results = support.program(f, operands, op.unknown_of(case)).numpy(*operands, *ws)
             for got, want in zip(results[len(ws) :], wanted[len(ws) :]):
                 bound = 2.0**-23 * op.allowed_gradient(case, operands) * np.abs(want).max(initial=1)
-                np.testing.assert_allclose(got, want, rtol=0, atol=bound)
+                error = np.abs(got - want).max(initial=0)
+                assert error <= bound, f"{error / bound} times the allowed error"
 
 
 @each()
@@ -74,7 +81,7 @@ def test_bits(op, case):
     support.check_bits(op.function(case), case.operands(), op.gradient)
 
 
-@each(lambda op, case: op.rows_of(case) and case.shapes[op.rows_of(case)[0]][0] > 1)
+@each(lambda op, case: not case.special and op.rows_of(case) and case.shapes[op.rows_of(case)[0]][0] > 1)
 def test_rows(op, case):
     """At every level a row has the same bits alone and in every batch, and a NaN stays in its row."""
     operands, rows, f = case.operands(), op.rows_of(case), op.function(case)
@@ -101,7 +108,8 @@ def test_rows(op, case):
             p = support.program(f, operands, rows, op.gradient) if unknown else None
             whole = per_row(p, operands, 0, n)
             assert all(len(a) == n for a in whole)
-            for begin, end in {(0, 1), (row, row + 1), (n - 1, n), (1, n)}:
+            # The plain kernel goes through elements one by one: one row of it is enough.
+            for begin, end in {(row, row + 1)} | ({(0, 1), (n - 1, n), (1, n)} if level != "ref" else set()):
                 support.same_bits([a[begin:end] for a in whole], per_row(p, operands, begin, end))
             others = np.arange(n) != row
             support.same_bits([a[others] for a in whole], [a[others] for a in per_row(p, marred, 0, n)])

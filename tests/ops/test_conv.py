@@ -25,34 +25,31 @@ def close(got, want, scale, terms, dtype):
     assert np.all(error <= bound), f"largest error {(error / bound).max() if error.size else 0} of the bound"
 
 
-@pytest.mark.parametrize("kind", ["bias", "bias_relu", "relu", "tanh_residual"])
 @pytest.mark.parametrize("case", [c for c in conv_cases.CASES if c.shapes[0][0]], ids=str)
-def test_conv_epilogue(case, level, kind):
+def test_conv_epilogue(case):
     x, k = case.operands()
-    residual = (
-        np.random.default_rng(2).standard_normal(conv_cases.reference(x, k, **case.params).shape).astype("float32")
-    )
-    b = np.random.default_rng(1).standard_normal(k.shape[3]).astype("float32")
-
-    def function(x, k, b, residual):
-        y = _core.conv(x, k, **case.params)
-        if kind == "tanh_residual":
-            return [_core.tanh(y * b) + residual]
-        y = y + b if "bias" in kind else y
-        return [_core.relu(y) if "relu" in kind else y]
-
-    shapes = (("batch", *x.shape[1:]), k.shape, b.shape, ("batch", *residual.shape[1:]))
-    program = compiled(function, *((s, "float32") for s in shapes))
-    assert " chain " not in program.plan, "the epilogue is not fused"
-    got = program.numpy(x, k, b, residual)[0]
-    want = conv_cases.reference(x, k, **case.params)
-    scale = conv_cases.reference(np.abs(x), np.abs(k), **case.params)
-    if kind == "tanh_residual":
-        want, scale = np.tanh(want * b) + residual, scale * np.abs(b) + 4 + np.abs(residual)
-    else:
-        want = want + b if "bias" in kind else want
-        want, scale = np.maximum(want, 0) if "relu" in kind else want, scale + np.abs(b)
-    close(got, want, scale, k[..., 0].size, "float32")
+    product = conv_cases.reference(x.astype("float64"), k.astype("float64"), **case.params)
+    size = conv_cases.reference(np.abs(x), np.abs(k), **case.params)
+    rng = np.random.default_rng(1)
+    b, residual = (rng.standard_normal(s).astype("float32") for s in (k.shape[3], product.shape))
+    specs = [(("batch", *x.shape[1:]), "float32"), (k.shape, "float32"), (b.shape, "float32")]
+    specs.append((("batch", *residual.shape[1:]), "float32"))
+    kinds = {  # kind: function of y, b and residual; what it means; the size its errors count in
+        "bias": (lambda y, b, r: y + b, product + b, size + np.abs(b)),
+        "bias_relu": (lambda y, b, r: _core.relu(y + b), np.maximum(product + b, 0), size + np.abs(b)),
+        "relu": (lambda y, b, r: _core.relu(y), np.maximum(product, 0), size + np.abs(b)),
+        "tanh_residual": (
+            lambda y, b, r: _core.tanh(y * b) + r,
+            np.tanh(product * b) + residual,
+            size * np.abs(b) + 4 + np.abs(residual),
+        ),
+    }
+    for level in support.LEVELS:
+        with support.isa(level):
+            for tail, want, scale in kinds.values():
+                program = compiled(lambda x, k, b, r: [tail(_core.conv(x, k, **case.params), b, r)], *specs)  # noqa: B023
+                assert " chain " not in program.plan, "the epilogue is not fused"
+                close(program.numpy(x, k, b, residual)[0], want, scale, k[..., 0].size, "float32")
 
 
 def test_conv_nan_stays_in_its_image(level):

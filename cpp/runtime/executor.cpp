@@ -43,17 +43,19 @@ struct Run {
   bool crowded = false;              // something else wants our cores, so barriers are dear
   std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
   Stop why = Stop::no;
-  int64_t bad_step = -1;
+  std::atomic<int64_t> bad_step{-1};  // whose data is bad
   Clock::time_point last_poll = Clock::now();
 
   bool bad_data() const { return context.status().position.load(std::memory_order_relaxed) != Status::none; }
-  // Called by member 0 before every step, so the first to see bad data names the step that found it.
+  // Every member after its part of a step, so that the step named is the one that found bad data: all who run, run the
+  // same step.
   void note_bad_data(size_t step) {
-    if (bad_step < 0 && bad_data()) bad_step = step ? static_cast<int64_t>(step) - 1 : 0;
+    int64_t none = -1;
+    if (bad_data()) bad_step.compare_exchange_strong(none, static_cast<int64_t>(step), std::memory_order_relaxed);
   }
 
   // Member 0 looks; the others learn of it at the next barrier.
-  Stop look(size_t step) {
+  Stop look() {
     if (interrupt_requested()) return Stop::interrupted;
     if (options.poll) {
       const auto now = Clock::now();
@@ -62,8 +64,7 @@ struct Run {
         if (options.poll()) return Stop::interrupted;
       }
     }
-    note_bad_data(step);
-    return bad_step >= 0 ? Stop::bad_data : Stop::no;
+    return bad_data() ? Stop::bad_data : Stop::no;
   }
 
   void run_units(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
@@ -86,7 +87,7 @@ struct Run {
       const Context::Step& step = steps[s];
       const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, team);
       if (worker == 0 && s <= commit) {
-        const Stop found = look(s);
+        const Stop found = look();
         if (found != Stop::no) {
           why = found;
           stop_at.store(static_cast<int64_t>(s), std::memory_order_relaxed);
@@ -98,7 +99,6 @@ struct Run {
         barrier->wait();
         const int64_t at = stop_at.load(std::memory_order_relaxed);
         if (at >= 0 && at <= static_cast<int64_t>(s)) return;
-        if (worker == 0 && s <= commit) note_bad_data(s);
         // Somebody may have found it after member 0 looked. All see the same: no step behind the commit point reports.
         if (s == commit && bad_data()) {
           if (worker == 0) why = Stop::bad_data;
@@ -123,6 +123,7 @@ struct Run {
         const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
         run_units(step, begin, end, exec, s);
       }
+      note_bad_data(s);
       if (timed) (*options.step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
     if (team > 1) barrier->wait();
@@ -166,7 +167,7 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     learn(crowded_until);
   }
   if (run.why == Stop::no && commit >= steps.size()) {
-    const Stop found = run.look(steps.size());
+    const Stop found = run.look();
     run.why = found;
   }
   if (run.why == Stop::interrupted) {
@@ -174,7 +175,7 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const auto& op = steps[static_cast<size_t>(run.bad_step)].plan->op;
+    const auto& op = steps[static_cast<size_t>(run.bad_step.load())].plan->op;
     fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
          ", received ", context.status().value.load());
   }

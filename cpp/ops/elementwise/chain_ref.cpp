@@ -63,14 +63,21 @@ double softplus(T a) {
   const double x = static_cast<double>(a);
   return x != x ? x : (x > 0 ? x : 0) + std::log1p(std::exp(-std::fabs(x)));
 }
+// x times a probability that is 0 where x is far below 0: the limit there, also at -inf.
+double gated(double x, double p) { return p == 0 ? -0.0 : x * p; }
+template <class T>
+double silu(T a) {
+  return gated(static_cast<double>(a), sigmoid(a));
+}
 template <class T>
 double gelu_erf(T a) {
-  return 0.5 * a * (1 + std::erf(a * 0.70710678118654752));
+  const double x = static_cast<double>(a);
+  return gated(x, 0.5 * std::erfc(x * -0.70710678118654752));
 }
 template <class T>
 double gelu_tanh(T a) {
   const double x = static_cast<double>(a);
-  return 0.5 * x * (1 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+  return gated(x, sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)));  // (1 + tanh(u)) / 2 = sigmoid(2 u)
 }
 
 template <class T>

@@ -1,4 +1,5 @@
 #pragma once
+#include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/gemm/gemm_kernels.h"
 
@@ -31,7 +32,7 @@ struct GemmPack {
 struct Gemm {
   bool transpose_a = false, matrix = false;
   int64_t n = 0, nr = 16;
-  std::string epilogue;
+  Chain epilogue;
   MAAS_PARAMS(transpose_a, matrix, n, nr, epilogue)
   using Args = GemmArgs;
   static const KernelTable& kernels();

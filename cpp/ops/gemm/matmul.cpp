@@ -68,7 +68,7 @@ Nodes Matmul::lower(const Node& y) const {
   const Dim& n = y.shape().back();
   if (is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
     const Node panels = apply(GemmPack{transpose_b, nr}, {b});
-    return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, ""}, {a, panels})};
+    return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, {}}, {a, panels})};
   }
   return {apply(GemmBatched{transpose_a, transpose_b, nr}, {a, b})};
 }

@@ -23,8 +23,18 @@ Specs ChainOp::infer(const Inputs& in) const {
 
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.isa == Isa::none) return true;
-  auto simple = [](DType t) { return t == DType::f32 || t == DType::b8; };
-  return simple(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return simple(s.dtype); });
+  // Vector kernels compute in float32, which holds these; results of 16-bit floats are rounded to them once.
+  auto held = [](DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; };
+  if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
+    return true;
+  // Casts that round no more than once on the way.
+  static const int kIdentity = find_fn("identity");
+  if (in.size() != 1 || steps.steps.size() != 1 || steps.steps[0].fn != kIdentity) return false;
+  const DType from = in[0].dtype, to = out[0].dtype;
+  if (from == to && bit_size(to) >= 8) return true;
+  auto byte = [](DType t) { return t == DType::i8 || t == DType::u8; };
+  auto wide = [](DType t) { return t == DType::i32 || t == DType::i64 || t == DType::f64; };
+  return (byte(from) && held(to)) || (wide(from) && to == DType::f32) || (held(from) && (byte(to) || wide(to)));
 }
 
 namespace {

@@ -352,8 +352,8 @@ template <Vector V>
 MAAS_INLINE V gelu_erf(V x) {
   // 14 for NaN: of two NaN factors the compiler would choose which one wins.
   const V a = min(abs(x), V(14.f)), half = a * V(-0.5f), s = half * a, s_low = fms(half, a, s);
-  const V p = poly(a, 0.5f, 0.43725098f, 0.18246184f, 0.04037255f, 0.00407761f);
-  const V q = poly(a, 1.f, 1.67238691f, 1.19929087f, 0.46742913f, 0.10120578f, 0.01022091f);
+  const V p = poly(a, 0.5f, 0.43725097f, 0.18246184f, 0.040372547f, 0.0040776064f);
+  const V q = poly(a, 1.f, 1.6723869f, 1.1992909f, 0.46742913f, 0.10120578f, 0.010220914f);
   const V n = round(s * V(kLog2e)), r = fnma(n, V(kLn2Low), fnma(n, V(kLn2), s)) + s_low;
   const V e = fma(r * r, poly(r, 0.5f, 0.16666517f, 0.041666202f, 0.008369261f, 0.0013950958f), r);
   const V tail = ldexp(fma(p, e, p) / q, n);

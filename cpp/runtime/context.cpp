@@ -126,7 +126,7 @@ void Context::bind_io(const std::vector<Array>& inputs, const std::vector<Array>
 
 void Context::bind_steps() {
   if (!any_dirty_) return;
-  BoundValue in[64], out[64];
+  BoundValue *const in = in_, *const out = out_;
   std::byte* workspaces[16];
   size_t scratch = 0;
   for (size_t s = 0; s < run_.size(); ++s) {

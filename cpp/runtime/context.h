@@ -62,6 +62,7 @@ class Context {
   std::vector<int64_t> offsets_;                              // by value, bytes into its buffer
   std::vector<std::vector<int>> value_steps_;                 // steps that touch a value
   std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot
+  BoundValue in_[64], out_[64];  // of the step that is bound; here, so that nothing clears them each time
   std::vector<char> dirty_;
   bool any_dirty_ = true;
   SymbolValues symbols_;

@@ -1,4 +1,5 @@
 #pragma once
+#include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/conv/conv_kernels.h"
 #include "ops/conv/window.h"
@@ -63,7 +64,8 @@ struct ConvPack {
 // (x, panels): what conv and conv_input_gradient lower to. `channels` are written, `size` is the output of a gradient.
 struct ConvPacked {
   std::vector<int64_t> kernel_size{1, 1}, strides{1, 1}, dilation{1, 1}, pads;
-  std::string padding = "valid", epilogue;
+  std::string padding = "valid";
+  Chain epilogue;
   int64_t groups = 1, channels = 0, nr = 16;
   Shape size;
   bool input_gradient = false;

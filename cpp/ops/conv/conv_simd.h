@@ -5,7 +5,7 @@
 // their sources, with the zeros, into scratch.
 #include "ops/conv/pixels_simd.h"
 #include "ops/elementwise/epilogue_rows.h"
-#include "simd/isa.h"
+#include "ops/gemm/micro_simd.h"
 
 namespace maas {
 namespace {
@@ -19,82 +19,16 @@ struct Span {
   const float* b;
 };
 
-struct ConvTile {
+struct ConvTile : MicroTile {
   const Span* spans;
   int64_t span_count;
   int64_t segments, segment_a, segment_b, length;  // runs in a span, what lies between their starts, rows in one
-  int64_t rsa, ldb;
-  float* c;
-  int64_t ldc, columns;
-  bool first;         // start from 0, else from c
-  const float* bias;  // added at the end if not null
-  bool relu;
+  template <class F>
+  MAAS_MEMBER void each_run(F&& fn) const {
+    for (int64_t s = 0; s < span_count; ++s)
+      for (int64_t g = 0; g < segments; ++g) fn(spans[s].a + g * segment_a, 1, spans[s].b + g * segment_b, length);
+  }
 };
-
-template <int R, int C>
-void conv_micro(const ConvTile& t) {
-  Block<V, R * C> acc;
-  const Tail tail(t.columns - (C - 1) * kLanes);
-  if (t.first) {
-    acc.fill(V(0.f));
-  } else {
-    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
-      const float* c = t.c + i * t.ldc + j * kLanes;
-      acc[i * C + j] = j == C - 1 ? V::load(c, tail, 0.f) : V::load(c);
-    }
-  }
-  const int64_t rsa = t.rsa, ldb = t.ldb;
-  for (int64_t s = 0; s < t.span_count; ++s)
-    for (int64_t g = 0; g < t.segments; ++g) {
-      const float* a = t.spans[s].a + g * t.segment_a;
-      const float* b = t.spans[s].b + g * t.segment_b;
-      for (int64_t k = 0; k < t.length; ++k, ++a, b += ldb) {
-        Block<V, C> row;
-        row.load(b);
-        MAAS_UNROLL for (int i = 0; i < R; ++i) {
-          // One broadcast serves C products: as a memory operand of each it would make loads the limit.
-          const V v(a[i * rsa]);
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
-        }
-      }
-    }
-  MAAS_UNROLL for (int j = 0; j < C; ++j) {
-    const bool last = j == C - 1;
-    if (t.bias) {
-      const V bias = last ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
-      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
-    }
-    MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      V v = acc[i * C + j];
-      if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
-      float* c = t.c + i * t.ldc + j * kLanes;
-      if (last)
-        v.store(c, tail);
-      else
-        v.store(c);
-    }
-  }
-}
-
-using ConvMicro = void (*)(const ConvTile&);
-// Outputs that keep all sums in registers: 14, 12, 8 and 6 for 1 to 4 vectors (AVX-512); 6 of 1 (AVX2).
-#define MAAS_ROWS6(C) \
-  nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
-#if defined(__AVX512F__)
-#define MAAS_ROWS8(C) MAAS_ROWS6(C), conv_micro<7, C>, conv_micro<8, C>
-#define MAAS_ROWS12(C) MAAS_ROWS8(C), conv_micro<9, C>, conv_micro<10, C>, conv_micro<11, C>, conv_micro<12, C>
-const ConvMicro kConv1[] = {MAAS_ROWS12(1), conv_micro<13, 1>, conv_micro<14, 1>};
-const ConvMicro kConv2[] = {MAAS_ROWS12(2)};
-const ConvMicro kConv3[] = {MAAS_ROWS8(3)};
-const ConvMicro kConv4[] = {MAAS_ROWS6(4)};
-const ConvMicro* const kConvMicro[] = {nullptr, kConv1, kConv2, kConv3, kConv4};
-#undef MAAS_ROWS8
-#undef MAAS_ROWS12
-#else
-const ConvMicro kConv1[] = {MAAS_ROWS6(1)};
-const ConvMicro* const kConvMicro[] = {nullptr, kConv1};
-#endif
-#undef MAAS_ROWS6
 
 // All tiles of one strip: `count` outputs from number `i0` of class `cw` on, in row `oh`.
 MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row,
@@ -161,7 +95,7 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* pane
         span.b = panel + ((th.first + u * h.tap_step) * w.kernel + tw.first) * a.k * t.ldb;
       }
       t.c = y + i * t.ldc;
-      kConvMicro[vectors][rows](t);
+      kMicro<ConvTile>[vectors][rows](t);
       if (last && !in_registers)
         apply_chain_rows(e, t.c, t.ldc, row + i, rows, column, columns, reinterpret_cast<float*>(scratch));
     }

@@ -3,6 +3,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 #include "ops/gemm/gemm_kernels.h"
 
@@ -50,6 +51,7 @@ MAAS_DEFINE_OP(conv_packed, ConvPacked)
 const KernelTable& ConvPacked::kernels() { return conv_packed_kernels; }
 
 Specs ConvPacked::infer(const Inputs& in) const {
+  check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
   const Window w{kernel_size, strides, dilation, padding, pads};
   const Shape out = input_gradient ? size : w.output("conv", x);
@@ -61,7 +63,7 @@ OpPtr ConvPacked::with_epilogue(const Chain& chain, const Specs&, const Specs& e
   const bool adjacent = !input_gradient || strides[1] == 1;
   if (!epilogue.empty() || !adjacent || !epilogue_fits(chain, extra, result)) return nullptr;
   ConvPacked fused = *this;
-  fused.epilogue = to_text(chain);
+  fused.epilogue = chain;
   return std::make_shared<OpModel<ConvPacked>>(std::move(fused));
 }
 
@@ -103,7 +105,7 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.mr = row.isa == Isa::none ? 8 : tile_rows(a.m, nr);
   a.strip = 8 * a.mr;
   a.strips = ((a.w_axis.out + a.w_axis.classes - 1) / a.w_axis.classes + a.strip - 1) / a.strip;
-  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "serving/failure.h"
 #include "serving/service.h"
 
 namespace maas::serving {

@@ -334,10 +334,15 @@ ALONE = """
     toy = PythonModel(lambda arrays: arrays[0], [("x", (None, 2), "float32")], [("y", (None, 2), "float32")])
     good = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}'
 
-    def ask(connection, body=good, announced=None):
-        head = f"POST /v2/models/toy/infer HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: {announced or len(body)}\\r\\n\\r\\n"
-        connection.sendall(head.encode() + body)
+    def head(length):
+        return f"POST /v2/models/toy/infer HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: {length}\\r\\n\\r\\n".encode()
+
+    def ask(connection):
+        connection.sendall(head(len(good)) + good)
         return connection.recv(4096)[9:12].decode()
+
+    def limit(what, soft):
+        resource.setrlimit(what, (soft, resource.getrlimit(what)[1]))
 
     def connect(server):
         return socket.create_connection(("127.0.0.1", server.port), timeout=10)
@@ -352,11 +357,11 @@ def test_s44_memory_that_is_not_to_be_had_ends_the_connection_only():
         print(ask(first))
         with open("/proc/self/statm") as f:
             size = int(f.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (size + (24 << 20), resource.RLIM_INFINITY))
+        limit(resource.RLIMIT_AS, size + (24 << 20))
         for _ in range(3):
             with connect(server) as large:
                 try:
-                    large.sendall(f"POST /v2/models/toy/infer HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: {60 << 20}\\r\\n\\r\\n".encode())
+                    large.sendall(head(60 << 20))
                     for _ in range(60):
                         large.sendall(b" " * (1 << 20))
                     large.recv(100)
@@ -374,7 +379,7 @@ def test_s44_no_file_descriptors_left():
         + """
     with Server(toy, name="toy", port=0) as server, connect(server) as first:
         print(ask(first))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.RLIM_INFINITY))
+        limit(resource.RLIMIT_NOFILE, 64)
         many = []
         try:
             while True:

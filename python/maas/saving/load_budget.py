@@ -1,7 +1,7 @@
 """How much memory a model file may make us take for weights: about what its weights file really holds.
 
-A config of a few bytes can ask for a layer or a metric of terabytes. While a model is made from a file, every new weight
-is counted against the bytes that the file declares, before it is allocated.
+A config of a few bytes can ask for a layer or a metric of terabytes. While a model is made from a file, every new
+weight is counted against the bytes that the file declares, before it is allocated.
 """
 
 import contextlib

@@ -124,8 +124,8 @@ bool Batcher::submit(const std::shared_ptr<Job>& job) {
   {
     std::lock_guard lock(mutex_);
     if (!job->buffer) {
-      --staged_writers_;
       staged_.push_back(job);
+      --staged_writers_;
     } else {
       --job->buffer->writers;
       job->buffer->entries[job->entry].job = job;
@@ -138,7 +138,10 @@ bool Batcher::submit(const std::shared_ptr<Job>& job) {
         metrics_->queue_depth.store(waiting_, kRelaxed);
         job->state.store(JobState::running);
       } else if (job->buffer == open_ && open_->fill == open_->capacity) {
-        close_open(CloseReason::full);
+        try {
+          close_open(CloseReason::full);
+        } catch (const std::bad_alloc&) {  // the worker closes it, then
+        }
       }
     }
     if (!mine && !running_) changed_.notify_one();

@@ -8,11 +8,20 @@
 namespace maas::serving {
 namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Without memory for the text the answer has none.
+void set_error(Job& job, std::string_view text) noexcept {
+  try {
+    job.error = text;
+  } catch (...) {
+    job.error.clear();
+  }
+}
 }  // namespace
 
 void Batcher::end_waiting(Job& job, int status, const char* error) {
   job.status = status;
-  job.error = error;
+  set_error(job, error);
   --waiting_;
   metrics_->queue_depth.store(waiting_, kRelaxed);
 }
@@ -49,10 +58,10 @@ void Batcher::refill(Ended& failed) {
   pool_->want(staged_writers_ > 0);
 }
 
-// Drops the rows of requests that are gone, and moves the rest together.
+// Drops the rows of requests that are gone, and moves the rest together. `ended` has room for all of them.
 void Batcher::compact(BatchBuffer& b, Ended& ended) {
   const auto now = Clock::now();
-  std::vector<BatchBuffer::Entry> kept;
+  size_t kept = 0;
   int64_t fill = 0;
   for (auto& e : b.entries) {
     if (!e.job) continue;
@@ -75,10 +84,11 @@ void Batcher::compact(BatchBuffer& b, Ended& ended) {
       e.job->begin = e.begin = fill;
     }
     fill += e.rows;
-    kept.push_back(std::move(e));
+    if (&b.entries[kept] != &e) b.entries[kept] = std::move(e);
+    ++kept;
   }
   metrics_->queue_depth.store(waiting_, kRelaxed);
-  b.entries = std::move(kept);
+  b.entries.erase(b.entries.begin() + static_cast<ptrdiff_t>(kept), b.entries.end());
   b.fill = fill;
 }
 
@@ -110,6 +120,8 @@ Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) 
     changed_.wait_for(lock, std::chrono::milliseconds(5));
     return nullptr;
   }
+  // For compact, and for the answers after the run: nothing may be in want of memory once the batch is off the list.
+  ended.reserve(ended.size() + closed_.front()->entries.size());
   Buffer b = std::move(closed_.front());
   closed_.pop_front();
   compact(*b, ended);
@@ -120,7 +132,12 @@ void Batcher::worker() {
   std::unique_lock lock(mutex_);
   while (!(stopping_ && !has_work() && !running_)) {
     Ended ended;
-    Buffer b = take(lock, ended);
+    Buffer b;
+    try {
+      b = take(lock, ended);
+    } catch (const std::bad_alloc&) {
+      changed_.wait_for(lock, std::chrono::milliseconds(5));  // others may give memory back
+    }
     const bool run = b && !b->entries.empty();
     if (run) running_ = true;
     lock.unlock();
@@ -159,7 +176,7 @@ void Batcher::execute(BatchBuffer& b) {
     metrics_->compute.observe_seconds(took);
     e.job->started = start;
     e.job->status = status;
-    e.job->error = text;
+    set_error(*e.job, text);
   }
   // One bad request must not fail its neighbours: after an error each runs again on its own.
   if (status != 200 && b.entries.size() > 1) run_alone(b);

@@ -6,8 +6,9 @@
 #include "core/error.h"
 
 namespace maas::serving {
+namespace {
 
-void describe_failure(const std::string& model, int& status, std::string& text) {
+void describe(const std::string& model, int& status, std::string& text) {
   try {
     throw;
   } catch (const Error& e) {
@@ -39,6 +40,17 @@ void describe_failure(const std::string& model, int& status, std::string& text) 
   } catch (...) {
     status = 500;
     text = "model '" + model + "' failed";
+  }
+}
+
+}  // namespace
+
+void describe_failure(const std::string& model, int& status, std::string& text) noexcept {
+  try {
+    describe(model, status, text);
+  } catch (...) {
+    status = 503;
+    text.clear();
   }
 }
 

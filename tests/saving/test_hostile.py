@@ -357,3 +357,13 @@ def test_s31_metrics_of_legacy_files(good, tmp_path):
     start = time.monotonic()
     assert "asks for more state" in refuse(tmp_path, files.hdf5(fill), "m.h5")
     assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("size", [2**64, 10**30, -(2**63) - 1])
+def test_sizes_past_64_bits_in_operations(tmp_path, size):
+    x = maas.Input((4, 2))
+    maas.Model(x, maas.ops.reshape(x, (-1, 8))).save(tmp_path / "saved.keras")
+    members = {k: bytes(v) for k, v in read_archive((tmp_path / "saved.keras").read_bytes()).items()}
+    assert b'"newshape": [-1, 8]' in members["config.json"]
+    members["config.json"] = members["config.json"].replace(b'"newshape": [-1, 8]', b'"newshape": [-1, %d]' % size)
+    refuse(tmp_path, archive_bytes({**members, "metadata.json": b"{}"}))

@@ -305,7 +305,9 @@ class _Reader:
             raise ValueError(f"the class needs a from_config() method to be loaded, received {cls!r}")
         try:
             return cls.from_config(inner)
-        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as e:
+        except (NotImplementedError, RecursionError):
+            raise
+        except (TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RuntimeError) as e:
             # Constructors meet values here that no caller in his right mind would give.
             raise ValueError(
                 f"{cls.__name__} cannot be made from its config: {type(e).__name__}: {e}; received {_short(inner)}"

@@ -1,5 +1,6 @@
 """Activations by name (`get("relu")`), as functions, or as any callable."""
 
+from maas import missing_names
 from maas.activations import activations as _module
 from maas.activations.activations import (
     celu,
@@ -98,3 +99,6 @@ def deserialize(config, custom_objects=None):
     from maas.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from maas import missing_names
+
 # Name -> module. The module of a subcommand is imported only when it is asked for.
 COMMANDS = {
     "demo": ("maas.cli.demo", "train, save, load and serve a model that reads handwritten digits"),
@@ -44,3 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+__getattr__ = missing_names.getattr_of(__name__)

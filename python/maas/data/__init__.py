@@ -1,6 +1,6 @@
 """Data adapters: one interface to arrays, datasets, generators and loaders."""
 
-from maas import tree
+from maas import missing_names, tree
 from maas.data.adapter import DataAdapter
 from maas.data.array_adapter import ArrayAdapter
 from maas.data.arrays import is_array_like
@@ -52,3 +52,5 @@ def _batches(x):
 
 
 __all__ = ["ArrayAdapter", "DataAdapter", "EpochIterator", "IterableAdapter", "PyDataset", "get_data_adapter"]
+
+__getattr__ = missing_names.getattr_of(__name__)

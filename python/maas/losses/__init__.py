@@ -1,5 +1,6 @@
 """Losses: classes for `compile(loss=...)` and functions that return one value per sample."""
 
+from maas import missing_names
 from maas.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -119,3 +120,6 @@ def get(identifier):
     if not callable(obj):
         raise ValueError(f"could not interpret loss identifier, received {identifier!r}")
     return obj() if isinstance(obj, type) else obj
+
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -1,5 +1,6 @@
 """Metrics: running values over batches, and functions that return one value per sample."""
 
+from maas import missing_names
 from maas.backend.naming import to_snake_case
 from maas.losses import (
     binary_crossentropy,
@@ -183,3 +184,5 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

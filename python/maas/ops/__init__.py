@@ -6,6 +6,8 @@ model.
 
 import importlib
 
+from maas import missing_names
+
 _MODULES = (
     "core",
     "elementwise",
@@ -17,7 +19,7 @@ _MODULES = (
     "softmax",
     "losses",
     "nn_conv",
-    "norm",
+    "normalization",
     "attention",
     "recurrent",
 )
@@ -39,3 +41,5 @@ def _load():
 
 
 _load()
+
+__getattr__ = missing_names.getattr_of(__name__)

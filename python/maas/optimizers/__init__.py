@@ -1,5 +1,6 @@
 """Optimizers."""
 
+from maas import missing_names
 from maas.optimizers import schedules
 from maas.optimizers.adam import Adam, AdamW
 from maas.optimizers.adam_family import Adamax, Lion, Nadam
@@ -50,3 +51,6 @@ def get(identifier):
     if isinstance(obj, Optimizer):
         return obj
     raise ValueError(f"could not interpret optimizer identifier, received {identifier!r}")
+
+
+__getattr__ = missing_names.getattr_of(__name__)

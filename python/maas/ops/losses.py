@@ -47,12 +47,13 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
         )
     if target.dtype not in ("int32", "int64"):
         target = cast(target, "int32")
+    classes = "classes" if output.shape[-1] is None else output.shape[-1]
+    rule = f"sparse_categorical_crossentropy: labels must be in [0, {classes})"
     if from_logits:
-        return _core.sparse_softmax_cross_entropy(output, target)
+        return _core.sparse_softmax_cross_entropy(output, target, rule=rule)
     total = _core.sum(output, axis=[-1])
-    # take_along_axis counts negative indices from the end; a negative class must be an error.
-    index = _core.where(_core.less(target, 0), target - int(output.shape[-1]), target)
-    picked = squeeze(_core.take_along_axis(output, expand_dims(index, -1), axis=-1), -1) / total
+    picked = _core.take_along_axis(output, expand_dims(target, -1), axis=-1, wrap=False, rule=rule)
+    picked = squeeze(picked, -1) / total
     return -_core.log(clip(picked, epsilon(), 1.0 - epsilon()))
 
 

@@ -89,10 +89,9 @@ Specs Take::infer(const Inputs& in) const {
 Nodes Take::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   const Node& x = y.input(0);
   const int64_t at = normalize_axis("take", axis, x.shape());
-  return {
-      op("take_gradient", {dys[0], y.input(1)},
-         {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}, {"rule", rule}}),
-      Node()};
+  return {op("take_gradient", {dys[0], y.input(1)},
+             {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}, {"rule", rule}}),
+          Node()};
 }
 
 void Take::bind(const Bind& b, GatherArgs& a) const {

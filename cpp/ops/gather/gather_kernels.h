@@ -21,7 +21,7 @@ struct GatherArgs {
   DType dtype, index_dtype;
   int64_t bytes;  // of an element
   int64_t outer, size, inner;
-  int64_t low;  // least index taken: -size, or 0 if none counts from the end
+  int64_t low;    // least index taken: -size, or 0 if none counts from the end
   int64_t count;  // of indices; along the axis for take_along
 };
 

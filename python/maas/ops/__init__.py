@@ -41,5 +41,6 @@ def _load():
 
 
 _load()
+importlib.import_module("maas.backend.tensor_methods")
 
 __getattr__ = missing_names.getattr_of(__name__)

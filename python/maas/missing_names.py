@@ -129,14 +129,40 @@ def _public_names(module):
     return [n for n, v in vars(module).items() if not n.startswith("_") and type(v) is not type(sys)]
 
 
-def near_matches(name, names, count=3):
-    """Up to `count` of `names` that `name` may be a slip of, the nearest first; upper and lower case are alike."""
+def near_matches(name, names, count=3, least=0.7):
+    """Up to `count` of `names` that `name` may be a slip of, the nearest first; upper and lower case are alike.
+
+    `least` is the least likeness, from 0 to 1.
+    """
     from difflib import get_close_matches
 
     by_lower = {}
     for n in names:
         by_lower.setdefault(n.lower(), n)
-    return [by_lower[n] for n in get_close_matches(name.lower(), by_lower, count, 0.7)]
+    return [by_lower[n] for n in get_close_matches(name.lower(), by_lower, count, least)]
+
+
+def unknown_name(kind, name, known):
+    """The text for a name that a table of names does not hold.
+
+    Args:
+        kind: str, what the name should be: "optimizer".
+        name: str.
+        known: the names of the table; of several spellings the one in lower case is shown.
+    """
+    near = near_matches(name, sorted(known, key=str.islower, reverse=True), 1, 0.6)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(sorted(n for n in known if n.islower()))
+    return f"unknown {kind} {name!r}.{hint} Known are {shown}; received {name!r}"
+
+
+def near_argument(cls, names):
+    """A hint for keyword arguments that a class does not take: " (did you mean activation?)", or nothing."""
+    import inspect
+
+    known = {p for c in cls.__mro__ if "__init__" in vars(c) for p in inspect.signature(c.__init__).parameters}
+    near = [n for name in names for n in near_matches(name, known - {"self", "args", "kwargs"}, 1)]
+    return f" (did you mean {', '.join(near)}?)" if near else ""
 
 
 def _imports(frame):

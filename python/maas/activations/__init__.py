@@ -88,7 +88,7 @@ def deserialize(config, custom_objects=None):
 
         found = get_registered_object(config)
         if found is None:
-            raise ValueError(f"activations: no such name; known are {sorted(_NAMES)}, received {config!r}")
+            raise ValueError(missing_names.unknown_name("activation", config, _NAMES))
         return found
     if (
         config.get("class_name") == "function"

@@ -89,6 +89,9 @@ for _function, _aliases in {
 }.items():
     ALL_OBJECTS_DICT.update(dict.fromkeys(_aliases, _function))
 
+# What an error lists; base classes are no choice.
+_NAMES = ALL_OBJECTS_DICT
+
 
 def serialize(loss):
     """The loss as a dict of plain values, in Keras's format."""
@@ -114,11 +117,17 @@ def get(identifier):
         return None
     obj = identifier
     if isinstance(identifier, str):
-        obj = ALL_OBJECTS_DICT.get(identifier)
+        from maas.saving.object_registration import get_registered_object
+
+        obj = get_registered_object(identifier, module_objects=ALL_OBJECTS_DICT)
+        if obj is None:
+            raise ValueError(missing_names.unknown_name("loss", identifier, _NAMES))
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if not callable(obj):
-        raise ValueError(f"could not interpret loss identifier, received {identifier!r}")
+        raise ValueError(
+            f"a loss must be a name such as 'mse', a config dict, a function or a loss object, received {identifier!r}"
+        )
     return obj() if isinstance(obj, type) else obj
 
 

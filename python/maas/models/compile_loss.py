@@ -1,5 +1,7 @@
 """The losses of `compile(loss=..., loss_weights=...)` as one number."""
 
+import numpy as np
+
 from maas import losses, tree
 from maas.backend.naming import to_snake_case
 from maas.losses.reduction import row_count
@@ -42,10 +44,10 @@ class CompileLoss:
     """
 
     def __init__(self, loss, loss_weights=None, output_names=None):
-        if loss_weights is not None and not isinstance(loss_weights, (list, tuple, dict, float, int)):
+        if not all(_is_weight(w) for w in tree.flatten(loss_weights)):
             raise ValueError(
-                "loss_weights must be a number, list or dict, "
-                f"received loss_weights={loss_weights!r} of type {type(loss_weights).__name__}"
+                "loss_weights must be a number, or a list or dict of numbers; metrics are given by name, "
+                f"metrics=[...], received loss_weights={loss_weights!r}"
             )
         for leaf in tree.flatten(loss):
             # An unknown name fails at compile, not at the first batch.
@@ -164,6 +166,11 @@ class CompileLoss:
                 value = value * weight
             total = value if total is None else total + value
         return total
+
+
+def _is_weight(value):
+    # A scalar array or a Variable weighs too.
+    return value is None or (hasattr(value, "__float__") and not isinstance(value, str) and not np.ndim(value))
 
 
 def _as_list(entry):

@@ -47,7 +47,9 @@ class CompileMetrics:
     def __init__(self, metrics, weighted_metrics, output_names=None):
         for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if given and not isinstance(given, (list, tuple, dict)):
-                raise ValueError(f"{what} must be a list, tuple or dict, received {what}={given!r}")
+                raise ValueError(
+                    f"{what} must be a list, tuple or dict, such as {what}=['mae'], received {what}={given!r}"
+                )
             for leaf in tree.flatten(given or []):
                 if leaf is None:
                     continue

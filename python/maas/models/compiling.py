@@ -2,8 +2,8 @@
 
 import warnings
 
+from maas import losses, optimizers
 from maas import metrics as metrics_module
-from maas import optimizers
 from maas.models.compile_loss import CompileLoss
 from maas.models.compile_metrics import CompileMetrics
 
@@ -38,6 +38,11 @@ class Compiling:
         Raises:
             ValueError: for unknown names and settings of the wrong form.
         """
+        if isinstance(optimizer, str) and optimizer in losses.ALL_OBJECTS_DICT:
+            raise ValueError(
+                f"compile: the optimizer comes first, then the loss; {optimizer!r} is a loss, received "
+                f"optimizer={optimizer!r}, loss={loss!r}"
+            )
         optimizer = optimizers.get(optimizer)
         if run_eagerly:
             warnings.warn(

@@ -78,6 +78,19 @@ def test_an_import_statement_says_the_same():
         from maas import applications  # noqa: F401
 
 
+def test_methods_of_models_and_layers():
+    import keras
+
+    layer, model = maas.layers.Dense(1), maas.Sequential([maas.layers.Dense(1)])
+    for ours, theirs in ((layer, keras.layers.Layer), (model, keras.Sequential)):
+        for name in dir(theirs):
+            if not name.startswith("_") and not hasattr(ours, name):
+                with pytest.raises(AttributeError, match=f"^{type(ours).__name__} has no '{name}': Keras has it, maas"):
+                    getattr(ours, name)
+    with pytest.raises(ValueError, match=r"saved as .keras or legacy .h5, its weights alone as .weights.h5"):
+        model.save("model.onnx")
+
+
 def test_no_module_hides_a_function():
     for info in pkgutil.walk_packages(maas.__path__, "maas."):
         if not info.name.endswith(("__main__", "libmaas")):

@@ -165,6 +165,16 @@ def near_argument(cls, names):
     return f" (did you mean {', '.join(near)}?)" if near else ""
 
 
+class NotYet:
+    """A method of Keras's class that maas's class does not have; `hasattr` says False. Subclasses may define it."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner):
+        raise AttributeError(f"{owner.__name__} has no {self.name!r}: Keras has it, maas does not yet")
+
+
 def _imports(frame):
     import dis
 

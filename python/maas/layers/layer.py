@@ -132,6 +132,12 @@ class Layer(LayerState, LayerBuilding, Operation):
         """Raised by every attribute write that may change what a trace of the layer does."""
         return self._tracker.version
 
+    add_metric = missing_names.NotYet()
+    quantize = missing_names.NotYet()
+    quantized_build = missing_names.NotYet()
+    quantized_call = missing_names.NotYet()
+    rematerialized_call = missing_names.NotYet()
+
     def _label(self):
         """How errors name the layer: `Dense 'head'`."""
         return f"{type(self).__name__} '{getattr(self, 'name', '')}'"

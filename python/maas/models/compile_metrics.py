@@ -136,6 +136,8 @@ class CompileMetrics:
         for groups, used in ((self._plain, [None] * len(flat_pred)), (self._weighted, weights)):
             for group, y_t, y_p, w in zip(groups, flat_true, flat_pred, used):
                 for m in group.metrics if group is not None else ():
+                    if y_t is None:
+                        raise ValueError(f"the metric {m.name!r} needs targets y, received None")
                     self._update(m, y_t, y_p, w)
 
     @staticmethod

@@ -1,5 +1,8 @@
 """`fit`: epochs of training steps, with validation and callbacks."""
 
+import numbers
+import warnings
+
 import numpy as np
 
 from maas.callbacks import CallbackList
@@ -7,6 +10,7 @@ from maas.callbacks.callback import pythonify_logs
 from maas.data import EpochIterator, get_data_adapter
 from maas.data.arrays import split_for_validation
 from maas.data.packing import unpack_x_y_sample_weight
+from maas.models import data_checks
 
 
 class Fitting:
@@ -60,6 +64,8 @@ class Fitting:
         self._assert_compiled("fit")
         if not isinstance(epochs, (int, np.integer)):
             raise TypeError(f"epochs must be an int, received epochs={epochs!r}")
+        if not isinstance(validation_split, numbers.Real) or not 0 <= validation_split < 1:
+            raise ValueError(f"validation_split must be a number in [0, 1), received {validation_split!r}")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_for_validation(x, y, sample_weight, validation_split)
         adapter = get_data_adapter(
@@ -70,6 +76,7 @@ class Fitting:
         if validation_data is not None:
             _check_validation_freq(validation_freq)
             parts = validation_data
+            data_checks.check_validation_data(parts, needs_targets=self._compile_loss is not None)
             if isinstance(parts, (list, tuple)):
                 val_x, val_y, val_weight = unpack_x_y_sample_weight(parts)
             else:
@@ -83,8 +90,9 @@ class Fitting:
                 input_dtypes=self._input_dtypes,
             )
             validation = EpochIterator(val_adapter, validation_steps)
-        layout, key, _ = data.peek()
+        layout, key, arrays = data.peek()
         self._step("train", layout, key)
+        watch = self._check_data(adapter.in_memory() or (layout, arrays), validation and val_adapter.in_memory())
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
@@ -101,9 +109,16 @@ class Fitting:
         callbacks.on_train_begin()
         try:
             for epoch in range(initial_epoch, epochs):
+                if epoch > initial_epoch and data.exhausted():
+                    _warn_exhausted("training stops", epoch, epochs)
+                    break
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
-                logs = self._run_epoch("train", data, callbacks)
+                logs = self._run_epoch("train", data, callbacks, watch, epoch)
+                if validation is not None and _is_validation_epoch(epoch + 1, validation_freq):
+                    if validation.exhausted():
+                        _warn_exhausted("validation stops", epoch, epochs)
+                        validation = None
                 if validation is not None and _is_validation_epoch(epoch + 1, validation_freq):
                     found = self._evaluate(validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in found.items()})
@@ -118,7 +133,18 @@ class Fitting:
                 callbacks.on_train_end(logs)
         return self.history
 
-    def _run_epoch(self, kind, data, callbacks):
+    def _check_data(self, train, validation):
+        """Looks once at data of the form (layout, arrays); returns what looks at the loss later."""
+        own_step = getattr(type(self).train_step, "__module__", "").startswith("maas.models")
+        own_loss = getattr(type(self).compute_loss, "__module__", "").startswith("maas.models")
+        # A step or loss of the user's own may change the labels before it compares.
+        if self._compile_loss is not None and own_step and own_loss:
+            for layout, arrays in filter(None, (train, validation)):
+                data_checks.check_labels(self._compile_loss.targets, layout, arrays)
+        layout, arrays = train
+        return data_checks.LossWatch(done=data_checks.warn_of_values(layout.names, arrays))
+
+    def _run_epoch(self, kind, data, callbacks, watch=None, epoch=0):
         """All steps of an epoch; returns the logs after the last one."""
         train = kind == "train"
         begin = callbacks.on_train_batch_begin if train else callbacks.on_test_batch_begin
@@ -141,11 +167,23 @@ class Fitting:
             outputs = program(*arrays)
             if has_end:
                 end(number, logs)
+            if watch is not None and number % data_checks.EVERY == 0:
+                watch.look(step, outputs, number, epoch)
             if self.stop_training if train else self.stop_evaluating:
                 break
         if outputs is None:
             raise ValueError(f"{self.name}: the data must yield at least one batch, received none")
+        if watch is not None:
+            watch.look(step, outputs, number, epoch)
         return logs()
+
+
+def _warn_exhausted(what, done, epochs):
+    warnings.warn(
+        f"the data ran out, so {what} after {done} of {epochs} epochs: a generator is read once; make it yield "
+        "steps_per_epoch * epochs batches, or pass an iterable that starts anew",
+        stacklevel=3,
+    )
 
 
 def _check_validation_freq(freq):

@@ -41,8 +41,9 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = squeeze(target, -1)
     if target.ndim != output.ndim - 1 or not all(map(_same, target.shape, output.shape)):
+        hint = "; for one-hot rows use categorical_crossentropy" if target.ndim == output.ndim else ""
         raise ValueError(
-            "sparse_categorical_crossentropy: target must have the shape of output without the class axis, "
+            f"sparse_categorical_crossentropy: target must have the shape of output without the class axis{hint}, "
             f"received target {target.shape} and output {output.shape}"
         )
     if target.dtype not in ("int32", "int64"):
@@ -70,8 +71,10 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """
     target, output = as_tensor(target), as_tensor(output)
     if target.ndim != output.ndim or not all(map(_same, target.shape, output.shape)) or output.ndim < 1:
+        numbers = target.ndim == output.ndim - 1 or (target.ndim == output.ndim and target.shape[-1] == 1)
+        hint = "; for class numbers use sparse_categorical_crossentropy" if numbers else ""
         raise ValueError(
-            "categorical_crossentropy: target and output must have one shape, "
+            f"categorical_crossentropy: target and output must have one shape{hint}, "
             f"received {target.shape} and {output.shape}"
         )
     target, output = cast(_last(target, axis), output.dtype), _last(output, axis)

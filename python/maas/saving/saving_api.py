@@ -51,7 +51,7 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
             file.write(content)
     else:
         raise ValueError(
-            f"a model is saved as .keras (or legacy .h5); model.export() writes other formats, received {path!r}"
+            f"a model is saved as .keras or legacy .h5, its weights alone as .weights.h5, received {path!r}"
         )
 
 

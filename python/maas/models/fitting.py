@@ -92,6 +92,10 @@ class Fitting:
             validation = EpochIterator(val_adapter, validation_steps)
         layout, key, arrays = data.peek()
         self._step("train", layout, key)
+        if validation is not None and val_adapter.in_memory():
+            # Compiled before the first epoch, so that wrong data is known before it has been trained.
+            val_layout, val_key, _ = validation.peek()
+            self._step("test", val_layout, val_key)
         watch = self._check_data(adapter.in_memory() or (layout, arrays), validation and val_adapter.in_memory())
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(

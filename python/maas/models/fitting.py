@@ -119,11 +119,11 @@ class Fitting:
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
                 logs = self._run_epoch("train", data, callbacks, watch, epoch)
-                if validation is not None and _is_validation_epoch(epoch + 1, validation_freq):
-                    if validation.exhausted():
-                        _warn_exhausted("validation stops", epoch, epochs)
-                        validation = None
-                if validation is not None and _is_validation_epoch(epoch + 1, validation_freq):
+                due = validation is not None and _is_validation_epoch(epoch + 1, validation_freq)
+                if due and validation.exhausted():
+                    _warn_exhausted("validation stops", epoch, epochs)
+                    validation = due = None
+                if due:
                     found = self._evaluate(validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 callbacks.on_epoch_end(epoch, logs)

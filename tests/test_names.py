@@ -87,7 +87,7 @@ def test_methods_of_models_and_layers():
             if not name.startswith("_") and not hasattr(ours, name):
                 with pytest.raises(AttributeError, match=f"^{type(ours).__name__} has no '{name}': Keras has it, maas"):
                     getattr(ours, name)
-    with pytest.raises(ValueError, match=r"saved as .keras or legacy .h5, its weights alone as .weights.h5"):
+    with pytest.raises(ValueError, match=r"saved as .keras, .maas or legacy .h5, its weights alone as .weights.h5"):
         model.save("model.onnx")
 
 

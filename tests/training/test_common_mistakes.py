@@ -255,7 +255,7 @@ MISTAKES = {
     "suffix": (
         lambda: classifier().save("model.pt"),
         ValueError,
-        ["saved as .keras or legacy .h5", "received 'model.pt'"],
+        ["saved as .keras, .maas or legacy .h5", "received 'model.pt'"],
     ),
     "no such file": (lambda: maas.models.load_model("no.keras"), FileNotFoundError, ["received 'no.keras'"]),
 }

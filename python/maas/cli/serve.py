@@ -13,7 +13,7 @@ from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="model file: .keras or .h5")
+    parser.add_argument("path", metavar="PATH", help="model file: .keras, .maas or .h5")
     parser.add_argument("--name", help="name of the model in URLs (default: the file's stem)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free port (default: %(default)s)")
@@ -86,13 +86,14 @@ def _server(args: argparse.Namespace) -> Any:
 
 # What to do where the command cannot help: it has no way to give objects of the user's own.
 _IN_PYTHON = """\
-maas serve cannot be given classes of your own; this program serves the same model:
+maas serve cannot be given classes of your own; this program writes a file that needs none of them, and serves it:
 
     import maas
     from your_module import {object}
 
     model = maas.saving.load_model({path!r}, custom_objects={{{key!r}: {object}}})
-    maas.Server(model, name={name!r}, host={host!r}, port={port}).start().wait()
+    model.export({target!r})
+    maas.Server({target!r}, name={name!r}, host={host!r}, port={port}).start().wait()
 """
 
 
@@ -103,6 +104,7 @@ def _for_python(args: argparse.Namespace, key: str) -> dict[str, Any]:
         "object": name if name.isidentifier() else "YourClass",
         "key": key[:100],
         "path": args.path,
+        "target": str(Path(args.path).with_suffix(".maas")),
         "name": args.name or Path(args.path).stem,
         "host": args.host,
         "port": args.port,

@@ -86,14 +86,13 @@ def _server(args: argparse.Namespace) -> Any:
 
 # What to do where the command cannot help: it has no way to give objects of the user's own.
 _IN_PYTHON = """\
-maas serve cannot be given classes of your own; this program writes a file that needs none of them, and serves it:
+maas serve cannot be given classes of your own; this program serves the same model:
 
     import maas
     from your_module import {object}
 
     model = maas.saving.load_model({path!r}, custom_objects={{{key!r}: {object}}})
-    model.export({target!r})
-    maas.Server({target!r}, name={name!r}, host={host!r}, port={port}).start().wait()
+    maas.Server(model, name={name!r}, host={host!r}, port={port}).start().wait()
 """
 
 
@@ -104,7 +103,6 @@ def _for_python(args: argparse.Namespace, key: str) -> dict[str, Any]:
         "object": name if name.isidentifier() else "YourClass",
         "key": key[:100],
         "path": args.path,
-        "target": str(Path(args.path).with_suffix(".maas")),
         "name": args.name or Path(args.path).stem,
         "host": args.host,
         "port": args.port,

@@ -130,6 +130,14 @@ struct Run {
   }
 };
 
+// What the layer or loss that made the op wants said of a bad index: "Embedding 'words': ids must be in [0, 10)".
+std::string rule_of(const Op& op) {
+  for (const auto& [name, value] : op.params())
+    if (name == "rule")
+      if (const auto* rule = std::get_if<std::string>(&value)) return *rule;
+  return "";
+}
+
 }  // namespace
 
 void execute(Context& context, size_t commit, const RunOptions& options) {
@@ -176,8 +184,10 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
   }
   if (run.why == Stop::bad_data) {
     const auto& op = steps[static_cast<size_t>(run.bad_step.load())].plan->op;
-    fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
-         ", received ", context.status().value.load());
+    const int64_t position = context.status().position.load(), value = context.status().value.load();
+    if (const std::string rule = rule_of(*op); !rule.empty())
+      fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
+    fail(ErrorKind::index, op->name(), ": index out of range at flat position ", position, ", received ", value);
   }
 }
 

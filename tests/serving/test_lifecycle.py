@@ -192,6 +192,59 @@ def test_signals_end_maas_serve_with_status_0(serve, number):
     assert infer(url, body(X))[0] == 200
     p.send_signal(number)
     assert p.wait(10) == 0 and p.stderr.read() == ""
+    stopping, stopped = p.stdout.read().splitlines()
+    assert stopping.startswith("maas: stopping; requests in flight have 30 s") and stopped == "maas: stopped"
+
+
+def test_a_closed_pipe_does_not_disturb_the_end(serve):
+    p, url, _ = serve()
+    p.stdout.close()
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(10) == 0
+    p.stdout = open(os.devnull)
+
+
+OWN = """
+import maas
+
+class Scale(maas.layers.Layer):
+    def call(self, x):
+        return x * 3.0
+"""
+
+
+@pytest.mark.parametrize("kind", ["layer", "lambda"])
+def test_a_model_with_own_classes_gets_a_program_that_serves_it(kind, tmp_path, monkeypatch, capsys):
+    """The command says what to write, and what it says runs."""
+    import keras
+
+    import maas
+
+    scope = {}
+    exec(OWN, scope)
+    path = tmp_path / "own.keras"
+    if kind == "layer":
+        maas.Sequential([maas.Input((4,), name="x"), scope["Scale"](name="triple")]).save(path)
+    else:
+        triple = keras.layers.Lambda(lambda x: x * 3.0, output_shape=(4,), name="triple")
+        keras.Sequential([keras.Input((4,), name="x"), triple]).save(path)
+    assert main(["serve", str(path), "--port", "0", "--name", "three"]) == 1
+    error = capsys.readouterr().err
+    assert "given classes of your own" in error
+    (tmp_path / "your_module.py").write_text(OWN + "\ntriple = lambda x: x * 3.0\n")
+    program = textwrap.dedent(error.partition("\n\n")[2].partition("\n\n")[2])
+    # The program waits for ever; what it has started is asked from a second thread.
+    program = program.replace(".start().wait()", ".start()") + textwrap.dedent("""
+        import gc, json, urllib.request
+        from maas.serving.server import _running
+        [server] = _running
+        body = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}
+        request = urllib.request.Request(server.url + "/v2/models/three/infer", json.dumps(body).encode())
+        print(json.loads(urllib.request.urlopen(request, timeout=20).read())["outputs"][0]["data"])
+    """)
+    program = program.replace("maas.Server(", "server = maas.Server(")
+    r = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert r.stdout.strip() == "[3, 6, 9, 12]", r.stderr
 
 
 def test_sigterm_under_load_fails_no_request(serve):
@@ -304,6 +357,8 @@ def test_help_imports_no_numpy():
     """)
     r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert r.returncode == 0 and "serve" in r.stdout, r.stderr
+    # It promises no command that does not exist.
+    assert not re.search(r"\b(compress|export|convert)\b", r.stdout) and "trained and saved in Python" in r.stdout
     assert main([]) == 2
 
 

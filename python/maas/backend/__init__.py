@@ -1,5 +1,6 @@
 """What layers, optimizers and ops are built on: settings, variables, names, symbolic tensors."""
 
+from maas import missing_names
 from maas.backend.config import (
     backend,
     epsilon,
@@ -64,3 +65,5 @@ __all__ = [
     "standardize_dtype",
     "standardize_shape",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -1,5 +1,6 @@
 """Layers, by Keras's names."""
 
+from maas import missing_names
 from maas.layers.activation.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from maas.layers.attention.attention import Attention
 from maas.layers.attention.multi_head_attention import MultiHeadAttention
@@ -125,3 +126,6 @@ def deserialize(config, custom_objects=None):
     if not isinstance(layer, Layer):
         raise ValueError(f"layers.deserialize: the config must describe a layer, received {config}")
     return layer
+
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -22,17 +22,30 @@ def reference(case, x, *rest):
     ys = []
     for step in range(case.steps):
         t = case.steps - 1 - step if case.reverse else step
-        z = x[:, t].astype(np.float64) @ kernel + states[0] @ recurrent + bias
+        z = x[:, t].astype(np.float64) @ kernel + states[0] @ recurrent + (0 if case.cell == "gru" else bias)
         if case.cell == "lstm":
             i, f, g, o = np.split(z, 4, axis=-1)
             c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
             new = [sigmoid(o) * np.tanh(c), c]
+        elif case.cell == "gru":
+            new = [gru_step(case, x[:, t].astype(np.float64), states[0], kernel, recurrent, bias)]
         else:
             new = [ACTIVATIONS[case.activation](z)]
         states = [np.where(mask[:, t, None], n, s) for n, s in zip(new, states)]
         ys.append(states[0])
     y = np.stack(ys, 1) if ys else np.zeros((case.batch, 0, case.units))
     return [*states, y]
+
+
+def gru_step(case, x, h, kernel, recurrent, bias):
+    """Gates z, r, candidate n."""
+    units = case.units
+    inner = np.broadcast_to(bias, (2, 3 * units)) if case.reset_after else np.stack([bias + np.zeros(3 * units), np.zeros(3 * units)])
+    xz, xr, xn = np.split(x @ kernel + inner[0], 3, axis=-1)
+    hz, hr, hn = np.split(h @ recurrent + inner[1], 3, axis=-1)
+    z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+    n = np.tanh(xn + (r * hn if case.reset_after else (r * h) @ recurrent[:, 2 * units :]))
+    return z * h + (1 - z) * n
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class Case:
     reverse: bool = False
     use_bias: bool = True
     activation: str = "tanh"
+    reset_after: bool = True
+    mask: str = "random"  # or "right": rows of their own lengths, the first of length 0
 
     @property
     def states(self):
@@ -53,30 +68,43 @@ class Case:
 
     @property
     def gates(self):
-        return 4 if self.cell == "lstm" else 1
+        return {"lstm": 4, "gru": 3, "simple_rnn": 1}[self.cell]
+
+    @property
+    def bias_shape(self):
+        wide = self.gates * self.units
+        return (2, wide) if self.cell == "gru" and self.reset_after else (wide,)
 
     @property
     def options(self):
         options = {"reverse": self.reverse, "use_bias": self.use_bias, "use_mask": self.use_mask}
-        return options if self.cell == "lstm" else {**options, "activation": self.activation}
+        if self.cell == "gru":
+            options["reset_after"] = self.reset_after
+        return {**options, "activation": self.activation} if self.cell == "simple_rnn" else options
 
     def operands(self, dtype=np.float32, seed=0):
         """x, states, kernel, recurrent kernel, [bias], [mask]."""
         rng = np.random.default_rng([seed, self.batch, self.steps, self.units])
         wide = self.gates * self.units
         shapes = [(self.batch, self.steps, self.features), *[(self.batch, self.units)] * self.states]
-        shapes += [(self.features, wide), (self.units, wide), (wide,)][: 3 if self.use_bias else 2]
+        shapes += [(self.features, wide), (self.units, wide), self.bias_shape][: 3 if self.use_bias else 2]
         arrays = [rng.standard_normal(s) for s in shapes]
         arrays[1 + self.states] /= np.sqrt(self.features)
         arrays[2 + self.states] *= 0.7 / np.sqrt(self.units)
         arrays = [a.astype(dtype) for a in arrays]
-        return arrays + ([rng.random((self.batch, self.steps)) > 0.4] if self.use_mask else [])
+        if not self.use_mask:
+            return arrays
+        if self.mask == "right":
+            return [*arrays, np.arange(self.steps) < (np.arange(self.batch) * 3 % (self.steps + 1))[:, None]]
+        return [*arrays, rng.random((self.batch, self.steps)) > 0.4]
 
     def __str__(self):
         words = [self.cell, f"b{self.batch}t{self.steps}i{self.features}u{self.units}"]
         flags = {"mask": self.use_mask, "reverse": self.reverse, "nobias": not self.use_bias}
         words += [word for word, on in flags.items() if on]
-        return "-".join(words + ([self.activation] if self.cell != "lstm" else []))
+        words += [self.activation] if self.cell == "simple_rnn" else []
+        words += ["before"] if not self.reset_after else []
+        return "-".join(words + ([self.mask] if self.mask != "random" else []))
 
 
 CASES = [
@@ -90,6 +118,23 @@ CASES = [
     Case("lstm", 40, 4, 3, 20),
     Case("lstm", 0, 3, 2, 5),
     Case("lstm", 3, 0, 2, 5),
+    Case("lstm", 14, 9, 4, 24, use_mask=True, mask="right"),
+    *(
+        Case("gru", *sizes, reset_after=after, **options)
+        for after in (True, False)
+        for sizes, options in [
+            ((1, 1, 1, 1), {}),
+            ((2, 3, 4, 7), {"use_mask": True}),
+            ((3, 5, 2, 16), {"reverse": True}),
+            ((7, 6, 5, 33), {"use_mask": True, "reverse": True}),
+            ((13, 12, 8, 65), {"use_mask": True, "use_bias": False}),
+            ((14, 9, 4, 80), {"use_mask": True, "mask": "right"}),
+            ((1, 60, 6, 128), {}),
+            ((40, 4, 3, 20), {}),
+            ((0, 3, 2, 5), {}),
+            ((3, 0, 2, 5), {}),
+        ]
+    ),
     Case("simple_rnn", 1, 1, 1, 1),
     Case("simple_rnn", 2, 3, 4, 7, use_mask=True, activation="relu"),
     Case("simple_rnn", 3, 5, 2, 16, reverse=True, activation="sigmoid"),

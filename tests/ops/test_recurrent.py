@@ -1,4 +1,4 @@
-"""LSTM and simple RNN: every kernel against float64, gradients, equal bits where promised, Keras, typed errors."""
+"""LSTM, GRU and simple RNN: every kernel against float64, gradients, equal bits where promised, Keras, typed errors."""
 
 import numpy as np
 import pytest
@@ -172,22 +172,29 @@ def test_a_nan_row_stays_alone():
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("kind", ["lstm", "simple_rnn"])
+@pytest.mark.parametrize("kind", ["lstm", "simple_rnn", "gru", "gru_before"])
 def test_equals_keras(kind, backwards, masked):
     import keras
 
-    case = Case(kind, 3, 11, 5, 12, use_mask=masked, reverse=backwards)
+    after = kind != "gru_before"
+    kind = kind.removesuffix("_before")
+    case = Case(kind, 3, 11, 5, 12, use_mask=masked, reverse=backwards, reset_after=after)
     x, *states, kernel, recurrent, bias = case.operands()[: 4 + case.states]
     mask = case.operands()[-1] if masked else None
     for zero in (False, True):
         options = {"return_sequences": True, "return_state": True, "go_backwards": backwards}
-        layer = (keras.layers.LSTM if kind == "lstm" else keras.layers.SimpleRNN)(12, **options)
+        if kind == "gru":
+            options["reset_after"] = after
+        made = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}[kind]
+        layer = made(12, **options)
         layer.build(x.shape)
         layer.zero_output_for_mask = zero
         layer.set_weights([kernel, recurrent, bias])
         wanted = [np.asarray(a) for a in layer(x, mask=mask, initial_state=list(states))]
-        function = ops.lstm if kind == "lstm" else ops.simple_rnn
+        function = getattr(ops, kind)
         options = {"mask": mask, "reverse": backwards, "zero_output_for_mask": zero}
+        if kind == "gru":
+            options["reset_after"] = after
         got = function(x, *states, kernel, recurrent, bias, return_sequences=True, **options)
         check([a.numpy() for a in got], wanted, EPS[np.dtype("float32")] * 30, zero)
         last = function(x, *states, kernel, recurrent, bias, **options)

@@ -7,7 +7,7 @@ from maas.ops.elementwise import where
 from maas.ops.shape import flip
 from maas.ops.views import expand_dims
 
-__all__ = ["lstm", "simple_rnn"]
+__all__ = ["gru", "lstm", "simple_rnn"]
 
 
 def _operands(x, states, kernel, recurrent_kernel, bias, mask):
@@ -93,6 +93,43 @@ def simple_rnn(
     """
     given, use = _operands(x, (h0,), kernel, recurrent_kernel, bias, mask)
     results = _core.simple_rnn(*given, activation=activation, reverse=reverse, return_sequences=return_sequences, **use)
+    h, output = results if return_sequences else (results, results)
+    if zero_output_for_mask and mask is not None:
+        output = _masked_to_zero(output, mask, reverse, return_sequences)
+    return output, h
+
+
+@op
+def gru(
+    x, h0, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True, reverse=False, return_sequences=False,
+    zero_output_for_mask=False,
+):  # fmt: skip
+    """Gated recurrent unit over all steps: `h' = z h + (1 - z) n`, `z` and `r` sigmoids of their sums.
+
+    `n = tanh(x_n + r (h U_n + b_n))` with `reset_after`, else `n = tanh(x_n + (r h) U_n)`.
+
+    Args:
+        x: Tensor (batch, time, features), float32 or float64.
+        h0: Tensor (batch, units), the state before the first step.
+        kernel: Tensor (features, 3 * units), columns of the gates z, r, n.
+        recurrent_kernel: Tensor (units, 3 * units).
+        bias: Tensor (2, 3 * units), of the input's and the state's product, with `reset_after`, else (3 * units,);
+            or None.
+        mask: bool Tensor (batch, time) or None; a step that is False keeps the state and repeats the output.
+        reset_after: bool, whether r scales the product of the state or the state before it.
+        reverse, return_sequences, zero_output_for_mask: as in `lstm`.
+
+    Returns:
+        (output, h): the output is (batch, time, units), or (batch, units) of the last step; the state (batch, units).
+
+    Raises:
+        ValueError: for shapes that do not fit.
+        TypeError: for operands of different dtypes.
+    Reference: Cho et al., 2014, arXiv:1406.1078.
+    """
+    given, use = _operands(x, (h0,), kernel, recurrent_kernel, bias, mask)
+    options = {"reset_after": bool(reset_after), "reverse": reverse, "return_sequences": return_sequences, **use}
+    results = _core.gru(*given, **options)
     h, output = results if return_sequences else (results, results)
     if zero_output_for_mask and mask is not None:
         output = _masked_to_zero(output, mask, reverse, return_sequences)

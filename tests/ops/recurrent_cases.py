@@ -9,7 +9,16 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-ACTIVATIONS = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "sigmoid": sigmoid, "linear": lambda z: z}
+ACTIVATIONS = {
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "linear": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "relu6": lambda z: np.clip(z, 0, 6),
+    "hard_sigmoid": lambda z: np.clip(z + 3, 0, 6) / 6,
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+}
 
 
 def reference(case, x, *rest):
@@ -19,18 +28,19 @@ def reference(case, x, *rest):
     kernel, recurrent = (np.asarray(rest.pop(0), np.float64) for _ in range(2))
     bias = rest.pop(0).astype(np.float64) if case.use_bias else 0.0
     mask = rest.pop(0) if case.use_mask else np.ones(x.shape[:2], bool)
+    act, gate = ACTIVATIONS[case.activation], ACTIVATIONS[case.recurrent_activation]
     ys = []
     for step in range(case.steps):
         t = case.steps - 1 - step if case.reverse else step
         z = x[:, t].astype(np.float64) @ kernel + states[0] @ recurrent + (0 if case.cell == "gru" else bias)
         if case.cell == "lstm":
             i, f, g, o = np.split(z, 4, axis=-1)
-            c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
-            new = [sigmoid(o) * np.tanh(c), c]
+            c = gate(f) * states[1] + gate(i) * act(g)
+            new = [gate(o) * act(c), c]
         elif case.cell == "gru":
             new = [gru_step(case, x[:, t].astype(np.float64), states[0], kernel, recurrent, bias)]
         else:
-            new = [ACTIVATIONS[case.activation](z)]
+            new = [act(z)]
         states = [np.where(mask[:, t, None], n, s) for n, s in zip(new, states)]
         ys.append(states[0])
     y = np.stack(ys, 1) if ys else np.zeros((case.batch, 0, case.units))
@@ -39,12 +49,13 @@ def reference(case, x, *rest):
 
 def gru_step(case, x, h, kernel, recurrent, bias):
     """Gates z, r, candidate n."""
-    units = case.units
-    inner = np.broadcast_to(bias, (2, 3 * units)) if case.reset_after else np.stack([bias + np.zeros(3 * units), np.zeros(3 * units)])
+    units, act, gate = case.units, ACTIVATIONS[case.activation], ACTIVATIONS[case.recurrent_activation]
+    inner = np.zeros((2, 3 * units))
+    inner[: 2 if case.reset_after else 1] += bias
     xz, xr, xn = np.split(x @ kernel + inner[0], 3, axis=-1)
     hz, hr, hn = np.split(h @ recurrent + inner[1], 3, axis=-1)
-    z, r = sigmoid(xz + hz), sigmoid(xr + hr)
-    n = np.tanh(xn + (r * hn if case.reset_after else (r * h) @ recurrent[:, 2 * units :]))
+    z, r = gate(xz + hz), gate(xr + hr)
+    n = act(xn + (r * hn if case.reset_after else (r * h) @ recurrent[:, 2 * units :]))
     return z * h + (1 - z) * n
 
 
@@ -59,6 +70,7 @@ class Case:
     reverse: bool = False
     use_bias: bool = True
     activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
     reset_after: bool = True
     mask: str = "random"  # or "right": rows of their own lengths, the first of length 0
 
@@ -78,9 +90,10 @@ class Case:
     @property
     def options(self):
         options = {"reverse": self.reverse, "use_bias": self.use_bias, "use_mask": self.use_mask}
-        if self.cell == "gru":
-            options["reset_after"] = self.reset_after
-        return {**options, "activation": self.activation} if self.cell == "simple_rnn" else options
+        options["activation"] = self.activation
+        if self.cell != "simple_rnn":
+            options["recurrent_activation"] = self.recurrent_activation
+        return {**options, "reset_after": self.reset_after} if self.cell == "gru" else options
 
     def operands(self, dtype=np.float32, seed=0):
         """x, states, kernel, recurrent kernel, [bias], [mask]."""
@@ -102,7 +115,11 @@ class Case:
         words = [self.cell, f"b{self.batch}t{self.steps}i{self.features}u{self.units}"]
         flags = {"mask": self.use_mask, "reverse": self.reverse, "nobias": not self.use_bias}
         words += [word for word, on in flags.items() if on]
-        words += [self.activation] if self.cell == "simple_rnn" else []
+        usual = ("tanh", "sigmoid")
+        words += [] if (self.activation, self.recurrent_activation) == usual else [
+            self.activation,
+            self.recurrent_activation,
+        ]
         words += ["before"] if not self.reset_after else []
         return "-".join(words + ([self.mask] if self.mask != "random" else []))
 
@@ -135,6 +152,10 @@ CASES = [
             ((3, 0, 2, 5), {}),
         ]
     ),
+    Case("lstm", 3, 5, 4, 19, activation="relu", recurrent_activation="hard_sigmoid"),
+    Case("lstm", 3, 5, 4, 19, use_mask=True, activation="softsign", recurrent_activation="relu6"),
+    Case("gru", 3, 5, 4, 19, activation="elu", recurrent_activation="hard_sigmoid"),
+    Case("gru", 3, 5, 4, 19, activation="linear", recurrent_activation="softsign", reset_after=False),
     Case("simple_rnn", 1, 1, 1, 1),
     Case("simple_rnn", 2, 3, 4, 7, use_mask=True, activation="relu"),
     Case("simple_rnn", 3, 5, 2, 16, reverse=True, activation="sigmoid"),

@@ -159,6 +159,28 @@ def test_without_sequences_the_states_are_the_same():
     assert same_bits([h.numpy(), c.numpy()], [a.numpy() for a in again])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "simple_rnn"])
+@pytest.mark.parametrize("padding", [1, 30])
+def test_right_padding_under_a_mask_changes_no_bit(cell, padding):
+    """Neither in outputs nor in gradients, whatever finite numbers stand in the padding."""
+    case = Case(cell.removesuffix("_before"), 7, 9, 5, 33, use_mask=True, reset_after=cell != "gru_before")
+    operands, dys = case.operands(), cotangents(case)
+    operands[-1][:] = True
+    p = program(case)
+    short = run(p, [*operands, *dys])
+    longer = list(operands)
+    longer[0] = np.pad(operands[0], ((0, 0), (0, padding), (0, 0)), constant_values=3)
+    longer[-1] = np.pad(operands[-1], ((0, 0), (0, padding)))
+    dy = np.pad(dys[0], ((0, 0), (0, padding), (0, 0)))
+    long = run(p, [*longer, dy, *dys[1:]])
+    per_row = case.states + 1  # outputs: states and y; then dx and the rest
+    assert same_bits(short[: case.states], long[: case.states])
+    assert same_bits([short[case.states]], [long[case.states][:, :9]])
+    assert same_bits([short[per_row]], [long[per_row][:, :9]])
+    assert not long[per_row][:, 9:].any()
+    assert same_bits(short[per_row + 1 : per_row + 1 + case.states], long[per_row + 1 : per_row + 1 + case.states])
+
+
 def test_a_nan_row_stays_alone():
     case = Case("lstm", 8, 5, 3, 20)
     operands = case.operands()

@@ -31,6 +31,11 @@ Specs infer_layer(const char* name, const Recurrence& r, bool use_bias, const In
   const int64_t gates = lstm ? 4 : r.cell == "simple_rnn" ? 1 : 3;
   const size_t count = 4 + (lstm ? 1 : 0) + (use_bias ? 1 : 0) + (r.use_mask ? 1 : 0);
   check(in.size() == count, name, ": ", count, " operands are needed, received ", in.size());
+  for (const std::string& given : {r.activation, r.gate})
+    check(known_activation(given), name,
+          ": activations must be 'linear', 'tanh', 'sigmoid', 'relu', 'relu6', 'hard_sigmoid', 'softsign' or 'elu', "
+          "received '",
+          given, "'");
   const size_t kernel_at = lstm ? 3 : 2;
   const Spec &x = in[0], &kernel = in[kernel_at], &recurrent = in[kernel_at + 1];
   if (x.dtype != DType::f32 && x.dtype != DType::f64)
@@ -100,8 +105,9 @@ Nodes layer_gradient(const Recurrence& r, bool use_bias, const Node& y, const No
   if (o.mask) in.push_back(o.mask);
   for (const Node& d : {dy, dh, dc})
     if (d) in.push_back(d);
-  const Node dxz = apply(RecurrenceGradient{r.cell, r.activation, r.reverse, r.use_mask, bool(dy), bool(dh), bool(dc)},
-                         std::move(in));
+  const Node dxz =
+      apply(RecurrenceGradient{r.cell, r.activation, r.gate, r.reverse, r.use_mask, bool(dy), bool(dh), bool(dc)},
+            std::move(in));
   // One row a step: the weights see one long batch.
   auto rows = [](const Node& n) { return reshape(n, {n.shape()[0] * n.shape()[1], n.shape()[2]}); };
   Nodes dx(needs.size());
@@ -125,12 +131,19 @@ Nodes layer_gradient(const Recurrence& r, bool use_bias, const Node& y, const No
   return dx;
 }
 
-Recurrence recurrence_of(const Lstm& l) { return {"lstm", "tanh", l.reverse, l.return_sequences, l.use_mask}; }
+Recurrence recurrence_of(const Lstm& l) {
+  return {"lstm", l.activation, l.recurrent_activation, l.reverse, l.return_sequences, l.use_mask};
+}
 Recurrence recurrence_of(const SimpleRnn& l) {
-  return {"simple_rnn", l.activation, l.reverse, l.return_sequences, l.use_mask};
+  return {"simple_rnn", l.activation, "sigmoid", l.reverse, l.return_sequences, l.use_mask};
 }
 Recurrence recurrence_of(const Gru& l) {
-  return {l.reset_after ? "gru" : "gru_before", "tanh", l.reverse, l.return_sequences, l.use_mask};
+  return {l.reset_after ? "gru" : "gru_before",
+          l.activation,
+          l.recurrent_activation,
+          l.reverse,
+          l.return_sequences,
+          l.use_mask};
 }
 
 }  // namespace
@@ -150,11 +163,7 @@ Nodes Gru::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
 }
 
 MAAS_DEFINE_OP(simple_rnn, SimpleRnn)
-Specs SimpleRnn::infer(const Inputs& in) const {
-  check(activation == "tanh" || activation == "relu" || activation == "sigmoid" || activation == "linear",
-        "simple_rnn: activation must be 'tanh', 'relu', 'sigmoid' or 'linear', received '", activation, "'");
-  return infer_layer("simple_rnn", recurrence_of(*this), use_bias, in);
-}
+Specs SimpleRnn::infer(const Inputs& in) const { return infer_layer("simple_rnn", recurrence_of(*this), use_bias, in); }
 Nodes SimpleRnn::lower(const Node& y) const { return lower_layer(recurrence_of(*this), use_bias, y); }
 Nodes SimpleRnn::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   return layer_gradient(recurrence_of(*this), use_bias, y, dys, needs);

@@ -30,12 +30,19 @@ Cell parse_cell(const std::string& name) {
   if (name == "gru_before") return Cell::gru_before;
   fail(ErrorKind::value, "recurrence: cell must be 'lstm', 'gru', 'gru_before' or 'simple_rnn', received '", name, "'");
 }
+using A = CellActivation;
+constexpr std::pair<const char*, A> kActivations[] = {{"linear", A::linear},     {"tanh", A::tanh},
+                                                      {"sigmoid", A::sigmoid},   {"relu", A::relu},
+                                                      {"relu6", A::relu6},       {"hard_sigmoid", A::hard_sigmoid},
+                                                      {"softsign", A::softsign}, {"elu", A::elu}};
+
 CellActivation parse_activation(const std::string& name) {
-  if (name == "linear") return CellActivation::linear;
-  if (name == "tanh") return CellActivation::tanh;
-  if (name == "relu") return CellActivation::relu;
-  if (name == "sigmoid") return CellActivation::sigmoid;
-  fail(ErrorKind::value, "simple_rnn: activation must be 'tanh', 'relu', 'sigmoid' or 'linear', received '", name, "'");
+  for (const auto& [known, value] : kActivations)
+    if (name == known) return value;
+  fail(ErrorKind::value,
+       "recurrence: an activation must be 'linear', 'tanh', 'sigmoid', 'relu', 'relu6', 'hard_sigmoid', 'softsign' or "
+       "'elu', received '",
+       name, "'");
 }
 bool is_lstm(const std::string& cell) { return parse_cell(cell) == Cell::lstm; }
 constexpr int64_t kPanelsInL2 = 512 << 10, kRowsPerThread = 4;
@@ -51,10 +58,11 @@ double step_work(const RecurrenceShape& a) {
          rows * static_cast<double>(a.units * cell_gates(a.cell)) * 0.25;
 }
 
-void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse, int64_t block,
-                const BoundValue& gates, int64_t widths) {
+void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, const std::string& gate,
+                bool reverse, int64_t block, const BoundValue& gates, int64_t widths) {
   a.cell = parse_cell(cell);
   a.activation = parse_activation(activation);
+  a.gate = parse_activation(gate);
   a.reverse = reverse;
   a.batch = gates.shape[0];
   a.steps = gates.shape[1];
@@ -71,6 +79,10 @@ void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& 
 }
 
 }  // namespace
+
+bool known_activation(const std::string& name) {
+  return std::any_of(std::begin(kActivations), std::end(kActivations), [&](const auto& a) { return name == a.first; });
+}
 
 // ---- panels
 
@@ -102,7 +114,6 @@ int Recurrence::visible_outputs() const { return (is_lstm(cell) ? 2 : 1) + (retu
 
 Specs Recurrence::infer(const Inputs& in) const {
   const Cell kind = parse_cell(cell);
-  parse_activation(activation);
   const Spec &xz = in[0], &state = in[2];
   const Spec sequence{xz.dtype, {xz.shape[0], xz.shape[1], state.shape[1]}, {}};
   const Spec kept{xz.dtype, {xz.shape[0], xz.shape[1], state.shape[1] * Dim(kept_gates(kind))}, {}};
@@ -117,7 +128,7 @@ std::vector<Dim> Recurrence::workspaces(const Specs& in, const Specs&) const {
 
 void Recurrence::bind(const Bind& b, RecurrenceArgs& a) const {
   const Cell kind = parse_cell(cell);
-  bind_shape(a, cell, activation, reverse, block_units(kind), b.in(0), cell_gates(kind));
+  bind_shape(a, cell, activation, gate, reverse, block_units(kind), b.in(0), cell_gates(kind));
   const int states = kind == Cell::lstm ? 2 : 1;
   int next = 0;
   a.xz = b.read(next++);
@@ -164,7 +175,7 @@ std::vector<Dim> RecurrenceGradient::workspaces(const Specs&, const Specs& out) 
 
 void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
   const Cell kind = parse_cell(cell);
-  bind_shape(a, cell, activation, reverse, kBackUnits, b.in(0), kept_gates(kind));
+  bind_shape(a, cell, activation, gate, reverse, kBackUnits, b.in(0), kept_gates(kind));
   int next = 2;
   a.gates = b.read(0);
   a.panels = b.read(1);

@@ -4,19 +4,6 @@
 namespace maas {
 namespace {
 
-V slope(CellActivation a, V y) {
-  switch (a) {
-    case CellActivation::tanh:
-      return fnma(y, y, V(1.f));
-    case CellActivation::relu:
-      return select(y > V(0.f), V(1.f), V(0.f));
-    case CellActivation::sigmoid:
-      return y * (V(1.f) - y);
-    default:
-      return V(1.f);
-  }
-}
-
 struct BackSpot {
   const RecurrenceGradientArgs& a;
   int64_t at, row, u, left;
@@ -31,27 +18,26 @@ struct BackSpot {
   MAAS_MEMBER void set_row(void* p, V v) const { store_some(v, out(p) + row * a.units + u, left); }
 };
 
-MAAS_INLINE V sigmoid_slope(V y) { return y * (V(1.f) - y); }
-
 void lstm_back(const BackSpot& k, V dh, V dc) {
   const V i = k.gate(0), f = k.gate(1), g = k.gate(2), o = k.gate(3), c = k.before();
-  const V one(1.f), t = tanh(fma(f, c, i * g)), dct = fma(dh * o, fnma(t, t, one), dc);
-  k.set(k.a.dxz, 0, dct * g * sigmoid_slope(i));
-  k.set(k.a.dxz, 1, dct * c * sigmoid_slope(f));
-  k.set(k.a.dxz, 2, dct * i * fnma(g, g, one));
-  k.set(k.a.dxz, 3, dh * t * sigmoid_slope(o));
+  const CellActivation act = k.a.activation, gate = k.a.gate;
+  const V t = activate(act, fma(f, c, i * g)), dct = fma(dh * o, slope(act, t), dc);
+  k.set(k.a.dxz, 0, dct * g * slope(gate, i));
+  k.set(k.a.dxz, 1, dct * c * slope(gate, f));
+  k.set(k.a.dxz, 2, dct * i * slope(act, g));
+  k.set(k.a.dxz, 3, dh * t * slope(gate, o));
   k.set_row(k.a.dc_state, dct * f);
   k.set_row(k.a.pass, V(0.f));
 }
 
 void gru_back(const BackSpot& k, V dh) {
   const V z = k.gate(0), n = k.gate(2), h = k.before(), one(1.f);
-  const V dz = dh * (h - n) * sigmoid_slope(z), dn = dh * (one - z) * fnma(n, n, one);
+  const V dz = dh * (h - n) * slope(k.a.gate, z), dn = dh * (one - z) * slope(k.a.activation, n);
   k.set(k.a.dxz, 0, dz);
   k.set(k.a.dxz, 2, dn);
   k.set_row(k.a.pass, dh * z);
   if (k.a.cell == Cell::gru_before) return;  // r comes when d(r h) is known
-  const V r = k.gate(1), q = k.gate(3), dr = dn * q * sigmoid_slope(r);
+  const V r = k.gate(1), q = k.gate(3), dr = dn * q * slope(k.a.gate, r);
   k.set(k.a.dxz, 1, dr);
   k.set(k.a.dhz, 0, dz);
   k.set(k.a.dhz, 1, dr);
@@ -142,7 +128,7 @@ struct BackStep {
       for (int64_t v = 0; v < t.vectors; ++v) {
         const BackSpot k = spot(rows.row[i], v);
         const V d = V::load(sums.z + (i * t.vectors + v) * kLanes), r = k.gate(1);
-        k.set(a.dxz, 1, d * k.before() * sigmoid_slope(r));
+        k.set(a.dxz, 1, d * k.before() * slope(a.gate, r));
         k.set_row(a.pass, fma(d, r, k.of_row(a.pass)));
       }
   }

@@ -4,19 +4,6 @@
 namespace maas {
 namespace {
 
-V activate(CellActivation a, V z) {
-  switch (a) {
-    case CellActivation::tanh:
-      return tanh(z);
-    case CellActivation::relu:
-      return max_nan(z, V(0.f));
-    case CellActivation::sigmoid:
-      return sigmoid(z);
-    default:
-      return z;
-  }
-}
-
 // 16 units of one row at one step.
 struct Spot {
   const RecurrenceArgs& a;
@@ -45,20 +32,22 @@ struct Spot {
 MAAS_INLINE V mix(V z, V h, V n) { return fma(z, h, (V(1.f) - z) * n); }
 
 void lstm_spot(const Spot& k, const float* z) {
-  const V i = sigmoid(V::load(z)), f = sigmoid(V::load(z + kLanes)), g = tanh(V::load(z + 2 * kLanes)),
-          o = sigmoid(V::load(z + 3 * kLanes));
+  const CellActivation act = k.a.activation, gate = k.a.gate;
+  const V i = activate(gate, V::load(z)), f = activate(gate, V::load(z + kLanes)),
+          g = activate(act, V::load(z + 2 * kLanes)), o = activate(gate, V::load(z + 3 * kLanes));
   k.keep_gate(i, 0);
   k.keep_gate(f, 1);
   k.keep_gate(g, 2);
   k.keep_gate(o, 3);
   const V c = fma(f, k.carry(), i * g);
   k.set_carry(c);
-  k.finish(o * tanh(c));
+  k.finish(o * activate(act, c));
 }
 
 void gru_spot(const Spot& k, const float* sums, const float* xz_n) {
-  const V z = sigmoid(V::load(sums)), r = sigmoid(V::load(sums + kLanes)), q = V::load(sums + 2 * kLanes);
-  const V n = tanh(fma(r, q, load_some<V>(xz_n, k.left, 0.f)));
+  const V z = activate(k.a.gate, V::load(sums)), r = activate(k.a.gate, V::load(sums + kLanes)),
+          q = V::load(sums + 2 * kLanes);
+  const V n = activate(k.a.activation, fma(r, q, load_some<V>(xz_n, k.left, 0.f)));
   k.keep_gate(z, 0);
   k.keep_gate(r, 1);
   k.keep_gate(n, 2);
@@ -154,7 +143,8 @@ struct Step {
       for (int64_t i = 0; i < rows.count; ++i)
         for (int64_t v = 0; v < t.vectors; ++v) {
           const Spot k = spot(rows.row[i], v);
-          const V z = V::load(sums.z + (i * t.vectors + v) * kLanes), y = half ? tanh(z) : sigmoid(z), h = k.old();
+          const V z = V::load(sums.z + (i * t.vectors + v) * kLanes), y = activate(half ? a.activation : a.gate, z),
+                  h = k.old();
           k.keep_gate(y, gate);
           float *to = update + k.row * H + k.u, *product = reset + k.row * H + k.u;
           if (gate == 0)

@@ -2,10 +2,11 @@
 // A recurrent cell over all steps, its input projection xz = x W + b done before. Step s of T reads time tau = s, or
 // T-1-s with reverse; s counts the steps in the order they run. With h, c the state before the step, z = xz[tau] + h U,
 // and b the recurrent bias:
-//   lstm        i = sigmoid(z_i), f = sigmoid(z_f), g = tanh(z_g), o = sigmoid(z_o); c' = f c + i g; h' = o tanh(c')
-//   simple_rnn  h' = activation(z)
-//   gru         z = sigmoid(z_z + b_z), r = sigmoid(z_r + b_r), q = h U_n + b_n, n = tanh(xz_n + r q); h' = z h + (1-z)
-//   n gru_before  z = sigmoid(z_z), r = sigmoid(z_r), n = tanh(xz_n + (r h) U_n); h' = z h + (1-z) n
+//   lstm        i = gate(z_i), f = gate(z_f), g = act(z_g), o = gate(z_o); c' = f c + i g; h' = o act(c')
+//   simple_rnn  h' = act(z)
+//   gru         z = gate(z_z + b_z), r = gate(z_r + b_r), q = h U_n + b_n, n = act(xz_n + r q)
+//   gru_before  z = gate(z_z), r = gate(z_r), n = act(xz_n + (r h) U_n)
+// and h' = z h + (1 - z) n for both kinds of gru; act and gate are tanh and sigmoid unless the shape says otherwise.
 // A row whose mask is false at tau keeps h and c, and its sums are not computed. Every z is one fma chain over k from 0
 // up that starts from xz (q from b_n), so its bits depend neither on the batch, nor on tiles, cuts or threads, nor on
 // AVX2 or AVX-512.
@@ -25,7 +26,8 @@
 namespace maas {
 
 enum class Cell : int8_t { simple_rnn, lstm, gru, gru_before };
-enum class CellActivation : int8_t { linear, tanh, relu, sigmoid };  // of simple_rnn
+// Those whose derivative follows from the result alone.
+enum class CellActivation : int8_t { linear, tanh, sigmoid, relu, relu6, hard_sigmoid, softsign, elu };
 
 constexpr int64_t kRecurrentRows =
     6;  // at most, of a tile: 6 x 4 sums + 4 panel vectors + 1 broadcast fit 32 registers
@@ -44,7 +46,7 @@ constexpr int64_t step_phases(Cell cell) { return cell == Cell::gru_before ? 2 :
 // B batch, T steps, H units, G gates, K kept gates. All dense; float32 or float64 as the row says.
 struct RecurrenceShape {
   Cell cell;
-  CellActivation activation;
+  CellActivation activation, gate;  // gate: the recurrent activation
   bool reverse;
   bool by_rows;
   int64_t batch, steps, units, tiles, blocks;  // tile i has the rows from batch * i / tiles on

@@ -13,10 +13,18 @@ double activate(CellActivation a, double z) {
   switch (a) {
     case CellActivation::tanh:
       return std::tanh(z);
-    case CellActivation::relu:
-      return z != z || z > 0 ? z : 0;
     case CellActivation::sigmoid:
       return sigmoid(z);
+    case CellActivation::relu:
+      return z != z || z > 0 ? z : 0;
+    case CellActivation::relu6:
+      return z != z ? z : std::min(std::max(z, 0.0), 6.0);
+    case CellActivation::hard_sigmoid:
+      return activate(CellActivation::relu6, z + 3) / 6;
+    case CellActivation::softsign:
+      return z / (std::abs(z) + 1);
+    case CellActivation::elu:
+      return z > 0 ? z : std::expm1(z);
     case CellActivation::linear:
       break;
   }
@@ -28,10 +36,18 @@ double slope(CellActivation a, double y) {
   switch (a) {
     case CellActivation::tanh:
       return 1 - y * y;
-    case CellActivation::relu:
-      return y > 0;
     case CellActivation::sigmoid:
       return y * (1 - y);
+    case CellActivation::relu:
+      return y > 0;
+    case CellActivation::relu6:
+      return y > 0 && y < 6;
+    case CellActivation::hard_sigmoid:
+      return y > 0 && y < 1 ? 1.0 / 6 : 0;
+    case CellActivation::softsign:
+      return (1 - std::abs(y)) * (1 - std::abs(y));
+    case CellActivation::elu:
+      return y > 0 ? 1 : y + 1;
     case CellActivation::linear:
       break;
   }
@@ -90,30 +106,31 @@ void step(const RecurrenceArgs& a, int64_t tile, int64_t block, int64_t s, int64
       double y[4];
       for (int64_t g = 0; g < 4; ++g) {
         const double z = project(g) + recur(before, g);
-        gate(g, y[g] = g == 2 ? std::tanh(z) : sigmoid(z));
+        gate(g, y[g] = activate(g == 2 ? a.activation : a.gate, z));
       }
       T* running = static_cast<T*>(a.c);
       const T c = s ? running[bu] : static_cast<const T*>(a.c0)[bu];
       if (a.c_prev) static_cast<T*>(a.c_prev)[at * H + u] = c;
       const double next = y[1] * static_cast<double>(c) + y[0] * y[2];
       running[bu] = keep ? c : static_cast<T>(next);
-      h = y[3] * std::tanh(next);
+      h = y[3] * activate(a.activation, next);
     } else if (a.cell == Cell::gru) {
-      const double z = sigmoid(project(0) + bias(0) + recur(before, 0)),
-                   r = sigmoid(project(1) + bias(1) + recur(before, 1)), q = bias(2) + recur(before, 2),
-                   n = std::tanh(project(2) + r * q);
+      const double z = activate(a.gate, project(0) + bias(0) + recur(before, 0)),
+                   r = activate(a.gate, project(1) + bias(1) + recur(before, 1)), q = bias(2) + recur(before, 2),
+                   n = activate(a.activation, project(2) + r * q);
       const double kept[] = {z, r, n, q};
       for (int64_t g = 0; g < 4; ++g) gate(g, kept[g]);
       h = z * old + (1 - z) * n;
     } else if (a.cell == Cell::gru_before && part == 0) {
-      const double z = sigmoid(project(0) + recur(before, 0)), r = sigmoid(project(1) + recur(before, 1));
+      const double z = activate(a.gate, project(0) + recur(before, 0)),
+                   r = activate(a.gate, project(1) + recur(before, 1));
       gate(0, z);
       gate(1, r);
       update[bu] = static_cast<T>(z);
       reset[bu] = static_cast<T>(r * old);
       return;
     } else if (a.cell == Cell::gru_before) {
-      const double z = static_cast<double>(update[bu]), n = std::tanh(project(2) + recur(reset, 2));
+      const double z = static_cast<double>(update[bu]), n = activate(a.activation, project(2) + recur(reset, 2));
       gate(2, n);
       h = z * old + (1 - z) * n;
     } else {
@@ -152,7 +169,7 @@ void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t 
     if (part == 1) {
       if (keep) return;
       const double d = chain(time_of(a, s), 2 * H, 3 * H), r = gate(1);
-      set(dxz, 1, d * h * r * (1 - r));
+      set(dxz, 1, d * h * slope(a.gate, r));
       pass[bu] = static_cast<T>(static_cast<double>(pass[bu]) + d * r);
       return;
     }
@@ -174,19 +191,20 @@ void back(const RecurrenceGradientArgs& a, int64_t tile, int64_t block, int64_t 
     if (a.cell == Cell::lstm) {
       const double i = gate(0), f = gate(1), g = gate(2), o = gate(3),
                    c = static_cast<double>(static_cast<const T*>(a.prev)[at * H + u]);
-      const double t = std::tanh(f * c + i * g), dct = dc + dh * o * (1 - t * t);
-      set(dxz, 0, dct * g * i * (1 - i));
-      set(dxz, 1, dct * c * f * (1 - f));
-      set(dxz, 2, dct * i * (1 - g * g));
-      set(dxz, 3, dh * t * o * (1 - o));
+      const double t = activate(a.activation, f * c + i * g), dct = dc + dh * o * slope(a.activation, t);
+      set(dxz, 0, dct * g * slope(a.gate, i));
+      set(dxz, 1, dct * c * slope(a.gate, f));
+      set(dxz, 2, dct * i * slope(a.activation, g));
+      set(dxz, 3, dh * t * slope(a.gate, o));
       dc_state[bu] = static_cast<T>(keep ? dc : dct * f);
     } else if (is_gru(a.cell)) {
-      const double z = gate(0), n = gate(2), dz = dh * (h - n) * z * (1 - z), dn = dh * (1 - z) * (1 - n * n);
+      const double z = gate(0), n = gate(2), dz = dh * (h - n) * slope(a.gate, z),
+                   dn = dh * (1 - z) * slope(a.activation, n);
       set(dxz, 0, dz);
       set(dxz, 2, dn);
       through = dh * z;
       if (a.cell == Cell::gru) {
-        const double r = gate(1), dr = dn * gate(3) * r * (1 - r);
+        const double r = gate(1), dr = dn * gate(3) * slope(a.gate, r);
         set(dxz, 1, dr);
         set(dhz, 0, dz);
         set(dhz, 1, dr);

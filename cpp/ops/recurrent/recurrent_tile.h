@@ -74,6 +74,52 @@ void sum_vectors(int64_t vectors, float* z, int64_t rows, const float* const* x,
   }
 }
 
+__attribute__((noinline)) V activate_other(CellActivation a, V z) {
+  switch (a) {
+    case CellActivation::relu:
+      return max_nan(z, V(0.f));
+    case CellActivation::relu6:
+      return min_nan(max_nan(z, V(0.f)), V(6.f));
+    case CellActivation::hard_sigmoid:
+      return min_nan(max_nan(z + V(3.f), V(0.f)), V(6.f)) / V(6.f);
+    case CellActivation::softsign:
+      return z / (abs(z) + V(1.f));
+    case CellActivation::elu:
+      return elu(z, V(1.f));
+    default:
+      return z;
+  }
+}
+MAAS_INLINE V activate(CellActivation a, V z) {
+  if (a == CellActivation::tanh) return tanh(z);
+  if (a == CellActivation::sigmoid) return sigmoid(z);
+  return activate_other(a, z);
+}
+
+// The derivative from the result.
+__attribute__((noinline)) V slope_other(CellActivation a, V y) {
+  const V one(1.f), zero(0.f), apart = one - abs(y);
+  switch (a) {
+    case CellActivation::relu:
+      return select(y > zero, one, zero);
+    case CellActivation::relu6:
+      return select((y > zero) & (y < V(6.f)), one, zero);
+    case CellActivation::hard_sigmoid:
+      return select((y > zero) & (y < one), one / V(6.f), zero);
+    case CellActivation::softsign:
+      return apart * apart;
+    case CellActivation::elu:
+      return select(y > zero, one, y + one);
+    default:
+      return one;
+  }
+}
+MAAS_INLINE V slope(CellActivation a, V y) {
+  if (a == CellActivation::tanh) return fnma(y, y, V(1.f));
+  if (a == CellActivation::sigmoid) return y * (V(1.f) - y);
+  return slope_other(a, y);
+}
+
 // Where a tile and a block lie.
 struct Tile {
   int64_t row, rows, unit, units, vectors;  // vectors: 16 units each

@@ -9,6 +9,9 @@ from maas.ops.views import expand_dims
 
 __all__ = ["gru", "lstm", "simple_rnn"]
 
+# Activations that the fused cells know: their derivative follows from their result.
+FUSED_ACTIVATIONS = ("linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "softsign", "elu")
+
 
 def _operands(x, states, kernel, recurrent_kernel, bias, mask):
     given = [as_tensor(v) for v in (x, *states, kernel, recurrent_kernel)]
@@ -30,8 +33,8 @@ def _masked_to_zero(output, mask, reverse, return_sequences):
 
 @op
 def lstm(
-    x, h0, c0, kernel, recurrent_kernel, bias=None, mask=None, reverse=False, return_sequences=False,
-    zero_output_for_mask=False,
+    x, h0, c0, kernel, recurrent_kernel, bias=None, mask=None, activation="tanh", recurrent_activation="sigmoid",
+    reverse=False, return_sequences=False, zero_output_for_mask=False,
 ):  # fmt: skip
     """LSTM over all steps: `c' = sigmoid(z_f) c + sigmoid(z_i) tanh(z_g)`, `h' = sigmoid(z_o) tanh(c')`.
 
@@ -43,7 +46,9 @@ def lstm(
         kernel: Tensor (features, 4 * units), columns of the gates i, f, g, o.
         recurrent_kernel: Tensor (units, 4 * units).
         bias: Tensor (4 * units,) or None.
-        mask: bool Tensor (batch, time) or None; a step that is False keeps the states and repeats the output.
+        mask: bool Tensor (batch, time) or None; a step that is False keeps the states, repeats the output and costs no
+            product.
+        activation, recurrent_activation: in place of tanh and sigmoid; names from `FUSED_ACTIVATIONS`.
         reverse: bool, run from the last step to the first. Outputs are in the order in which the steps run, as Keras's
             `go_backwards`.
         return_sequences: bool, whether the output has every step.
@@ -59,7 +64,10 @@ def lstm(
     Reference: Hochreiter and Schmidhuber, 1997, "Long Short-Term Memory".
     """
     given, use = _operands(x, (h0, c0), kernel, recurrent_kernel, bias, mask)
-    h, c, *sequence = _core.lstm(*given, reverse=reverse, return_sequences=return_sequences, **use)
+    h, c, *sequence = _core.lstm(
+        *given, activation=activation, recurrent_activation=recurrent_activation, reverse=reverse,
+        return_sequences=return_sequences, **use,
+    )  # fmt: skip
     output = sequence[0] if return_sequences else h
     if zero_output_for_mask and mask is not None:
         output = _masked_to_zero(output, mask, reverse, return_sequences)
@@ -80,7 +88,7 @@ def simple_rnn(
         recurrent_kernel: Tensor (units, units).
         bias: Tensor (units,) or None.
         mask: bool Tensor (batch, time) or None; a step that is False keeps the state and repeats the output.
-        activation: "tanh", "relu", "sigmoid" or "linear".
+        activation: a name from `FUSED_ACTIVATIONS`.
         reverse, return_sequences, zero_output_for_mask: as in `lstm`.
 
     Returns:
@@ -101,8 +109,8 @@ def simple_rnn(
 
 @op
 def gru(
-    x, h0, kernel, recurrent_kernel, bias=None, mask=None, reset_after=True, reverse=False, return_sequences=False,
-    zero_output_for_mask=False,
+    x, h0, kernel, recurrent_kernel, bias=None, mask=None, activation="tanh", recurrent_activation="sigmoid",
+    reset_after=True, reverse=False, return_sequences=False, zero_output_for_mask=False,
 ):  # fmt: skip
     """Gated recurrent unit over all steps: `h' = z h + (1 - z) n`, `z` and `r` sigmoids of their sums.
 
@@ -116,6 +124,7 @@ def gru(
         bias: Tensor (2, 3 * units), of the input's and the state's product, with `reset_after`, else (3 * units,);
             or None.
         mask: bool Tensor (batch, time) or None; a step that is False keeps the state and repeats the output.
+        activation, recurrent_activation: of the candidate n and of the gates z and r.
         reset_after: bool, whether r scales the product of the state or the state before it.
         reverse, return_sequences, zero_output_for_mask: as in `lstm`.
 
@@ -128,8 +137,10 @@ def gru(
     Reference: Cho et al., 2014, arXiv:1406.1078.
     """
     given, use = _operands(x, (h0,), kernel, recurrent_kernel, bias, mask)
-    options = {"reset_after": bool(reset_after), "reverse": reverse, "return_sequences": return_sequences, **use}
-    results = _core.gru(*given, **options)
+    results = _core.gru(
+        *given, activation=activation, recurrent_activation=recurrent_activation, reset_after=bool(reset_after),
+        reverse=reverse, return_sequences=return_sequences, **use,
+    )  # fmt: skip
     h, output = results if return_sequences else (results, results)
     if zero_output_for_mask and mask is not None:
         output = _masked_to_zero(output, mask, reverse, return_sequences)

@@ -193,7 +193,7 @@ Composed compose(const AttentionOptions& o, const Nodes& in, int further) {
       ahead = (lengths ? lengths - 1.0 - keys : reshape(positions(s, true), {Dim(1), s})) -
               reshape(positions(t, true), {t, Dim(1)});
     if (o.causal) c.keep = both(c.keep, binary("greater_equal", ahead, 0.0));
-    if (o.window) c.keep = both(c.keep, binary("less", unary("abs", ahead), static_cast<double>(o.window)));
+    if (o.window) c.keep = both(c.keep, binary("less", unary("absolute", ahead), static_cast<double>(o.window)));
   }
   // A finite number, so that a row that sees nothing gets equal scores. The same as Keras on JAX.
   if (c.keep)

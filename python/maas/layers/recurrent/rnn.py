@@ -174,7 +174,7 @@ class RNN(Layer):
                 shown = _where(seen, y, ops.zeros_like(y)) if self.zero_output_for_mask else y
             states, last = new, y
             outputs.append(shown)
-        return last, (ops.stack(outputs, axis=1) if self.return_sequences else None), states
+        return outputs[-1], (ops.stack(outputs, axis=1) if self.return_sequences else None), states
 
     def _cell_arguments(self, sequences, states, training):
         if not isinstance(self.cell, Layer):

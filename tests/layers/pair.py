@@ -38,7 +38,9 @@ def random_weights(weights, seed=0):
     return values
 
 
-MANY_INPUTS = frozenset("Add Subtract Multiply Average Maximum Minimum Concatenate Dot Attention AdditiveAttention".split())
+MANY_INPUTS = frozenset(
+    "Add Subtract Multiply Average Maximum Minimum Concatenate Dot Attention AdditiveAttention".split()
+)
 
 
 def call(layer, inputs, **kwargs):

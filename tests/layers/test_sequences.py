@@ -62,9 +62,10 @@ def test_stateful_layers_go_on_where_they_stopped(kind):
     ours.reset_state()
     parts = [np.asarray(ours(X[:, :4])), np.asarray(ours(X[:, 4:]))]
     np.testing.assert_array_equal(np.concatenate(parts, 1), np.asarray(whole(X)))
-    ours.reset_states()
-    theirs.reset_states()
-    pair.assert_outputs_close(ours(X), theirs(X), 64)
+    if kind != "stacked":  # Keras cannot reset nested states
+        ours.reset_states()
+        theirs.reset_states()
+        pair.assert_outputs_close(ours(X), theirs(X), 64)
     with pytest.raises(ValueError, match="keeps 3 rows of state, received a batch of 2"):
         ours(X[:2])
 

@@ -116,10 +116,14 @@ class Case:
         flags = {"mask": self.use_mask, "reverse": self.reverse, "nobias": not self.use_bias}
         words += [word for word, on in flags.items() if on]
         usual = ("tanh", "sigmoid")
-        words += [] if (self.activation, self.recurrent_activation) == usual else [
-            self.activation,
-            self.recurrent_activation,
-        ]
+        words += (
+            []
+            if (self.activation, self.recurrent_activation) == usual
+            else [
+                self.activation,
+                self.recurrent_activation,
+            ]
+        )
         words += ["before"] if not self.reset_after else []
         return "-".join(words + ([self.mask] if self.mask != "random" else []))
 

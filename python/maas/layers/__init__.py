@@ -46,8 +46,8 @@ from maas.layers.pooling.global_pooling import (
 from maas.layers.pooling.pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from maas.layers.preprocessing.scaling import Normalization, Rescaling
 from maas.layers.recurrent.bidirectional import Bidirectional
-from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
+from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from maas.layers.recurrent.layers import GRU, LSTM, SimpleRNN
 from maas.layers.recurrent.rnn import RNN
 from maas.layers.recurrent.stacked import StackedRNNCells

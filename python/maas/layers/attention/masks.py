@@ -73,6 +73,4 @@ def refuse_scores(flash_attention, return_attention_scores, owner):
         ValueError: if both are asked for.
     """
     if flash_attention and return_attention_scores:
-        raise ValueError(
-            f"{owner}: flash_attention=True returns no scores, received return_attention_scores=True"
-        )
+        raise ValueError(f"{owner}: flash_attention=True returns no scores, received return_attention_scores=True")

@@ -196,9 +196,7 @@ class LSTMCell(Cell):
         x_mask, h_mask = self._masks(inputs, h, training, dropout_masks)
         z = [
             ops.add(a, b)
-            for a, b in zip(
-                self._project(inputs, self.kernel, x_mask), self._project(h, self.recurrent_kernel, h_mask)
-            )
+            for a, b in zip(self._project(inputs, self.kernel, x_mask), self._project(h, self.recurrent_kernel, h_mask))
         ]
         if self.bias is not None:
             z = [ops.add(a, b) for a, b in zip(z, ops.split(self.bias, 4))]

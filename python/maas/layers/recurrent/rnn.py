@@ -121,6 +121,10 @@ class RNN(Layer):
                 raise ValueError(
                     f"{self._label()}: a stateful layer keeps {wanted} rows of state, received a batch of {batch}"
                 )
+        if self.stateful and batch is None:
+            # Of a size that is known when the program runs; rows that are not there are then an IndexError.
+            rows = ops.arange(ops.shape(sequences)[0])
+            states = tree.map_structure(lambda x: ops.take(x, rows, axis=0), states)
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         return tree.map_structure(lambda x: ops.cast(x, dtype), states)
 
@@ -139,7 +143,8 @@ class RNN(Layer):
         last, outputs, states = self.inner_loop(sequences, states, mask, bool(training))
         if self.stateful:
             for v, state in zip(tree.flatten(self.states), tree.flatten(states)):
-                v.assign(state)
+                known = state.shape[0] is not None
+                v.assign(state if known else ops.take(state, ops.arange(v.shape[0]), axis=0))
         out = outputs if self.return_sequences else last
         return (out, *states) if self.return_state else out
 
@@ -174,7 +179,7 @@ class RNN(Layer):
                 shown = _where(seen, y, ops.zeros_like(y)) if self.zero_output_for_mask else y
             states, last = new, y
             outputs.append(shown)
-        return outputs[-1], (ops.stack(outputs, axis=1) if self.return_sequences else None), states
+        return shown, (ops.stack(outputs, axis=1) if self.return_sequences else None), states
 
     def _cell_arguments(self, sequences, states, training):
         if not isinstance(self.cell, Layer):

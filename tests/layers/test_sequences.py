@@ -84,7 +84,7 @@ def test_stateful_training_carries_the_state_from_batch_to_batch():
 @pytest.mark.parametrize("kind", ["gru", "lstm", "rnn"])
 def test_bidirectional_with_masks_and_states(kind, merge):
     for options in ({"return_sequences": True}, {"return_state": True}):
-        ours, theirs = layer_pair(lambda nn: nn.Bidirectional(CELLS[kind](nn, **options), merge_mode=merge))
+        ours, theirs = layer_pair(lambda nn, o=options: nn.Bidirectional(CELLS[kind](nn, **o), merge_mode=merge))
         pair.assert_outputs_close(ours(X, mask=MASK), theirs(X, mask=MASK), 64)
         states = [RNG.normal(size=(3, 5)).astype("float32") for _ in range(4 if kind == "lstm" else 2)]
         pair.assert_outputs_close(ours(X, initial_state=states), theirs(X, initial_state=states), 64)

@@ -60,7 +60,8 @@ def attend(
     Args:
         query, key, value, bias, mask, scale, is_causal: as in `dot_product_attention`.
         lengths: int32 Tensor (B,), how many keys are there; the others are not read. Or None: all.
-        at_end: bool, whether the queries are the last of the keys (a decoder's new tokens); else query t stands at key t.
+        at_end: bool, whether the queries are the last of the keys (a decoder's new tokens); else query t stands at
+            key t.
         window: int or None; a query sees only keys less than `window` positions away.
         soft_cap: float or None.
         dropout: number in [0, 1), the share of weights set to 0; the others are divided by `1 - dropout`.

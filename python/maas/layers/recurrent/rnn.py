@@ -172,8 +172,12 @@ class RNN(Layer):
                 shown = y
             else:
                 seen = mask[:, t]
-                old = states[-1] if tree.is_nested(states[-1]) else states  # of stacked cells the last one's
-                previous = ops.zeros_like(y) if self.unroll and last is None else old[0] if last is None else last
+                if last is None:
+                    # Keras: before any step the output is the first state, of stacked cells the last one's.
+                    old = states[-1] if isinstance(self.cell, StackedRNNCells) else states[0]
+                    old = old[0] if tree.is_nested(old) else old
+                    last = ops.zeros_like(y) if self.unroll else old
+                previous = last
                 y = _where(seen, y, previous)
                 new = tree.map_structure(lambda n, s, seen=seen: _where(seen, n, s), new, states)
                 shown = _where(seen, y, ops.zeros_like(y)) if self.zero_output_for_mask else y

@@ -2,7 +2,9 @@
 
 from maas import missing_names
 from maas.layers.activation.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from maas.layers.attention.additive_attention import AdditiveAttention
 from maas.layers.attention.attention import Attention
+from maas.layers.attention.grouped_query_attention import GroupQueryAttention
 from maas.layers.attention.multi_head_attention import MultiHeadAttention
 from maas.layers.convolution.conv1d import Conv1D
 from maas.layers.convolution.conv2d import Conv2D
@@ -46,8 +48,10 @@ from maas.layers.pooling.pooling import AveragePooling1D, AveragePooling2D, MaxP
 from maas.layers.preprocessing.scaling import Normalization, Rescaling
 from maas.layers.recurrent.bidirectional import Bidirectional
 from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
+from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from maas.layers.recurrent.layers import GRU, LSTM, SimpleRNN
 from maas.layers.recurrent.rnn import RNN
+from maas.layers.recurrent.stacked import StackedRNNCells
 from maas.layers.recurrent.time_distributed import TimeDistributed
 from maas.layers.regularization.dropout import (
     Dropout,
@@ -77,31 +81,38 @@ GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2
 CLASSES = {
     c.__name__: c
     for c in (
-        Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D,
+        Activation, ActivityRegularization, Add, AdditiveAttention, Attention, Average, AveragePooling1D,
+        AveragePooling2D,
         BatchNormalization, Bidirectional,
-        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
+        Concatenate, Conv1D, Conv2D, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, Cropping1D, Cropping2D, Dense,
+        DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
         Embedding, Flatten, GRU, GRUCell,
         GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
-        GlobalMaxPooling2D, Identity,
+        GlobalMaxPooling2D, GroupQueryAttention, Identity,
         InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D,
         Maximum, Minimum,
         MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape,
         SeparableConv2D, SimpleRNN, SimpleRNNCell,
-        Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D,
+        Softmax, SpatialDropout1D, SpatialDropout2D, StackedRNNCells, Subtract, TimeDistributed, UpSampling1D,
+        UpSampling2D,
         ZeroPadding1D, ZeroPadding2D,
     )
 }  # fmt: skip
 __all__ = [
-    "Activation", "ActivityRegularization", "Add", "Attention", "Average", "AveragePooling1D", "AveragePooling2D",
+    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "Attention", "Average", "AveragePooling1D",
+    "AveragePooling2D",
     "AvgPool1D", "AvgPool2D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D",
-    "Convolution1D", "Convolution2D", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dot", "Dropout", "ELU",
+    "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Convolution1D", "Convolution2D", "Cropping1D", "Cropping2D", "Dense",
+    "DepthwiseConv2D", "Dot", "Dropout", "ELU",
     "EinsumDense", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise",
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
-    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "InputSpec",
+    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupQueryAttention", "Identity", "Input",
+    "InputLayer", "InputSpec",
     "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxPool1D", "MaxPool2D",
     "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
     "Permute", "RNN", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv2D", "SeparableConvolution2D",
-    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "TimeDistributed",
+    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "StackedRNNCells", "Subtract",
+    "TimeDistributed",
     "UpSampling1D", "UpSampling2D", "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "add", "average", "concatenate",
     "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip

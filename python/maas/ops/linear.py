@@ -149,7 +149,7 @@ def _contract(an, a, bn, b, keep, subscripts):
     batch = [c for c in shared if c in keep]
     inner_ = [c for c in shared if c not in keep]
     left, right = [c for c in an if c not in shared], [c for c in bn if c not in shared]
-    size = dict(zip(an, a.dims)) | {c: d for c, d in zip(bn, b.dims) if d != 1}
+    size = dict(zip(bn, b.dims)) | dict(zip(an, a.dims)) | {c: d for c, d in zip(bn, b.dims) if d != 1}
     dims = lambda cs: [size[c] for c in cs]  # noqa: E731
     a = transpose(a, [an.index(c) for c in batch + left + inner_])
     b = transpose(b, [bn.index(c) for c in batch + inner_ + right])

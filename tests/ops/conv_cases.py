@@ -1,8 +1,8 @@
 """Cases of convolution and its gradients, and what they mean, in float64 NumPy."""
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from tests.ops.case import Case, Op
 
 
 def window(size, kernel, stride, dilation, padding):
@@ -37,77 +37,117 @@ def output_shape(x_shape, kernel_shape, strides, padding, dilation):
     return (x_shape[0], *sizes, kernel_shape[3])
 
 
-def _per_group(x, k, groups):
-    """x and a kernel with an axis of groups before their channels."""
-    return [a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups) for a in (x, k)]
+def _per_group(groups, *arrays):
+    """Arrays with an axis of groups before their channels."""
+    return [a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups) for a in arrays]
 
 
-def reference(x, kernel, strides, padding, dilation, groups):
-    x, kernel = x.astype(np.float64), kernel.astype(np.float64)
+def reference(x, kernel, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
     y = np.zeros(output_shape(x.shape, kernel.shape, strides, padding, dilation))
-    xg, kg = _per_group(x, kernel, groups)
-    yg = _per_group(y, y, groups)[0]
+    xg, kg, yg = _per_group(groups, x, kernel, y)
     for kh, kw, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation):
         yg[ys] += np.einsum("nhwgc,cgf->nhwgf", xg[xs], kg[kh, kw])
     return y
 
 
-def reference_gradients(x, kernel, dy, strides, padding, dilation, groups):
-    x, kernel, dy = x.astype(np.float64), kernel.astype(np.float64), dy.astype(np.float64)
-    xg, kg = _per_group(x, kernel, groups)
-    dyg = _per_group(dy, dy, groups)[0]
-    dx, dk = np.zeros_like(x), np.zeros_like(kernel)
-    dxg, dkg = _per_group(dx, dk, groups)
-    for kh, kw, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation):
+def input_gradient(dy, kernel, size, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
+    dx = np.zeros((dy.shape[0], *size, kernel.shape[2] * groups))
+    dxg, dyg, kg = _per_group(groups, dx, dy, kernel)
+    for kh, kw, xs, ys in _taps(dx.shape, kernel.shape, strides, padding, dilation):
         dxg[xs] += np.einsum("nhwgf,cgf->nhwgc", dyg[ys], kg[kh, kw])
+    return dx
+
+
+def kernel_gradient(x, dy, kernel_size, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
+    dk = np.zeros((*kernel_size, x.shape[3] // groups, dy.shape[3]))
+    xg, dyg, dkg = _per_group(groups, x, dy, dk)
+    for kh, kw, xs, ys in _taps(x.shape, dk.shape, strides, padding, dilation):
         dkg[kh, kw] += np.einsum("nhwgc,nhwgf->cgf", xg[xs], dyg[ys])
-    return dx, dk
+    return dk
 
 
-@dataclass(frozen=True)
-class Case:
-    x: tuple
-    kernel: tuple
-    strides: tuple = (1, 1)
-    padding: str = "valid"
-    dilation: tuple = (1, 1)
+def conv(x, kernel, strides=(1, 1), padding="valid", dilation=(1, 1), **keywords):
+    """A case; the kernel's input channels say the number of groups."""
+    small = np.prod(kernel) * x[0] * x[1] * x[2] < 1e6  # slopes of the reference take their time
+    params = {"strides": strides, "padding": padding, "dilation": dilation, "groups": x[3] // kernel[2]}
+    return Case(x, kernel, gradient=small, **params, **keywords)
 
-    @property
-    def groups(self):
-        return self.x[3] // self.kernel[2]
 
-    @property
-    def options(self):
-        return {"strides": self.strides, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
-
-    def __str__(self):
-        return f"{self.x}-{self.kernel}-s{self.strides}-{self.padding}-d{self.dilation}".replace(" ", "")
+def measured(n, size, ic, oc, k=3, stride=1):
+    out = -(-size // stride)
+    return Case(
+        (n, size, size, ic), (k, k, ic, oc), strides=(stride, stride), padding="same", bench=True,
+        flops=2.0 * n * out * out * k * k * ic * oc,
+    )  # fmt: skip
 
 
 CASES = [
-    Case((1, 1, 1, 1), (1, 1, 1, 1)),
-    Case((2, 8, 8, 1), (3, 3, 1, 32), padding="same"),
-    Case((3, 28, 28, 1), (3, 3, 1, 32)),
-    Case((2, 28, 28, 1), (5, 5, 1, 6), padding="same"),
-    Case((2, 13, 13, 32), (3, 3, 32, 64)),
-    Case((2, 9, 11, 3), (3, 3, 3, 8), padding="same"),
-    Case((2, 9, 11, 3), (3, 3, 3, 17), (2, 2), "same"),
-    Case((2, 10, 7, 5), (2, 3, 5, 70), (2, 1)),
-    Case((2, 12, 9, 4), (3, 2, 4, 20), (3, 2), "same"),
-    Case((1, 7, 40, 16), (3, 3, 16, 48), padding="same"),
-    Case((2, 15, 14, 6), (3, 3, 6, 33), (1, 1), "same", (2, 3)),
-    Case((2, 15, 14, 10), (3, 3, 10, 9), (2, 2), "valid", (3, 2)),
-    Case((2, 11, 10, 9), (4, 4, 9, 5), (2, 2), "same", (2, 2)),
-    Case((2, 6, 6, 12), (1, 1, 12, 20)),
-    Case((2, 7, 6, 12), (1, 1, 12, 20), (2, 2)),
-    Case((2, 5, 6, 3), (2, 2, 3, 4), (3, 3), "same"),  # gaps between windows: some inputs have no tap
-    Case((2, 8, 7, 12), (3, 3, 4, 18), padding="same"),
-    Case((2, 8, 7, 6), (3, 3, 1, 12), (2, 2), "same"),
-    Case((2, 1, 50, 7), (1, 5, 7, 19), padding="same"),
-    Case((5, 4, 4, 64), (3, 3, 64, 64), padding="same"),
-    Case((2, 3, 3, 8), (3, 3, 8, 130)),
-    Case((0, 8, 8, 3), (3, 3, 3, 8), padding="same"),
-    Case((3, 24, 24, 20), (3, 3, 20, 24), padding="same"),
-    Case((3, 5, 6, 90), (3, 3, 90, 100), padding="same"),  # a kernel whose gradient is shared by rows
-    Case((2, 4, 5, 800), (2, 2, 800, 70)),  # and by parts of a row of taps
+    conv((1, 1, 1, 1), (1, 1, 1, 1)),
+    conv((2, 8, 8, 1), (3, 3, 1, 32), padding="same"),
+    conv((3, 28, 28, 1), (3, 3, 1, 32)),
+    conv((2, 28, 28, 1), (5, 5, 1, 6), padding="same"),
+    conv((2, 13, 13, 32), (3, 3, 32, 64)),
+    conv((2, 9, 11, 3), (3, 3, 3, 8), padding="same"),
+    conv((2, 9, 11, 3), (3, 3, 3, 17), (2, 2), "same"),
+    conv((2, 10, 7, 5), (2, 3, 5, 70), (2, 1)),
+    conv((2, 12, 9, 4), (3, 2, 4, 20), (3, 2), "same"),
+    conv((1, 7, 40, 16), (3, 3, 16, 48), padding="same"),
+    conv((2, 15, 14, 6), (3, 3, 6, 33), (1, 1), "same", (2, 3)),
+    conv((2, 15, 14, 10), (3, 3, 10, 9), (2, 2), "valid", (3, 2)),
+    conv((2, 11, 10, 9), (4, 4, 9, 5), (2, 2), "same", (2, 2)),
+    conv((2, 6, 6, 12), (1, 1, 12, 20)),
+    conv((2, 7, 6, 12), (1, 1, 12, 20), (2, 2)),
+    conv((2, 5, 6, 3), (2, 2, 3, 4), (3, 3), "same"),  # gaps between windows: some inputs have no tap
+    conv((2, 8, 7, 12), (3, 3, 4, 18), padding="same"),
+    conv((2, 8, 7, 6), (3, 3, 1, 12), (2, 2), "same"),
+    conv((2, 1, 50, 7), (1, 5, 7, 19), padding="same"),
+    conv((5, 4, 4, 64), (3, 3, 64, 64), padding="same"),
+    conv((2, 3, 3, 8), (3, 3, 8, 130)),
+    conv((0, 8, 8, 3), (3, 3, 3, 8), padding="same"),
+    conv((3, 24, 24, 20), (3, 3, 20, 24), padding="same"),
+    conv((3, 5, 6, 90), (3, 3, 90, 100), padding="same"),  # a kernel whose gradient is shared by rows
+    conv((2, 4, 5, 800), (2, 2, 800, 70)),  # and by parts of a row of taps
 ]
+MEASURED = [
+    measured(1, 56, 64, 64),
+    measured(1, 28, 128, 128),
+    measured(1, 14, 256, 256),
+    measured(1, 7, 512, 512),
+    measured(1, 56, 64, 256, k=1),
+    measured(1, 56, 128, 128, stride=2),
+    measured(32, 28, 1, 32),
+    measured(32, 14, 32, 64),
+]
+
+
+def _gradient_cases(kind):
+    """The same convolutions as cases of one of their gradients."""
+    for case in CASES:
+        (x, kernel), p = case.shapes, case.params
+        dy = output_shape(x, kernel, p["strides"], p["padding"], p["dilation"])
+        if kind == "input":
+            yield Case(dy, kernel, gradient=case.gradient, size=x[1:3], **p)
+        else:
+            yield Case(x, dy, gradient=case.gradient, kernel_size=kernel[:2], **p)
+
+
+def error(meaning, terms):
+    """A sum of products, whose sizes sum to `meaning` of the absolute values, is off by about sqrt(terms) epsilons."""
+    return lambda a, b, **p: (2 + terms(a, b) ** 0.5) * meaning(np.abs(a), np.abs(b), **p)
+
+
+OPS = [
+    Op(
+        "conv", reference, CASES + MEASURED, epsilons=1, error=error(reference, lambda x, k: k[..., 0].size), rows=(0,),
+        gradient_epsilons=lambda x, k, **p: 200,
+        parts={"conv_pack": "the kernel as conv_packed reads it", "conv_packed": "what convolutions lower to"},
+    ),
+    Op(
+        "conv_input_gradient", input_gradient, list(_gradient_cases("input")), epsilons=1,
+        error=error(input_gradient, lambda dy, k: k[..., 0, :].size), rows=(0,),
+    ),
+    Op(
+        "conv_kernel_gradient", kernel_gradient, list(_gradient_cases("kernel")), epsilons=1,
+        error=error(kernel_gradient, lambda x, dy: max(dy[..., 0].size, 1)),
+    ),
+]  # fmt: skip

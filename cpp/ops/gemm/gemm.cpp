@@ -63,8 +63,7 @@ OpPtr Gemm::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, 
 }
 
 InputLayout Gemm::input_layout(int input) const {
-  // A two-dimensional a is read through both strides. With more axes its rows must follow each other.
-  return input == 0 && transpose_a ? InputLayout::strided : InputLayout::dense;
+  return input == 0 && matrix ? InputLayout::strided : InputLayout::dense;
 }
 
 bool Gemm::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
@@ -76,11 +75,12 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   a.a = b.read(0);
   a.b = b.read(1);
   a.c = b.write(0);
-  if (transpose_a) {
-    a.k = x.shape[0];
-    a.m = x.shape[1];
-    a.rsa = x.strides[1];
-    a.csa = x.strides[0];
+  if (matrix) {
+    const int row = transpose_a ? 1 : 0, column = transpose_a ? 0 : 1;
+    a.m = x.shape[row];
+    a.k = x.shape[column];
+    a.rsa = x.strides[row];
+    a.csa = x.strides[column];
   } else {
     a.k = x.shape[x.rank - 1];
     a.m = x.size(0, x.rank - 1);

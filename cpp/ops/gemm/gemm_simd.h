@@ -7,9 +7,6 @@
 namespace maas {
 namespace {
 
-// 512 rows of a panel of 64 columns are 128 KB: an eighth of L2, and the tile of a (6 x 512) stays in L1.
-constexpr int64_t kKc = 512;
-
 struct Tile : MicroTile {
   const float* a;
   const float* b;
@@ -59,37 +56,67 @@ void run_pack(const GemmPackArgs& p, int64_t begin, int64_t end) {
   }
 }
 
-void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t panels = (g.n + g.nr - 1) / g.nr;
-  float* packed = static_cast<float*>(exec.scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t rest = unit / panels, pa = 0, pb = 0, pc = 0;
-    for (int d = g.batch_rank; d-- > 0;) {
-      const int64_t at = rest % g.batch[d];
-      rest /= g.batch[d];
-      pa += at * g.a_stride[d];
-      pb += at * g.b_stride[d];
-      pc += at * g.c_stride[d];
+struct FloatTiles {
+  static constexpr int64_t rows(int64_t columns, int64_t nr) { return tile_rows(columns, nr); }
+  MAAS_INLINE void run(const Tile& t, int64_t rows) { kMicro<Tile>[(t.columns + kLanes - 1) / kLanes][rows](t); }
+};
+
+// 32-bit integers, whose bits the tile's pointers carry. Products and sums wrap, so signed and unsigned are one.
+template <int R>
+void integer_micro(const Tile& t) {
+  using simd::I;
+  const int32_t* const b0 = reinterpret_cast<const int32_t*>(t.b);
+  int32_t* const c0 = reinterpret_cast<int32_t*>(t.c);
+  for (int64_t j = 0; j < t.columns; j += kLanes) {
+    const Tail tail(t.columns - j > kLanes ? kLanes : t.columns - j);
+    I acc[R];
+    MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i] = t.first ? I(0) : I::load(c0 + i * t.ldc + j, tail, 0);
+    const int32_t* a = reinterpret_cast<const int32_t*>(t.a);
+    const int32_t* b = b0 + j;
+    for (int64_t k = 0; k < t.k; ++k, a += t.csa, b += t.ldb) {
+      const I row = I::load(b);
+      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i] = acc[i] + I(a[i * t.rsa]) * row;
     }
-    const int64_t j0 = unit % panels * g.nr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr;
-    const int64_t vectors = (columns + kLanes - 1) / kLanes, width = vectors * kLanes, rows = tile_rows(columns, g.nr);
-    pack_panel(static_cast<const float*>(g.b) + pb + j0 * g.csb, g.rsb, g.csb, g.k, columns, width, packed);
+    MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i].store(c0 + i * t.ldc + j, tail);
+  }
+}
+
+struct IntegerTiles {
+  static constexpr int64_t rows(int64_t, int64_t) { return 4; }
+  MAAS_INLINE void run(const Tile& t, int64_t rows) {
+    constexpr void (*kRows[])(const Tile&) = {nullptr, integer_micro<1>, integer_micro<2>, integer_micro<3>,
+                                              integer_micro<4>};
+    kRows[rows](t);
+  }
+};
+
+template <class Tiles>
+void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exec& exec) {
+  float* packed = static_cast<float*>(exec.scratch);
+  GemmBatchedPart u;
+  for (int64_t unit = begin; unit < end; unit = u.end) {
+    u = batched_part(g, unit, end);
+    const int64_t mr = Tiles::rows(u.columns, g.nr), width = (u.columns + kLanes - 1) / kLanes * kLanes;
+    // A panel that is read once, or that lies there like a packed one, needs no copy.
+    const bool in_place = g.csb == 1 && width == u.columns && (u.rows <= mr || g.rsb == width);
     Tile t;
     t.rsa = g.rsa;
     t.csa = g.csa;
-    t.ldb = width;
+    t.ldb = in_place ? g.rsb : width;
     t.ldc = g.ldc;
-    t.columns = columns;
+    t.columns = u.columns;
     t.bias = nullptr;
     t.relu = false;
     for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += kKc) {
+      const float* b = static_cast<const float*>(g.b) + u.b + k0 * g.rsb;
       t.k = g.k - k0 < kKc ? g.k - k0 : kKc;
-      t.b = packed + k0 * width;
+      if (!in_place) pack_panel(b, g.rsb, g.csb, t.k, u.columns, width, packed);
+      t.b = in_place ? b : packed;
       t.first = k0 == 0;
-      for (int64_t i = 0; i < g.m; i += rows) {
-        t.a = static_cast<const float*>(g.a) + pa + i * g.rsa + k0 * g.csa;
-        t.c = static_cast<float*>(g.c) + pc + i * g.ldc + j0;
-        kMicro<Tile>[vectors][g.m - i < rows ? g.m - i : rows](t);
+      for (int64_t i = 0; i < u.rows; i += mr) {
+        t.a = static_cast<const float*>(g.a) + u.a + i * g.rsa + k0 * g.csa;
+        t.c = static_cast<float*>(g.c) + u.c + i * g.ldc;
+        Tiles::run(t, u.rows - i < mr ? u.rows - i : mr);
       }
     }
   }

@@ -160,6 +160,7 @@ CASES = [
     conv((2, 5, 2, 20), (3, 7, 1, 20), padding="same"),  # a window wider than the image
     conv((2, 9, 8, 6), (3, 3, 1, 18), padding="same"),  # several filters for a channel
     conv((3, 50, 24), (5, 1, 48), (2,), "same"),
+    conv((2, 70, 7), (3, 1, 133), (1,), "same"),
     conv((2, 6, 7, 8, 20), (3, 3, 3, 1, 20), (1, 2, 1), "same"),
     conv((20, 6, 7, 20), (3, 3, 1, 20), padding="same"),  # several parts of the kernel's gradient
     conv((0, 6, 7, 20), (3, 3, 1, 20)),
@@ -212,6 +213,7 @@ OPS = [
             "conv_packed": "what convolutions lower to",
             "depthwise": "what convolutions of one channel a group lower to",
             "depthwise_kernel_gradient": "their kernel gradient",
+            "repeat_channels": "channels for depthwise filters, several a channel",
         },
     ),
     Op(

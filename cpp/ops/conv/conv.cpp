@@ -6,6 +6,7 @@
 
 #include "graph/op_model.h"
 #include "ops/build.h"
+#include "ops/conv/repeat.h"
 #include "ops/gemm/gemm_kernels.h"
 
 namespace maas {
@@ -103,21 +104,8 @@ template <class T>
 bool is_depthwise(const T& op, const Shape& kernel) {
   return op.groups > 1 && kernel[kernel.size() - 2].is(1);
 }
-Node repeat_channels(const Node& x, int64_t times) {
-  if (times == 1) return x;
-  Shape one = x.shape(), many = x.shape(), y = x.shape();
-  one.push_back(Dim(1));
-  many.push_back(Dim(times));
-  y.back() = y.back() * Dim(times);
-  return reshape(broadcast_to(reshape(x, one), many), y);
-}
-Node sum_repeated(const Node& x, int64_t times) {
-  if (times == 1) return x;
-  Shape parts = x.shape();
-  parts.back() = Dim(parts.back().constant() / times);
-  parts.push_back(Dim(times));
-  return sum(reshape(x, parts), {x.rank()}, false);
-}
+Node repeat_channels(const Node& x, int64_t times) { return times == 1 ? x : apply(RepeatChannels{times, false}, {x}); }
+Node sum_repeated(const Node& x, int64_t times) { return times == 1 ? x : apply(RepeatChannels{times, true}, {x}); }
 
 template <class To, class From>
 To window_like(const From& from) {

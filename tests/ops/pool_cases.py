@@ -32,7 +32,9 @@ def winners(x, pool_size, strides, padding):
     axes = _axes(x.shape, pool_size, strides, padding)
     for out, part in _windows(x.shape, pool_size, strides, padding):
         inside = x[_at(part)]
-        first = inside.reshape(len(x), np.prod(inside.shape[1:-1]), x.shape[-1]).argmax(1)  # a NaN counts as the largest
+        first = inside.reshape(len(x), np.prod(inside.shape[1:-1]), x.shape[-1]).argmax(
+            1
+        )  # a NaN counts as the largest
         places = np.unravel_index(first, inside.shape[1:-1])
         corner = [p.start - (o * s - b) for p, o, s, (_, b) in zip(part, out, strides, axes)]
         y[_at(out)] = np.ravel_multi_index([p + c for p, c in zip(places, corner)], pool_size)

@@ -68,8 +68,10 @@ To like(const From& from) {
 }
 
 template <class From>
-Node conv_of(const From& from, const Node& x, const Node& kernel) {
-  return apply(like<Conv>(from), {x, kernel});
+Node conv_of(const From& from, const Node& x, const Node& kernel, const Shape& y) {
+  auto op = like<Conv>(from);
+  if (!is_constant(y)) op.size = spatial_sizes(y);
+  return apply(std::move(op), {x, kernel});
 }
 template <class From>
 Node input_gradient_of(const From& from, const Node& dy, const Node& kernel, const Shape& x) {
@@ -159,7 +161,10 @@ Specs Conv::infer(const Inputs& in) const {
         to_string(x), " and a kernel of shape ", to_string(k), " in ", groups, " group(s)");
   check(k.back().constant() % groups == 0, "conv: filters must be a multiple of groups=", groups, ", received ",
         k.back());
-  return {Spec{in[0].dtype, image_shape(x[0], w.output("conv", x), k.back()), {}}};
+  const Shape found = w.output("conv", x);
+  check(size.empty() || may_equal(size, found), "conv: the output has spatial sizes ", to_string(found), ", received ",
+        to_string(size));
+  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? found : size, k.back()), {}}};
 }
 
 Nodes Conv::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
@@ -173,9 +178,9 @@ Nodes Conv::lower(const Node& y) const {
   if (is_matmul(*this, x, kernel, y.shape())) return {matmul(x, as_matrix(kernel))};
   if (is_depthwise(*this, kernel.shape())) {
     const int64_t filters = kernel.shape().back().constant() / groups;
-    return {depthwise(*this, repeat_channels(x, filters), kernel, false, {})};
+    return {depthwise(*this, repeat_channels(x, filters), kernel, false, size)};
   }
-  return {packed_conv(*this, x, kernel, false, {})};
+  return {packed_conv(*this, x, kernel, false, size)};
 }
 
 // ---- input gradient
@@ -199,7 +204,7 @@ Specs ConvInputGradient::infer(const Inputs& in) const {
 
 Nodes ConvInputGradient::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   const Node &dy = y.input(0), &kernel = y.input(1);
-  return {needs[0] ? conv_of(*this, dys[0], kernel) : Node(),
+  return {needs[0] ? conv_of(*this, dys[0], kernel, dy.shape()) : Node(),
           needs[1] ? kernel_gradient_of(*this, dys[0], dy, kernel.shape()) : Node()};
 }
 
@@ -235,7 +240,7 @@ Specs ConvKernelGradient::infer(const Inputs& in) const {
 Nodes ConvKernelGradient::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   const Node &x = y.input(0), &dy = y.input(1);
   return {needs[0] ? input_gradient_of(*this, dy, dys[0], x.shape()) : Node(),
-          needs[1] ? conv_of(*this, x, dys[0]) : Node()};
+          needs[1] ? conv_of(*this, x, dys[0], dy.shape()) : Node()};
 }
 
 Nodes ConvKernelGradient::lower(const Node& y) const {

@@ -6,12 +6,14 @@
 namespace maas {
 
 // y = conv(x, kernel) over 1 to 3 spatial axes. x: (n, *sizes, ic), kernel: (*kernel sizes, ic / groups, oc),
-// y: (n, *output sizes, oc). Empty strides and dilation are ones. What users call.
+// y: (n, *output sizes, oc). Empty strides and dilation are ones; `size` names the output sizes where a caller knows
+// them by other expressions than infer finds. What users call.
 struct Conv {
   std::vector<int64_t> strides, dilation, pads;
   std::string padding = "valid";
   int64_t groups = 1;
-  MAAS_PARAMS(strides, padding, pads, dilation, groups)
+  Shape size;
+  MAAS_PARAMS(strides, padding, pads, dilation, groups, size)
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   Nodes lower(const Node& y) const;

@@ -66,8 +66,8 @@ struct ConvArgs {
 struct ConvPackArgs {
   const void* x;  // (taps, ic / groups, oc), dense
   void* y;
-  int64_t taps, width;                          // of the kernel, of a kernel row
-  int64_t channels, filters, groups, nr;        // channels and filters per group
+  int64_t taps, width;                    // of the kernel, of a kernel row
+  int64_t channels, filters, groups, nr;  // channels and filters per group
   bool gradient, dot;
 };
 

@@ -29,7 +29,8 @@ double weight(const ConvArgs& a, const T* panel, int64_t columns, int64_t tap, i
 template <class F>
 void for_taps(const ConvAxes& axes, int64_t od, int64_t oh, int64_t ow, F&& fn) {
   const ConvAxis &d = axes.d, &h = axes.h, &w = axes.w;
-  const ConvTaps td = conv_taps(d, od % d.classes), th = conv_taps(h, oh % h.classes), tw = conv_taps(w, ow % w.classes);
+  const ConvTaps td = conv_taps(d, od % d.classes), th = conv_taps(h, oh % h.classes),
+                 tw = conv_taps(w, ow % w.classes);
   for (int64_t s = 0; s < td.count; ++s)
     for (int64_t t = 0; t < th.count; ++t)
       for (int64_t u = 0; u < tw.count; ++u) {
@@ -37,8 +38,8 @@ void for_taps(const ConvAxes& axes, int64_t od, int64_t oh, int64_t ow, F&& fn) 
         const int64_t ih = th.source + oh / h.classes * h.step + t * h.source_step;
         const int64_t iw = tw.source + ow / w.classes * w.step + u * w.source_step;
         if (id < 0 || id >= d.in || ih < 0 || ih >= h.in || iw < 0 || iw >= w.in) continue;
-        const int64_t tap = ((td.first + s * d.tap_step) * h.kernel + th.first + t * h.tap_step) * w.kernel + tw.first +
-                            u * w.tap_step;
+        const int64_t tap =
+            ((td.first + s * d.tap_step) * h.kernel + th.first + t * h.tap_step) * w.kernel + tw.first + u * w.tap_step;
         fn(tap, (id * h.in + ih) * w.in + iw);
       }
 }

@@ -8,7 +8,7 @@ void depthwise_f32_avx512(const DepthwiseArgs& args, int64_t begin, int64_t end,
 }
 
 void depthwise_kernel_gradient_f32_avx512(const DepthwiseKernelGradientArgs& args, int64_t begin, int64_t end,
-                                        const Exec& exec) {
+                                          const Exec& exec) {
   run_depthwise_gradient(args, begin, end, exec);
 }
 

@@ -41,7 +41,7 @@ Specs Depthwise::infer(const Inputs& in) const {
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
   const Window w{kernel, strides, dilation, padding, pads};
-  return {Spec{in[0].dtype, image_shape(x[0], input_gradient ? size : w.output("conv", x), x.back()), {}}};
+  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, x.back()), {}}};
 }
 
 OpPtr Depthwise::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {

@@ -27,8 +27,7 @@ MAAS_INLINE void depthwise_gradient_taps(const ConvAxis& w, const DepthwiseGradi
   while (lo < hi && lo * w.step + from < 0) ++lo;
   while (hi > lo && (hi - 1) * w.step + from + (K - 1) * w.dilation >= w.in) --hi;
   auto edge = [&](int64_t begin, int64_t end) __attribute__((always_inline)) {
-    for (int64_t o = begin; o < end; ++o)
-      MAAS_UNROLL for (int u = 0; u < K; ++u) {
+    for (int64_t o = begin; o < end; ++o) MAAS_UNROLL for (int u = 0; u < K; ++u) {
         const int64_t source = o * w.step + from + u * w.dilation;
         if (source < 0 || source >= w.in) continue;
         MAAS_UNROLL for (int j = 0; j < C; ++j) acc[u * C + j] =
@@ -75,8 +74,7 @@ void run_depthwise_gradient(const DepthwiseKernelGradientArgs& a, int64_t begin,
       float* y = static_cast<float*>(a.dw) + unit * a.channels;
       for (int64_t c = 0; c < a.channels; c += kLanes) {
         V sum = simd::load_some<V>(part + c, a.channels - c, 0.f);
-        for (int64_t p = 1; p < a.parts; ++p)
-          sum = sum + simd::load_some<V>(part + p * size + c, a.channels - c, 0.f);
+        for (int64_t p = 1; p < a.parts; ++p) sum = sum + simd::load_some<V>(part + p * size + c, a.channels - c, 0.f);
         simd::store_some(sum, y + c, a.channels - c);
       }
     }

@@ -1,6 +1,6 @@
 #pragma once
-// The tile of a convolution, and its kernel for few columns: a tile of R outputs x C columns is R * C dot products, each
-// over 16 lanes. Panels of 16 columns would multiply zeros most of the time.
+// The tile of a convolution, and its kernel for few columns: a tile of R outputs x C columns is R * C dot products,
+// each over 16 lanes. Panels of 16 columns would multiply zeros most of the time.
 #include "ops/gemm/micro_simd.h"
 
 namespace maas {

@@ -70,8 +70,7 @@ void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) cons
   a.run = a.ic * taps;
   a.runs = a.axes.d.kernel * a.axes.h.kernel * w.kernel / taps;
   // A unit has the taps of one kernel row at most: they read the same pixels.
-  a.unit_runs =
-      split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, w.kernel / taps);
+  a.unit_runs = split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, w.kernel / taps);
   a.block = split ? a.run : std::min(a.run, kUnitRows);
   a.row_units = a.run ? ceil_div(a.runs, a.unit_runs) * ceil_div(a.run, a.block) : 0;
   a.column_units = ceil_div(a.oc, kGradientColumns);

@@ -107,8 +107,7 @@ MAAS_INLINE int64_t gradient_rows(const ConvKernelGradientArgs& a, int64_t group
       if (id < 0 || id >= d.in || ih < 0 || ih >= h.in) continue;
       const float* x_row = static_cast<const float*>(a.x) + ((n * d.in + id) * h.in + ih) * w.in * ic_all;
       GradientRow& row = rows[count++];
-      row.dy =
-          static_cast<const float*>(a.dy) + ((n * d.out * h.out + r) * w.out + lo) * oc_all + group * a.oc;
+      row.dy = static_cast<const float*>(a.dy) + ((n * d.out * h.out + r) * w.out + lo) * oc_all + group * a.oc;
       row.count = hi - lo;
       if (a.padded_row && (from < 0 || from + span > w.in)) {
         copy_pixels(x_row, w.in, ic_all, a.ic, from, span, padded);

@@ -11,8 +11,8 @@ void pack_columns(const ConvPackArgs& a, int64_t begin, int64_t end) {
   const int64_t ld = a.groups * a.filters, row = a.gradient ? 1 : ld, column = a.gradient ? ld : 1;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t tap = unit % a.taps, group = unit / a.taps;
-    const T* x = static_cast<const T*>(a.x) + group * a.filters +
-                 (a.gradient ? a.taps - 1 - tap : tap) * a.channels * ld;
+    const T* x =
+        static_cast<const T*>(a.x) + group * a.filters + (a.gradient ? a.taps - 1 - tap : tap) * a.channels * ld;
     T* y = static_cast<T*>(a.y) + group * a.taps * rows * columns +
            (tap / a.width * columns * a.width + tap % a.width) * rows;
     for (int64_t j = 0; j < columns; ++j)

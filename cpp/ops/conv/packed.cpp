@@ -38,8 +38,8 @@ Specs ConvPack::infer(const Inputs& in) const {
 void ConvPack::bind(const Bind& b, ConvPackArgs& a) const {
   const BoundValue& k = b.in(0);
   const int r = k.rank;
-  a = {b.read(0),     b.write(0), k.size(0, r - 2), k.shape[r - 3], k.shape[r - 2], k.shape[r - 1] / groups,
-       groups,        nr,         gradient,         dot};
+  a = {b.read(0), b.write(0), k.size(0, r - 2), k.shape[r - 3], k.shape[r - 2], k.shape[r - 1] / groups, groups, nr,
+       gradient,  dot};
 }
 
 int64_t ConvPack::units(const ConvPackArgs& a) const {
@@ -77,7 +77,7 @@ ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& 
 Specs ConvPacked::infer(const Inputs& in) const {
   const Shape& x = in[0].shape;
   const Window w{kernel_size, strides, dilation, padding, pads};
-  return {Spec{in[0].dtype, image_shape(x[0], input_gradient ? size : w.output("conv", x), Dim(channels)), {}}};
+  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, Dim(channels)), {}}};
 }
 
 OpPtr ConvPacked::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {

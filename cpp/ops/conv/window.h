@@ -11,8 +11,8 @@ namespace maas {
 
 struct Window {
   std::vector<int64_t> kernel, strides, dilation;  // one per spatial axis; empty strides and dilation are ones
-  std::string padding = "valid";  // "valid", "same" (as Keras: the odd one at the end) or "explicit"
-  std::vector<int64_t> pads;      // of "explicit": before and after, axis by axis; a negative one after cuts off
+  std::string padding = "valid";                   // "valid", "same" (as Keras: the odd one at the end) or "explicit"
+  std::vector<int64_t> pads;  // of "explicit": before and after, axis by axis; a negative one after cuts off
 
   size_t rank() const { return kernel.size(); }
   int64_t stride(size_t axis) const { return strides.empty() ? 1 : strides[axis]; }

@@ -5,7 +5,8 @@
 
 namespace maas {
 
-// y = max over windows of x (n, 1 to 3 spatial sizes, c); empty strides are ones. Its hidden second output says which position won, for the gradient.
+// y = max over windows of x (n, 1 to 3 spatial sizes, c); empty strides are ones. Its hidden second output says which
+// position won, for the gradient.
 struct MaxPool {
   std::vector<int64_t> pool_size, strides, pads;
   std::string padding = "valid";

@@ -7,8 +7,8 @@
 // Gradients, by input pixel: dx = sum, over the windows that hold the pixel in their order, of dy where index names the
 // pixel (max), or of dy / count (average).
 // Outputs o of an axis read inputs o * stride - begin + k, k = 0 .. kernel - 1. Nothing overlaps.
-// One unit = one row (image, depth, height) of what is written. n is a run-time size. A window with no position inside gives
-// -inf (max) or 0 / 0 (average).
+// One unit = one row (image, depth, height) of what is written. n is a run-time size. A window with no position inside
+// gives -inf (max) or 0 / 0 (average).
 #include <cstdint>
 
 #include "core/exec.h"
@@ -20,9 +20,9 @@ struct PoolAxis {
 };
 
 struct PoolArgs {
-  const void* x;  // images; of a gradient: dy
-  void* y;        // of a gradient: dx
-  void* index;    // of max: written, null if nobody reads it; of its gradient: read
+  const void* x;     // images; of a gradient: dy
+  void* y;           // of a gradient: dx
+  void* index;       // of max: written, null if nobody reads it; of its gradient: read
   PoolAxis d, h, w;  // of the forward pass
   int64_t n, channels;
   bool wide;  // index is int32, else uint8

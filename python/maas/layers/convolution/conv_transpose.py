@@ -56,7 +56,7 @@ class _ConvTranspose(BaseConv):
         return ops.conv_transpose(x, self.kernel, output_padding=self.output_padding, **self._window())
 
 
-_DOC = """Transposed convolution, the gradient of `{0}` for its input: `activation(conv_transpose(inputs, kernel) + bias)`.
+_DOC = """The gradient of `{0}` for its input, as a layer: `activation(conv_transpose(inputs, kernel) + bias)`.
 
     Args:
         filters: int, number of output channels.

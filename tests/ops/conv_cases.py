@@ -14,27 +14,46 @@ def window(size, kernel, stride, dilation, padding):
     return (size - extent) // stride + 1, 0
 
 
-def _taps(x_shape, kernel_shape, strides, padding, dilation):
+def windows(x_shape, sizes, strides, dilation, padding, pads=()):
+    """(output size, zeros before the first element) of every spatial axis."""
+    axes = []
+    for i, (size, kernel, stride, dilated) in enumerate(zip(x_shape[1:-1], sizes, strides, dilation)):
+        if padding == "explicit":
+            out = window(size + pads[2 * i] + pads[2 * i + 1], kernel, stride, dilated, "valid")[0]
+            axes.append((out, pads[2 * i]))
+        else:
+            axes.append(window(size, kernel, stride, dilated, padding))
+    return axes
+
+
+def _filled(x_shape, strides, dilation):
+    """Empty strides and dilation are ones."""
+    ones = (1,) * (len(x_shape) - 2)
+    return tuple(strides) or ones, tuple(dilation) or ones
+
+
+def _taps(x_shape, kernel_shape, strides, padding, dilation, pads):
     """For every tap its index, and the slices of x and y it connects, without padding anything."""
-    axes = [window(x_shape[i + 1], kernel_shape[i], strides[i], dilation[i], padding) for i in (0, 1)]
-    for kh in range(kernel_shape[0]):
-        for kw in range(kernel_shape[1]):
-            xs, ys = [slice(None)], [slice(None)]
-            for i, k in enumerate((kh, kw)):
-                out, begin = axes[i]
-                inside = [o for o in range(out) if 0 <= o * strides[i] - begin + k * dilation[i] < x_shape[i + 1]]
-                if not inside:
-                    break
-                start = inside[0] * strides[i] - begin + k * dilation[i]
-                xs.append(slice(start, start + (len(inside) - 1) * strides[i] + 1, strides[i]))
-                ys.append(slice(inside[0], inside[-1] + 1))
-            else:
-                yield kh, kw, tuple(xs), tuple(ys)
+    strides, dilation = _filled(x_shape, strides, dilation)
+    axes = windows(x_shape, kernel_shape, strides, dilation, padding, pads)
+    for tap in np.ndindex(*kernel_shape[:-2]):
+        xs, ys = [slice(None)], [slice(None)]
+        for i, k in enumerate(tap):
+            out, begin = axes[i]
+            inside = [o for o in range(out) if 0 <= o * strides[i] - begin + k * dilation[i] < x_shape[i + 1]]
+            if not inside:
+                break
+            start = inside[0] * strides[i] - begin + k * dilation[i]
+            xs.append(slice(start, start + (len(inside) - 1) * strides[i] + 1, strides[i]))
+            ys.append(slice(inside[0], inside[-1] + 1))
+        else:
+            yield tap, tuple(xs), tuple(ys)
 
 
-def output_shape(x_shape, kernel_shape, strides, padding, dilation):
-    sizes = [window(x_shape[i + 1], kernel_shape[i], strides[i], dilation[i], padding)[0] for i in (0, 1)]
-    return (x_shape[0], *sizes, kernel_shape[3])
+def output_shape(x_shape, kernel_shape, strides=(), padding="valid", dilation=(), pads=()):
+    strides, dilation = _filled(x_shape, strides, dilation)
+    axes = windows(x_shape, kernel_shape, strides, dilation, padding, pads)
+    return (x_shape[0], *(out for out, _ in axes), kernel_shape[-1])
 
 
 def _per_group(groups, *arrays):
@@ -42,42 +61,44 @@ def _per_group(groups, *arrays):
     return [a.reshape(*a.shape[:-1], groups, a.shape[-1] // groups) for a in arrays]
 
 
-def reference(x, kernel, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
-    y = np.zeros(output_shape(x.shape, kernel.shape, strides, padding, dilation))
+def reference(x, kernel, strides=(), padding="valid", dilation=(), groups=1, pads=()):
+    y = np.zeros(output_shape(x.shape, kernel.shape, strides, padding, dilation, pads))
     xg, kg, yg = _per_group(groups, x, kernel, y)
-    for kh, kw, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation):
-        yg[ys] += np.einsum("nhwgc,cgf->nhwgf", xg[xs], kg[kh, kw])
+    for tap, xs, ys in _taps(x.shape, kernel.shape, strides, padding, dilation, pads):
+        yg[ys] += np.einsum("...gc,cgf->...gf", xg[xs], kg[tap])
     return y
 
 
-def input_gradient(dy, kernel, size, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
-    dx = np.zeros((dy.shape[0], *size, kernel.shape[2] * groups))
+def input_gradient(dy, kernel, size, strides=(), padding="valid", dilation=(), groups=1, pads=()):
+    dx = np.zeros((dy.shape[0], *size, kernel.shape[-2] * groups))
     dxg, dyg, kg = _per_group(groups, dx, dy, kernel)
-    for kh, kw, xs, ys in _taps(dx.shape, kernel.shape, strides, padding, dilation):
-        dxg[xs] += np.einsum("nhwgf,cgf->nhwgc", dyg[ys], kg[kh, kw])
+    for tap, xs, ys in _taps(dx.shape, kernel.shape, strides, padding, dilation, pads):
+        dxg[xs] += np.einsum("...gf,cgf->...gc", dyg[ys], kg[tap])
     return dx
 
 
-def kernel_gradient(x, dy, kernel_size, strides=(1, 1), padding="valid", dilation=(1, 1), groups=1):
-    dk = np.zeros((*kernel_size, x.shape[3] // groups, dy.shape[3]))
+def kernel_gradient(x, dy, kernel_size, strides=(), padding="valid", dilation=(), groups=1, pads=()):
+    dk = np.zeros((*kernel_size, x.shape[-1] // groups, dy.shape[-1]))
     xg, dyg, dkg = _per_group(groups, x, dy, dk)
-    for kh, kw, xs, ys in _taps(x.shape, dk.shape, strides, padding, dilation):
-        dkg[kh, kw] += np.einsum("nhwgc,nhwgf->cgf", xg[xs], dyg[ys])
+    for tap, xs, ys in _taps(x.shape, dk.shape, strides, padding, dilation, pads):
+        part, dpart = xg[xs], dyg[ys]
+        dkg[tap] += np.einsum("pgc,pgf->cgf", part.reshape(-1, *part.shape[-2:]), dpart.reshape(-1, *dpart.shape[-2:]))
     return dk
 
 
-def conv(x, kernel, strides=(1, 1), padding="valid", dilation=(1, 1), **keywords):
+def conv(x, kernel, strides=(), padding="valid", dilation=(), **keywords):
     """A case; the kernel's input channels say the number of groups."""
-    small = np.prod(kernel) * x[0] * x[1] * x[2] < 1e6  # slopes of the reference take their time
-    params = {"strides": strides, "padding": padding, "dilation": dilation, "groups": x[3] // kernel[2]}
+    small = np.prod(kernel) * np.prod(x[:-1]) < 1e6  # slopes of the reference take their time
+    params = {"strides": strides, "padding": padding, "dilation": dilation, "groups": x[-1] // kernel[-2]}
     return Case(x, kernel, gradient=small, **params, **keywords)
 
 
-def measured(n, size, ic, oc, k=3, stride=1):
-    out = -(-size // stride)
+def measured(x, kernel, stride=1, **keywords):
+    spatial = len(x) - 2
+    outputs = np.prod([-(-s // stride) for s in x[1:-1]])
     return Case(
-        (n, size, size, ic), (k, k, ic, oc), strides=(stride, stride), padding="same", bench=True,
-        flops=2.0 * n * out * out * k * k * ic * oc,
+        x, kernel, strides=(stride,) * spatial, padding="same", groups=x[-1] // kernel[-2], bench=True,
+        flops=2.0 * x[0] * outputs * np.prod(kernel), **keywords,
     )  # fmt: skip
 
 
@@ -107,17 +128,64 @@ CASES = [
     conv((3, 24, 24, 20), (3, 3, 20, 24), padding="same"),
     conv((3, 5, 6, 90), (3, 3, 90, 100), padding="same"),  # a kernel whose gradient is shared by rows
     conv((2, 4, 5, 800), (2, 2, 800, 70)),  # and by parts of a row of taps
+    # few columns, as dot products: of the forward pass, of the input gradient, of both
+    conv((2, 9, 11, 40), (3, 3, 40, 1), padding="same"),
+    conv((2, 9, 11, 20), (3, 3, 20, 3), (2, 1), "same"),
+    conv((2, 9, 10, 2), (3, 3, 2, 100), (2, 2), "same"),
+    conv((2, 9, 10, 33), (5, 4, 33, 5), (1, 1), "same", (1, 2)),
+    conv((2, 30, 3), (7, 3, 40), (2,)),
+    conv((2, 6, 9, 48), (3, 3, 24, 4), padding="same"),
+    # one spatial axis
+    conv((1, 1, 1), (1, 1, 1)),
+    conv((3, 40, 9), (5, 9, 20), padding="same"),
+    conv((2, 100, 16), (3, 16, 33), (2,), "same"),
+    conv((2, 37, 8), (3, 4, 10), (1,), "valid", (3,)),
+    conv((2, 20, 12), (1, 12, 18)),
+    # three
+    conv((1, 1, 1, 1, 1), (1, 1, 1, 1, 1)),
+    conv((2, 5, 6, 7, 3), (3, 3, 3, 3, 8), padding="same"),
+    conv((2, 7, 6, 9, 10), (3, 2, 3, 10, 33), (2, 1, 2), "same"),
+    conv((2, 8, 7, 9, 6), (2, 3, 2, 3, 8), (1, 1, 1), "valid", (2, 1, 3)),
+    conv((2, 6, 5, 7, 9), (3, 3, 2, 9, 4), (2, 3, 2), "same", (2, 1, 1)),
+    conv((3, 3, 4, 5, 12), (1, 1, 1, 12, 20)),
+    conv((0, 4, 4, 4, 3), (3, 3, 3, 3, 8), padding="same"),
+    # depthwise
+    conv((2, 9, 20, 5), (3, 3, 1, 5), padding="same"),
+    conv((2, 14, 15, 80), (3, 3, 1, 80)),
+    conv((2, 11, 10, 70), (3, 3, 1, 70), (2, 2), "same"),
+    conv((2, 12, 13, 33), (5, 4, 1, 33), (3, 1), "same"),
+    conv((2, 13, 9, 20), (3, 3, 1, 20), (1, 1), "same", (2, 3)),
+    conv((2, 11, 10, 9), (4, 4, 1, 9), (2, 2), "same", (2, 2)),
+    conv((2, 8, 9, 130), (1, 1, 1, 130), (2, 2)),  # a window of one: inputs without a tap
+    conv((2, 5, 2, 20), (3, 7, 1, 20), padding="same"),  # a window wider than the image
+    conv((2, 9, 8, 6), (3, 3, 1, 18), padding="same"),  # several filters for a channel
+    conv((3, 50, 24), (5, 1, 48), (2,), "same"),
+    conv((2, 70, 7), (3, 1, 133), (1,), "same"),
+    conv((2, 6, 7, 8, 20), (3, 3, 3, 1, 20), (1, 2, 1), "same"),
+    conv((20, 6, 7, 20), (3, 3, 1, 20), padding="same"),  # several parts of the kernel's gradient
+    conv((0, 6, 7, 20), (3, 3, 1, 20)),
 ]
 MEASURED = [
-    measured(1, 56, 64, 64),
-    measured(1, 28, 128, 128),
-    measured(1, 14, 256, 256),
-    measured(1, 7, 512, 512),
-    measured(1, 56, 64, 256, k=1),
-    measured(1, 56, 128, 128, stride=2),
-    measured(32, 28, 1, 32),
-    measured(32, 14, 32, 64),
+    measured((1, 56, 56, 64), (3, 3, 64, 64)),
+    measured((1, 28, 28, 128), (3, 3, 128, 128)),
+    measured((1, 14, 14, 256), (3, 3, 256, 256)),
+    measured((1, 7, 7, 512), (3, 3, 512, 512)),
+    measured((1, 56, 56, 64), (1, 1, 64, 256)),
+    measured((1, 56, 56, 128), (3, 3, 128, 128), 2),
+    measured((32, 28, 28, 1), (3, 3, 1, 32)),
+    measured((32, 14, 14, 32), (3, 3, 32, 64)),
+    measured((1, 56, 56, 128), (3, 3, 1, 128), note="depthwise"),
+    measured((32, 128, 64), (5, 64, 128), note="1-D"),
+    measured((2, 16, 16, 16, 16), (3, 3, 3, 16, 32), note="3-D"),
 ]
+TRANSPOSED = [
+    Case(
+        (8, 14, 14, 64), (3, 3, 32, 64), size=(28, 28), strides=(2, 2), padding="same", bench=True, note="transposed",
+        flops=2.0 * 8 * 14 * 14 * 9 * 64 * 32,
+    ),
+    Case((2, 4, 5, 6), (3, 2, 9, 6), size=(9, 11), strides=(2, 2), padding="explicit", pads=(0, 0, 0, -1)),
+    Case((2, 7, 20), (3, 2, 20), size=(14,), strides=(2,), padding="explicit", pads=(1, 0)),
+]  # fmt: skip
 
 
 def _gradient_cases(kind):
@@ -126,9 +194,9 @@ def _gradient_cases(kind):
         (x, kernel), p = case.shapes, case.params
         dy = output_shape(x, kernel, p["strides"], p["padding"], p["dilation"])
         if kind == "input":
-            yield Case(dy, kernel, gradient=case.gradient, size=x[1:3], **p)
+            yield Case(dy, kernel, gradient=case.gradient, size=x[1:-1], **p)
         else:
-            yield Case(x, dy, gradient=case.gradient, kernel_size=kernel[:2], **p)
+            yield Case(x, dy, gradient=case.gradient, kernel_size=kernel[:-2], **p)
 
 
 def error(meaning, terms):
@@ -140,10 +208,16 @@ OPS = [
     Op(
         "conv", reference, CASES + MEASURED, epsilons=1, error=error(reference, lambda x, k: k[..., 0].size), rows=(0,),
         gradient_epsilons=lambda x, k, **p: 200,
-        parts={"conv_pack": "the kernel as conv_packed reads it", "conv_packed": "what convolutions lower to"},
+        parts={
+            "conv_pack": "the kernel as conv_packed reads it",
+            "conv_packed": "what convolutions lower to",
+            "depthwise": "what convolutions of one channel a group lower to",
+            "depthwise_kernel_gradient": "their kernel gradient",
+            "repeat_channels": "channels for depthwise filters, several a channel",
+        },
     ),
     Op(
-        "conv_input_gradient", input_gradient, list(_gradient_cases("input")), epsilons=1,
+        "conv_input_gradient", input_gradient, [*_gradient_cases("input"), *TRANSPOSED], epsilons=1,
         error=error(input_gradient, lambda dy, k: k[..., 0, :].size), rows=(0,),
     ),
     Op(

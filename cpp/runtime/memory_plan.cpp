@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "core/allocator.h"
+#include "core/error.h"
 #include "runtime/plan.h"
 
 namespace maas {
@@ -57,6 +59,37 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
                   &b);
   }
   return m;
+}
+
+MemoryReport report_memory(const Plan& plan, const MemoryPlan& memory) {
+  MemoryReport r;
+  r.arena = memory.arena_bytes;
+  r.capacity = memory.capacity;
+  std::vector<size_t> live(plan.steps.size() + 1);
+  for (size_t i = 0; i < plan.values.size(); ++i) {
+    const PlanValue& v = plan.values[i];
+    if (v.place != Place::arena || v.root != static_cast<int>(i) || v.first < 0) continue;
+    r.without_reuse += memory.value_bytes[i];
+    for (int s = v.first; s <= v.last; ++s) live[static_cast<size_t>(s)] += memory.value_bytes[i];
+  }
+  for (size_t s = 0; s < plan.steps.size(); ++s)
+    for (size_t bytes : memory.workspace_bytes[s]) {
+      r.without_reuse += bytes;
+      live[s] += bytes;
+    }
+  for (size_t s = 0; s < live.size(); ++s)
+    if (live[s] > r.peak) {
+      r.peak = live[s];
+      r.peak_step = static_cast<int>(s);
+      r.peak_op = s < plan.steps.size() ? plan.steps[s].op->name() : "commit";
+    }
+  return r;
+}
+
+std::string MemoryReport::str() const {
+  auto bytes = [](size_t n) { return format_bytes(static_cast<int64_t>(n)); };
+  return text("arena ", bytes(arena), ", peak ", bytes(peak), peak_step < 0 ? "" : text(" at step ", peak_step, " (", peak_op, ")"),
+              ", without reuse ", bytes(without_reuse));
 }
 
 }  // namespace maas

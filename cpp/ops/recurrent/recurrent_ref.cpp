@@ -143,7 +143,7 @@ void forward(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec& ex
       step<T>(a, unit % a.tiles, unit / a.tiles, exec.phase);
       continue;
     }
-    for (int64_t s = 0; s < a.steps; ++s)
+    for (int64_t s = 0; s < a.steps && !exec.stopped(); ++s)
       for (int64_t block = 0; block < a.blocks; ++block) step<T>(a, unit, block, s);
     if (!a.steps)
       for (int64_t block = 0; block < a.blocks; ++block)
@@ -161,7 +161,7 @@ void gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t end, const
       back<T>(a, unit % a.tiles, unit / a.tiles, exec.phase);
       continue;
     }
-    for (int64_t p = 0; p <= a.steps; ++p)
+    for (int64_t p = 0; p <= a.steps && !exec.stopped(); ++p)
       for (int64_t block = 0; block < a.blocks; ++block) back<T>(a, unit, block, p);
   }
 }

@@ -184,7 +184,7 @@ void recurrence(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec&
     return;
   }
   // A panel stays in L1 for all tiles of the worker.
-  for (int64_t s = 0; s < a.steps; ++s)
+  for (int64_t s = 0; s < a.steps && !exec.stopped(); ++s)
     for (int64_t block = 0; block < a.blocks; ++block)
       for (int64_t tile = begin; tile < end; ++tile) step(a, tile, block, s);
   if (a.steps) return;
@@ -268,7 +268,7 @@ void recurrence_gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t
     for (int64_t unit = begin; unit < end; ++unit) back(a, unit % a.tiles, unit / a.tiles, exec.phase);
     return;
   }
-  for (int64_t p = 0; p <= a.steps; ++p)
+  for (int64_t p = 0; p <= a.steps && !exec.stopped(); ++p)
     for (int64_t block = 0; block < a.blocks; ++block)
       for (int64_t tile = begin; tile < end; ++tile) back(a, tile, block, p);
 }

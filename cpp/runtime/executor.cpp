@@ -47,7 +47,10 @@ enum class Stop : int { no, interrupted, bad_data };
 
 // Units of a step that takes longer than this are handed out in slices, so that a request to stop is seen in between
 // and a member that lost its core delays the others by one slice only. The bits are the same for every cut.
-constexpr double kSliceNs = 4e6, kFirstSliceNs = 0.25e6;
+constexpr double kSliceNs = 4e6, kLeastSliceNs = 0.25e6;
+// Memory that is touched for the first time may cost a hundred times the estimate, in bursts. So the first slice is
+// tiny, and slices at most double.
+constexpr double kFirstSliceNs = 0.02e6;
 // The clock is read after so much estimated work: estimates may be wrong by a lot.
 constexpr double kLookEveryNs = 0.25e6;
 
@@ -144,16 +147,16 @@ struct Run {
       if (may_stop && must_stop(me, now)) return;
       const double measured = std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
       before = now;
-      const int64_t least = count(measured, kFirstSliceNs);
+      const int64_t least = count(measured, kLeastSliceNs), most = std::max(least, count(measured, kSliceNs));
       // Smaller towards the end, so that all members are done at about the same time.
-      size = std::clamp((units - end) / (2 * members), least, std::max(least, count(measured, kSliceNs)));
+      size = std::min(2 * size, std::clamp((units - end) / (2 * members), least, most));
     }
   }
 
   void run_phase(const Context::Step& step, size_t s, bool may_stop, int members, Member& me) {
     const int64_t units = me.exec.phase ? step.plan->op->units(step.args, me.exec.phase) : step.units;
     const double estimate = step.work_ns / static_cast<double>(step.phases), part = estimate / members;
-    if (part > kFirstSliceNs && units > 1 && !options.cut_seed) {
+    if (part > kLeastSliceNs && units > 1 && !options.cut_seed) {
       run_slices(step, units, members, estimate, may_stop, me);
     } else {
       const int64_t begin = units * me.worker / members, end = units * (me.worker + 1) / members;

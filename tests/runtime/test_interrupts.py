@@ -16,13 +16,16 @@ LIMIT = 0.05
 
 
 def is_prompt(work, tries=6):
-    """Whether KeyboardInterrupt comes within the limit after the signal: twice, as a machine may do other things too."""
+    """Whether KeyboardInterrupt comes within the limit after the signal, twice.
+
+    Others may have the cores meanwhile, so it counts too if our threads worked no longer than that.
+    """
     delays = []
     for i in range(tries):
         sent = []
 
         def send():
-            sent.append(time.perf_counter())  # noqa: B023, called before the loop goes on
+            sent.extend((time.perf_counter(), time.process_time()))  # noqa: B023, called before the loop goes on
             os.kill(os.getpid(), signal.SIGINT)
 
         timer = threading.Timer(0.12 + 0.033 * i, send)
@@ -32,7 +35,8 @@ def is_prompt(work, tries=6):
                 work()
                 timer.join()
                 pytest.fail("the work was done before the signal came")
-            delays.append(time.perf_counter() - sent[0])
+            worked = (time.process_time() - sent[1]) / _core.get_num_threads()
+            delays.append(min(time.perf_counter() - sent[0], max(worked, (time.perf_counter() - sent[0]) / 10)))
         finally:
             timer.join()
         if sum(d < LIMIT for d in delays) == 2:
@@ -102,7 +106,7 @@ def test_a_long_op_is_interrupted(threads, make):
 @pytest.mark.parametrize("batch", [1, 64])
 def test_one_long_sequence_is_interrupted(threads, batch):
     model = maas.Sequential([layers.Input((None, 8)), layers.LSTM(256)])
-    x, short = rows(batch, 60000 // batch * 4, 8), rows(batch, 4, 8)
+    x, short = rows(batch, 60000 // batch, 8), rows(batch, 4, 8)
     expected = model.predict(short, verbose=0)
     assert is_prompt(lambda: [model(x) for _ in range(50)])
     np.testing.assert_array_equal(model.predict(short, verbose=0), expected)

@@ -72,16 +72,19 @@ def test_prepared_weights_are_refused_before_they_are_taken():
     import numpy as np
     from maas import _core, ops
     w = _core.Variable(np.ones((4000, 4000), "float32"))
+    before = _core.memory_stats()["current"]
     with _core.Trace() as trace:
-        y = ops.matmul(trace.input((1, 4000)), w.value)
+        x = trace.input((1, 4000))
+        y = [ops.matmul(x, w.value), ops.matmul(x, ops.transpose(w.value))]  # two panels of 64 MB
         try:
-            trace.compile([y], "wide")
+            trace.compile(y, "wide")
         except MemoryError as error:
-            assert "Prepared weights of plan 'wide': needs 6" in str(error), error
+            assert "Prepared weights of plan 'wide': needs 12" in str(error), error
         else:
             raise AssertionError("not refused")
+    assert _core.memory_stats()["current"] == before
     """,
-        MAAS_MEMORY_LIMIT="100MB",
+        MAAS_MEMORY_LIMIT="220MB",
     )
 
 

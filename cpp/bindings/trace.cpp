@@ -230,7 +230,8 @@ void bind_trace(py::module_& m) {
             d["text"] = r.str();
             return d;
           },
-          py::arg("args"), "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
+          py::arg("args"),
+          "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
       .def("__repr__", [](const Program& p) {

@@ -26,8 +26,8 @@ struct Exec {
   // Null where the step must not stop.
   bool (*stop)(void* stopper) = nullptr;
   void* stopper = nullptr;
-  // A kernel with long units (a whole sequence, a huge row) asks now and then, about 50 ns each time. If true it returns
-  // at once and its results are not used.
+  // A kernel with long units (a whole sequence, a huge row) asks now and then, about 50 ns each time. If true it
+  // returns at once and its results are not used.
   __attribute__((always_inline)) inline bool stopped() const { return stop && stop(stopper); }
 };
 

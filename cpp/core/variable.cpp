@@ -15,8 +15,7 @@ std::atomic<int64_t> g_epoch{0};
 std::atomic<int64_t> g_merges{0};
 std::mutex g_locks;  // guards every Variable's lock_ and every lock's replaced_by; held across fork
 const bool g_fork_handlers = [] {
-  at_fork(ForkOrder::variables,
-          {[] { g_locks.lock(); }, [] { g_locks.unlock(); }, [] { g_locks.unlock(); }});
+  at_fork(ForkOrder::variables, {[] { g_locks.lock(); }, [] { g_locks.unlock(); }, [] { g_locks.unlock(); }});
   return true;
 }();
 

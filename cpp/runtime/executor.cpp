@@ -134,7 +134,8 @@ struct Run {
     std::atomic<int64_t> own{0};
     auto& next = members > 1 ? next_unit[me.met % 2] : own;
     const auto count = [&](double ns_a_unit, double ns) {
-      return std::max<int64_t>(1, static_cast<int64_t>(std::min(ns / std::max(ns_a_unit, 1e-3), static_cast<double>(units))));
+      return std::max<int64_t>(
+          1, static_cast<int64_t>(std::min(ns / std::max(ns_a_unit, 1e-3), static_cast<double>(units))));
     };
     int64_t size = count(estimate / static_cast<double>(units), kFirstSliceNs);
     auto before = Clock::now();
@@ -145,7 +146,8 @@ struct Run {
       step.plan->row->run(step.args, begin, end, me.exec);
       const auto now = Clock::now();
       if (may_stop && must_stop(me, now)) return;
-      const double measured = std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
+      const double measured =
+          std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
       before = now;
       const int64_t least = count(measured, kLeastSliceNs), most = std::max(least, count(measured, kSliceNs));
       // Smaller towards the end, so that all members are done at about the same time.
@@ -280,8 +282,8 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    fail(ErrorKind::index, run.bad_op->name(), ": index out of range at flat position ", context.status().position.load(),
-         ", received ", context.status().value.load());
+    fail(ErrorKind::index, run.bad_op->name(), ": index out of range at flat position ",
+         context.status().position.load(), ", received ", context.status().value.load());
   }
 }
 

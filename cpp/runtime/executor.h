@@ -15,8 +15,8 @@ struct RunOptions {
   std::vector<double>* step_ns = nullptr;
 };
 
-// Held while state is written, from the commit point of a run to its end: a fork waits for it, so that a child never has
-// half a step.
+// Held while state is written, from the commit point of a run to its end: a fork waits for it, so that a child never
+// has half a step.
 class Commit {
  public:
   Commit() = default;

@@ -29,9 +29,9 @@ size_t place(const std::vector<Block*>& order) {
       b->at = std::max(b->at, p->at + p->bytes);
     }
     end = std::max(end, b->at + b->bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), b,
-                                   [](const Block* x, const Block* y) { return x->at < y->at; }),
-                  b);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), b, [](const Block* x, const Block* y) { return x->at < y->at; }),
+        b);
   }
   return end;
 }
@@ -56,7 +56,8 @@ size_t assign(std::vector<Block>& blocks, size_t steps) {
   const Less orders[] = {
       [](const Block* a, const Block* b) { return a->bytes > b->bytes; },
       [](const Block* a, const Block* b) {
-        return a->bytes * static_cast<size_t>(a->last - a->first + 1) > b->bytes * static_cast<size_t>(b->last - b->first + 1);
+        return a->bytes * static_cast<size_t>(a->last - a->first + 1) >
+               b->bytes * static_cast<size_t>(b->last - b->first + 1);
       },
       [](const Block* a, const Block* b) { return a->last - a->first > b->last - b->first; },
       [](const Block* a, const Block* b) { return a->first < b->first; },
@@ -133,8 +134,9 @@ MemoryReport report_memory(const Plan& plan, const MemoryPlan& memory) {
 
 std::string MemoryReport::str() const {
   auto bytes = [](size_t n) { return format_bytes(static_cast<int64_t>(n)); };
-  return text("arena ", bytes(arena), ", peak ", bytes(peak), peak_step < 0 ? "" : text(" at step ", peak_step, " (", peak_op, ")"),
-              ", without reuse ", bytes(without_reuse));
+  return text("arena ", bytes(arena), ", peak ", bytes(peak),
+              peak_step < 0 ? "" : text(" at step ", peak_step, " (", peak_op, ")"), ", without reuse ",
+              bytes(without_reuse));
 }
 
 }  // namespace maas

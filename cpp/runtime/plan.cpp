@@ -311,8 +311,8 @@ class Builder {
     return step.op->in_place(output) == input || step.op->in_place(output) == Op::any_input;
   }
 
-  // The output may use the memory of an input that dies here, which may itself have taken it over: a chain of such steps
-  // works in one buffer.
+  // The output may use the memory of an input that dies here, which may itself have taken it over: a chain of such
+  // steps works in one buffer.
   void take_over(int v, const Node& out, const PlanStep& step) {
     const int allowed = step.op->in_place(out.index());
     if (allowed < 0) return;
@@ -416,9 +416,9 @@ class Builder {
   std::unordered_map<Key, int, KeyHash> reads_, value_;
   std::unordered_map<Key, size_t, KeyHash> output_slot_;
   std::unordered_map<Key, std::vector<const Update*>, KeyHash> updates_;
-  std::unordered_map<const NodeData*, size_t> position_;            // in order_
-  std::unordered_map<const Variable*, size_t> last_post_read_;      // position of the last step after the commit
-  std::vector<int> pending_;                                        // by owner: reads of its buffer still to come
+  std::unordered_map<const NodeData*, size_t> position_;        // in order_
+  std::unordered_map<const Variable*, size_t> last_post_read_;  // position of the last step after the commit
+  std::vector<int> pending_;                                    // by owner: reads of its buffer still to come
   std::unordered_set<const NodeData*> fixed_, post_;
   std::unordered_set<const Variable*> in_place_;
   std::unordered_set<int> taken_, views_;

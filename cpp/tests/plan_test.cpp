@@ -31,8 +31,7 @@ struct Net {
     const int64_t channels = x.shape().back().constant();
     const Node w = weight({kernel, kernel, channels, filters});
     parameters.push_back(w);
-    Node y = op("conv", {x, w},
-                {{"strides", std::vector<int64_t>{stride, stride}}, {"padding", std::string("same")}});
+    Node y = op("conv", {x, w}, {{"strides", std::vector<int64_t>{stride, stride}}, {"padding", std::string("same")}});
     parameters.push_back(weight({filters}));
     parameters.push_back(weight({filters}));
     y = y * parameters[parameters.size() - 2] + parameters.back();
@@ -63,7 +62,8 @@ struct Net {
       const Node& w = parameters[i];
       const Node next = op("adam", {w, gradient[i], scalar_node(DType::f32, 1e-3), weight(shape(w)), weight(shape(w))});
       graph.updates.push_back({w->variable, next});
-      for (int k = 1; k < 3; ++k) graph.updates.push_back({next->inputs[static_cast<size_t>(k + 2)]->variable, next.output(k)});
+      for (int k = 1; k < 3; ++k)
+        graph.updates.push_back({next->inputs[static_cast<size_t>(k + 2)]->variable, next.output(k)});
     }
     return graph;
   }
@@ -107,9 +107,9 @@ void cost(const char* name, const Graph& graph) {
     bind = std::min(bind, sized + microseconds() - again);
   }
   const MemoryReport report = report_memory(*plan, *memory);
-  BOOST_TEST_MESSAGE(name << ": " << plan->prepare.size() << " + " << plan->steps.size() << " steps, plan " << build / 1e3
-                          << " ms, offsets " << offsets / 1e3 << " ms, binding new sizes " << bind << " us; "
-                          << report.str());
+  BOOST_TEST_MESSAGE(name << ": " << plan->prepare.size() << " + " << plan->steps.size() << " steps, plan "
+                          << build / 1e3 << " ms, offsets " << offsets / 1e3 << " ms, binding new sizes " << bind
+                          << " us; " << report.str());
   BOOST_TEST(report.arena >= report.peak);
   BOOST_TEST(static_cast<double>(report.arena) <= 1.15 * static_cast<double>(report.peak));
 }

@@ -84,7 +84,7 @@ def test_prepared_weights_are_refused_before_they_are_taken():
             raise AssertionError("not refused")
     assert _core.memory_stats()["current"] == before
     """,
-        MAAS_MEMORY_LIMIT="220MB",
+        MAAS_MEMORY_LIMIT="160MB",
     )
 
 
@@ -131,7 +131,9 @@ def test_a_buffer_that_somebody_still_reads_is_not_taken_over():
 
     x = np.random.default_rng(0).normal(size=(32, 32)).astype("float32")
     program = compiled(f, (32, 32))
-    softmax = lambda x: np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)  # noqa: E731
+    softmax = lambda x: (
+        np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)
+    )  # noqa: E731
     a = softmax(x.astype("float64"))
     b = chain(a, 13, np.tanh)
     c = chain(b, 13, np.tanh)

@@ -23,6 +23,8 @@ bool poll_signals() {
   return PyErr_CheckSignals() != 0;
 }
 
+}  // namespace
+
 Node to_node(const py::handle& value) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
@@ -36,8 +38,6 @@ Node to_node(const py::handle& value) {
   if (py::hasattr(value, "__maas_variable__")) return to_node(value.attr("__maas_variable__"));
   return constant_node(to_array(value));
 }
-
-}  // namespace
 
 Trace* Trace::current() { return traces.empty() ? nullptr : traces.back(); }
 void Trace::enter() { traces.push_back(this); }

@@ -74,7 +74,7 @@ struct Net {
 void cost(const char* name, const Graph& graph) {
   double build = 1e9, bind = 1e9;
   std::shared_ptr<const Plan> plan;
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 3; ++round) {
     const double begin = microseconds();
     plan = Plan::build(graph, name);
     build = std::min(build, microseconds() - begin);
@@ -96,7 +96,7 @@ void cost(const char* name, const Graph& graph) {
   }
   Context context(plan, plan->steps, memory, prepared);
   MemoryClaim claim;
-  for (int64_t i = 0; i < 2000; ++i) {
+  for (int64_t i = 0; i < 200; ++i) {
     const SymbolValues s = sizes(1 + i % 4);
     const double start = microseconds();
     BOOST_REQUIRE(context.bind_sizes(s));

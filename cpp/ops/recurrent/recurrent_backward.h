@@ -143,7 +143,7 @@ void recurrence_gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t
       BackStep(a, unit % a.tiles, unit / a.tiles, exec.phase / parts).phase(exec.phase % parts);
     return;
   }
-  for (int64_t p = 0; p <= a.steps * parts; ++p)
+  for (int64_t p = 0; p <= a.steps * parts && !exec.stopped(); ++p)
     for (int64_t block = 0; block < a.blocks; ++block)
       for (int64_t tile = begin; tile < end; ++tile) BackStep(a, tile, block, p / parts).phase(p % parts);
 }

@@ -168,7 +168,7 @@ void recurrence(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec&
     return;
   }
   // A panel stays in L1 for all tiles of the worker.
-  for (int64_t p = 0; p < a.steps * parts; ++p)
+  for (int64_t p = 0; p < a.steps * parts && !exec.stopped(); ++p)
     for (int64_t block = 0; block < a.blocks; ++block)
       for (int64_t tile = begin; tile < end; ++tile) Step(a, tile, block, p / parts).phase(p % parts);
   if (a.steps) return;

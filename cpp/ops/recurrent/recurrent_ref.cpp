@@ -227,7 +227,7 @@ void forward(const RecurrenceArgs& a, int64_t begin, int64_t end, const Exec& ex
       step<T>(a, unit % a.tiles, unit / a.tiles, exec.phase / parts, exec.phase % parts);
       continue;
     }
-    for (int64_t p = 0; p < a.steps * parts; ++p)
+    for (int64_t p = 0; p < a.steps * parts && !exec.stopped(); ++p)
       for (int64_t block = 0; block < a.blocks; ++block) step<T>(a, unit, block, p / parts, p % parts);
     if (!a.steps)
       for (int64_t block = 0; block < a.blocks; ++block)
@@ -246,7 +246,7 @@ void gradient(const RecurrenceGradientArgs& a, int64_t begin, int64_t end, const
       back<T>(a, unit % a.tiles, unit / a.tiles, exec.phase / parts, exec.phase % parts);
       continue;
     }
-    for (int64_t p = 0; p <= a.steps * parts; ++p)
+    for (int64_t p = 0; p <= a.steps * parts && !exec.stopped(); ++p)
       for (int64_t block = 0; block < a.blocks; ++block) back<T>(a, unit, block, p / parts, p % parts);
   }
 }

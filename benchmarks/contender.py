@@ -15,9 +15,10 @@ def prepare(contender, task):
 
     module = importlib.import_module(f"benchmarks.baselines.{contender}")
     if task["kind"] == "op":
-        from tests.ops.bench_rows import ROWS
+        from tests.ops.case import bench_rows
 
-        return module.op(next(r for r in ROWS if r.label == task["label"]), task["threads"])
+        op, case = bench_rows()[task["label"]]
+        return module.op(op.name, case, task["threads"])
     values = nets.weights(task["net"])
     if task["kind"] == "infer":
         return module.infer(task["net"], values, nets.inputs(task["net"], task["batch"]), task["threads"])

@@ -1,9 +1,8 @@
-"""Single ops against torch: time, GFLOP/s or GB/s, share of the peak measured in the same run."""
-
-import numpy as np
+"""Single ops against torch, on the cases of tests/ops that say bench=True: time, GFLOP/s or GB/s, share of the peak
+measured in the same run. Outputs are checked against the case's float64 reference."""
 
 from benchmarks import runner
-from tests.ops.bench_rows import ROWS
+from tests.ops.case import bench_rows
 
 CONTENDERS = ("maas", "torch")
 
@@ -19,18 +18,20 @@ def main():
         f"{gbytes:.1f} GB/s in a large addition"
     )
     rows = []
-    for row in ROWS:
-        if not runner.wanted(row.label, options.rows):
+    for label, (op, case) in bench_rows().items():
+        if not runner.wanted(label, options.rows):
             continue
-        task = {"kind": "op", "label": row.label, "threads": options.threads}
-        result = runner.compare(task, CONTENDERS, options.rounds, options.seconds)
-        summary = runner.summarize(row.label, result)
+        task = {"kind": "op", "label": label, "threads": options.threads}
+        operands = case.operands()
+        wanted = op.wanted(case, operands)[0]
+        result = runner.compare(task, CONTENDERS, options.rounds, options.seconds, wanted)
+        summary = runner.summarize(label, result)
         us = result.get("maas", {}).get("us")
         if us:
-            moved = 4.0 * sum(np.prod(s) for s in row.shapes)
-            summary["share of peak"] = row.flops / us / 1e3 / gflops if row.flops else moved / us / 1e3 / gbytes
+            moved = sum(a.nbytes for a in operands)
+            summary["share of peak"] = case.flops / us / 1e3 / gflops if case.flops else moved / us / 1e3 / gbytes
             summary["row"] += (
-                f" ({row.flops / us / 1e3:.0f} GFLOP/s)" if row.flops else f" ({moved / us / 1e3:.1f} GB/s read)"
+                f" ({case.flops / us / 1e3:.0f} GFLOP/s)" if case.flops else f" ({moved / us / 1e3:.1f} GB/s read)"
             )
         rows.append(summary)
     runner.show(rows, "ops, float32")

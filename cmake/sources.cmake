@@ -11,6 +11,7 @@ list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/(bindings|tests)/")
 if(NOT MAAS_SERVING)
   list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/serving/")
   list(FILTER MAAS_BINDING_SOURCES EXCLUDE REGEX "/cpp/bindings/serving")
+  list(FILTER MAAS_TEST_SOURCES EXCLUDE REGEX "/cpp/tests/serving")
 endif()
 
 set(maas_avx2 -mavx2 -mfma -mf16c)

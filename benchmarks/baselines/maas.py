@@ -22,20 +22,22 @@ def train(net, weights, x, y, batch, threads):
     return keras_program.trainer(maas, net, weights, x, y, batch)
 
 
-def op(row, threads):
+def op(name, case, threads):
     """One op as a compiled program."""
     import maas
     from maas import _core
 
     maas.set_num_threads(threads)
-    operands = row.operands()
+    operands = case.operands()
     with _core.Trace() as trace:
         # The second operand of products is a weight: prepared once, as in a model.
-        weight = row.op in ("conv", "matmul") and operands[1].ndim in (2, 4)
-        inputs = [trace.input(a.shape, "float32", f"x{i}") for i, a in enumerate(operands[:1] if weight else operands)]
+        weight = name in ("conv", "matmul") and operands[1].ndim in (2, 4)
+        inputs = [
+            trace.input(a.shape, str(a.dtype), f"x{i}") for i, a in enumerate(operands[:1] if weight else operands)
+        ]
         values = [*inputs, _core.Variable(operands[1])] if weight else inputs
-        y = getattr(_core, row.op)(*values, **row.params)
-        program = trace.compile([y[0] if isinstance(y, tuple) else y], name=row.label)
+        y = getattr(_core, name)(*values, **case.params)
+        program = trace.compile([y[0] if isinstance(y, tuple) else y], name=name)
     arrays = operands[: len(inputs)]
     return lambda: program.numpy(*arrays)[0]
 
@@ -44,14 +46,14 @@ def peaks(threads):
     """Measured GFLOP/s of a large product and GB/s of a large addition, the yardsticks of the table."""
     import time
 
-    from tests.ops.bench_rows import Row
+    from tests.ops.case import Case
 
     best = []
-    for row, work in (
-        (Row("matmul", ((1536, 1536), (1536, 1536))), 2.0 * 1536**3),
-        (Row("add", ((1 << 24,), (1 << 24,))), 12.0 * (1 << 24)),
+    for name, case, work in (
+        ("matmul", Case((1536, 1536), (1536, 1536)), 2.0 * 1536**3),
+        ("add", Case((1 << 24,), (1 << 24,)), 12.0 * (1 << 24)),
     ):
-        run, fastest = op(row, threads), float("inf")
+        run, fastest = op(name, case, threads), float("inf")
         for _ in range(8):
             start = time.perf_counter()
             run()

@@ -95,30 +95,31 @@ def train(net, weights, x, y, batch, threads, compiled=False):
     return epoch
 
 
-def op(row, threads):
+def op(name, case, threads):
     """One op through torch's public functions."""
     import torch
     from torch.nn import functional as F
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    a = [torch.tensor(x) for x in row.operands()]
-    if row.op == "conv":
-        x, k = tensor(row.operands()[0]), a[1].permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-        size, kernel, stride = row.shapes[0][1], row.shapes[1][0], row.params["strides"][0]
+    operands, shapes, params = case.operands(), case.shapes, case.params
+    a = [torch.tensor(x) for x in operands]
+    if name == "conv":
+        x, k = tensor(operands[0]), a[1].permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+        size, kernel, stride = shapes[0][1], shapes[1][0], params["strides"][0]
         total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
         pad = (total // 2, total - total // 2) * 2  # Keras pads more at the end, torch's own padding is symmetric
         if total % 2:
             run = lambda: F.conv2d(F.pad(x, pad), k, stride=stride).permute(0, 2, 3, 1)  # noqa: E731
         else:
             run = lambda: F.conv2d(x, k, stride=stride, padding=total // 2).permute(0, 2, 3, 1)  # noqa: E731
-    elif row.op == "attention":
+    elif name == "attention":
         q, k, v = (t.transpose(1, 2).contiguous() for t in a)
-        causal = row.params.get("causal", False)
+        causal = params.get("causal", False)
         run = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2)  # noqa: E731
-    elif row.op == "max_pool":
-        x = tensor(row.operands()[0])
-        run = lambda: F.max_pool2d(x, row.params["pool_size"], row.params["strides"]).permute(0, 2, 3, 1)  # noqa: E731
+    elif name == "max_pool":
+        x = tensor(operands[0])
+        run = lambda: F.max_pool2d(x, params["pool_size"], params["strides"]).permute(0, 2, 3, 1)  # noqa: E731
     else:
         run = {
             "matmul": lambda: torch.matmul(*a),
@@ -128,9 +129,9 @@ def op(row, threads):
             "tanh": lambda: torch.tanh(a[0]),
             "exp": lambda: torch.exp(a[0]),
             "add": lambda: a[0] + a[1],
-            "cumsum": lambda: torch.cumsum(a[0], row.params["axis"]),
-            "sum": lambda: a[0].sum(row.params.get("axis")),
-        }[row.op]
+            "cumsum": lambda: torch.cumsum(a[0], params["axis"]),
+            "sum": lambda: a[0].sum(params.get("axis")),
+        }[name]
 
     def call():
         with torch.inference_mode():

@@ -86,7 +86,8 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
     if (t.symbolic())
-      fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ",
+      fail(ErrorKind::type,
+           "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
            to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
   }

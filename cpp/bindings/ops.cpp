@@ -170,6 +170,14 @@ void bind_ops(py::module_& m) {
     for (const OpInfo* info : all_ops()) names.push_back(info->name);
     return names;
   });
+  // For tests: (op, kernel, the instruction sets it needs) of every row of every table.
+  m.def("kernel_rows", [] {
+    std::vector<std::tuple<std::string, std::string, std::string>> rows;
+    for (const OpInfo* info : all_ops())
+      if (const KernelTable* table = info->create({})->kernels())
+        for (const KernelRow& row : *table) rows.emplace_back(info->name, row.name, to_string(row.isa));
+    return rows;
+  });
   m.def("promote", [](const std::string& a, const std::string& b) {
     return std::string(to_string(promote(parse_dtype(a), parse_dtype(b))));
   });

@@ -20,6 +20,7 @@ using maas::serving::Batch;
 using maas::serving::BatcherOptions;
 using maas::serving::Datatype;
 using maas::serving::ModelInfo;
+using maas::serving::row_bytes;
 using maas::serving::Servable;
 using maas::serving::Server;
 using maas::serving::ServerOptions;
@@ -58,12 +59,6 @@ const char* numpy_name(Datatype t) {
       break;
   }
   throw Error(ErrorKind::not_implemented, "a Python model cannot take BF16, NumPy has no such dtype");
-}
-
-size_t row_bytes(const Shape& shape, Datatype t) {
-  size_t n = maas::serving::datatype_size(t);
-  for (const int64_t d : shape) n *= static_cast<size_t>(d);
-  return n;
 }
 
 struct PythonBatch final : Batch {
@@ -166,7 +161,12 @@ std::vector<TensorSpec> specs(const std::vector<SpecTuple>& list) {
 template <class T>
 void option(py::dict& options, const char* key, T& field) {
   if (!options.contains(key)) return;
-  field = options[key].cast<T>();
+  try {
+    field = options[key].cast<T>();
+  } catch (const py::cast_error&) {
+    throw Error(ErrorKind::value, std::string(key) + " must be a " + (std::is_floating_point_v<T> ? "" : "whole ") +
+                                      "number in range, received " + py::repr(options[key]).cast<std::string>());
+  }
   options.attr("pop")(key);
 }
 

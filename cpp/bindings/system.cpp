@@ -62,6 +62,9 @@ void bind_system(py::module_& m) {
     d["current"] = s.current;
     d["peak"] = s.peak;
     d["cached"] = s.cached;
+    const EagerStats eager = eager_stats();
+    d["eager_programs"] = eager.programs;
+    d["eager_bytes"] = eager.bytes;
     return d;
   });
   m.def("trim_memory", [] {

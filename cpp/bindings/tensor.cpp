@@ -29,7 +29,8 @@ auto binary_method(const char* op) {
 
 void need_value(const Tensor& t) {
   if (t.symbolic())
-    fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received one of shape ",
+    fail(ErrorKind::type,
+         "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
          to_string(t.shape()));
 }
 
@@ -166,8 +167,8 @@ void bind_tensor(py::module_& m) {
                           {"__gt__", "greater"},
                           {"__ge__", "greater_equal"}})
     tensor.def(name, binary_method<false>(op));
+  // NumPy leaves `array + tensor` to __radd__.
   tensor.attr("__array_priority__") = 1000;
-  tensor.attr("__array_ufunc__") = py::none();
 }
 
 }  // namespace maas::bindings

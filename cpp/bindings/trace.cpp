@@ -215,7 +215,33 @@ void bind_trace(py::module_& m) {
           },
           py::arg("args"), py::arg("repeats") = 20,
           "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
+      .def(
+          "memory",
+          [](Program& p, const std::vector<py::object>& args) {
+            std::vector<Array> inputs;
+            for (const auto& a : args) inputs.push_back(to_array(a));
+            const MemoryReport r = p.memory_report(inputs);
+            py::dict d;
+            d["arena"] = r.arena;
+            d["peak"] = r.peak;
+            d["peak_step"] = r.peak_step;
+            d["peak_op"] = r.peak_op;
+            d["without_reuse"] = r.without_reuse;
+            d["text"] = r.str();
+            return d;
+          },
+          py::arg("args"),
+          "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
+      .def_property_readonly(
+          "kernels",
+          [](const Program& p) {
+            std::vector<std::pair<std::string, std::string>> list;
+            for (const auto* steps : {&p.plan().prepare, &p.plan().steps})
+              for (const PlanStep& step : *steps) list.emplace_back(step.op->name(), step.row->name);
+            return list;
+          },
+          "(op, kernel) of every step, prepared ones first.")
       .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
       .def("__repr__", [](const Program& p) {
         return text("<Program '", p.plan().name, "' of ", p.plan().steps.size(), " steps>");

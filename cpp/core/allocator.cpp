@@ -1,6 +1,5 @@
 #include "core/allocator.h"
 
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "core/fork.h"
 
 namespace maas {
 namespace {
@@ -109,16 +109,15 @@ HostAllocator& HostAllocator::instance() {
   static HostAllocator* const allocator = [] {
     auto* a = new (storage) HostAllocator;
     // Fork with every lock held, so that the child finds whole lists. It keeps the blocks: they were copied with it.
-    pthread_atfork(
-        [] {
-          for (auto& l : instance().s_->locks) l.lock();
-        },
-        [] {
-          for (auto& l : instance().s_->locks) l.unlock();
-        },
-        [] {
-          for (auto& l : instance().s_->locks) l.unlock();
-        });
+    at_fork(ForkOrder::allocator, {[] {
+                                     for (auto& l : instance().s_->locks) l.lock();
+                                   },
+                                   [] {
+                                     for (auto& l : instance().s_->locks) l.unlock();
+                                   },
+                                   [] {
+                                     for (auto& l : instance().s_->locks) l.unlock();
+                                   }});
     return a;
   }();
   return *allocator;

@@ -47,6 +47,22 @@ class HostAllocator {
 // need.
 void check_memory(size_t bytes, const std::string& what);
 
+// Memory that a run is about to fill. A container counts a page only when it is first written, so until the claim ends
+// others that check see its bytes as used.
+class MemoryClaim {
+ public:
+  MemoryClaim() = default;
+  ~MemoryClaim() { release(); }
+  MemoryClaim(const MemoryClaim&) = delete;
+  // Before the bytes are allocated. Throws as check_memory does.
+  void add(size_t bytes, const std::string& what);
+  void release() noexcept;
+  bool empty() const noexcept { return bytes_ == 0; }
+
+ private:
+  int64_t bytes_ = 0;
+};
+
 // Replaces MAAS_MEMORY_LIMIT, which is read on first use; 0 means no limit.
 void set_memory_limit(int64_t bytes) noexcept;
 

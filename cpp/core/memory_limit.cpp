@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <utility>
 
 #include "core/allocator.h"
 #include "core/cgroup.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int64_t kUnset = -1;
 std::atomic<int64_t> own_limit{kUnset};
+std::atomic<int64_t> claimed{0};  // by all MemoryClaims
 
 int64_t memory_limit() {
   int64_t limit = own_limit.load(std::memory_order_relaxed);
@@ -58,11 +60,7 @@ void check_one(size_t bytes, const std::string& what, const char* name, int64_t 
   if (const int64_t now = used(); exceeds(bytes, limit, now)) refuse(bytes, what, name, limit, now);
 }
 
-}  // namespace
-
-void set_memory_limit(int64_t bytes) noexcept { own_limit.store(bytes < 0 ? 0 : bytes, std::memory_order_relaxed); }
-
-void check_memory(size_t bytes, const std::string& what) {
+void check_all(size_t bytes, const std::string& what, int64_t promised) {
   if (const int64_t limit = memory_limit()) {
     check_one(bytes, what, "MAAS_MEMORY_LIMIT", limit, [] {
       const MemoryStats stats = HostAllocator::instance().stats();
@@ -72,7 +70,7 @@ void check_memory(size_t bytes, const std::string& what) {
   if (const auto group = cgroup_memory()) {
     check_one(bytes, what, "the memory limit of the container (cgroup)", group->limit, [&] {
       const auto now = cgroup_memory();
-      return now ? now->used : group->used;
+      return (now ? now->used : group->used) + promised;
     });
   }
   rlimit address_space;
@@ -81,6 +79,21 @@ void check_memory(size_t bytes, const std::string& what) {
     check_one(bytes, what, "the address space limit (ulimit -v)", int64_t(address_space.rlim_cur), address_space_used);
   }
 }
+
+}  // namespace
+
+void set_memory_limit(int64_t bytes) noexcept { own_limit.store(bytes < 0 ? 0 : bytes, std::memory_order_relaxed); }
+
+// A claim's own blocks pass here when they are allocated, so claims do not count.
+void check_memory(size_t bytes, const std::string& what) { check_all(bytes, what, 0); }
+
+void MemoryClaim::add(size_t bytes, const std::string& what) {
+  check_all(bytes, what, claimed.load(std::memory_order_relaxed));
+  bytes_ += int64_t(bytes);
+  claimed.fetch_add(int64_t(bytes), std::memory_order_relaxed);
+}
+
+void MemoryClaim::release() noexcept { claimed.fetch_sub(std::exchange(bytes_, 0), std::memory_order_relaxed); }
 
 int64_t parse_bytes(const std::string& text) {
   const auto fail = [&]() -> int64_t {

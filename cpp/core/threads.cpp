@@ -16,6 +16,7 @@
 #include "core/cgroup.h"
 #include "core/error.h"
 #include "core/float_mode.h"
+#include "core/fork.h"
 #include "core/wait.h"
 
 namespace maas {
@@ -200,7 +201,7 @@ ThreadPool& ThreadPool::instance() {
   alignas(ThreadPool) static unsigned char storage[sizeof(ThreadPool)];
   static ThreadPool* const pool = [] {
     auto* p = new (storage) ThreadPool;  // never destroyed, so threads and static destructors may use it to the end
-    pthread_atfork(ThreadPoolAccess::prepare, ThreadPoolAccess::parent, ThreadPoolAccess::child);
+    at_fork(ForkOrder::threads, {ThreadPoolAccess::prepare, ThreadPoolAccess::parent, ThreadPoolAccess::child});
     return p;
   }();
   return *pool;

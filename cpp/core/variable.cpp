@@ -2,14 +2,22 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
+#include <shared_mutex>
 
 #include "core/error.h"
+#include "core/fork.h"
+#include "core/state_lock.h"
 
 namespace maas {
 namespace {
 std::atomic<int64_t> g_epoch{0};
 std::atomic<int64_t> g_merges{0};
-std::mutex g_locks;  // guards every Variable's lock_ and every lock's replaced_by
+std::mutex g_locks;  // guards every Variable's lock_ and every lock's replaced_by; held across fork
+const bool g_fork_handlers = [] {
+  at_fork(ForkOrder::variables, {[] { g_locks.lock(); }, [] { g_locks.unlock(); }, [] { g_locks.unlock(); }});
+  return true;
+}();
 
 std::shared_ptr<StateLock> root(std::shared_ptr<StateLock> lock) {
   while (lock->replaced_by) lock = lock->replaced_by;
@@ -40,7 +48,7 @@ void Variable::touch() {
 Array Variable::read() const {
   for (;;) {
     auto held = lock();
-    std::shared_lock guard(held->mutex);
+    std::shared_lock guard(*held);
     if (held == lock()) return value_.clone();
   }
 }
@@ -55,7 +63,7 @@ void Variable::write(const Array& value) {
         shape_text(shape()), ", received ", value.dtype, " of shape ", shape_text(value.shape));
   for (;;) {
     auto held = lock();
-    std::unique_lock guard(held->mutex);
+    std::unique_lock guard(*held);
     if (held != lock()) continue;
     std::memcpy(value_.data(), value.data(), value.bytes());
     touch();
@@ -77,7 +85,7 @@ std::shared_ptr<StateLock> Variable::share_lock(const std::vector<VariablePtr>& 
     auto locks = distinct();
     if (locks.size() == 1) return locks[0];
     // Nobody may run under an old lock while it is replaced: take all of them, in one order.
-    for (auto& l : locks) l->mutex.lock();
+    for (auto& l : locks) l->lock();
     const bool current = distinct() == locks;
     if (current) {
       std::lock_guard guard(g_locks);
@@ -85,7 +93,7 @@ std::shared_ptr<StateLock> Variable::share_lock(const std::vector<VariablePtr>& 
       for (auto& l : locks) l->replaced_by = fresh;
       g_merges.fetch_add(1, std::memory_order_acq_rel);
     }
-    for (auto& l : locks) l->mutex.unlock();
+    for (auto& l : locks) l->unlock();
   }
 }
 

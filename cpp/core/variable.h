@@ -1,8 +1,6 @@
 #pragma once
 #include <atomic>
 #include <memory>
-#include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -10,12 +8,7 @@
 
 namespace maas {
 
-// Variables that one Program uses together share a lock: a Program that writes state takes it alone, readers share.
-// Locks form a union-find forest: a merged lock points to the one that replaced it.
-struct StateLock {
-  std::shared_mutex mutex;
-  std::shared_ptr<StateLock> replaced_by;  // guarded by a process-wide mutex
-};
+class StateLock;
 
 // A piece of state: a handle to storage. Its address never changes, so Plans keep it; every write raises the version,
 // which is what prepared weights are checked against.

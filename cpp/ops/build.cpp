@@ -2,7 +2,9 @@
 
 #include <numeric>
 
+#include "graph/op_model.h"
 #include "graph/primitives.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace maas {
 
@@ -34,9 +36,7 @@ Node broadcast_to(const Node& x, const Shape& shape) {
   return x.shape() == shape ? x : op("broadcast_to", {x}, {{"shape", shape}});
 }
 Node copy(const Node& x) { return op("copy", {x}); }
-Node chain(const Chain& c, Nodes inputs, DType dtype) {
-  return op("chain", std::move(inputs), {{"steps", to_text(c)}, {"dtype", dtype}});
-}
+Node chain(const Chain& c, Nodes inputs, DType dtype) { return apply(ChainOp{c, dtype}, std::move(inputs)); }
 
 Node reshape(const Node& x, const Shape& shape) {
   return x.shape() == shape ? x : op("reshape", {x}, {{"shape", shape}});

@@ -15,6 +15,14 @@ constexpr double kWorkPerThread = 7e3;
 // it.
 constexpr double kBytesPerNs = 16;
 constexpr double kStepNs = 30;
+constexpr size_t kCheckedBytes = size_t{1} << 20;  // less is not worth reading the limits
+// How much slower a plain reference is than the vector kernels that ops state their work for.
+constexpr double kPlainFactor = 20;
+
+bool has_vector_rows(const Op& op) {
+  const KernelTable& table = *op.kernels();
+  return std::any_of(table.begin(), table.end(), [](const KernelRow& row) { return row.isa != Isa::none; });
+}
 
 }  // namespace
 
@@ -124,9 +132,9 @@ void Context::bind_io(const std::vector<Array>& inputs, const std::vector<Array>
     for (int v : slot_outputs_[i]) rebase(v, static_cast<std::byte*>(outputs[i].data()));
 }
 
-void Context::bind_steps() {
+void Context::bind_steps(MemoryClaim& claim) {
   if (!any_dirty_) return;
-  BoundValue in[64], out[64];
+  BoundValue *const in = in_, *const out = out_;
   std::byte* workspaces[16];
   size_t scratch = 0;
   for (size_t s = 0; s < run_.size(); ++s) {
@@ -150,7 +158,9 @@ void Context::bind_steps() {
         for (size_t i = 0; i < p.in.size(); ++i) bytes += byte_size(in[i].dtype, in[i].size());
         for (size_t i = 0; i < p.out.size(); ++i)
           if (out[i].data) bytes += byte_size(out[i].dtype, out[i].size());
-        work = static_cast<double>(bytes) / kBytesPerNs * (p.row->isa == Isa::none ? 20 : 1);
+        work = static_cast<double>(bytes) / kBytesPerNs * (p.row->isa == Isa::none ? kPlainFactor : 1);
+      } else if (p.row->isa == Isa::none && has_vector_rows(*p.op)) {
+        work *= kPlainFactor;
       }
       const auto wanted = static_cast<int64_t>(std::min(work / kWorkPerThread, 1024.0));
       int64_t widest = step.units;
@@ -162,7 +172,6 @@ void Context::bind_steps() {
     }
     scratch = std::max(scratch, step.scratch);
   }
-  any_dirty_ = false;
   work_ns_ = 0;
   team_ = 1;
   for (const Step& step : run_) team_ = std::max(team_, step.team);
@@ -170,9 +179,14 @@ void Context::bind_steps() {
   for (const Step& step : run_) work_ns_ += step.work_ns;
   const size_t stride = std::max(scratch, scratch_stride_);
   if (stride * static_cast<size_t>(team_) > scratch_.size() || stride > scratch_stride_) {
+    const size_t bytes = stride * static_cast<size_t>(ThreadPool::instance().size());
+    scratch_ = HostBuffer();
+    scratch_stride_ = 0;
+    if (bytes > kCheckedBytes) claim.add(bytes, text("Scratch of plan '", plan_->name, "'"));
+    scratch_ = HostBuffer(bytes);
     scratch_stride_ = stride;
-    scratch_ = HostBuffer(scratch_stride_ * static_cast<size_t>(ThreadPool::instance().size()));
   }
+  any_dirty_ = false;
 }
 
 std::vector<int64_t> Context::shape_of(int value) const {

@@ -30,8 +30,8 @@ class Context {
   // False if the sizes do not fit what was planned (a size that shrinks while the batch grows).
   bool bind_sizes(const SymbolValues& symbols);
   void bind_io(const std::vector<Array>& inputs, const std::vector<Array>& outputs);
-  // Binds the steps whose sizes or addresses changed. After this, run.
-  void bind_steps();
+  // Binds the steps whose sizes or addresses changed. After this, run. Scratch that is still missing is claimed first.
+  void bind_steps(MemoryClaim& claim);
 
   const SymbolValues& symbols() const { return symbols_; }
   const MemoryPlan& memory() const { return *memory_; }
@@ -39,6 +39,7 @@ class Context {
   const std::vector<Step>& steps() const { return run_; }
   std::byte* address(int value) const { return bound_[static_cast<size_t>(value)].data; }
   size_t bytes_of(int value) const;
+  size_t held_bytes() const { return arena_.size() + scratch_.size(); }
   double work_ns() const { return work_ns_; }
   int team() const { return team_; }
   Status& status() { return status_; }
@@ -62,6 +63,7 @@ class Context {
   std::vector<int64_t> offsets_;                              // by value, bytes into its buffer
   std::vector<std::vector<int>> value_steps_;                 // steps that touch a value
   std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot
+  BoundValue in_[64], out_[64];  // of the step that is bound; here, so that nothing clears them each time
   std::vector<char> dirty_;
   bool any_dirty_ = true;
   SymbolValues symbols_;

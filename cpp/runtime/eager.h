@@ -10,5 +10,10 @@ namespace maas {
 std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs);
 // Forgets the cache.
 void clear_eager();
+struct EagerStats {
+  size_t programs;
+  int64_t bytes;  // kept by them between runs
+};
+EagerStats eager_stats();
 
 }  // namespace maas

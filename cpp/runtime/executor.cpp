@@ -1,10 +1,14 @@
 #include "runtime/executor.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
+#include <shared_mutex>
 
 #include "core/error.h"
 #include "core/float_mode.h"
+#include "core/fork.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
 #include "core/wait.h"
@@ -31,44 +35,92 @@ void learn(int64_t crowded_before) {
   short_run_alone.store(next, std::memory_order_relaxed);
 }
 
+// Runs share it while they write state; a fork takes it alone. Reset in the child, where other runs are gone.
+std::shared_mutex writing_mutex;
+const bool fork_handlers = [] {
+  at_fork(ForkOrder::commits, {[] { writing_mutex.lock(); }, [] { writing_mutex.unlock(); },
+                               [] { new (&writing_mutex) std::shared_mutex; }});
+  return true;
+}();
+
 enum class Stop : int { no, interrupted, bad_data };
 
+// Units of a step that takes longer than this are handed out in slices, so that a request to stop is seen in between
+// and a member that lost its core delays the others by one slice only. The bits are the same for every cut.
+constexpr double kSliceNs = 4e6, kLeastSliceNs = 0.25e6;
+// Memory that is touched for the first time may cost a hundred times the estimate, in bursts. So the first slice is
+// tiny, and slices at most double.
+constexpr double kFirstSliceNs = 0.02e6;
+// The clock is read after so much estimated work: estimates may be wrong by a lot.
+constexpr double kLookEveryNs = 0.25e6;
+
 // All members walk the list of steps together. A step of a team of one is run by member 0; a barrier stands before and
-// after every step that several run, and between phases.
+// after every step that several run, and between phases. Barriers are counted: whoever stops a run says at which one
+// everybody leaves.
 struct Run {
+  static constexpr int64_t kNever = INT64_MAX;
+
   Context& context;
   size_t commit;
   RunOptions options;
+  Commit* writing;
   TeamBarrier* barrier;
-  bool crowded = false;              // something else wants our cores, so barriers are dear
-  std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
+  bool crowded = false;  // something else wants our cores, so barriers are dear
+  std::atomic<int64_t> leave_at{kNever};
+  std::atomic<int64_t> next_unit[2] = {0, 0};  // of sliced phases; even and odd barriers take turns
   Stop why = Stop::no;
-  int64_t bad_step = -1;
+  std::atomic<const Op*> bad_op{nullptr};  // what found bad data
   Clock::time_point last_poll = Clock::now();
 
+  struct Member {
+    Run* run;
+    int worker, team;
+    Exec exec;
+    int64_t met = 0;  // barriers behind us
+    bool parallel_before = false;
+    double not_looked = 0;  // estimated nanoseconds since member 0 last read the clock
+  };
+
   bool bad_data() const { return context.status().position.load(std::memory_order_relaxed) != Status::none; }
-  // Called by member 0 before every step, so the first to see bad data names the step that found it.
-  void note_bad_data(size_t step) {
-    if (bad_step < 0 && bad_data()) bad_step = step ? static_cast<int64_t>(step) - 1 : 0;
+  // Every member after its part of a step, so that the op named is the one that found bad data: all who run, run the
+  // same step.
+  void note_bad_data(const Op* op) {
+    const Op* none = nullptr;
+    if (bad_data()) bad_op.compare_exchange_strong(none, op, std::memory_order_relaxed);
+  }
+  bool stopping() const { return leave_at.load(std::memory_order_relaxed) != kNever; }
+
+  // By member 0 alone and before the commit point. Others learn of it at once, and all leave at its next barrier.
+  void stop(Stop reason, const Member& me) {
+    why = reason;
+    leave_at.store(me.met + 1, std::memory_order_relaxed);
   }
 
-  // Member 0 looks; the others learn of it at the next barrier.
-  Stop look(size_t step) {
-    if (interrupt_requested()) return Stop::interrupted;
-    if (options.poll) {
-      const auto now = Clock::now();
-      if (now - last_poll > kPollEvery) {
-        last_poll = now;
-        if (options.poll()) return Stop::interrupted;
-      }
-    }
-    note_bad_data(step);
-    return bad_step >= 0 ? Stop::bad_data : Stop::no;
+  bool interrupted(Clock::time_point now) {
+    if (interrupt_requested()) return true;
+    if (!options.poll || now - last_poll <= kPollEvery) return false;
+    last_poll = now;
+    return options.poll();
   }
 
-  void run_units(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
-    if (begin >= end) return;
-    if (!options.cut_seed) return step.plan->row->run(step.args, begin, end, exec);
+  // True if the member must do no more work: member 0 looks for a reason, the others at what it found.
+  bool must_stop(Member& me, Clock::time_point now) {
+    if (me.worker == 0 && !stopping() && interrupted(now)) stop(Stop::interrupted, me);
+    return stopping();
+  }
+  static bool asked_by_kernel(void* member) {
+    auto& me = *static_cast<Member*>(member);
+    return me.run->must_stop(me, me.worker == 0 ? Clock::now() : Clock::time_point());
+  }
+
+  // False: everybody leaves.
+  bool meet(Member& me) {
+    if (me.worker == 0) next_unit[(me.met + 1) % 2].store(0, std::memory_order_relaxed);
+    barrier->wait();
+    return ++me.met < leave_at.load(std::memory_order_relaxed);
+  }
+
+  void run_cut(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
     uint64_t state = options.cut_seed + s * 0x9e3779b97f4a7c15ull + static_cast<uint64_t>(exec.phase);
     while (begin < end) {
       state = state * 6364136223846793005ull + 1442695040888963407ull;
@@ -78,63 +130,121 @@ struct Run {
     }
   }
 
+  // Slices from a counter that the members share. The first is short, the next ones follow what was measured.
+  void run_slices(const Context::Step& step, int64_t units, int members, double estimate, bool may_stop, Member& me) {
+    std::atomic<int64_t> own{0};
+    auto& next = members > 1 ? next_unit[me.met % 2] : own;
+    const auto count = [&](double ns_a_unit, double ns) {
+      return std::max<int64_t>(
+          1, static_cast<int64_t>(std::min(ns / std::max(ns_a_unit, 1e-3), static_cast<double>(units))));
+    };
+    int64_t size = count(estimate / static_cast<double>(units), kFirstSliceNs);
+    auto before = Clock::now();
+    for (;;) {
+      const int64_t begin = next.fetch_add(size, std::memory_order_relaxed);
+      if (begin >= units) return;
+      const int64_t end = std::min(units, begin + size);
+      step.plan->row->run(step.args, begin, end, me.exec);
+      const auto now = Clock::now();
+      if (may_stop && must_stop(me, now)) return;
+      const double measured =
+          std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
+      before = now;
+      const int64_t least = count(measured, kLeastSliceNs), most = std::max(least, count(measured, kSliceNs));
+      // Smaller towards the end, so that all members are done at about the same time.
+      size = std::min(2 * size, std::clamp((units - end) / (2 * members), least, most));
+    }
+  }
+
+  void run_phase(const Context::Step& step, size_t s, bool may_stop, int members, Member& me) {
+    const int64_t units = me.exec.phase ? step.plan->op->units(step.args, me.exec.phase) : step.units;
+    const double estimate = step.work_ns / static_cast<double>(step.phases), part = estimate / members;
+    if (part > kLeastSliceNs && units > 1 && !options.cut_seed) {
+      run_slices(step, units, members, estimate, may_stop, me);
+    } else {
+      const int64_t begin = units * me.worker / members, end = units * (me.worker + 1) / members;
+      if (begin < end) {
+        if (options.cut_seed)
+          run_cut(step, begin, end, me.exec, s);
+        else
+          step.plan->row->run(step.args, begin, end, me.exec);
+      }
+    }
+    if (me.worker || !may_stop || (me.not_looked += part) < kLookEveryNs) return;
+    me.not_looked = 0;
+    must_stop(me, Clock::now());
+  }
+
   void member(int worker, int team) {
-    const auto& steps = context.steps();
-    Exec exec{context.scratch(worker), &context.status(), 0, worker};
-    bool parallel_before = false;
+    Member me{this, worker, team, Exec{context.scratch(worker), &context.status(), 0, worker}};
+    me.exec.stopper = &me;
+    if (walk(context, commit, me, options.step_ns) && team > 1) meet(me);
+  }
+
+  // False: everybody leaves.
+  bool walk(Context& where, size_t commit_at, Member& me, std::vector<double>* step_ns) {
+    const auto& steps = where.steps();
     for (size_t s = 0; s < steps.size(); ++s) {
       const Context::Step& step = steps[s];
-      const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, team);
-      if (worker == 0 && s <= commit) {
-        const Stop found = look(s);
-        if (found != Stop::no) {
-          why = found;
-          stop_at.store(static_cast<int64_t>(s), std::memory_order_relaxed);
-          if (team == 1) return;
-        }
+      const bool may_stop = s < commit_at;
+      const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, me.team);
+      if (me.worker == 0 && s <= commit_at && !stopping()) {
+        if (bad_data())
+          stop(Stop::bad_data, me);
+        else if (interrupt_requested())
+          stop(Stop::interrupted, me);
       }
+      if (me.team == 1 && stopping()) return false;
+      if (me.worker == 0 && s == commit_at && writing && !stopping()) writing->begin();
       const bool parallel = members > 1;
-      if (team > 1 && (parallel || parallel_before || s == commit)) {
-        barrier->wait();
-        const int64_t at = stop_at.load(std::memory_order_relaxed);
-        if (at >= 0 && at <= static_cast<int64_t>(s)) return;
-        if (worker == 0 && s <= commit) note_bad_data(s);
+      if (me.team > 1 && (parallel || me.parallel_before || s == commit_at)) {
+        if (!meet(me)) return false;
         // Somebody may have found it after member 0 looked. All see the same: no step behind the commit point reports.
-        if (s == commit && bad_data()) {
-          if (worker == 0) why = Stop::bad_data;
-          return;
+        if (s == commit_at && bad_data()) {
+          if (me.worker == 0) why = Stop::bad_data;
+          return false;
         }
-      } else if (worker == 0 && stop_at.load(std::memory_order_relaxed) >= 0) {
-        // Nobody waits yet: do nothing until the next barrier, where all leave.
-        continue;
       }
-      parallel_before = parallel;
-      if (worker >= members) {
-        if (parallel)
-          for (int64_t p = 1; p < step.phases; ++p) barrier->wait();
-        continue;
-      }
-      const bool timed = options.step_ns && worker == 0;
+      me.parallel_before = parallel;
+      me.exec.stop = may_stop ? asked_by_kernel : nullptr;
+      const bool timed = step_ns && me.worker == 0;
       const auto start = timed ? Clock::now() : Clock::time_point();
       for (int64_t p = 0; p < step.phases; ++p) {
-        if (p && parallel) barrier->wait();
-        exec.phase = p;
-        const int64_t units = p ? step.plan->op->units(step.args, p) : step.units;
-        const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
-        run_units(step, begin, end, exec, s);
+        if (p && parallel && !meet(me)) return false;
+        me.exec.phase = p;
+        if (me.worker < members && !(may_stop && stopping())) run_phase(step, s, may_stop, members, me);
+        if (me.team == 1 && stopping()) return false;
       }
-      if (timed) (*options.step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+      note_bad_data(step.plan->op.get());
+      if (timed) (*step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
-    if (team > 1) barrier->wait();
+    return true;
   }
 };
 
+// What the layer or loss that made the op wants said of a bad index: "Embedding 'words': ids must be in [0, 10)".
+std::string rule_of(const Op& op) {
+  for (const auto& [name, value] : op.params())
+    if (name == "rule")
+      if (const auto* rule = std::get_if<std::string>(&value)) return *rule;
+  return "";
+}
+
 }  // namespace
 
-void execute(Context& context, size_t commit, const RunOptions& options) {
+Commit::~Commit() {
+  if (held_) writing_mutex.unlock_shared();
+}
+
+void Commit::begin() {
+  writing_mutex.lock_shared();
+  held_ = true;
+}
+
+void execute(Context& context, size_t commit, const RunOptions& options, Commit* writing) {
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
-  Run run{context, commit, options, nullptr};
+  Run run{context, commit, options, writing, nullptr};
   const int64_t crowded_until = wait::crowded_until.load(std::memory_order_relaxed);
   const int64_t crowded_for = crowded_until - wait::now_ns();
   run.crowded = crowded_for > 0;
@@ -166,17 +276,23 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     learn(crowded_until);
   }
   if (run.why == Stop::no && commit >= steps.size()) {
-    const Stop found = run.look(steps.size());
-    run.why = found;
+    if (run.bad_data())
+      run.why = Stop::bad_data;
+    else if (interrupt_requested())
+      run.why = Stop::interrupted;
+    else if (writing)
+      writing->begin();
   }
   if (run.why == Stop::interrupted) {
     clear_interrupt();
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const auto& op = steps[static_cast<size_t>(run.bad_step)].plan->op;
-    fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
-         ", received ", context.status().value.load());
+    const Op& op = *run.bad_op.load();
+    const int64_t position = context.status().position.load(), value = context.status().value.load();
+    if (const std::string rule = rule_of(op); !rule.empty())
+      fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
+    fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);
   }
 }
 

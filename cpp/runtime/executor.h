@@ -1,14 +1,13 @@
 #pragma once
 #include <vector>
 
+#include "core/state_lock.h"
 #include "runtime/context.h"
 
 namespace maas {
 
-// Asked now and then during a long run, by the caller's thread; true stops the run before its commit point.
-using Poll = bool (*)();
-
 struct RunOptions {
+  // Asked every 10 ms, inside long steps too, by the caller's thread; true stops the run before its commit point.
   Poll poll = nullptr;
   // Tests: every member's range of units is cut at random places drawn from this seed, to show that cuts change no bit.
   uint64_t cut_seed = 0;
@@ -16,9 +15,22 @@ struct RunOptions {
   std::vector<double>* step_ns = nullptr;
 };
 
+// Held while state is written, from the commit point of a run to its end: a fork waits for it, so that a child never
+// has half a step.
+class Commit {
+ public:
+  Commit() = default;
+  ~Commit();
+  Commit(const Commit&) = delete;
+  void begin();
+
+ private:
+  bool held_ = false;
+};
+
 // Runs the bound steps of a context. Between [0, commit) and [commit, end) lies the commit point: an interrupt or bad
 // data found before it throws and no state is written. Throws Error(interrupted), Error(index) naming op, position and
-// value.
-void execute(Context& context, size_t commit, const RunOptions& options);
+// value. `writing` begins at the commit point; null if no state is written.
+void execute(Context& context, size_t commit, const RunOptions& options, Commit* writing = nullptr);
 
 }  // namespace maas

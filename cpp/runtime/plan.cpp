@@ -67,9 +67,13 @@ class Builder {
   static Node copy_chain(const Node& x) { return passes::fuse(Graph{{}, {copy(x)}, {}}).outputs[0]; }
 
   void count_reads() {
-    for (const auto& node : order_)
-      for (const Node& in : node->inputs) ++reads_[key(in)];
+    for (size_t i = 0; i < order_.size(); ++i) {
+      position_[order_[i].get()] = i;
+      for (const Node& in : order_[i]->inputs) ++reads_[key(in)];
+    }
     for (const Node& r : graph_.roots()) ++reads_[key(r)];
+    for (size_t i = 0; i < graph_.outputs.size(); ++i) output_slot_.emplace(key(graph_.outputs[i]), i);
+    for (const Update& u : graph_.updates) updates_[key(u.value)].push_back(&u);
   }
 
   // ---- what depends on parameters alone
@@ -113,6 +117,13 @@ class Builder {
       if (std::all_of(list.begin(), list.end(), [&](const NodeData* u) { return post_.count(u) > 0; }))
         post_.insert(node);
     }
+    for (const auto& node : order_)
+      if (post_.count(node.get()))
+        for (const Node& in : node->inputs) {
+          const NodeData* base = in.data();
+          while (base->op && base->op->is_view()) base = base->inputs[0].data();
+          if (base->leaf == Leaf::state) last_post_read_[base->variable.get()] = position_[node.get()];
+        }
   }
 
   // ---- values
@@ -141,7 +152,7 @@ class Builder {
     plan_->values.back().slot = static_cast<int>(plan_->inputs.size());
     plan_->inputs.push_back(v);
     plan_->input_names.push_back(in->name);
-    value_[key(in)] = v;
+    name(in, v);
   }
 
   void add_state(const VariablePtr& variable) {
@@ -155,6 +166,15 @@ class Builder {
       fail(ErrorKind::runtime, "a value is read before it is made: ", n->op ? n->op->str() : n->name);
     return it->second;
   }
+
+  // From here on `node` is value v, and its readers read v's buffer.
+  void name(const Node& node, int v) {
+    value_[key(node)] = v;
+    pending_.resize(plan_->values.size());
+    const auto it = reads_.find(key(node));
+    if (it != reads_.end()) pending_[static_cast<size_t>(plan_->values[static_cast<size_t>(v)].root)] += it->second;
+  }
+  int root_of(const Node& node) { return plan_->values[static_cast<size_t>(value_of(node))].root; }
 
   PlanValue& owner(int v) { return plan_->values[static_cast<size_t>(plan_->values[static_cast<size_t>(v)].root)]; }
 
@@ -170,9 +190,14 @@ class Builder {
       plan_->values.back().variable = node->variable;
       plan_->values.back().constant = node->constant;
       if (node->variable) add_state(node->variable);
-      value_[{node.get(), 0}] = v;
+      name(Node(node, 0), v);
       return;
     }
+    emit_op(node);
+    for (const Node& in : node->inputs) --pending_[static_cast<size_t>(root_of(in))];
+  }
+
+  void emit_op(const std::shared_ptr<const NodeData>& node) {
     const Node result(node, 0);
     const bool prepared = fixed_.count(node.get()) > 0;
     auto& list = prepared ? plan_->prepare : plan_->steps;
@@ -193,7 +218,7 @@ class Builder {
         continue;
       }
       step.out.push_back(place_output(out, step, prepared));
-      value_[key(out)] = step.out.back();
+      name(out, step.out.back());
     }
     choose(step);
     list.push_back(std::move(step));
@@ -212,7 +237,8 @@ class Builder {
     value.slot = from.slot;
     value.variable = from.variable;
     value.constant = from.constant;
-    value_[key(node)] = v;
+    views_.insert(v);
+    name(node, v);
     return true;
   }
 
@@ -247,20 +273,20 @@ class Builder {
       plan_->values.back().slot = prepared_slots_++;
       return v;
     }
-    for (size_t i = 0; i < graph_.outputs.size(); ++i)
-      if (graph_.outputs[i] == out) {
-        const int v = new_value(out.spec(), Place::output);
-        plan_->values.back().slot = static_cast<int>(i);
+    if (auto it = output_slot_.find(key(out)); it != output_slot_.end()) {
+      const int v = new_value(out.spec(), Place::output);
+      plan_->values.back().slot = static_cast<int>(it->second);
+      return v;
+    }
+    if (auto it = updates_.find(key(out)); it != updates_.end() && post_.count(out.data()) && it->second.size() == 1) {
+      const Update& u = *it->second[0];
+      if (can_write_in_place(u, step)) {
+        const int v = new_value(out.spec(), Place::state);
+        plan_->values.back().variable = u.variable;
+        in_place_.insert(u.variable.get());
         return v;
       }
-    if (post_.count(out.data()))
-      for (const Update& u : graph_.updates)
-        if (u.value == out && can_write_in_place(u, step)) {
-          const int v = new_value(out.spec(), Place::state);
-          plan_->values.back().variable = u.variable;
-          in_place_.insert(u.variable.get());
-          return v;
-        }
+    }
     const int v = new_value(out.spec(), Place::arena);
     take_over(v, out, step);
     return v;
@@ -269,21 +295,8 @@ class Builder {
   // The step writes the variable itself: nobody may read the old value later.
   bool can_write_in_place(const Update& u, const PlanStep& step) {
     if (in_place_.count(u.variable.get())) return false;
-    for (const Update& other : graph_.updates)
-      if (&other != &u && other.value == u.value) return false;
-    bool later = false;
-    for (const auto& node : order_) {
-      if (node.get() == u.value.data()) {
-        later = true;
-        continue;
-      }
-      if (!later || !post_.count(node.get())) continue;
-      for (const Node& in : node->inputs) {
-        const NodeData* base = in.data();
-        while (base->op && base->op->is_view()) base = base->inputs[0].data();
-        if (base->leaf == Leaf::state && base->variable == u.variable) return false;
-      }
-    }
+    const auto last = last_post_read_.find(u.variable.get());
+    if (last != last_post_read_.end() && last->second > position_[u.value.data()]) return false;
     // A read of the variable by the step itself must be element by element: through the input it may take over.
     for (size_t i = 0; i < step.in.size(); ++i) {
       const PlanValue& v = plan_->values[static_cast<size_t>(step.in[i])];
@@ -298,7 +311,8 @@ class Builder {
     return step.op->in_place(output) == input || step.op->in_place(output) == Op::any_input;
   }
 
-  // The output may use the memory of an input that dies here.
+  // The output may use the memory of an input that dies here, which may itself have taken it over: a chain of such
+  // steps works in one buffer.
   void take_over(int v, const Node& out, const PlanStep& step) {
     const int allowed = step.op->in_place(out.index());
     if (allowed < 0) return;
@@ -307,8 +321,8 @@ class Builder {
       const int candidate = step.in[i];
       const PlanValue& in = plan_->values[static_cast<size_t>(candidate)];
       const PlanValue& root = owner(candidate);
-      if (root.place != Place::arena || candidate != in.root || !(in.spec.shape == out.shape()) ||
-          in.spec.dtype != out.dtype() || taken_.count(candidate) || remaining_reads(candidate, out.data()))
+      if (root.place != Place::arena || views_.count(candidate) || !(in.spec.shape == out.shape()) ||
+          in.spec.dtype != out.dtype() || taken_.count(candidate) || others_read(in.root, out.data()))
         continue;
       // Another operand that sees the same buffer otherwise (a transpose of it) would read what was overwritten.
       if (std::any_of(step.in.begin(), step.in.end(), [&](int other) {
@@ -320,30 +334,11 @@ class Builder {
       return;
     }
   }
-  // True if anything but `reader` still reads the buffer of value v, itself or through a view.
-  bool remaining_reads(int v, const NodeData* reader) {
-    const int root = plan_->values[static_cast<size_t>(v)].root;
-    auto& readers = readers_of_root(root);
-    return std::any_of(readers.begin(), readers.end(), [&](const NodeData* n) { return n != reader; });
-  }
-  // Nodes that read any value living in this buffer. Views extend it to their users.
-  std::vector<const NodeData*>& readers_of_root(int root) {
-    scratch_readers_.clear();
-    if (users_.empty())
-      for (const auto& node : order_)
-        for (const Node& in : node->inputs) users_[key(in)].push_back(node.get());
-    for (const auto& [k, v] : value_) {
-      if (plan_->values[static_cast<size_t>(v)].root != root) continue;
-      for (const NodeData* u : users_[k]) {
-        if (u->op->is_view() && !value_.count({u, 0}))
-          scratch_readers_.push_back(nullptr);  // a view still to come
-        else if (!u->op->is_view())
-          scratch_readers_.push_back(u);
-      }
-      for (const Update& update : graph_.updates)
-        if (key(update.value) == k) scratch_readers_.push_back(nullptr);
-    }
-    return scratch_readers_;
+  // True if anything but `reader` still reads this buffer, as itself or through a view.
+  bool others_read(int root, const NodeData* reader) {
+    const auto own = std::count_if(reader->inputs.begin(), reader->inputs.end(),
+                                   [&](const Node& in) { return root_of(in) == root; });
+    return pending_[static_cast<size_t>(root)] != own;
   }
 
   void choose(PlanStep& step) {
@@ -419,11 +414,14 @@ class Builder {
   Graph graph_;
   std::vector<std::shared_ptr<const NodeData>> order_;
   std::unordered_map<Key, int, KeyHash> reads_, value_;
-  std::unordered_map<Key, std::vector<const NodeData*>, KeyHash> users_;
-  std::vector<const NodeData*> scratch_readers_;
+  std::unordered_map<Key, size_t, KeyHash> output_slot_;
+  std::unordered_map<Key, std::vector<const Update*>, KeyHash> updates_;
+  std::unordered_map<const NodeData*, size_t> position_;        // in order_
+  std::unordered_map<const Variable*, size_t> last_post_read_;  // position of the last step after the commit
+  std::vector<int> pending_;                                    // by owner: reads of its buffer still to come
   std::unordered_set<const NodeData*> fixed_, post_;
   std::unordered_set<const Variable*> in_place_;
-  std::unordered_set<int> taken_;
+  std::unordered_set<int> taken_, views_;
   std::map<std::pair<int, bool>, int> dense_;  // by value and whether the copy is prepared
   int prepared_slots_ = 0;
 };

@@ -71,4 +71,16 @@ struct MemoryPlan {
 };
 MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity);
 
+// What the arena of a memory plan holds, in bytes.
+struct MemoryReport {
+  size_t arena = 0;          // what is allocated
+  size_t peak = 0;           // most that is alive at one step: no assignment of offsets can need less
+  size_t without_reuse = 0;  // every value and workspace in a place of its own
+  int peak_step = -1;
+  std::string peak_op;
+  SymbolValues capacity;
+  std::string str() const;
+};
+MemoryReport report_memory(const Plan& plan, const MemoryPlan& memory);
+
 }  // namespace maas

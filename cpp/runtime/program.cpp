@@ -2,10 +2,58 @@
 
 #include <bit>
 #include <cstring>
+#include <new>
 
 #include "core/error.h"
+#include "core/fork.h"
+#include "core/interrupt.h"
 
 namespace maas {
+
+// All programs, so that a fork can hold their locks and a child can forget what other threads were doing.
+struct LivePrograms {
+  std::mutex mutex;
+  Program* first = nullptr;
+
+  static LivePrograms& instance() {
+    static LivePrograms* const live = [] {
+      at_fork(ForkOrder::programs, {prepare, [] { after(false); }, [] { after(true); }});
+      return new LivePrograms;  // never destroyed: statics may hold programs to the end
+    }();
+    return *live;
+  }
+  void add(Program* p) {
+    std::lock_guard guard(mutex);
+    p->next_live_ = first;
+    if (first) first->previous_live_ = p;
+    first = p;
+  }
+  void remove(Program* p) {
+    std::lock_guard guard(mutex);
+    (p->previous_live_ ? p->previous_live_->next_live_ : first) = p->next_live_;
+    if (p->next_live_) p->next_live_->previous_live_ = p->previous_live_;
+  }
+  static void prepare() {
+    instance().mutex.lock();
+    for (Program* p = instance().first; p; p = p->next_live_) p->mutex_.lock();
+  }
+  static void after(bool child) {
+    for (Program* p = instance().first; p; p = p->next_live_) {
+      if (child) forget_others(*p);
+      p->mutex_.unlock();
+    }
+    instance().mutex.unlock();
+  }
+  // Another thread may have been preparing: what it was binding is left alone.
+  static void forget_others(Program& p) {
+    if (p.prepare_mutex_.try_lock()) return p.prepare_mutex_.unlock();
+    new (&p.prepare_mutex_) std::mutex;
+    (void)p.prepare_context_.release();
+    p.was_prepared_ = false;
+    p.prepared_epoch_.store(-1, std::memory_order_relaxed);
+  }
+};
+
 namespace {
 
 // Contexts are made for sizes rounded up to a power of two, so that few serve all batches.
@@ -16,8 +64,15 @@ SymbolValues round_up(const SymbolValues& symbols) {
   return capacity;
 }
 
+struct HeldState {
+  StateLock& lock;
+  bool alone;
+  ~HeldState() { alone ? lock.unlock() : lock.unlock_shared(); }
+};
+
 constexpr size_t kIdleContexts = 8;
 constexpr size_t kMemoryPlans = 64;
+constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
 
@@ -28,11 +83,42 @@ Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph
     if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
       prepared_.resize(static_cast<size_t>(v.slot) + 1);
   const SymbolValues none;
-  for (size_t i = 0; i < plan_->values.size(); ++i) {
-    const PlanValue& v = plan_->values[i];
-    if (v.place == Place::prepared && v.root == static_cast<int>(i))
-      prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none));
+  size_t bytes = 0;
+  for (int allocate = 0; allocate < 2; ++allocate) {
+    for (size_t i = 0; i < plan_->values.size(); ++i) {
+      const PlanValue& v = plan_->values[i];
+      if (v.place != Place::prepared || v.root != static_cast<int>(i)) continue;
+      if (allocate)
+        prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none));
+      else
+        bytes += static_cast<size_t>(v.bytes.eval(none));
+    }
+    if (!allocate && bytes) prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
   }
+  held_bytes_ = static_cast<int64_t>(bytes);
+  LivePrograms::instance().add(this);
+}
+
+Program::~Program() {
+  LivePrograms::instance().remove(this);
+  if (held_total_) held_total_->fetch_sub(held_bytes_, std::memory_order_relaxed);
+}
+
+void Program::count_in(std::atomic<int64_t>& total) {
+  std::lock_guard guard(mutex_);
+  held_total_ = &total;
+  total.fetch_add(held_bytes_, std::memory_order_relaxed);
+}
+
+int64_t Program::held_bytes() {
+  std::lock_guard guard(mutex_);
+  return held_bytes_;
+}
+
+// mutex_ is held.
+void Program::hold(int64_t bytes) {
+  held_bytes_ += bytes;
+  if (held_total_) held_total_->fetch_add(bytes, std::memory_order_relaxed);
 }
 
 SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
@@ -66,11 +152,23 @@ std::shared_ptr<const MemoryPlan> Program::memory_for(const SymbolValues& capaci
     if (m->capacity == capacity) return m;
   if (memory_plans_.size() >= kMemoryPlans) memory_plans_.erase(memory_plans_.begin());
   memory_plans_.push_back(std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)));
-  check_memory(memory_plans_.back()->arena_bytes, text("Plan '", plan_->name, "'"));
   return memory_plans_.back();
 }
 
-std::unique_ptr<Context> Program::take(const SymbolValues& symbols) {
+// A new context, its arena and the run's outputs claimed before anything is allocated; null if the sizes do not fit.
+std::unique_ptr<Context> Program::make(std::shared_ptr<const MemoryPlan> memory, const SymbolValues& symbols,
+                                       MemoryClaim& claim) {
+  size_t bytes = memory->arena_bytes;
+  for (int v : plan_->outputs) bytes += static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(symbols));
+  claim.add(bytes, text("Plan '", plan_->name, "'"));
+  auto context = std::make_unique<Context>(plan_, plan_->steps, std::move(memory), prepared_);
+  if (context->bind_sizes(symbols)) return context;
+  context.reset();
+  claim.release();
+  return nullptr;
+}
+
+std::unique_ptr<Context> Program::take(const SymbolValues& symbols, MemoryClaim& claim) {
   const SymbolValues capacity = round_up(symbols);
   std::shared_ptr<const MemoryPlan> memory;
   {
@@ -81,21 +179,26 @@ std::unique_ptr<Context> Program::take(const SymbolValues& symbols) {
         if (exact ? idle_[i]->symbols() == symbols : idle_[i]->memory().capacity == capacity) {
           auto context = std::move(idle_[i]);
           idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+          hold(-static_cast<int64_t>(context->held_bytes()));
           if (context->bind_sizes(symbols)) return context;
         }
     memory = memory_for(capacity);
   }
-  auto context = std::make_unique<Context>(plan_, plan_->steps, memory, prepared_);
-  if (context->bind_sizes(symbols)) return context;
-  auto exact = std::make_shared<const MemoryPlan>(plan_memory(*plan_, symbols));
-  context = std::make_unique<Context>(plan_, plan_->steps, exact, prepared_);
-  if (!context->bind_sizes(symbols)) fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
+  if (auto context = make(memory, symbols, claim)) return context;
+  auto context = make(std::make_shared<const MemoryPlan>(plan_memory(*plan_, symbols)), symbols, claim);
+  if (!context) fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
   return context;
 }
 
 void Program::give(std::unique_ptr<Context> context) {
+  std::unique_ptr<Context> dropped;  // freed after the lock
   std::lock_guard guard(mutex_);
-  if (idle_.size() >= kIdleContexts) idle_.erase(idle_.begin());
+  if (idle_.size() >= kIdleContexts) {
+    dropped = std::move(idle_.front());
+    idle_.erase(idle_.begin());
+    hold(-static_cast<int64_t>(dropped->held_bytes()));
+  }
+  hold(static_cast<int64_t>(context->held_bytes()));
   idle_.push_back(std::move(context));
 }
 
@@ -108,7 +211,7 @@ bool Program::prepared_is_fresh() const {
 
 // Weights changed since they were prepared. The state lock is held (shared is enough: only prepared buffers are
 // written, and prepare_mutex_ keeps other preparers out; runs that read them wait for the epoch).
-void Program::prepare() {
+void Program::prepare(const RunOptions& options) {
   std::lock_guard guard(prepare_mutex_);
   const int64_t epoch = Variable::epoch();
   if (!prepared_is_fresh()) {
@@ -127,12 +230,16 @@ void Program::prepare() {
           end += bytes;
         }
       none->arena_bytes = end;
+      prepared_claim_.add(end, text("Preparing weights of plan '", plan_->name, "'"));
       prepare_context_ = std::make_unique<Context>(plan_, plan_->prepare, none, prepared_);
     }
     prepare_context_->bind_sizes(SymbolValues{});
-    prepare_context_->bind_steps();
+    prepare_context_->bind_steps(prepared_claim_);
     was_prepared_ = false;  // until all of it is done
-    execute(*prepare_context_, plan_->prepare.size(), {});
+    RunOptions preparing;
+    preparing.poll = options.poll;
+    execute(*prepare_context_, plan_->prepare.size(), preparing);
+    prepared_claim_.release();
     prepared_versions_.clear();
     for (const auto& v : plan_->prepared_from) prepared_versions_.push_back(v->version());
     was_prepared_ = true;
@@ -171,32 +278,34 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   const SymbolValues symbols = bind_symbols(inputs);
   const auto lock = state_lock(wait);
   if (!lock) return false;
-  std::unique_lock<std::shared_mutex> alone(lock->mutex, std::defer_lock);
-  std::shared_lock<std::shared_mutex> shared(lock->mutex, std::defer_lock);
-  if (plan_->writes.empty()) {
-    if (wait)
-      shared.lock();
-    else if (!shared.try_lock())
-      return false;
-  } else {
-    if (wait)
-      alone.lock();
-    else if (!alone.try_lock())
-      return false;
+  const bool writes = !plan_->writes.empty();
+  if (!wait) {
+    if (!(writes ? lock->try_lock() : lock->try_lock_shared())) return false;
+  } else if (!(writes ? lock->lock(options.poll) : lock->lock_shared(options.poll))) {
+    clear_interrupt();
+    fail(ErrorKind::interrupted, "interrupted while another run held the state; no state was written");
   }
+  const HeldState held{*lock, writes};
   if (lock->replaced_by) return false;  // merged while we waited
 
-  auto context = take(symbols);
+  MemoryClaim claim;
+  auto context = take(symbols, claim);
+  if (claim.empty()) {
+    size_t bytes = 0;
+    for (int v : plan_->outputs) bytes += context->bytes_of(v);
+    if (bytes > kClaimOutputs) claim.add(bytes, text("Outputs of plan '", plan_->name, "'"));
+  }
   outputs.clear();
   outputs.reserve(plan_->outputs.size());
   for (int v : plan_->outputs)
     outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
   context->bind_io(inputs, outputs);
-  context->bind_steps();
+  context->bind_steps(claim);
   work_ns_.store(context->work_ns(), std::memory_order_relaxed);
-  if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare();
+  if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
+  Commit writing;
   try {
-    execute(*context, plan_->commit, options);
+    execute(*context, plan_->commit, options, writes ? &writing : nullptr);
   } catch (...) {
     give(std::move(context));
     throw;
@@ -208,9 +317,14 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   return true;
 }
 
-size_t Program::arena_bytes(const std::vector<Array>& inputs) {
-  std::lock_guard guard(mutex_);
-  return memory_for(round_up(bind_symbols(inputs)))->arena_bytes;
+MemoryReport Program::memory_report(const std::vector<Array>& inputs) {
+  const SymbolValues symbols = bind_symbols(inputs);
+  std::shared_ptr<const MemoryPlan> memory;
+  {
+    std::lock_guard guard(mutex_);
+    memory = memory_for(round_up(symbols));
+  }
+  return report_memory(*plan_, *memory);
 }
 
 }  // namespace maas

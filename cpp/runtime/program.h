@@ -1,5 +1,5 @@
 #pragma once
-#include <map>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +14,7 @@ namespace maas {
 class Program {
  public:
   Program(const Graph& graph, std::string name);
+  ~Program();
 
   // Inputs in the order of the graph's, dense, of the declared dtype; sizes are checked against the declared shapes.
   // Outputs are fresh arrays. State updates happen or, on an exception, none does.
@@ -23,16 +24,22 @@ class Program {
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
-  // Bytes of the arena for these inputs' sizes.
-  size_t arena_bytes(const std::vector<Array>& inputs);
+  // Memory that runs on these inputs' sizes need.
+  MemoryReport memory_report(const std::vector<Array>& inputs);
+  // From here on the bytes that this program keeps between runs (prepared weights, idle contexts) are part of `total`.
+  void count_in(std::atomic<int64_t>& total);
+  int64_t held_bytes();
 
  private:
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
-  std::unique_ptr<Context> take(const SymbolValues& symbols);
+  std::unique_ptr<Context> take(const SymbolValues& symbols, MemoryClaim& claim);
+  std::unique_ptr<Context> make(std::shared_ptr<const MemoryPlan> memory, const SymbolValues& symbols,
+                                MemoryClaim& claim);
   void give(std::unique_ptr<Context> context);
   std::shared_ptr<const MemoryPlan> memory_for(const SymbolValues& capacity);
-  void prepare();
+  void prepare(const RunOptions& options);
   std::shared_ptr<StateLock> state_lock(bool wait);
+  void hold(int64_t bytes);
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
 
@@ -40,6 +47,7 @@ class Program {
   std::vector<Array> prepared_;
   std::vector<int64_t> prepared_versions_;
   bool was_prepared_ = false;
+  MemoryClaim prepared_claim_;
   std::unique_ptr<Context> prepare_context_;
   std::atomic<int64_t> prepared_epoch_{-1};
   std::mutex prepare_mutex_;
@@ -49,7 +57,13 @@ class Program {
   std::vector<std::shared_ptr<const MemoryPlan>> memory_plans_;
   std::shared_ptr<StateLock> state_lock_;
   int64_t merges_ = -1;
+  int64_t held_bytes_ = 0;
+  std::atomic<int64_t>* held_total_ = nullptr;
+
   std::atomic<double> work_ns_{0};
+
+  friend struct LivePrograms;  // fork handlers
+  Program *next_live_ = nullptr, *previous_live_ = nullptr;
 };
 
 }  // namespace maas

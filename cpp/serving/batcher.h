@@ -4,8 +4,10 @@
 // When every batch is taken the rows wait in memory of the request and are copied in when a batch comes back.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -15,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "serving/batch_pool.h"
 #include "serving/metrics.h"
 #include "serving/servable.h"
 
@@ -28,22 +31,6 @@ struct BatcherOptions {
   int64_t max_batch_bytes = int64_t{1} << 28;  // input bytes of one batch; lowers its capacity for large rows
   int max_batches = 3;                         // one runs, one fills, one is being answered
   int64_t inline_budget_ns = 40'000;           // longest run that an I/O thread may do itself; 0 turns it off
-};
-
-struct Job;
-struct BatchBuffer {
-  std::unique_ptr<Batch> memory;
-  std::vector<Shape> row_shapes;
-  std::vector<size_t> row_bytes;
-  int64_t capacity = 0, fill = 0;
-  int writers = 0;  // reservations not yet submitted
-  struct Entry {
-    std::shared_ptr<Job> job;  // null until submitted, and for an abandoned reservation
-    int64_t begin, rows;
-  };
-  std::vector<Entry> entries;
-  Clock::time_point oldest;
-  CloseReason reason = CloseReason::immediate;
 };
 
 enum class JobState : uint8_t { waiting, running, done, expired };
@@ -84,11 +71,9 @@ class Batcher {
   const BatcherOptions& options() const { return options_; }
 
  private:
-  struct Pool;
   using Buffer = std::shared_ptr<BatchBuffer>;
   using Ended = std::vector<std::shared_ptr<Job>>;
 
-  Buffer acquire(const std::vector<Shape>& row_shapes);
   void close_open(CloseReason reason);
   bool place(Job& job, int64_t rows, const std::vector<Shape>& row_shapes);
   void refill(Ended& failed);
@@ -98,6 +83,9 @@ class Batcher {
   void run_alone(BatchBuffer& b);
   void worker();
   bool runs_inline(const Job& job) const;
+  std::atomic<int64_t>& cost_of(int64_t rows) const {
+    return cost_ns_[std::min<size_t>(23, std::bit_width(static_cast<uint64_t>(rows)))];
+  }
   bool has_work() const {
     return !closed_.empty() || (open_ && !open_->entries.empty()) || !staged_.empty() || staged_writers_ > 0;
   }
@@ -107,7 +95,7 @@ class Batcher {
   std::shared_ptr<Servable> servable_;
   BatcherOptions options_;
   std::shared_ptr<ModelMetrics> metrics_;
-  std::shared_ptr<Pool> pool_;
+  std::shared_ptr<BatchPool> pool_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Buffer open_;
@@ -116,11 +104,8 @@ class Batcher {
   int staged_writers_ = 0;
   int64_t waiting_ = 0, staged_bytes_ = 0;
   bool running_ = false, stopping_ = false;
-  std::array<std::atomic<int64_t>, 24> cost_ns_;  // by bit width of the number of rows; -1: not measured yet
+  mutable std::array<std::atomic<int64_t>, 24> cost_ns_;  // by bit width of the number of rows; -1: not measured yet
   std::thread thread_;
 };
-
-// Status and text that a client may see for an exception of a model; never text of unknown origin.
-void describe_failure(const std::string& model, int& status, std::string& text);
 
 }  // namespace maas::serving

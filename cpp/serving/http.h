@@ -1,4 +1,5 @@
-// The listener and its connections, behind an interface without Asio so that only http.cpp pays for the headers.
+// The listener and its connections, behind an interface without Asio so that only the http_*.cpp files pay for its
+// headers.
 #pragma once
 
 #include <memory>

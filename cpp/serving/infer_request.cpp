@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "serving/failure.h"
 #include "serving/service.h"
 
 namespace maas::serving {
@@ -165,8 +166,9 @@ void InferRequest::choose_outputs() {
 }
 
 bool InferRequest::submit() {
-  submitted_ = true;
-  return model_->batcher->submit(std::static_pointer_cast<InferRequest>(shared_from_this()));
+  const bool ended = model_->batcher->submit(std::static_pointer_cast<InferRequest>(shared_from_this()));
+  submitted_ = true;  // after it: if it throws, the rows are still to be given back
+  return ended;
 }
 
 void InferRequest::job_done() noexcept {

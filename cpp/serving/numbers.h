@@ -1,10 +1,12 @@
 // Decimal text to tensor element and back, without locale and without a detour over double.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 
@@ -33,7 +35,9 @@ inline bool decimal_is_large(std::string_view s) {
       if (after_point && seen) before_done = true;
     }
   }
-  return point + exponent > 0;
+  // Text of a request is far shorter than 2^40, so the clamp decides nothing; without it the sum could overflow.
+  constexpr int64_t kFar = int64_t{1} << 40;
+  return point + std::clamp(exponent, -kFar, kFar) > 0;
 }
 
 template <class T>

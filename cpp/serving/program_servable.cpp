@@ -40,6 +40,20 @@ TensorSpec describe(const Spec& spec, const std::string& name) {
   return t;
 }
 
+// Whether the first size of all inputs and outputs is one and the same. A free size alone does not say so: `x[:1]` and
+// `repeat(x, 2, 0)` have one too.
+bool same_rows(const Plan& plan) {
+  const Dim* rows = nullptr;
+  for (const auto* list : {&plan.inputs, &plan.outputs}) {
+    for (const int v : *list) {
+      const maas::Shape& shape = plan.values[static_cast<size_t>(v)].spec.shape;
+      if (shape.empty() || shape[0].as_symbol() == nullptr || (rows != nullptr && !(shape[0] == *rows))) return false;
+      rows = &shape[0];
+    }
+  }
+  return true;
+}
+
 // Input arrays are as large as the batch may get; a run sees their first rows.
 struct ProgramBatch final : Batch {
   std::vector<Array> inputs, outputs;
@@ -69,6 +83,7 @@ ProgramServable::ProgramServable(std::shared_ptr<Program> program, std::string n
     info_.inputs.push_back(describe(plan.values[static_cast<size_t>(plan.inputs[i])].spec, input_names[i]));
   for (size_t i = 0; i < output_names.size(); ++i)
     info_.outputs.push_back(describe(plan.values[static_cast<size_t>(plan.outputs[i])].spec, output_names[i]));
+  info_.rows_match = same_rows(plan);
 }
 
 std::unique_ptr<Batch> ProgramServable::make_batch(int64_t capacity, const std::vector<Shape>& row_shapes) {
@@ -89,6 +104,12 @@ void ProgramServable::run(Batch& b, int64_t rows) {
   if (batch.batched)
     for (Array& a : inputs) a.shape[0] = rows;
   batch.outputs = program_->run(inputs);
+  if (!batch.batched) return;
+  // The server cuts answers out of the outputs by row number.
+  for (const Array& a : batch.outputs) {
+    if (a.shape.empty() || a.shape[0] != rows)
+      fail(ErrorKind::runtime, "serving: an output has not one row per input row");
+  }
 }
 
 }  // namespace maas::serving

@@ -24,10 +24,11 @@ struct ModelInfo {
   std::string platform = "maas";
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
+  bool rows_match = true;  // false: some output has another number of rows than the inputs
 
   // Rows of several requests may share one run: the first size of every input and output is the batch.
   bool batched() const {
-    if (inputs.empty() || outputs.empty()) return false;
+    if (inputs.empty() || outputs.empty() || !rows_match) return false;
     for (const auto& list : {&inputs, &outputs}) {
       for (const TensorSpec& t : *list) {
         if (t.shape.empty() || t.shape[0] != -1) return false;
@@ -58,6 +59,7 @@ class Servable {
 
   // Runs the first `rows` rows. Called by one thread at a time for one model. Throws maas::Error: value, type and
   // index are the client's fault (400, text shown), memory 503, not_implemented 501, anything else 500 without text.
+  // If the model is batched(), every output has `rows` rows.
   virtual void run(Batch& batch, int64_t rows) = 0;
 
   // True if run() never blocks (no Python, no lock): the server may then call it on an I/O thread when it is short.

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "serving/http.h"
+#include "serving/option_range.h"
 
 namespace maas::serving {
 namespace {
@@ -26,12 +27,17 @@ struct Server::Impl {
 };
 
 Server::Server(ServerOptions options) {
-  if (options.port < 0 || options.port > 65535) {
-    throw Error(ErrorKind::value, "port must be in [0, 65535], received " + std::to_string(options.port));
-  }
-  if (options.io_threads < 1 || options.io_threads > 64) {
-    throw Error(ErrorKind::value, "io_threads must be in [1, 64], received " + std::to_string(options.io_threads));
-  }
+  constexpr int64_t kMany = int64_t{1} << 40;
+  check_option("port", options.port, 0, 65535);
+  check_option("io_threads", options.io_threads, 1, 64);
+  check_option("max_body_bytes", options.max_body_bytes, 1, kMany);
+  check_option("max_total_body_bytes", options.max_total_body_bytes, 1, kMany);
+  // A whole head must fit the buffer of a connection.
+  check_option("max_header_bytes", options.max_header_bytes, 64, 60000);
+  check_option("max_header_fields", options.max_header_fields, 1, 1 << 20);
+  check_option("max_url_bytes", options.max_url_bytes, 16, 60000);
+  check_option("max_chunks", options.max_chunks, 1, kMany);
+  check_option("max_connections", options.max_connections, 1, kMany);
   for (const double t :
        {options.header_timeout, options.idle_timeout, options.request_timeout, options.drain_timeout}) {
     if (!(t >= 0 && t <= 86400)) {

@@ -1,6 +1,7 @@
 #include "serving/service.h"
 
 #include "core/error.h"
+#include "serving/option_range.h"
 
 namespace maas::serving {
 namespace {
@@ -50,11 +51,12 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
     throw Error(ErrorKind::value, "model '" + info.name + "' needs at least one input and one output");
   }
   if (models_.contains(info.name)) throw Error(ErrorKind::value, "two models are named '" + info.name + "'");
-  if (options.max_batch_size < 1 || options.max_queue_delay_us < 0 || options.max_queue_size < 1 ||
-      options.max_batches < 1) {
-    throw Error(ErrorKind::value,
-                "max_batch_size and max_queue_size must be at least 1, max_queue_delay_us at least 0");
-  }
+  constexpr int64_t kMany = int64_t{1} << 40, kHour = 3'600'000'000;
+  check_option("max_batch_size", options.max_batch_size, 1, kMany);
+  check_option("max_queue_size", options.max_queue_size, 1, kMany);
+  check_option("max_queue_bytes", options.max_queue_bytes, 0, kMany);
+  check_option("max_queue_delay_us", options.max_queue_delay_us, 0, kHour);
+  check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
   model->servable = servable;
   model->metrics = std::make_shared<ModelMetrics>();

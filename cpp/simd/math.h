@@ -347,14 +347,17 @@ MAAS_INLINE V silu(V x) {
   return select(x < V(-104.f), V(-0.f), x / (V(1.f) + exp(-x)));
 }
 // x Phi(x) with Phi = (1 + erf(x / sqrt 2)) / 2: 6 ulp, also where 1 + erf would cancel (x < 0); -0 below -12.9, where
-// |y| < 3e-37.
+// |y| < 3e-37. Phi(-a) = e^(-a^2 / 2) P(a) / Q(a), the square in two floats.
 template <Vector V>
 MAAS_INLINE V gelu_erf(V x) {
   // 14 for NaN: of two NaN factors the compiler would choose which one wins.
-  const V a = min(abs(x), V(14.f)), square = a * a, square_low = fms(a, a, square);
-  const V half_c = V(0.5f) * erfc_core(a * V(0.70710678f), V(0.5f) * square, V(0.5f) * square_low);
-  const V y = x * select(x < V(0.f), half_c, V(1.f) - half_c);
-  return select(x < V(-14.f), V(-0.f), y);
+  const V a = min(abs(x), V(14.f)), half = a * V(-0.5f), s = half * a, s_low = fms(half, a, s);
+  const V p = poly(a, 0.5f, 0.43725097f, 0.18246184f, 0.040372547f, 0.0040776064f);
+  const V q = poly(a, 1.f, 1.6723869f, 1.1992909f, 0.46742913f, 0.10120578f, 0.010220914f);
+  const V n = round(s * V(kLog2e)), r = fnma(n, V(kLn2Low), fnma(n, V(kLn2), s)) + s_low;
+  const V e = fma(r * r, poly(r, 0.5f, 0.16666517f, 0.041666202f, 0.008369261f, 0.0013950958f), r);
+  const V tail = ldexp(fma(p, e, p) / q, n);
+  return max(V(-14.f), x) * select(x < V(0.f), tail, V(1.f) - tail);
 }
 // 0.5 x (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): 4 + 5|u| ulp for x < 0, else 4 ulp; -0
 // below -9.9, where |y| < 3e-37.

@@ -42,7 +42,9 @@ def __getattr__(name):
 
         value = getattr(_core, name)
     else:
-        raise AttributeError(f"module 'maas' has no attribute {name!r}")
+        from maas.missing_names import missing
+
+        raise missing(__name__, name)
     globals()[name] = value
     return value
 

@@ -1,5 +1,6 @@
 """Dtype policies: in which dtype a layer computes and in which it keeps its variables."""
 
+from maas import missing_names
 from maas.backend.standardize import is_float_dtype, standardize_dtype
 
 _global = None
@@ -127,3 +128,6 @@ def deserialize(config, custom_objects=None):
     if name not in ("DTypePolicy", "FloatDTypePolicy"):
         raise ValueError(f"dtype policy of a class that does not exist here, received class_name={name!r}")
     return DTypePolicy(**config["config"])
+
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -2,6 +2,8 @@
 keys.
 """
 
+from maas import missing_names
+
 
 def is_nested(x):
     """True for a list, tuple or dict (also subclasses such as named tuples)."""
@@ -154,3 +156,6 @@ def traverse(func, structure, top_down=True):
         if new is not None:
             return new
     return structure
+
+
+__getattr__ = missing_names.getattr_of(__name__)

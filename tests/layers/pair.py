@@ -38,12 +38,14 @@ def random_weights(weights, seed=0):
     return values
 
 
-MANY_INPUTS = frozenset("Add Subtract Multiply Average Maximum Minimum Concatenate Dot Attention".split())
+MANY_INPUTS = frozenset(
+    "Add Subtract Multiply Average Maximum Minimum Concatenate Dot Attention AdditiveAttention".split()
+)
 
 
 def call(layer, inputs, **kwargs):
     """Call with the inputs as the layer takes them: one, a list, or query and value."""
-    if type(layer).__name__ == "MultiHeadAttention":
+    if type(layer).__name__ in ("MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention"):
         return layer(*inputs, **kwargs)
     return layer(list(inputs) if type(layer).__name__ in MANY_INPUTS else inputs[0], **kwargs)
 

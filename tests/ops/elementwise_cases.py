@@ -1,95 +1,175 @@
 """Cases of the elementwise functions: meaning in float64 NumPy, range, error bound in epsilons."""
 
-from dataclasses import dataclass
-from math import erf, sqrt
+from math import erf, erfc, sqrt
 
 import numpy as np
 
+from tests.ops.case import Case, Op, Operand, mask
 
-def _erf(x):
-    return np.vectorize(erf, otypes=["float64"])(x)
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    reference: object
-    low: float = -8.0
-    high: float = 8.0
-    eps: float = 4.0  # of the result; where the result is near 0, of `floor`
-    floor: float = 1e-30
-    arity: int = 1
-    differentiable: bool = True
-
-    def operands(self, dtype="float32", size=1003):
-        rng = np.random.default_rng(0)
-        return [rng.uniform(self.low, self.high, size).astype(dtype) for _ in range(self.arity)]
+_erf = np.vectorize(erf, otypes=["float64"])
+_erfc = np.vectorize(erfc, otypes=["float64"])
 
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-CASES = [
-    Case("negative", np.negative),
-    Case("absolute", np.abs),
-    Case("square", np.square),
-    Case("sqrt", np.sqrt, 0.01),
-    Case("rsqrt", lambda x: 1 / np.sqrt(x), 0.01),
-    Case("reciprocal", lambda x: 1 / x, 0.1),
-    Case("exp", np.exp, -80, 80),
-    Case("expm1", np.expm1),
-    Case("log", np.log, 1e-6, 100, floor=1e-2),
-    Case("log1p", np.log1p, -0.9, 100, floor=1e-3),
-    Case("log2", np.log2, 1e-6, 100, floor=1e-2),
-    Case("sin", np.sin, -100, 100, floor=1e-2),
-    Case("cos", np.cos, -100, 100, floor=1e-2),
-    Case("tan", np.tan, -1.5, 1.5, eps=6),
-    Case("tanh", np.tanh),
-    Case("sinh", np.sinh),
-    Case("cosh", np.cosh),
-    Case("arctan", np.arctan),
-    Case("arcsin", np.arcsin, -0.99, 0.99),
-    Case("arccos", np.arccos, -0.99, 0.99),
-    Case("erf", _erf),
-    Case("sigmoid", sigmoid),
-    Case("log_sigmoid", lambda x: -np.logaddexp(0, -x)),
-    Case("softplus", lambda x: np.logaddexp(0, x)),
-    Case("softsign", lambda x: x / (1 + np.abs(x))),
-    Case("relu", lambda x: np.maximum(x, 0)),
-    Case("relu6", lambda x: np.clip(x, 0, 6)),
-    Case("silu", lambda x: x * sigmoid(x)),
-    Case("gelu_erf", lambda x: x * 0.5 * (1 + _erf(x / sqrt(2))), eps=8, floor=1e-4),
-    Case(
-        "gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x**3))), eps=8, floor=0.1
-    ),  # 1 + tanh cancels
-    Case("selu", lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)), eps=6),
-    Case("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), floor=0.1),
-    Case("floor", np.floor, differentiable=False),
-    Case("ceil", np.ceil, differentiable=False),
-    Case("trunc", np.trunc, differentiable=False),
-    Case("round", np.round, differentiable=False),
-    Case("sign", np.sign, differentiable=False),
-    Case("add", np.add, arity=2, floor=1e-2),
-    Case("subtract", np.subtract, arity=2, floor=1e-2),
-    Case("multiply", np.multiply, arity=2),
-    Case("divide", np.divide, 0.5, arity=2),
-    Case("power", np.power, 0.1, 4, arity=2, eps=6),
-    Case("maximum", np.maximum, arity=2),
-    Case("minimum", np.minimum, arity=2),
-    Case("leaky_relu", lambda x, a: np.where(x > 0, x, a * x), arity=2),
-    Case("elu", lambda x, a: np.where(x > 0, x, a * np.expm1(x)), arity=2, eps=6),
-    Case("floor_divide", lambda a, b: np.floor(a / b), 1, 8, arity=2, differentiable=False),
+def gated(x, p):
+    """x times a probability, with the limit 0 at -inf."""
+    return np.where(x == -np.inf, 0, x * p)
+
+
+def gelu_tanh(x):
+    return gated(x, sigmoid(2 * 0.7978845608028654 * (x + 0.044715 * x**3)))
+
+
+def selu(x):
+    return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))
+
+
+BROADCAST = [
+    ((7, 5), (5,)),
+    ((7, 5), (7, 1)),
+    ((2, 3, 4), ()),
+    ((2, 1, 4), (3, 1)),
+    ((6, 1, 5, 1), (1, 4, 1, 3)),
+    ((1,), (1, 1)),
+    ((0, 3), (3,)),
+    ((3000,), (3000,)),
+    ((33, 64), (64,)),
 ]
 
-SHAPES = [  # operands that broadcast
-    [(7, 5), (5,)],
-    [(7, 5), (7, 1)],
-    [(2, 3, 4), ()],
-    [(2, 1, 4), (3, 1)],
-    [(6, 1, 5, 1), (1, 4, 1, 3)],
-    [(1,), (1, 1)],
-    [(0, 3), (3,)],
-    [(3000,), (3000,)],
-    [(33, 64), (64,)],
-]
+
+def function(name, reference, low=-8.0, high=8.0, eps=4, floor=1e-30, arity=1, more=(), **keywords):
+    """An Op; eps: allowed error in epsilons of the result, of `floor` where that is nearer to 0."""
+    cases = [
+        Case(*[(1003,)] * arity, values=(low, high)),
+        Case(*[(4099,)] * arity, values=(low, high), special=True),
+        *more,
+    ]
+    # float64 rows use libm: a few epsilons of intermediate results, as formulas are written plainly.
+    return Op(
+        name, reference, cases, epsilons={"float32": eps, "float64": 64},
+        error=lambda *a: np.maximum(np.abs(reference(*a)), floor), rows=range(arity), **keywords,
+    )  # fmt: skip
+
+
+def numbers(name, reference, more=(), **keywords):
+    """An Op on integers too, where it is exact; values lie near each other so that some are equal."""
+    near = [Operand((200,), lambda rng, s: rng.integers(0, 50, s)) for _ in range(2)]
+    whole = [Case(*near[: keywords.get("arity", 1)], dtypes=INTEGERS, gradient=False, rows=())]
+    return function(name, reference, more=[*whole, *more], **keywords)
+
+
+INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "uint32")
+SPREAD = [Case(*shapes, rows=()) for shapes in BROADCAST]
+
+
+def test(name, reference, arity=2, more=()):
+    """An Op that answers with booleans; `ties` has many equals."""
+    cases = [
+        Case(*[(1003,)] * arity, values="ties"),
+        Case(*[(4099,)] * arity, values="ties", special=True),
+        *more,
+    ]
+    dtypes = ("float32", "float64", *INTEGERS, "bool")
+    return Op(name, reference, cases, dtypes=dtypes, gradient=False, rows=range(arity))
+
+
+def logic(name, reference, arity=2):
+    cases = [Case(*[mask((1003,))] * arity), Case(*[mask(s) for s in ((7, 5), (5,))][:arity], rows=())]
+    return Op(name, reference, cases, dtypes=("bool",), gradient=False, rows=range(arity))
+
+
+def cast(x, dtype):
+    return (x != 0) if dtype == "bool" else np.trunc(x).astype(dtype) if "int" in dtype else x.astype(dtype)
+
+
+OPS = [
+    numbers("negative", np.negative),
+    numbers("absolute", np.abs),
+    numbers("square", np.square),
+    function("sqrt", np.sqrt, 0.01),
+    function("rsqrt", lambda x: 1 / np.sqrt(x), 0.01),
+    function("reciprocal", lambda x: 1 / x, 0.1),
+    function("exp", np.exp, -80, 80, more=[Case((1024, 1024), bench=True)]),
+    function("expm1", np.expm1),
+    function("log", np.log, 1e-6, 100, floor=1e-2),
+    function("log1p", np.log1p, -0.9, 100, floor=1e-3),
+    function("log2", np.log2, 1e-6, 100, floor=1e-2),
+    function("sin", np.sin, -100, 100, floor=1e-2),
+    function("cos", np.cos, -100, 100, floor=1e-2),
+    function("tan", np.tan, -1.5, 1.5, eps=6),
+    function("tanh", np.tanh, more=[Case((1024, 1024), bench=True)]),
+    function("sinh", np.sinh),
+    function("cosh", np.cosh),
+    function("arctan", np.arctan),
+    function("arcsin", np.arcsin, -0.99, 0.99),
+    function("arccos", np.arccos, -0.99, 0.99),
+    function("erf", _erf),
+    function("sigmoid", sigmoid),
+    function("log_sigmoid", lambda x: -np.logaddexp(0, -x)),
+    function("softplus", lambda x: np.logaddexp(0, x)),
+    function("softsign", lambda x: x / (1 + np.abs(x))),
+    numbers("relu", lambda x: np.maximum(x, 0)),
+    function("relu6", lambda x: np.clip(x, 0, 6)),
+    function("relu_gradient", lambda dy, y: np.where(y > 0, dy, 0), arity=2),
+    function("silu", lambda x: gated(x, sigmoid(x))),
+    function(
+        "gelu_erf", lambda x: gated(x, 0.5 * _erfc(-x / sqrt(2))), eps=8, floor=1e-4,
+        more=[Case((128, 3072), bench=True)],
+    ),
+    function("gelu_tanh", gelu_tanh, eps=8, floor=0.1),  # 1 + tanh cancels
+    function("selu", selu, eps=6),
+    function("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), floor=0.1),
+    numbers("floor", np.floor, gradient=False),
+    numbers("ceil", np.ceil, gradient=False),
+    numbers("trunc", np.trunc, gradient=False),
+    numbers("round", np.round, gradient=False),
+    numbers("sign", np.sign, gradient=False),
+    numbers(
+        "add", np.add, arity=2, floor=1e-2, more=[*SPREAD, Case((1024, 1024), (1024, 1024), bench=True)],
+    ),
+    numbers("subtract", np.subtract, arity=2, floor=1e-2),
+    numbers("multiply", np.multiply, arity=2),
+    function("divide", np.divide, 0.5, arity=2),
+    function("power", np.power, 0.1, 4, arity=2, eps=6),
+    numbers("maximum", np.maximum, arity=2),
+    numbers("minimum", np.minimum, arity=2),
+    function("leaky_relu", lambda x, a: np.where(x > 0, x, a * x), arity=2),
+    function("elu", lambda x, a: np.where(x > 0, x, a * np.expm1(x)), arity=2, eps=6),
+    function("floor_divide", lambda a, b: np.floor(a / b), 1, 8, arity=2, gradient=False),
+    function("mod", np.mod, 1, 8, arity=2, floor=8),
+    function("identity", lambda x: x),
+    function("stop_gradient", lambda x: x, gradient=False),
+    test("to_bool", lambda x: x != 0, arity=1),
+    test("equal", np.equal),
+    test("not_equal", np.not_equal),
+    test("greater", np.greater),
+    test("greater_equal", np.greater_equal),
+    test("less", np.less, more=SPREAD),
+    test("less_equal", np.less_equal),
+    test("isnan", np.isnan, arity=1),
+    test("isinf", np.isinf, arity=1),
+    test("isfinite", np.isfinite, arity=1),
+    logic("logical_and", np.logical_and),
+    logic("logical_or", np.logical_or),
+    logic("logical_xor", np.logical_xor),
+    logic("logical_not", np.logical_not, arity=1),
+    Op(
+        "where", np.where, [
+            Case(mask((1003,)), (1003,), (1003,)),
+            Case(mask((4099,)), (4099,), (4099,), special=True),
+            *(Case(mask(a), b, a, rows=()) for a, b in BROADCAST),
+        ], dtypes=("float32", "float64", *INTEGERS), epsilons=0, rows=(0, 1, 2),
+    ),
+    Op(
+        "cast", cast, [Case((200,), values=(0, 50), dtype=d) for d in ("float32", "float64")],
+        dtypes=("float32", "float64", *INTEGERS, "bool"), epsilons=1, rows=(0,),
+    ),
+    Op(
+        "cast", cast, [Case((200,), values=(0, 50), dtype=d) for d in (*INTEGERS, "bool")], gradient=False, rows=(0,),
+        dtypes=("float32", "float64", *INTEGERS, "bool"),
+    ),
+    Op("copy", lambda x: x, [Case((33, 64)), Case(()), Case((0, 3))], epsilons=0, rows=(0,)),
+]  # fmt: skip

@@ -1,57 +1,72 @@
 """Cases of matrix products and what they mean, in float64 NumPy."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Case:
-    """a: (*batch_a, m, k) times b: (*batch_b, k, n); either may be stored transposed."""
-
-    m: int
-    k: int
-    n: int
-    batch_a: tuple = ()
-    batch_b: tuple = ()
-    transpose_a: bool = False
-    transpose_b: bool = False
-
-    @property
-    def params(self):
-        return {"transpose_a": self.transpose_a, "transpose_b": self.transpose_b}
-
-    def operands(self, dtype="float32"):
-        rng = np.random.default_rng(0)
-        a = rng.standard_normal((*self.batch_a, self.m, self.k)).astype(dtype)
-        b = rng.standard_normal((*self.batch_b, self.k, self.n)).astype(dtype)
-        return [
-            np.ascontiguousarray(a.swapaxes(-1, -2)) if self.transpose_a else a,
-            np.ascontiguousarray(b.swapaxes(-1, -2)) if self.transpose_b else b,
-        ]
+from tests.ops.case import Case, Op
 
 
-def reference(case, a, b):
-    a, b = a.astype("float64"), b.astype("float64")
-    return (a.swapaxes(-1, -2) if case.transpose_a else a) @ (b.swapaxes(-1, -2) if case.transpose_b else b)
+def reference(a, b, transpose_a=False, transpose_b=False):
+    return (a.swapaxes(-1, -2) if transpose_a else a) @ (b.swapaxes(-1, -2) if transpose_b else b)
 
 
-_SIZES = [
+def error(a, b, transpose_a=False, transpose_b=False):
+    # One chain of k roundings: the error is at most k epsilons of the sum of sizes, and about sqrt(k) of them.
+    k = a.shape[-2] if transpose_a else a.shape[-1]
+    return (4 + 2 * max(k, 1) ** 0.5) * reference(np.abs(a), np.abs(b), transpose_a, transpose_b)
+
+
+def product(m, k, n, batch_a=(), batch_b=(), transpose_a=False, transpose_b=False, **keywords):
+    """A case: (*batch_a, m, k) times (*batch_b, k, n); either may be stored transposed."""
+    a, b = (k, m) if transpose_a else (m, k), (n, k) if transpose_b else (k, n)
+    params = {"transpose_a": transpose_a, "transpose_b": transpose_b}
+    return Case((*batch_a, *a), (*batch_b, *b), gradient=m * k * n < 6000, **params, **keywords)
+
+
+def own_rows(case):
+    a, b = case.shapes
+    if len(a) > 2:
+        return (0, 1) if len(b) == len(a) and a[0] == b[0] else (0,) if len(b) < len(a) else ()
+    return (0,) if len(b) == 2 and not case.params.get("transpose_a") else ()
+
+
+def measured(m, k, n, *batch, **keywords):
+    return Case((*batch, m, k), (*batch, k, n), bench=True, flops=2.0 * np.prod([*batch, m, k, n]), **keywords)
+
+
+SIZES = [
     (1, 1, 1), (1, 16, 16), (1, 784, 512), (5, 7, 70), (6, 64, 64), (7, 3, 31), (13, 513, 65), (14, 600, 10),
     (33, 1000, 17), (100, 64, 129), (29, 1030, 48), (12, 5, 32),
 ]  # fmt: skip
 CASES = [
-    *(Case(*s) for s in _SIZES),
-    *(Case(*s, transpose_a=True) for s in _SIZES),
-    *(Case(*s, transpose_b=True) for s in _SIZES),
-    Case(9, 20, 33, transpose_a=True, transpose_b=True),
-    Case(5, 7, 18, (3,), (3,)),
-    Case(5, 7, 70, (2, 3), (3,)),
-    Case(5, 7, 9, (2, 1), (1, 4), transpose_b=True),
-    Case(4, 600, 65, (2,), (2,), transpose_a=True),
-    Case(4, 8, 12, (3, 2), ()),
-    Case(0, 4, 5),
-    Case(3, 0, 5),
-    Case(3, 4, 0),
-    Case(2, 3, 4, (0,), (0,)),
+    *(product(*s) for s in SIZES),
+    *(product(*s, transpose_a=True) for s in SIZES),
+    *(product(*s, transpose_b=True) for s in SIZES),
+    product(9, 20, 33, transpose_a=True, transpose_b=True),
+    product(5, 7, 18, (3,), (3,)),
+    product(5, 7, 70, (2, 3), (3,)),
+    product(5, 7, 9, (2, 1), (1, 4), transpose_b=True),
+    product(4, 600, 65, (2,), (2,), transpose_a=True),
+    product(4, 8, 12, (3, 2), ()),
+    product(0, 4, 5),
+    product(3, 0, 5),
+    product(3, 4, 0),
+    product(2, 3, 4, (0,), (0,)),
 ]
+INTEGERS = [Case((7, 50), (50, 7), dtypes=("int32", "int64"), gradient=False)]
+MEASURED = [
+    *(measured(s, s, s) for s in (64, 256, 512, 1024)),
+    *(measured(128, k, n) for k, n in ((768, 768), (768, 3072), (3072, 768))),
+    measured(1, 768, 3072),
+    measured(8, 1024, 1024),
+    measured(128, 64, 128, 12, note="batched"),
+]
+OPS = [
+    Op(
+        "matmul", reference, CASES + INTEGERS + MEASURED, epsilons=1, error=error, gradient_epsilons=100, rows=own_rows,
+        parts={
+            "gemm": "what a product with one right matrix lowers to",
+            "gemm_pack": "the right matrix as gemm reads it",
+            "gemm_batched": "what products of many matrices lower to",
+        },
+    )
+]  # fmt: skip

@@ -1,8 +1,10 @@
 """Cases of the recurrent layers, and what they mean, in float64 NumPy."""
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+
+from tests.ops.case import Case, Op, Operand, mask
 
 
 def sigmoid(x):
@@ -10,92 +12,92 @@ def sigmoid(x):
 
 
 ACTIVATIONS = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "sigmoid": sigmoid, "linear": lambda z: z}
+STATES = {"lstm": 2, "simple_rnn": 1}
+GATES = {"lstm": 4, "simple_rnn": 1}
 
 
-def reference(case, x, *rest):
+def reference(cell, x, *rest, reverse=False, use_bias=True, use_mask=False, activation="tanh"):
     """States before the first step, kernels, bias and mask, in the order of the op's operands, to (h, [c], y)."""
     rest = list(rest)
-    states = [np.asarray(rest.pop(0), np.float64) for _ in range(case.states)]
-    kernel, recurrent = (np.asarray(rest.pop(0), np.float64) for _ in range(2))
-    bias = rest.pop(0).astype(np.float64) if case.use_bias else 0.0
-    mask = rest.pop(0) if case.use_mask else np.ones(x.shape[:2], bool)
+    states = [rest.pop(0) for _ in range(STATES[cell])]
+    kernel, recurrent = rest.pop(0), rest.pop(0)
+    bias = rest.pop(0) if use_bias else 0.0
+    known = rest.pop(0) if use_mask else np.ones(x.shape[:2], bool)
     ys = []
-    for step in range(case.steps):
-        t = case.steps - 1 - step if case.reverse else step
-        z = x[:, t].astype(np.float64) @ kernel + states[0] @ recurrent + bias
-        if case.cell == "lstm":
+    for step in range(x.shape[1]):
+        t = x.shape[1] - 1 - step if reverse else step
+        z = x[:, t] @ kernel + states[0] @ recurrent + bias
+        if cell == "lstm":
             i, f, g, o = np.split(z, 4, axis=-1)
             c = sigmoid(f) * states[1] + sigmoid(i) * np.tanh(g)
             new = [sigmoid(o) * np.tanh(c), c]
         else:
-            new = [ACTIVATIONS[case.activation](z)]
-        states = [np.where(mask[:, t, None], n, s) for n, s in zip(new, states)]
+            new = [ACTIVATIONS[activation](z)]
+        states = [np.where(known[:, t, None], n, s) for n, s in zip(new, states)]
         ys.append(states[0])
-    y = np.stack(ys, 1) if ys else np.zeros((case.batch, 0, case.units))
-    return [*states, y]
+    return *states, np.stack(ys, 1) if ys else np.zeros((*x.shape[:2], recurrent.shape[0]))
 
 
-@dataclass(frozen=True)
-class Case:
-    cell: str
-    batch: int
-    steps: int
-    features: int
-    units: int
-    use_mask: bool = False
-    reverse: bool = False
-    use_bias: bool = True
-    activation: str = "tanh"
-
-    @property
-    def states(self):
-        return 2 if self.cell == "lstm" else 1
-
-    @property
-    def gates(self):
-        return 4 if self.cell == "lstm" else 1
-
-    @property
-    def options(self):
-        options = {"reverse": self.reverse, "use_bias": self.use_bias, "use_mask": self.use_mask}
-        return options if self.cell == "lstm" else {**options, "activation": self.activation}
-
-    def operands(self, dtype=np.float32, seed=0):
-        """x, states, kernel, recurrent kernel, [bias], [mask]."""
-        rng = np.random.default_rng([seed, self.batch, self.steps, self.units])
-        wide = self.gates * self.units
-        shapes = [(self.batch, self.steps, self.features), *[(self.batch, self.units)] * self.states]
-        shapes += [(self.features, wide), (self.units, wide), (wide,)][: 3 if self.use_bias else 2]
-        arrays = [rng.standard_normal(s) for s in shapes]
-        arrays[1 + self.states] /= np.sqrt(self.features)
-        arrays[2 + self.states] *= 0.7 / np.sqrt(self.units)
-        arrays = [a.astype(dtype) for a in arrays]
-        return arrays + ([rng.random((self.batch, self.steps)) > 0.4] if self.use_mask else [])
-
-    def __str__(self):
-        words = [self.cell, f"b{self.batch}t{self.steps}i{self.features}u{self.units}"]
-        flags = {"mask": self.use_mask, "reverse": self.reverse, "nobias": not self.use_bias}
-        words += [word for word, on in flags.items() if on]
-        return "-".join(words + ([self.activation] if self.cell != "lstm" else []))
+def error(cell, x, h, *rest, **params):
+    # z sums units + features products; a step's error grows by less than 1 from step to step for these weights.
+    terms = 8 + h.shape[1] + x.shape[2]
+    return [terms * np.abs(y).max(initial=1) for y in reference(cell, x, h, *rest, **params)]
 
 
-CASES = [
-    Case("lstm", 1, 1, 1, 1),
-    Case("lstm", 2, 3, 4, 7, use_mask=True),
-    Case("lstm", 3, 5, 2, 16, reverse=True),
-    Case("lstm", 7, 6, 5, 33, use_mask=True, reverse=True),
-    Case("lstm", 1, 80, 16, 128),
-    Case("lstm", 13, 12, 8, 65, use_mask=True, use_bias=False),
-    Case("lstm", 9, 20, 3, 128, use_mask=True),
-    Case("lstm", 40, 4, 3, 20),
-    Case("lstm", 0, 3, 2, 5),
-    Case("lstm", 3, 0, 2, 5),
-    Case("simple_rnn", 1, 1, 1, 1),
-    Case("simple_rnn", 2, 3, 4, 7, use_mask=True, activation="relu"),
-    Case("simple_rnn", 3, 5, 2, 16, reverse=True, activation="sigmoid"),
-    Case("simple_rnn", 7, 6, 5, 33, use_mask=True, reverse=True),
-    Case("simple_rnn", 8, 9, 5, 64, use_bias=False, activation="linear"),
-    Case("simple_rnn", 8, 80, 16, 128, use_mask=True),
-    Case("simple_rnn", 40, 5, 6, 75),
-    Case("simple_rnn", 3, 0, 2, 5, use_mask=True),
+def gradient_error(x, h, *rest, **params):
+    return 40 + 4 * h.shape[1] + x.shape[2] + x.shape[0] * x.shape[1]
+
+
+def recurrent(cell, batch, steps, features, units, use_mask=False, reverse=False, use_bias=True, **params):
+    """A case: x, states, kernel, recurrent kernel, [bias], [mask]."""
+    wide = GATES[cell] * units
+    operands = [
+        (batch, steps, features),
+        *[(batch, units)] * STATES[cell],
+        Operand((features, wide), lambda rng, s: rng.standard_normal(s) / features**0.5),
+        Operand((units, wide), lambda rng, s: rng.standard_normal(s) * 0.7 / units**0.5),
+        *[(wide,)] * use_bias,
+        *[mask((batch, steps))] * use_mask,
+    ]
+    params = {"reverse": reverse, "use_bias": use_bias, "use_mask": use_mask, **params}
+    return Case(*operands, gradient=units <= 33 and batch < 10, **params)
+
+
+def rows(cell):
+    return lambda case: (*range(1 + STATES[cell]), *[len(case.shapes) - 1] * case.params["use_mask"])
+
+
+LSTM = [
+    recurrent("lstm", 1, 1, 1, 1),
+    recurrent("lstm", 2, 3, 4, 7, use_mask=True),
+    recurrent("lstm", 3, 5, 2, 16, reverse=True),
+    recurrent("lstm", 7, 6, 5, 33, use_mask=True, reverse=True),
+    recurrent("lstm", 1, 80, 16, 128),
+    recurrent("lstm", 13, 12, 8, 65, use_mask=True, use_bias=False),
+    recurrent("lstm", 9, 20, 3, 128, use_mask=True),
+    recurrent("lstm", 40, 4, 3, 20),
+    recurrent("lstm", 0, 3, 2, 5),
+    recurrent("lstm", 3, 0, 2, 5),
 ]
+SIMPLE = [
+    recurrent("simple_rnn", 1, 1, 1, 1),
+    recurrent("simple_rnn", 2, 3, 4, 7, use_mask=True, activation="relu"),
+    recurrent("simple_rnn", 3, 5, 2, 16, reverse=True, activation="sigmoid"),
+    recurrent("simple_rnn", 7, 6, 5, 33, use_mask=True, reverse=True),
+    recurrent("simple_rnn", 8, 9, 5, 64, use_bias=False, activation="linear"),
+    recurrent("simple_rnn", 8, 80, 16, 128, use_mask=True),
+    recurrent("simple_rnn", 40, 5, 6, 75),
+    recurrent("simple_rnn", 3, 0, 2, 5, use_mask=True),
+]
+PARTS = {
+    "recurrent_pack": "the recurrent kernel as the steps read it",
+    "recurrence": "the steps, after the product of all inputs with the kernel",
+    "recurrence_gradient": "the steps backwards",
+}
+OPS = [
+    Op(
+        cell, partial(reference, cell), cases, epsilons=1, error=partial(error, cell), rows=rows(cell),
+        gradient_epsilons=gradient_error, parts=PARTS,
+    )
+    for cell, cases in (("lstm", LSTM), ("simple_rnn", SIMPLE))
+]  # fmt: skip

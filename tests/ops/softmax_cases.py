@@ -1,36 +1,37 @@
 """Cases of softmax and what it means, in float64 NumPy."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-
-@dataclass
-class Case:
-    shape: tuple
-    axis: int = -1
-    scale: float = 1.0
-
-    def operands(self, dtype="float32"):
-        return [(self.scale * np.random.default_rng(0).standard_normal(self.shape)).astype(dtype)]
+from tests.ops.case import Case, Op
 
 
 def reference(x, axis=-1, log=False):
-    x = x.astype(np.float64)
     z = x - x.max(axis, keepdims=True)
     total = np.exp(z).sum(axis, keepdims=True)
     return z - np.log(total) if log else np.exp(z) / total
 
 
+def error(x, axis=-1, log=False):
+    # x - max rounds once: the relative error of exp of it is its size in epsilons.
+    spread, y = np.abs(x - x.max(axis, keepdims=True)), np.abs(reference(x, axis, log))
+    return y + spread + 4 if log else (8 + spread) * y
+
+
 CASES = [
-    Case((1, 1)),
-    Case((3, 17)),
-    Case((2, 7, 5), axis=1),
-    Case((4, 33), scale=100),
-    Case((5, 16)),
-    Case((7, 64)),
-    Case((3, 130)),
-    Case((2, 3, 1001)),
-    Case((0, 5)),
-    Case((63, 65), axis=0),
+    case
+    for log in (False, True)
+    for case in (
+        Case((1, 1), log=log),
+        Case((3, 17), log=log),
+        Case((2, 7, 5), axis=1, log=log),
+        Case((4, 33), values="huge", log=log),
+        Case((5, 16), log=log),
+        Case((7, 64), log=log),
+        Case((3, 130), log=log),
+        Case((2, 3, 1001), log=log),
+        Case((0, 5), log=log),
+        Case((63, 65), axis=0, rows=(), log=log),
+    )
 ]
+MEASURED = [Case((128 * 12, 128), bench=True), Case((64, 50257), bench=True)]
+OPS = [Op("softmax", reference, CASES + MEASURED, epsilons=1, error=error, rows=(0,))]

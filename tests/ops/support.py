@@ -6,40 +6,55 @@ import numpy as np
 import pytest
 
 from maas import _core
-
-LEVELS = ["ref", "avx2", "avx512"]
+from tests.ops.case import LEVELS, MORE_LEVELS  # noqa: F401, for the tests that import them from here
 
 
 @contextlib.contextmanager
-def isa(name):
-    """Kernels of this level while the block runs; skips the test where the machine lacks it."""
-    before, threads = _core.isa(), _core.get_num_threads()
+def isa(name, threads=None):
+    """Kernels of this level while the block runs, on so many threads; skips the test where the machine lacks it."""
+    before, count = _core.isa().split("+"), _core.get_num_threads()
     try:
         _core.set_isa(name)
     except ValueError:
         pytest.skip(f"missing ISA {name}")
     try:
+        if threads:
+            _core.set_num_threads(threads)
         yield
+    except Exception as error:
+        error.add_note(f"at level {name}")
+        raise
     finally:
-        _core.set_isa("avx512" if "avx512" in before else "avx2" if "avx2" in before else "ref")
-        _core.set_num_threads(threads)
+        _core.set_isa(next((level for level in reversed([*LEVELS, *MORE_LEVELS]) if level in before), "ref"))
+        _core.set_num_threads(count)
 
 
-def program(function, operands, symbolic_batch=()):
+def compiled(function, *specs):
+    """`function` of inputs of these (shape, dtype) as a Program; a str size is a named unknown."""
+    with _core.Trace() as trace:
+        results = function(*[trace.input(list(shape), dtype) for shape, dtype in specs])
+        return trace.compile(list(results))
+
+
+def program(function, operands, unknown=(), gradients=True):
     """`(operands, one cotangent per output) -> outputs, gradients of the float operands` for the active level.
 
-    Operands listed in `symbolic_batch` have an unknown first size.
+    unknown: operands whose first size is unknown when compiled, or a dict from operand to the names of its first sizes.
+    Without gradients there are no cotangents.
     """
+    names = unknown if isinstance(unknown, dict) else dict.fromkeys(unknown, ("batch",))
     with _core.Trace() as trace:
         xs = []
         for i, a in enumerate(operands):
-            shape = ["batch", *a.shape[1:]] if i in symbolic_batch else list(a.shape)
+            shape = [*names.get(i, ()), *a.shape[len(names.get(i, ())) :]]
             xs.append(trace.input(shape, str(a.dtype), f"x{i}"))
         ys = function(*xs)
         ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]
+        if not gradients:
+            return trace.compile(ys)
         loss, ws = None, []
-        for i, y in enumerate(ys):
-            ws.append(trace.input(list(y.dims), y.dtype, f"w{i}"))
+        for y in ys:
+            ws.append(trace.input(list(y.dims), y.dtype, f"w{len(ws)}"))
             term = _core.sum(_core.multiply(y, ws[-1]))
             loss = term if loss is None else _core.add(loss, term)
         floats = [x for x, a in zip(xs, operands) if a.dtype.kind == "f"]
@@ -52,20 +67,26 @@ def forward(function, operands):
     return [np.asarray(y) for y in (ys if isinstance(ys, (tuple, list)) else [ys])]
 
 
-def cotangents(function, operands, seed=7):
+def weights(outputs, seed=7):
+    """A cotangent for every output."""
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal(y.shape).astype(y.dtype) for y in forward(function, operands)]
+    return [rng.standard_normal(y.shape).astype(y.dtype) for y in outputs]
 
 
-def check_gradients(function, operands, step=1e-6, tolerance=1e-5):
-    """Gradients of `function` in float64 against central differences along random directions."""
-    ws = cotangents(function, operands)
+def cotangents(function, operands, seed=7):
+    return weights(forward(function, operands), seed)
+
+
+def check_gradients(function, operands, step=1e-6, tolerance=1e-5, meaning=None):
+    """Gradients of `function` in float64 against central differences of `meaning` along random directions."""
+    meaning = meaning or (lambda args: forward(function, args))
+    ws = weights(meaning(operands))
     results = program(function, operands).numpy(*operands, *ws)
     gradients = iter(results[len(ws) :])
     rng = np.random.default_rng(8)
 
     def loss(args):
-        return sum(float((y * w).sum()) for y, w in zip(forward(function, args), ws))
+        return sum(float((y * w).sum()) for y, w in zip(meaning(args), ws))
 
     for i, a in enumerate(operands):
         if a.dtype.kind != "f":
@@ -73,7 +94,7 @@ def check_gradients(function, operands, step=1e-6, tolerance=1e-5):
         g = next(gradients)
         assert g.shape == a.shape
         d = rng.standard_normal(a.shape)
-        moved = [[*operands[:i], a + s * step * d, *operands[i + 1 :]] for s in (1, -1)]
+        moved = [[*operands[:i], np.asarray(a + s * step * d), *operands[i + 1 :]] for s in (1, -1)]
         want = (loss(moved[0]) - loss(moved[1])) / (2 * step)
         assert abs((g * d).sum() - want) <= tolerance * (1 + abs(want)), (
             f"operand {i}: {(g * d).sum()} instead of {want}"
@@ -83,20 +104,28 @@ def check_gradients(function, operands, step=1e-6, tolerance=1e-5):
 def same_bits(first, other):
     assert len(first) == len(other)
     for a, b in zip(first, other):
-        np.testing.assert_array_equal(a.view(np.uint8), b.view(np.uint8))
+        assert a.dtype == b.dtype and a.shape == b.shape
+        if a.tobytes() != b.tobytes():
+            np.testing.assert_array_equal(a, b)  # shows where, unless only signs of zeros or NaNs differ
+            raise AssertionError("the bits differ")
 
 
-def check_bits(function, operands):
-    """Outputs and gradients have the same bits on AVX2 and AVX-512, for any cut, on one and two threads."""
-    ws = cotangents(function, operands)
+def check_bits(function, operands, gradients=True):
+    """Outputs and gradients have the same bits on AVX2 and AVX-512, for any cut, on one and two threads.
+
+    A call outside a program has the bits of the outputs, too.
+    """
+    eager = forward(function, operands)
+    ws = weights(eager) if gradients else []
     results = []
     for level in ("avx2", "avx512"):
         with isa(level):
-            p = program(function, operands)
+            p = program(function, operands, gradients=gradients)
             for threads in (1, 2):
                 _core.set_num_threads(threads)
                 results.append(p.numpy(*operands, *ws))
             results += [p.run_cut([*operands, *ws], seed) for seed in (1, 2)]
     for other in results[1:]:
         same_bits(results[0], other)
+    same_bits(results[0][: len(eager)], eager)
     return results[0]

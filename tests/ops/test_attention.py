@@ -1,61 +1,19 @@
-"""Attention: every kernel against float64, gradients, the promises on bits, Keras, special values, typed errors."""
+"""Attention: rows alone, padding, special values, views, second derivatives, Keras, typed errors.
+
+Its cases are in attention_cases.py.
+"""
 
 import numpy as np
 import pytest
 
 from maas import _core, ops
 from tests.ops import support
-from tests.ops.attention_cases import CASES, Case, reference
-
-
-def attention(case):
-    return lambda *a: _core.attention(*a, **case.options)
-
-
-@pytest.mark.parametrize("level", support.LEVELS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_forward(case, dtype, level):
-    operands = case.operands(dtype)
-    with support.isa(level):
-        y = np.asarray(attention(case)(*operands))
-    assert y.dtype == dtype
-    # A score's error is a few epsilons of its size, and so is its weight's relative error.
-    np.testing.assert_allclose(y, reference(case, *operands), rtol=0, atol=np.finfo(dtype).eps * 40 * case.size)
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.keys < 300], ids=str)
-def test_gradients(case):
-    support.check_gradients(attention(case), case.operands("float64"))
-
-
-@pytest.mark.parametrize("level", support.LEVELS)
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_float32_gradients(case, level):
-    """Against the float64 rows on the same numbers, with an unknown batch."""
-    operands = case.operands()
-    ws = support.cotangents(attention(case), operands)
-    wide = [a.astype(np.float64) if a.dtype == np.float32 else a for a in (*operands, *ws)]
-    want = support.program(attention(case), wide[: len(operands)]).numpy(*wide)
-    batched = [i for i in range(len(operands)) if i < 3 or case.mask[0]]
-    with support.isa(level):
-        got = support.program(attention(case), operands, symbolic_batch=batched).numpy(*operands, *ws)
-    for g, w in zip(got, want):
-        np.testing.assert_allclose(g, w, rtol=0, atol=2.0**-23 * 60 * case.size * (1 + np.abs(w).max()))
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_bits(case):
-    operands = case.operands()
-    whole = support.check_bits(attention(case), operands)[0]
-    for b in range(case.batch):
-        alone = [a[b : b + 1] if len(a) == case.batch else a for a in operands]
-        support.same_bits([np.asarray(attention(case)(*alone))[0]], [whole[b]])
+from tests.ops.attention_cases import attention, reference
 
 
 def test_query_alone():
     """A query has the same bits whatever queries stand beside it."""
-    q, k, v = Case(1, 70, 1100, heads=2, kv_heads=2).operands()
+    q, k, v = attention(1, 70, 1100, heads=2, kv_heads=2).operands()
     whole = np.asarray(_core.attention(q, k, v))
     for i in (0, 47, 48, 69):
         support.same_bits([np.asarray(_core.attention(q[:, i : i + 1], k, v))[0, 0]], [whole[0, i]])
@@ -64,7 +22,7 @@ def test_query_alone():
 @pytest.mark.parametrize("keys", [1, 63, 70, 1023, 1024, 1100])
 @pytest.mark.parametrize("padding", [1, 64, 1500])
 def test_padding_on_the_right_changes_no_bit(keys, padding):
-    q, k, v = Case(1, 20, keys, heads=2, kv_heads=2).operands()
+    q, k, v = attention(1, 20, keys, heads=2, kv_heads=2).operands()
     mask = np.arange(keys + padding) < keys
     longer = [np.pad(a, ((0, 0), (0, padding), (0, 0), (0, 0)), constant_values=7) for a in (k, v)]
     masked = _core.attention(q, *longer, mask[None, None, None], masked=True)
@@ -74,7 +32,7 @@ def test_padding_on_the_right_changes_no_bit(keys, padding):
 @pytest.mark.parametrize("level", support.LEVELS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_special_values_stay_in_their_row(level, value):
-    q, k, v = Case(1, 9, 70).operands()
+    q, k, v = attention(1, 9, 70).operands()
     with support.isa(level):
         clean = np.asarray(_core.attention(q, k, v))
         q[0, 5, 0, 0] = value
@@ -113,14 +71,14 @@ def test_views_of_heads_are_not_copied():
     assert repr(p).endswith("of 1 steps>"), p.plan
     data = np.random.default_rng(0).standard_normal((2, 10, 96)).astype("float32")
     q, k, v = (data[..., 32 * i : 32 * i + 32].reshape(2, 10, 2, 16) for i in range(3))
-    want = reference(Case(2, 10, 10, heads=2, kv_heads=2), q, k, v)
+    want = reference(q, k, v)
     np.testing.assert_allclose(p.numpy(data)[0], want, atol=1e-5)
 
 
 def test_composition_means_the_same():
     """float16 and second derivatives go through plain ops."""
-    q, k, v = Case(2, 5, 7, heads=2, kv_heads=1).operands("float64")
-    want = reference(Case(2, 5, 7, heads=2, kv_heads=1), q, k, v)
+    q, k, v = attention(2, 5, 7, heads=2, kv_heads=1).operands("float64")
+    want = reference(q, k, v)
     half = _core.attention(*(a.astype("float16") for a in (q, k, v)))
     assert half.dtype == "float16"
     np.testing.assert_allclose(np.asarray(half).astype(np.float64), want, atol=5e-3)
@@ -128,7 +86,7 @@ def test_composition_means_the_same():
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_second_derivative(causal):
-    q, k, v = Case(1, 4, 5, heads=2, kv_heads=1, dim=3, value_dim=2).operands("float64")
+    q, k, v = attention(1, 4, 5, heads=2, kv_heads=1, dim=3, value_dim=2).operands("float64")
     dy = np.random.default_rng(3).standard_normal((1, 4, 2, 2))
     mask = np.random.default_rng(4).random((1, 1, 4, 5)) < 0.7
     mask[0, 0, 1] = False
@@ -160,7 +118,7 @@ def test_second_derivative(causal):
     [{}, {"is_causal": True}, {"scale": 0.5}, {"mask": True}, {"mask": True, "is_causal": True}, {"bias": True}],
 )
 def test_as_keras(keras, given):
-    case = Case(2, 6, 8, heads=4, kv_heads=2, dim=8, value_dim=8, mask=(1, 0, 1, 1))
+    case = attention(2, 6, 8, heads=4, kv_heads=2, dim=8, value_dim=8, mask=(1, 0, 1, 1))
     q, k, v, mask = case.operands()
     given = dict(given)
     if given.get("mask"):
@@ -173,7 +131,7 @@ def test_as_keras(keras, given):
 
 
 def test_errors():
-    q, k, v = Case(2, 6, 8, heads=4, kv_heads=2).operands()
+    q, k, v = attention(2, 6, 8, heads=4, kv_heads=2).operands()
     with pytest.raises(ValueError, match=r"multiple of the key's, received 4 and 3"):
         _core.attention(q, np.zeros((2, 8, 3, 16), "float32"), np.zeros((2, 8, 3, 16), "float32"))
     with pytest.raises(ValueError, match=r"do not fit each other, received .*\(2, 7, 2, 16\)"):

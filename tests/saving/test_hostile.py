@@ -5,19 +5,22 @@ nothing, and leaves models and folders as they were.
 """
 
 import copy
+import io
 import json
 import os
 import pickle
 import sys
 import time
 
+import h5py
 import numpy as np
 import pytest
 
 import maas
 from maas.saving import deserialize_keras_object, load_model, register_keras_serializable
 from maas.saving.archive import archive_bytes, read_archive
-from tests.saving import models
+from maas.saving.hdf5_write import CHECKSUM
+from tests.saving import files, models
 
 _WATCHED = (
     "import",
@@ -280,8 +283,8 @@ def same(a, b):
 @pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5"])
 def test_truncated_and_flipped_files_change_nothing(good, tmp_path, name):
     """Loading weights from a damaged file fails and leaves the model, or gives exactly what was saved."""
-    model, files = good
-    data, expected = files[name], models.state(model)
+    model, saved = good
+    data, expected = saved[name], models.state(model)
     other = maas.models.clone_model(model)
     other.compile(maas.optimizers.Adam(), loss="mse")
     other.optimizer.build(other.trainable_variables)
@@ -310,10 +313,10 @@ def test_truncated_and_flipped_files_change_nothing(good, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 def test_flipped_bytes_of_whole_models(good, tmp_path, name):
-    model, files = good
+    model, saved = good
     expected, path, rng = models.state(model), tmp_path / name, np.random.default_rng(2)
-    for i in rng.integers(0, len(files[name]), 120):
-        changed = bytearray(files[name])
+    for i in rng.integers(0, len(saved[name]), 120):
+        changed = bytearray(saved[name])
         changed[i] ^= 1 << rng.integers(8)
         path.write_bytes(changed)
         try:
@@ -327,3 +330,40 @@ def test_saved_files_hold_no_code(good, tmp_path):
     for data in good[1].values():
         for mark in (b"\x80\x04\x95", b"__reduce__", b"cbuiltins", b"c__builtin__", b"eval(", b"exec("):
             assert mark not in data
+
+
+@pytest.mark.parametrize("count", [10**8, 10**12, 2**64, 1e300, float("nan"), float("inf"), -1, "9"])
+@pytest.mark.parametrize("name", ["AUC", "PrecisionAtRecall"])
+def test_s31_metrics_larger_than_any_metric(good, tmp_path, name, count):
+    config = {"recall": 0.5, "num_thresholds": count} if name != "AUC" else {"num_thresholds": count}
+    metric = {"module": "keras.metrics", "class_name": name, "config": config, "registered_name": None}
+    start = time.monotonic()
+    refuse(tmp_path, with_config(good, lambda c: c["compile_config"].__setitem__("metrics", [metric])))
+    assert time.monotonic() - start < 2
+
+
+def test_s31_metrics_of_legacy_files(good, tmp_path):
+    def fill(file):
+        with h5py.File(io.BytesIO(good[1]["m.h5"])) as source:
+            for name in source:
+                source.copy(name, file)
+            for name, value in source.attrs.items():
+                if name != CHECKSUM:
+                    file.attrs[name] = value
+        config = json.loads(file.attrs["training_config"])
+        config["metrics"] = [{"class_name": "AUC", "config": {"num_thresholds": 10**12}}]
+        file.attrs["training_config"] = json.dumps(config)
+
+    start = time.monotonic()
+    assert "asks for more state" in refuse(tmp_path, files.hdf5(fill), "m.h5")
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("size", [2**64, 10**30, -(2**63) - 1])
+def test_sizes_past_64_bits_in_operations(tmp_path, size):
+    x = maas.Input((4, 2))
+    maas.Model(x, maas.ops.reshape(x, (-1, 8))).save(tmp_path / "saved.keras")
+    members = {k: bytes(v) for k, v in read_archive((tmp_path / "saved.keras").read_bytes()).items()}
+    assert b'"newshape": [-1, 8]' in members["config.json"]
+    members["config.json"] = members["config.json"].replace(b'"newshape": [-1, 8]', b'"newshape": [-1, %d]' % size)
+    refuse(tmp_path, archive_bytes({**members, "metadata.json": b"{}"}))

@@ -342,8 +342,9 @@ def test_kept_files_go_on_loading(path):
     got = maas_file.load_graph(str(path)).predict(x)
     # Bits may change from release to release; 64 float32 epsilons of the largest answer may not.
     assert np.abs(got - want).max() <= 64 * np.finfo("float32").eps * np.abs(want).max()
-    layers = load_model(path)
-    np.testing.assert_array_equal(layers.predict(x, verbose=0), got)
+    # The layers are traced anew, and may fuse what the kept graph has in plain ops (attention with dropout).
+    layers = load_model(path).predict(x, verbose=0)
+    assert np.abs(layers - got).max() <= 64 * np.finfo("float32").eps * np.abs(want).max()
 
 
 def test_there_are_kept_files():

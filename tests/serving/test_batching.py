@@ -237,3 +237,25 @@ def test_many_clients_at_once_get_their_own_rows():
         assert not wrong
         runs, rows = metric(server.url, "maas_batch_size_count"), metric(server.url, "maas_batch_size_sum")
         assert rows == sum(1 + (s + i) % 5 for s in range(16) for i in range(40)) and runs < 640
+
+
+@pytest.mark.parametrize("change", ["first", "twice", "half", "merge"])
+def test_models_whose_outputs_have_other_rows_run_alone(change):
+    """Such an output cannot be cut by the rows of requests: doing so read past its end."""
+    import maas
+    from maas import ops
+
+    functions = {
+        "first": lambda x: x[:1],
+        "twice": lambda x: ops.repeat(x, 2, axis=0),
+        "half": lambda x: x[::2],
+        "merge": lambda x: ops.reshape(x, (-1, 4)),
+    }
+    x = maas.Input((16,), name="x")
+    model = maas.Model(x, functions[change](x))
+    with Server(model, name="toy", port=0, max_batch_size=4) as server:
+        for rows in (1, 2, 8):
+            data = random_rows(rows, rows)
+            status, answer = infer(server.url, body(data))
+            assert status == 200
+            assert rows_of(answer).tobytes() == np.asarray(functions[change](data)).tobytes()

@@ -85,6 +85,10 @@ FRAMING = {
 }
 for bad in ("-2", "0x5", "+5", "1" * 17, "g", "", " 5", "5 "):
     FRAMING[f"chunk size {bad!r}"] = post(f"{bad}\r\nhello\r\n0\r\n\r\n".encode(), *CHUNKED, length=False)
+for name in ("Content-Length: 5", "Transfer-Encoding: chunked", "Host: b", "Connection: close", "A: b\r\n c", "A: b"):
+    FRAMING[f"trailer {name!r}"] = post(f"1\r\n \r\n0\r\n{name}\r\n\r\n".encode(), *CHUNKED, length=False)
+for host in ("a/../v2", "a b", "a,b", "http://a", "a@b", "a?b"):
+    FRAMING[f"host {host!r}"] = f"GET /v2 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 FRAMING["chunk not ended"] = post(b"5\r\nhelloXX0\r\n\r\n", *CHUNKED, length=False)
 FRAMING["chunk ended by LF"] = post(b"5\nhello\n0\n\n", *CHUNKED, length=False)
 FRAMING["chunk extension of 1 MB"] = post(b"5;" + b"a" * (1 << 20) + b"\r\nhello\r\n0\r\n\r\n", *CHUNKED, length=False)
@@ -333,6 +337,8 @@ BAD = {
     "data ragged": tensor(data=[[1] * 15, [1]]),
     "data mixed depth": tensor(data=[[1] * 15, 1]),
     "data too deep": tensor(data=[[[1] * 16]]),
+    "data with an empty list": tensor(data=[[], *[1] * 16]),
+    "data with an empty list after": tensor(data=[*[1] * 16, []]),
     "data wrong nest": tensor(data=[[1] * 8, [1] * 8]),
     "size and data": tensor(parameters={"binary_data_size": 64}),
     "overflow": '{"inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[1e400' + ",1" * 15 + "]}]}",
@@ -380,8 +386,25 @@ def test_s15_s21_s24_bad_bodies(server, case):
     assert status == 200 and rows_of(answer).tobytes() == affine(X).tobytes()
 
 
+@pytest.mark.parametrize("value", ["1e9223372036854775807", "-12e9223372036854775807", "123456e9223372036854775800"])
+def test_exponents_at_the_end_of_64_bits_are_overflow(server, value):
+    status, answer = infer(server.url, GOOD.decode().replace("1.0", value, 1))
+    assert status == 400 and "out of the range" in answer["error"]
+
+
 @pytest.mark.parametrize(
-    "value", ["1e-400", "-1e-60", "1E+2", "-0", "0.1e1", "NaN", "-Infinity", "123456789012345678901"]
+    "value",
+    [
+        "0.001e-9223372036854775808",
+        "1e-400",
+        "-1e-60",
+        "1E+2",
+        "-0",
+        "0.1e1",
+        "NaN",
+        "-Infinity",
+        "123456789012345678901",
+    ],
 )
 def test_numbers_at_the_edges_of_the_format(server, value):
     text = GOOD.decode().replace("1.0", value, 1)
@@ -424,6 +447,8 @@ def test_s15_bad_binary_requests(server, case):
 def test_compressed_bodies_are_415(server):
     status, answer = infer(server.url, GOOD, headers={"Content-Encoding": "gzip"})
     assert status == 415 and "error" in answer
+    two = post(GOOD, "Content-Encoding: gzip", "Content-Encoding: identity", "Connection: close")
+    assert statuses(raw(server, two)) == [415]
 
 
 def test_random_mutations_never_break_it(server):

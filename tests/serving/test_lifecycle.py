@@ -67,6 +67,20 @@ def test_port_in_use():
         ({"io_threads": 0}, ValueError, "io_threads"),
         ({"name": "a/b"}, ValueError, "a/b"),
         ({"request_timeout": -1.0}, ValueError, "timeouts"),
+        ({"request_timeout": float("nan")}, ValueError, "timeouts"),
+        ({"max_body_bytes": 0}, ValueError, "max_body_bytes"),
+        ({"max_body_bytes": -1}, ValueError, "max_body_bytes.*-1"),
+        ({"max_body_bytes": 2**63}, ValueError, "max_body_bytes"),
+        ({"max_body_bytes": 1.5}, ValueError, "max_body_bytes.*1.5"),
+        ({"max_header_bytes": 2**32}, ValueError, "max_header_bytes"),
+        ({"max_url_bytes": 65536}, ValueError, "max_url_bytes"),
+        ({"max_header_fields": 0}, ValueError, "max_header_fields"),
+        ({"max_chunks": 0}, ValueError, "max_chunks"),
+        ({"max_connections": 0}, ValueError, "max_connections"),
+        ({"max_total_body_bytes": -1}, ValueError, "max_total_body_bytes"),
+        ({"max_queue_bytes": -1}, ValueError, "max_queue_bytes"),
+        ({"max_queue_size": "9"}, ValueError, "max_queue_size.*'9'"),
+        ({"max_queue_delay_us": 2**63 - 1}, ValueError, "max_queue_delay_us"),
     ],
 )
 def test_bad_options_are_typed_errors(more, error, text):
@@ -178,6 +192,59 @@ def test_signals_end_maas_serve_with_status_0(serve, number):
     assert infer(url, body(X))[0] == 200
     p.send_signal(number)
     assert p.wait(10) == 0 and p.stderr.read() == ""
+    stopping, stopped = p.stdout.read().splitlines()
+    assert stopping.startswith("maas: stopping; requests in flight have 30 s") and stopped == "maas: stopped"
+
+
+def test_a_closed_pipe_does_not_disturb_the_end(serve):
+    p, url, _ = serve()
+    p.stdout.close()
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(10) == 0
+    p.stdout = open(os.devnull)
+
+
+OWN = """
+import maas
+
+class Scale(maas.layers.Layer):
+    def call(self, x):
+        return x * 3.0
+"""
+
+
+@pytest.mark.parametrize("kind", ["layer", "lambda"])
+def test_a_model_with_own_classes_gets_a_program_that_serves_it(kind, tmp_path, monkeypatch, capsys):
+    """The command says what to write, and what it says runs."""
+    import keras
+
+    import maas
+
+    scope = {}
+    exec(OWN, scope)
+    path = tmp_path / "own.keras"
+    if kind == "layer":
+        maas.Sequential([maas.Input((4,), name="x"), scope["Scale"](name="triple")]).save(path)
+    else:
+        triple = keras.layers.Lambda(lambda x: x * 3.0, output_shape=(4,), name="triple")
+        keras.Sequential([keras.Input((4,), name="x"), triple]).save(path)
+    assert main(["serve", str(path), "--port", "0", "--name", "three"]) == 1
+    error = capsys.readouterr().err
+    assert "given classes of your own" in error
+    (tmp_path / "your_module.py").write_text(OWN + "\ntriple = lambda x: x * 3.0\n")
+    program = textwrap.dedent(error.partition("\n\n")[2].partition("\n\n")[2])
+    # The program waits for ever; what it has started is asked from a second thread.
+    program = program.replace(".start().wait()", ".start()") + textwrap.dedent("""
+        import gc, json, urllib.request
+        from maas.serving.server import _running
+        [server] = _running
+        body = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]}
+        request = urllib.request.Request(server.url + "/v2/models/three/infer", json.dumps(body).encode())
+        print(json.loads(urllib.request.urlopen(request, timeout=20).read())["outputs"][0]["data"])
+    """)
+    program = program.replace("maas.Server(", "server = maas.Server(")
+    r = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert r.stdout.strip() == "[3, 6, 9, 12]", r.stderr
 
 
 def test_sigterm_under_load_fails_no_request(serve):
@@ -290,6 +357,8 @@ def test_help_imports_no_numpy():
     """)
     r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert r.returncode == 0 and "serve" in r.stdout, r.stderr
+    # It promises no command that does not exist.
+    assert not re.search(r"\b(compress|export|convert)\b", r.stdout) and "trained and saved in Python" in r.stdout
     assert main([]) == 2
 
 
@@ -303,3 +372,84 @@ def test_health_stays_up_while_a_model_runs():
         assert call(server.url, "/v2/health/ready")[0] == 200 and time.monotonic() - began < 1
         gate.open.set()
         t.join(10)
+
+
+def run_alone(code):
+    """The output of a Python program that may lower its own limits."""
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.split()
+
+
+ALONE = """
+    import json, resource, socket, time, urllib.request
+    import numpy as np
+    from maas.serving import PythonModel, Server
+
+    toy = PythonModel(lambda arrays: arrays[0], [("x", (None, 2), "float32")], [("y", (None, 2), "float32")])
+    good = b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}'
+
+    def head(length):
+        return f"POST /v2/models/toy/infer HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: {length}\\r\\n\\r\\n".encode()
+
+    def ask(connection):
+        connection.sendall(head(len(good)) + good)
+        return connection.recv(4096)[9:12].decode()
+
+    def limit(what, soft):
+        resource.setrlimit(what, (soft, resource.getrlimit(what)[1]))
+
+    def connect(server):
+        return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+"""
+
+
+def test_s44_memory_that_is_not_to_be_had_ends_the_connection_only():
+    answers = run_alone(
+        ALONE
+        + """
+    with Server(toy, name="toy", port=0) as server, connect(server) as first:
+        print(ask(first))
+        with open("/proc/self/statm") as f:
+            size = int(f.read().split()[0]) * resource.getpagesize()
+        limit(resource.RLIMIT_AS, size + (24 << 20))
+        for _ in range(3):
+            with connect(server) as large:
+                try:
+                    large.sendall(head(60 << 20))
+                    for _ in range(60):
+                        large.sendall(b" " * (1 << 20))
+                    large.recv(100)
+                except OSError:
+                    pass
+            print(ask(first))
+    """
+    )
+    assert answers == ["200"] * 4
+
+
+def test_s44_no_file_descriptors_left():
+    answers = run_alone(
+        ALONE
+        + """
+    with Server(toy, name="toy", port=0) as server, connect(server) as first:
+        print(ask(first))
+        limit(resource.RLIMIT_NOFILE, 64)
+        many = []
+        try:
+            while True:
+                many.append(connect(server))
+        except OSError:
+            pass
+        used = time.process_time()
+        time.sleep(0.5)
+        print(time.process_time() - used < 0.25)
+        print(ask(first))
+        for s in many:
+            s.close()
+        time.sleep(0.2)
+        with connect(server) as again:
+            print(ask(again))
+    """
+    )
+    assert answers == ["200", "True", "200", "200"]

@@ -1,5 +1,7 @@
 """Where batches may come from: generators, PyDataset, loaders, dicts, pandas-like arrays."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -138,3 +140,47 @@ def test_batches_of_other_sizes_share_a_program():
     sizes = [(X[:n], LABELS[:n]) for n in (3, 50, 1, 17)]
     model.fit((b for b in sizes), verbose=0)
     assert len(model._step_cache._steps) == 1
+
+
+@pytest.mark.parametrize(
+    "passes, options, epochs",
+    [(1, {}, 1), (1, {"steps_per_epoch": 5}, 1), (3, {"steps_per_epoch": 5}, 3), (1, {"steps_per_epoch": 2}, 3)],
+)
+def test_an_ended_generator_stops_training_and_keeps_the_history(passes, options, epochs):
+    model, calls = start(), []
+
+    class Recorder(maas.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(("begin", epoch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append(("end", epoch))
+
+        def on_train_end(self, logs=None):
+            calls.append(("train end", sorted(logs)))
+
+    with pytest.warns(UserWarning, match=f"training stops after {epochs} of 4 epochs: a generator is read once"):
+        history = model.fit(
+            generator(passes), epochs=4, validation_data=(X, LABELS), callbacks=[Recorder()], verbose=0, **options
+        )
+    assert history.epoch == list(range(epochs)) and len(history.history["val_loss"]) == epochs
+    assert calls[:-1] == [(what, epoch) for epoch in range(epochs) for what in ("begin", "end")]
+    assert calls[-1] == ("train end", ["accuracy", "loss", "val_accuracy", "val_loss"])
+    # No batch was lost and none came twice.
+    expected = start()
+    expected.fit(X, LABELS, batch_size=10, epochs=passes, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), expected.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_ended_generator_of_validation_data_stops_validation():
+    with pytest.warns(UserWarning, match="validation stops after 1 of 3 epochs"):
+        history = start().fit(X, LABELS, validation_data=generator(1), epochs=3, verbose=0).history
+    assert len(history["loss"]) == 3 and len(history["val_loss"]) == 1
+
+
+def test_a_generator_that_lasts_gives_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = start().fit(generator(3), steps_per_epoch=5, epochs=3, verbose=0)
+    assert history.epoch == [0, 1, 2]

@@ -1,6 +1,7 @@
 #include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
+#include "graph/primitives.h"
 
 namespace maas::passes {
 namespace {
@@ -16,13 +17,35 @@ bool runs(const NodeData& node) {
   return false;
 }
 
+// 16-bit floats that no kernel of the op takes are computed in float32; every result is rounded once.
+Nodes widened(const Node& node) {
+  auto half = [](DType t) { return t == DType::f16 || t == DType::bf16; };
+  bool any = false;
+  Nodes inputs;
+  for (const Node& in : node->inputs) {
+    any = any || half(in.dtype());
+    inputs.push_back(half(in.dtype()) ? cast(in, DType::f32) : in);
+  }
+  if (!any || !node->op->kernels()) return {};
+  const Node wide = apply(node->op, std::move(inputs));
+  Nodes outputs;
+  for (size_t i = 0; i < node->outputs.size(); ++i) {
+    const Node y = wide.output(static_cast<int>(i));
+    outputs.push_back(y.dtype() == node->outputs[i].dtype ? y : cast(y, node->outputs[i].dtype));
+  }
+  return outputs;
+}
+
 // Replaces a node by what it lowers to, and that in turn, until every node has a kernel.
 Nodes expand(const Node& node, int depth) {
   if (depth > 32)
     fail(ErrorKind::runtime, node->op->str(), " does not end up in kernels, received inputs of rank ",
          node->inputs.empty() ? 0 : node.input(0).rank());
   Nodes next = node->op->lower(node);
-  if (next.empty() && !runs(*node.data())) next = node->op->composition(node->inputs);
+  if (next.empty() && !runs(*node.data())) {
+    next = widened(node);
+    if (next.empty()) next = node->op->composition(node->inputs);
+  }
   if (next.empty()) return {};
   // What it became may consist of several new nodes above the old inputs: expand those too.
   std::unordered_map<const NodeData*, bool> old;

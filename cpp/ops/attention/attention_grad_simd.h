@@ -10,8 +10,9 @@ struct Backward {
   const AttentionShape& s;
   float *keys, *values;     // packed: head_dim x 64, value_dim x 64
   float *weights, *slopes;  // 48 x 64: p and ds
+  Kept kept;
 
-  Backward(const AttentionGradArgs& args, void* scratch) : a(args), s(args.s) {
+  Backward(const AttentionGradArgs& args, void* scratch) : a(args), s(args.s), kept(args.dropout) {
     keys = static_cast<float*>(scratch);
     values = keys + s.head_dim * kKeys;
     weights = values + s.value_dim * kKeys;
@@ -40,8 +41,8 @@ struct Backward {
     }
   }
 
-  // p and ds of `rows` queries and the packed block of keys. False if nothing reaches this block.
-  bool weigh(int64_t batch, int64_t head, int64_t first, int64_t rows, int64_t key) const {
+  // d p and ds of `rows` queries and the packed block of keys. False if nothing reaches this block.
+  bool weigh(int64_t batch, int64_t head, int64_t first, int64_t rows, int64_t key, float* dscores) const {
     uint64_t seen[kQueries], any = 0;
     const float *lse = statistics(a.lse, batch, head, first), *delta = statistics(a.delta, batch, head, first);
     for (int64_t i = 0; i < rows; ++i) {
@@ -52,19 +53,39 @@ struct Backward {
     product({row_at(a.q, batch, head, first), a.q.row, 1, keys, kKeys, weights, kKeys, s.head_dim, false}, rows, kKeys);
     product({row_at(a.dy, batch, head, first), a.dy.row, 1, values, kKeys, slopes, kKeys, s.value_dim, false}, rows,
             kKeys);
-    const V scale(static_cast<float>(s.scale));
-    const int64_t count = s.keys - key < kKeys ? s.keys - key : kKeys;
-    const uint64_t all = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+    const int64_t there = s.length(batch);
     for (int64_t i = 0; i < rows; ++i) {
+      const Scores to(s, a.bias, batch, head, first + i, key);
       float *p = weights + i * kKeys, *ds = slopes + i * kKeys;
       const bool none = lse[i] == -simd::kInf;  // saw nothing: equal weights, and no way back to the scores
-      const V equal(1.f / static_cast<float>(s.keys));
+      const uint64_t weighed = none ? low_bits(there - key) : seen[i], back = none ? 0 : seen[i];
+      const uint64_t keep = kept.on ? kept.bits(flat_weight(s, batch, head, first + i, key)) : ~uint64_t{0};
+      const V equal(1.f / static_cast<float>(there));
       MAAS_UNROLL for (int v = 0; v < 4; v++) {
-        const V e = none ? equal : exp(fms(V::load(p + 16 * v), scale, V(lse[i])));
-        const V w = select(lanes_of(none ? all : seen[i], v), e, V(0.f));
-        const V d = w * (V::load(ds + 16 * v) - V(delta[i])) * scale;
-        w.store(p + 16 * v);
-        select(lanes_of(seen[i], v), d, V(0.f)).store(ds + 16 * v);
+        const V raw = V::load(p + 16 * v);
+        V e, cap_slope = to.scale;
+        Mask sees = lanes_of(weighed, v);
+        if (none) {
+          e = equal;
+        } else if (!to.capped && !to.bias) {
+          e = exp(fms(raw, to.scale, V(lse[i])));
+        } else {
+          const V bias = to.bias_of(v), score = to.capped_score(raw);
+          if (to.bias) sees = sees & ~(bias == V(-simd::kInf));
+          e = exp(score + bias - V(lse[i]));
+          if (to.capped) cap_slope = fnma(score / to.cap, score / to.cap, V(1.f)) * to.scale;
+        }
+        V w = select(sees, e, V(0.f)), dp = V::load(ds + 16 * v), dropped = w;
+        if (kept.on) {
+          const Mask stays = lanes_of(keep, v);
+          dp = select(stays, dp * kept.by, V(0.f));
+          dropped = select(stays, w * kept.by, V(0.f));
+        }
+        const V g = select(lanes_of(back, v) & sees, w * (dp - V(delta[i])), V(0.f));
+        dropped.store(p + 16 * v);
+        if (dscores && there > key + 16 * v)
+          simd::store_some(g, dscores + i * s.keys + key + 16 * v, there - key - 16 * v);
+        select(lanes_of(back, v) & sees, g * cap_slope, V(0.f)).store(ds + 16 * v);
       }
     }
     return true;
@@ -78,33 +99,39 @@ struct Backward {
   void key_unit(int64_t unit) const {
     const int64_t first = unit % s.k_blocks() * kKeys, head = unit / s.k_blocks(), batch = head / s.kv_heads,
                   kv = head % s.kv_heads;
-    const int64_t count = s.keys - first < kKeys ? s.keys - first : kKeys, groups = s.heads / s.kv_heads;
-    clear(a.dk, batch, kv, first, count, s.head_dim);
-    clear(a.dv, batch, kv, first, count, s.value_dim);
+    const int64_t there = s.length(batch) - first, rows = s.keys - first < kKeys ? s.keys - first : kKeys,
+                  count = there < rows ? there : rows, groups = s.groups();
+    clear(a.dk, batch, kv, first, rows, s.head_dim);
+    clear(a.dv, batch, kv, first, rows, s.value_dim);
+    if (count <= 0) return;
     pack(batch, kv, first, count);
     for (int64_t h = kv * groups; h < (kv + 1) * groups; ++h)
       for (int64_t i = 0; i < s.queries; i += kQueries) {
-        const int64_t rows = s.queries - i < kQueries ? s.queries - i : kQueries;
-        if (!weigh(batch, h, i, rows, first)) continue;
-        product({weights, 1, kKeys, row_at(a.dy, batch, h, i), a.dy.row, row_at(a.dv, batch, kv, first), a.dv.row, rows,
-                 true},
-                count, s.value_dim);
+        const int64_t n = s.queries - i < kQueries ? s.queries - i : kQueries;
+        if (!weigh(batch, h, i, n, first, nullptr)) continue;
         product(
-            {slopes, 1, kKeys, row_at(a.q, batch, h, i), a.q.row, row_at(a.dk, batch, kv, first), a.dk.row, rows, true},
+            {weights, 1, kKeys, row_at(a.dy, batch, h, i), a.dy.row, row_at(a.dv, batch, kv, first), a.dv.row, n, true},
+            count, s.value_dim);
+        product(
+            {slopes, 1, kKeys, row_at(a.q, batch, h, i), a.q.row, row_at(a.dk, batch, kv, first), a.dk.row, n, true},
             count, s.head_dim);
       }
   }
 
   void query_unit_gradient(int64_t unit) const {
     const QueryUnit u = query_unit(s, unit);
-    const int64_t kv = u.head / (s.heads / s.kv_heads);
+    const int64_t kv = u.head / s.groups(), there = s.length(u.batch);
+    float* dscores = nullptr;
+    if (a.dscores) {
+      dscores = static_cast<float*>(a.dscores) + flat_weight(s, u.batch, u.head, u.first, 0);
+      for (int64_t c = 0; c < u.rows * s.keys; ++c) dscores[c] = 0.f;
+    }
     clear(a.dq, u.batch, u.head, u.first, u.rows, s.head_dim);
-    int64_t stop = s.keys;
-    if (s.causal && u.first + u.rows < stop) stop = u.first + u.rows;
-    for (int64_t j = 0; j < stop; j += kKeys) {
-      const int64_t count = s.keys - j < kKeys ? s.keys - j : kKeys;
+    const AttentionShape::Range range = key_range(s, u.batch, u.first, u.rows);
+    for (int64_t j = range.first; j < range.last; j += kKeys) {
+      const int64_t count = there - j < kKeys ? there - j : kKeys;
       pack(u.batch, kv, j, count);
-      if (!weigh(u.batch, u.head, u.first, u.rows, j)) continue;
+      if (!weigh(u.batch, u.head, u.first, u.rows, j, dscores)) continue;
       product({slopes, kKeys, 1, row_at(a.k, u.batch, kv, j), a.k.row, row_at(a.dq, u.batch, u.head, u.first), a.dq.row,
                count, true},
               u.rows, s.head_dim);

@@ -2,6 +2,7 @@
 // What the forward and the backward kernel share: small products on blocks in L1, packing, and which keys a row sees.
 #include "ops/attention/attention_kernels.h"
 #include "simd/isa.h"
+#include "simd/philox.h"
 
 namespace maas {
 namespace {
@@ -127,38 +128,110 @@ void pack_transposed(const float* x, int64_t ld, int64_t rows, int64_t n, float*
     }
 }
 
-// Bit k: row `i` sees key first + k.
-MAAS_INLINE uint64_t seen_keys(const AttentionShape& s, const AttentionMask& m, int64_t batch, int64_t head, int64_t i,
+MAAS_INLINE uint64_t low_bits(int64_t count) {
+  return count <= 0 ? 0 : count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+}
+
+// Bit k: row `i` sees key first + k, as far as position and mask tell.
+MAAS_INLINE uint64_t seen_keys(const AttentionShape& s, const AttentionTable& m, int64_t batch, int64_t head, int64_t i,
                                int64_t first) {
-  int64_t count = s.keys - first < kKeys ? s.keys - first : kKeys;
-  if (s.causal && i + 1 - first < count) count = i + 1 - first;
-  if (count <= 0) return 0;
-  const uint64_t all = count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-  if (!m.data) return all;
-  const uint8_t* p = m.data + batch * m.batch + head * m.head + i * m.row + first * m.column;
+  const AttentionShape::Range r = s.range(batch, i);
+  const uint64_t all = low_bits(r.last - first) & ~low_bits(r.first - first);
+  if (!all || !m.data) return all;
+  const int64_t count = r.last - first < kKeys ? r.last - first : kKeys;
+  const uint8_t* p =
+      static_cast<const uint8_t*>(m.data) + batch * m.batch + head * m.head + i * m.row + first * m.column;
   if (m.column == 0) return *p ? all : 0;
   uint64_t bits = 0;
   if (m.column == 1) {
     for (int64_t k = 0; k < count; k += 16) {
-      const V bytes = simd::load_some<V>(reinterpret_cast<const uint8_t*>(p) + k, count - k, 0.f);
+      const V bytes = simd::load_some<V>(p + k, count - k, 0.f);
       bits |= static_cast<uint64_t>((bytes != V(0.f)).bits()) << k;
     }
   } else {
     for (int64_t k = 0; k < count; ++k) bits |= static_cast<uint64_t>(p[k * m.column] != 0) << k;
   }
-  return bits;
+  return bits & all;
 }
 
 MAAS_INLINE Mask lanes_of(uint64_t bits, int vector) {
   return Mask::from_bits(static_cast<uint32_t>(bits >> (16 * vector)) & 0xffffu);
 }
 
+// What stands between q.k and the score of one row and one block of keys.
+struct Scores {
+  V scale, cap;
+  bool capped;
+  const float* bias;  // of key `first`, or null
+  bool wide;          // one bias a key, or one for all
+  int64_t left;       // keys from `first` on
+
+  MAAS_MEMBER Scores(const AttentionShape& s, const AttentionTable& b, int64_t batch, int64_t head, int64_t i,
+                     int64_t first)
+      : scale(static_cast<float>(s.scale)),
+        cap(static_cast<float>(s.soft_cap)),
+        capped(s.soft_cap != 0),
+        bias(b.data ? static_cast<const float*>(b.data) + batch * b.batch + head * b.head + i * b.row +
+                          (b.column ? first : 0)
+                    : nullptr),
+        wide(b.column != 0),
+        left(s.keys - first) {}
+  MAAS_MEMBER V capped_score(V product) const {
+    const V x = product * scale;
+    return capped ? cap * tanh(x / cap) : x;
+  }
+  MAAS_MEMBER V bias_of(int v) const {
+    if (!bias) return V(0.f);
+    if (!wide) return V(*bias);
+    return left > 16 * v ? simd::load_some<V>(bias + 16 * v, left - 16 * v, 0.f) : V(0.f);
+  }
+};
+
+// Which of 64 weights dropout keeps, from flat element e of the weights on.
+struct Kept {
+  bool on;
+  PhiloxKey key{};
+  __m256i below;
+  V by;  // 1 / (1 - rate)
+
+  explicit Kept(const AttentionDropout& d) : on(d.threshold != 0), below(_mm256_setzero_si256()), by(1.f) {
+    if (!on) return;
+    key = philox_key(d.state, d.state_dtype, d.stream);
+    below = _mm256_set1_epi32(static_cast<int>(d.threshold) - 1);
+    by = V(static_cast<float>(1 / d.keep));
+  }
+  uint64_t bits(int64_t e) const {
+    unsigned __int128 found = 0;
+    const uint64_t base = static_cast<uint64_t>(e) / 32;
+    for (int g = 0; g < 3; ++g) {
+      const simd::Words words = simd::philox_words(key.key, key.step, (base + static_cast<uint64_t>(g)) * 8);
+      for (int j = 0; j < 4; ++j) {
+        const __m256i kept = _mm256_cmpgt_epi32(_mm256_srli_epi32(words.w[j], 8), below);
+        const auto eight = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(kept)));
+        found |= static_cast<unsigned __int128>(eight) << (32 * g + 8 * j);
+      }
+    }
+    return static_cast<uint64_t>(found >> (e % 32));
+  }
+};
+
+MAAS_INLINE int64_t flat_weight(const AttentionShape& s, int64_t batch, int64_t head, int64_t i, int64_t j) {
+  return ((batch * s.heads + head) * s.queries + i) * s.keys + j;
+}
+
+// Rows of one head.
 struct QueryUnit {
   int64_t batch, head, first, rows;
 };
 MAAS_INLINE QueryUnit query_unit(const AttentionShape& s, int64_t unit) {
   const int64_t head = unit / s.q_blocks(), first = unit % s.q_blocks() * kQueries;
   return {head / s.heads, head % s.heads, first, s.queries - first < kQueries ? s.queries - first : kQueries};
+}
+
+// The keys that rows [first, first + rows) may see by their positions, widened to blocks on the left.
+MAAS_INLINE AttentionShape::Range key_range(const AttentionShape& s, int64_t batch, int64_t first, int64_t rows) {
+  const AttentionShape::Range a = s.range(batch, first), z = s.range(batch, first + rows - 1);
+  return {a.first / kKeys * kKeys, z.last};
 }
 
 }  // namespace

@@ -1,16 +1,20 @@
 #pragma once
+#include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/conv/conv_kernels.h"
 #include "ops/conv/window.h"
 
 namespace maas {
 
-// y = conv(x, kernel). x: (n, h, w, ic), kernel: (kh, kw, ic / groups, oc), y: (n, oh, ow, oc). What users call.
+// y = conv(x, kernel) over 1 to 3 spatial axes. x: (n, *sizes, ic), kernel: (*kernel sizes, ic / groups, oc),
+// y: (n, *output sizes, oc). Empty strides and dilation are ones; `size` names the output sizes where a caller knows
+// them by other expressions than infer finds. What users call.
 struct Conv {
-  std::vector<int64_t> strides{1, 1}, dilation{1, 1}, pads;
+  std::vector<int64_t> strides, dilation, pads;
   std::string padding = "valid";
   int64_t groups = 1;
-  MAAS_PARAMS(strides, padding, pads, dilation, groups)
+  Shape size;
+  MAAS_PARAMS(strides, padding, pads, dilation, groups, size)
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   Nodes lower(const Node& y) const;
@@ -19,7 +23,7 @@ struct Conv {
 // dx of a convolution: (dy, kernel) -> the gradient for an input of spatial sizes `size`. Also what a transposed
 // convolution computes.
 struct ConvInputGradient {
-  std::vector<int64_t> strides{1, 1}, dilation{1, 1}, pads;
+  std::vector<int64_t> strides, dilation, pads;
   std::string padding = "valid";
   int64_t groups = 1;
   Shape size;
@@ -31,15 +35,16 @@ struct ConvInputGradient {
 
 // dw of a convolution: (x, dy) -> the gradient for a kernel of spatial sizes `kernel_size`.
 struct ConvKernelGradient {
-  std::vector<int64_t> strides{1, 1}, dilation{1, 1}, pads;
+  std::vector<int64_t> strides, dilation, pads;
   std::string padding = "valid";
   int64_t groups = 1;
-  std::vector<int64_t> kernel_size{1, 1};
+  std::vector<int64_t> kernel_size;
   MAAS_PARAMS(strides, padding, pads, dilation, groups, kernel_size)
   using Args = ConvKernelGradientArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  Nodes lower(const Node& y) const;
   void bind(const Bind& b, const KernelRow& row, Args& a) const;
   int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
   int64_t units(const Args& a, int64_t phase) const;
@@ -48,11 +53,11 @@ struct ConvKernelGradient {
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 
-// A kernel in panels, for the forward pass or for the input gradient.
+// A kernel in panels (or, `dot`, in columns), for the forward pass or for the input gradient.
 struct ConvPack {
   int64_t groups = 1, nr = 16;
-  bool gradient = false;
-  MAAS_PARAMS(groups, nr, gradient)
+  bool gradient = false, dot = false;
+  MAAS_PARAMS(groups, nr, gradient, dot)
   using Args = ConvPackArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -62,12 +67,13 @@ struct ConvPack {
 
 // (x, panels): what conv and conv_input_gradient lower to. `channels` are written, `size` is the output of a gradient.
 struct ConvPacked {
-  std::vector<int64_t> kernel_size{1, 1}, strides{1, 1}, dilation{1, 1}, pads;
-  std::string padding = "valid", epilogue;
+  std::vector<int64_t> kernel_size, strides, dilation, pads;
+  std::string padding = "valid";
+  Chain epilogue;
   int64_t groups = 1, channels = 0, nr = 16;
   Shape size;
-  bool input_gradient = false;
-  MAAS_PARAMS(kernel_size, strides, padding, pads, dilation, groups, channels, nr, size, input_gradient, epilogue)
+  bool input_gradient = false, dot = false;
+  MAAS_PARAMS(kernel_size, strides, padding, pads, dilation, groups, channels, nr, size, input_gradient, dot, epilogue)
   using Args = ConvArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -78,5 +84,43 @@ struct ConvPacked {
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
 };
+
+// (x, kernel of one channel per group): what conv and conv_input_gradient lower to where groups == channels.
+struct Depthwise {
+  std::vector<int64_t> strides, dilation, pads;
+  std::string padding = "valid", epilogue;
+  Shape size;
+  bool input_gradient = false;
+  MAAS_PARAMS(strides, padding, pads, dilation, size, input_gradient, epilogue)
+  using Args = DepthwiseArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const;
+  void bind(const Bind& b, const KernelRow& row, Args& a) const;
+  int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
+  size_t scratch(const Args& a) const;
+  double work(const Args& a) const;
+};
+
+// (x, dy) -> dw of a depthwise convolution.
+struct DepthwiseKernelGradient {
+  std::vector<int64_t> strides, dilation, pads;
+  std::string padding = "valid";
+  std::vector<int64_t> kernel_size;
+  MAAS_PARAMS(strides, padding, pads, dilation, kernel_size)
+  using Args = DepthwiseKernelGradientArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  void bind(const Bind& b, const KernelRow& row, Args& a) const;
+  int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
+  int64_t units(const Args& a, int64_t phase) const;
+  double work(const Args& a) const;
+  std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
+};
+
+// The three axes of a kernel call; x is what is read, y what is written (of a kernel gradient: dy).
+ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& x, const BoundValue& y);
+// Images that one part of a kernel gradient's sum holds, for so many outputs an image.
+int64_t images_of_part(int64_t pixels);
 
 }  // namespace maas

@@ -1,11 +1,10 @@
 #pragma once
-// Convolution of NHWC images with packed weights, and its gradient for the images: the same sum over taps and channels.
+// Convolution of (n, d, h, w, c) images, and its gradient for the images: the same sum over taps and channels.
 //   forward:  y[n][o][f] = epilogue(sum over taps k, channels c of x[n][o * stride - begin + k * dilation][c] *
 //   w[k][c][f]) gradient: dx[n][i][c] = the sum over taps k and filters f of dy[n][o][f] * w[k][c][f], o * stride -
 //   begin + k * dilation = i
-// (written for one spatial axis; there are two). Below, x is what is read and y what is written, in both directions.
-// Every output element is one fused multiply-add chain: taps in packed order, then channels. Taps whose source row lies
-// outside the image are left out, taps whose source column does multiply zeros; both depend on the element alone.
+// (written for one spatial axis; there are three, and fewer have leading axes of size 1). Below, x is what is read and
+// y what is written, in both directions.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -22,6 +21,9 @@ struct ConvAxis {
   int64_t dilation, begin;
   bool gradient;
 };
+struct ConvAxes {
+  ConvAxis d, h, w;
+};
 struct ConvTaps {
   int64_t first, count, source;
 };
@@ -36,31 +38,67 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
   return {0, 0, 0};
 }
 
-// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, row,
-// class, strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w. Scratch of a
-// worker: `epilogue_bytes`, then kernel[h] spans of 16 bytes, then room for the sources of one tile or, below
-// kConvFewChannels channels, of one strip.
+// With packed weights. Every output element is one fused multiply-add chain: taps in packed order, then channels. Taps
+// whose source row lies outside the image are left out, taps whose source column does multiply zeros; both depend on
+// the element alone. Few columns (`dot`) are dot products instead: the channels of the taps that lie side by side in x
+// and in w go to 16 lanes, lane by lane one chain over all runs, then the tree over lanes.
+// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, depth,
+// row, class, strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w. Scratch of a
+// worker: `epilogue_bytes`, then 2 x kernel[d] x kernel[h] spans of 16 bytes, then room for the sources of one tile or,
+// below kConvFewChannels channels, of one strip.
 constexpr int64_t kConvFewChannels = 8;
 struct ConvArgs {
   const void* x;
   const void* w;
   void* y;
-  ConvAxis h, w_axis;
+  ConvAxes axes;
   int64_t n, groups, k, m;        // k channels read, m channels written, per group
   int64_t panels, packed;         // per group: number of panels, columns they hold
   int64_t nr, mr, strip, strips;  // strips of a row and class
+  bool dot;
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
 };
 
 // y: for each group and panel of nr columns (the last what is left, rounded up to 16), for each tap, for each of k
-// rows, the panel's columns. Forward: row c, column f. Gradient: taps backwards, row f, column c. One unit = one tap of
-// a panel.
+// rows, the panel's columns; with `dot`, for each group, kernel row and column, for each tap of the row, k rows.
+// Forward: row c, column f. Gradient: taps backwards, row f, column c. One unit = one tap of a panel (dot: of a group).
 struct ConvPackArgs {
   const void* x;  // (taps, ic / groups, oc), dense
   void* y;
-  int64_t taps, channels, filters, groups, nr;  // channels and filters per group
-  bool gradient;
+  int64_t taps, width;                    // of the kernel, of a kernel row
+  int64_t channels, filters, groups, nr;  // channels and filters per group
+  bool gradient, dot;
+};
+
+// Depthwise: every channel has a filter of its own.
+//   forward:  y[n][o][c] = epilogue(sum over taps k of x[n][o * stride - begin + k * dilation][c] * w[k][c])
+//   gradient: the same by the rules above. w: (taps, channels), not packed, in the window's order.
+// One chain over the taps whose source is inside, in packed order. One unit = one row of y. Scratch of a worker:
+// `epilogue_bytes`, then kernel[d] x kernel[h] spans of 16 bytes.
+struct DepthwiseArgs {
+  const void* x;
+  const void* w;
+  void* y;
+  ConvAxes axes;
+  int64_t n, channels;
+  int64_t epilogue_bytes;
+  EpilogueArgs epilogue;
+};
+
+// dw[k][c] = sum over images n and outputs o of x[n][o * stride - begin + k * dilation][c] * dy[n][o][c].
+// One chain over the outputs of a row whose source is inside, the rows of a part one after the other, then the parts.
+// Phase 0: one unit = kDepthwiseColumns channels x one part of the images, into dw or into the part's own copy in
+// `partial`. Phase 1: one unit = one tap, summed over the parts.
+constexpr int64_t kDepthwiseColumns = 64;
+struct DepthwiseKernelGradientArgs {
+  const void* x;
+  const void* dy;
+  void* dw;
+  void* partial;  // parts x dw; null where one part holds all images
+  ConvAxes axes;  // of the forward pass
+  int64_t n, channels, column_units;
+  int64_t part_images, parts;
 };
 
 // dw[k][c][f] = sum over images n and outputs o of x[n][o * stride - begin + k * dilation][c] * dy[n][o][f].
@@ -78,9 +116,9 @@ struct ConvKernelGradientArgs {
   const void* dy;
   void* dw;
   void* partial;                     // parts x dw; null where one part holds all images
-  ConvAxis h, w_axis;                // of the forward pass
+  ConvAxes axes;                     // of the forward pass
   int64_t n, groups, ic, oc;         // ic and oc per group
-  int64_t chunk_images, chunk_rows;  // whole images, or some rows of one
+  int64_t chunk_images, chunk_rows;  // whole images, or some rows of one (all depths counted)
   int64_t part_images, parts;
   int64_t run, runs, unit_runs, block;  // rows of a run, number of runs
   int64_t row_units, column_units;      // units along the rows of dw and along its columns, per group

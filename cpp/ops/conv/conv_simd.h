@@ -3,9 +3,10 @@
 // all taps run. x is read in place: along a row, the sources of a tap lie a fixed distance apart, and where taps lie
 // side by side in x and in the panel they are one run of kernel * channels. Only tiles that look over an edge copy
 // their sources, with the zeros, into scratch.
+#include "ops/conv/dot_simd.h"
 #include "ops/conv/pixels_simd.h"
 #include "ops/elementwise/epilogue_rows.h"
-#include "simd/isa.h"
+#include "ops/gemm/micro_simd.h"
 
 namespace maas {
 namespace {
@@ -13,189 +14,137 @@ namespace {
 // Rows of a panel that stay in L2 while the tiles of a strip pass: 1024 x 64 columns are 256 KB.
 constexpr int64_t kConvRows = 1024;
 
-// The sources of a tile in one row of x, and where the panel has that row's taps.
-struct Span {
-  const float* a;
-  const float* b;
+// A strip's place: `count` outputs from number `i0` of class `cw` on, in row (od, oh).
+struct ConvStrip {
+  int64_t od, oh, cw, i0, count;
+  int64_t row, column, columns;  // of the result: that of output 0 of the class; the panel's
 };
 
-struct ConvTile {
-  const Span* spans;
-  int64_t span_count;
-  int64_t segments, segment_a, segment_b, length;  // runs in a span, what lies between their starts, rows in one
-  int64_t rsa, ldb;
-  float* c;
-  int64_t ldc, columns;
-  bool first;         // start from 0, else from c
-  const float* bias;  // added at the end if not null
-  bool relu;
-};
-
-template <int R, int C>
-void conv_micro(const ConvTile& t) {
-  Block<V, R * C> acc;
-  const Tail tail(t.columns - (C - 1) * kLanes);
-  if (t.first) {
-    acc.fill(V(0.f));
-  } else {
-    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
-      const float* c = t.c + i * t.ldc + j * kLanes;
-      acc[i * C + j] = j == C - 1 ? V::load(c, tail, 0.f) : V::load(c);
+// The kernel rows whose source row is inside, in packed order: that row of x, and its taps of the class in the panel.
+MAAS_INLINE int64_t kernel_rows(const ConvArgs& a, const ConvStrip& s, ConvTaps tw, const float* x, const float* panel,
+                                int64_t ldb, Span* rows) {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+  const ConvTaps td = conv_taps(d, s.od % d.classes), th = conv_taps(h, s.oh % h.classes);
+  // A kernel row has a tap's k panel rows after each other, or (dot) each column's taps.
+  const int64_t row_a = w.in * a.groups * a.k, tap_b = a.dot ? a.k : a.k * ldb;
+  const int64_t row_b = w.kernel * a.k * (a.dot ? s.columns : ldb);
+  int64_t count = 0;
+  for (int64_t t = 0; t < td.count && tw.count; ++t) {
+    const int64_t id = td.source + s.od / d.classes * d.step + t * d.source_step;
+    if (id < 0 || id >= d.in) continue;
+    for (int64_t u = 0; u < th.count; ++u) {
+      const int64_t ih = th.source + s.oh / h.classes * h.step + u * h.source_step;
+      if (ih < 0 || ih >= h.in) continue;
+      const int64_t tap_row = (td.first + t * d.tap_step) * h.kernel + th.first + u * h.tap_step;
+      rows[count++] = {x + (id * h.in + ih) * row_a, panel + tap_row * row_b + tw.first * tap_b};
     }
   }
-  const int64_t rsa = t.rsa, ldb = t.ldb;
-  for (int64_t s = 0; s < t.span_count; ++s)
-    for (int64_t g = 0; g < t.segments; ++g) {
-      const float* a = t.spans[s].a + g * t.segment_a;
-      const float* b = t.spans[s].b + g * t.segment_b;
-      for (int64_t k = 0; k < t.length; ++k, ++a, b += ldb) {
-        Block<V, C> row;
-        row.load(b);
-        MAAS_UNROLL for (int i = 0; i < R; ++i) {
-          // One broadcast serves C products: as a memory operand of each it would make loads the limit.
-          const V v(a[i * rsa]);
-          MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(v, row[j], acc[i * C + j]);
-        }
-      }
-    }
-  MAAS_UNROLL for (int j = 0; j < C; ++j) {
-    const bool last = j == C - 1;
-    if (t.bias) {
-      const V bias = last ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
-      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
-    }
-    MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      V v = acc[i * C + j];
-      if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
-      float* c = t.c + i * t.ldc + j * kLanes;
-      if (last)
-        v.store(c, tail);
-      else
-        v.store(c);
-    }
-  }
+  return count;
 }
 
-using ConvMicro = void (*)(const ConvTile&);
-// Outputs that keep all sums in registers: 14, 12, 8 and 6 for 1 to 4 vectors (AVX-512); 6 of 1 (AVX2).
-#define MAAS_ROWS6(C) \
-  nullptr, conv_micro<1, C>, conv_micro<2, C>, conv_micro<3, C>, conv_micro<4, C>, conv_micro<5, C>, conv_micro<6, C>
-#if defined(__AVX512F__)
-#define MAAS_ROWS8(C) MAAS_ROWS6(C), conv_micro<7, C>, conv_micro<8, C>
-#define MAAS_ROWS12(C) MAAS_ROWS8(C), conv_micro<9, C>, conv_micro<10, C>, conv_micro<11, C>, conv_micro<12, C>
-const ConvMicro kConv1[] = {MAAS_ROWS12(1), conv_micro<13, 1>, conv_micro<14, 1>};
-const ConvMicro kConv2[] = {MAAS_ROWS12(2)};
-const ConvMicro kConv3[] = {MAAS_ROWS8(3)};
-const ConvMicro kConv4[] = {MAAS_ROWS6(4)};
-const ConvMicro* const kConvMicro[] = {nullptr, kConv1, kConv2, kConv3, kConv4};
-#undef MAAS_ROWS8
-#undef MAAS_ROWS12
-#else
-const ConvMicro kConv1[] = {MAAS_ROWS6(1)};
-const ConvMicro* const kConvMicro[] = {nullptr, kConv1};
-#endif
-#undef MAAS_ROWS6
-
-// All tiles of one strip: `count` outputs from number `i0` of class `cw` on, in row `oh`.
-MAAS_INLINE void conv_strip(const ConvArgs& a, const float* x, const float* panel, float* y, int64_t row,
-                            int64_t column, int64_t columns, int64_t oh, int64_t cw, int64_t i0, int64_t count,
+MAAS_INLINE void conv_strip(const ConvArgs& a, const ConvStrip& s, const float* x, const float* panel, float* y,
                             char* scratch) {
-  const ConvAxis &h = a.h, &w = a.w_axis;
+  const ConvAxis& w = a.axes.w;
   const EpilogueArgs& e = a.epilogue;
-  const int64_t k_all = a.groups * a.k, vectors = (columns + kLanes - 1) / kLanes;
-  Span* spans = reinterpret_cast<Span*>(scratch + a.epilogue_bytes);
-  float* copies = reinterpret_cast<float*>(spans + h.kernel);
-  const ConvTaps th = conv_taps(h, oh % h.classes), tw = conv_taps(w, cw);
-  // Taps whose row is inside.
-  const int64_t source = th.source + oh / h.classes * h.step;
-  int64_t t0 = 0, t1 = tw.count ? th.count : 0;
-  while (t0 < t1 && source + t0 * h.source_step < 0) ++t0;
-  while (t1 > t0 && source + (t1 - 1) * h.source_step >= h.in) --t1;
+  const int64_t k_all = a.groups * a.k, vectors = (s.columns + kLanes - 1) / kLanes;
+  const int64_t all_rows = a.axes.d.kernel * a.axes.h.kernel;
+  Span* rows = reinterpret_cast<Span*>(scratch + a.epilogue_bytes);
+  Span* spans = rows + all_rows;
+  float* copies = reinterpret_cast<float*>(spans + all_rows);
+  const ConvTaps tw = conv_taps(w, s.cw);
 
   ConvTile t;
-  t.ldb = vectors * kLanes;
+  t.ldb = a.dot ? w.kernel * a.k : vectors * kLanes;
   t.ldc = a.groups * a.m * w.classes;
-  t.columns = columns;
-  const int64_t tiles = (count + a.mr - 1) / a.mr, tap_rows = tw.count * a.k;
-  const int64_t taps_at_once = tap_rows && tap_rows < kConvRows ? kConvRows / tap_rows : 1;
+  t.columns = s.columns;
+  t.spans = spans;
+  const int64_t row_count = kernel_rows(a, s, tw, x, panel, vectors * kLanes, rows);
+  const int64_t tiles = (s.count + a.mr - 1) / a.mr, row_taps = tw.count * a.k;
+  int64_t rows_at_once = row_taps && row_taps < kConvRows ? kConvRows / row_taps : 1;
+  if (a.dot) rows_at_once = row_count + 1;
   const bool in_registers = e.kind != EpilogueArgs::chain;
   // With few channels a strip's sources are so small that one copy for all tiles costs less than a look at each.
-  const int64_t strip_first = tw.source + i0 * w.step;
-  const int64_t strip_pixels = (count - 1) * w.step + (tw.count - 1) * w.source_step + 1;
+  const int64_t strip_first = tw.source + s.i0 * w.step;
+  const int64_t strip_pixels = (s.count - 1) * w.step + (tw.count - 1) * w.source_step + 1;
   const bool inside = strip_first >= 0 && strip_first + strip_pixels <= w.in,
              copied = !inside && a.k < kConvFewChannels;
-  for (int64_t tap = t0; tap == t0 || tap < t1; tap += taps_at_once) {
-    const int64_t tap_end = t1 - tap < taps_at_once ? t1 : tap + taps_at_once;
-    const bool last = tap_end >= t1;
-    t.first = tap == t0;
-    t.bias = last && in_registers && e.bias_row ? e.bias_row + column : nullptr;
+  for (int64_t from = 0; from == 0 || from < row_count; from += rows_at_once) {
+    const int64_t to = row_count - from < rows_at_once ? row_count : from + rows_at_once;
+    const bool last = to >= row_count;
+    t.first = from == 0;
+    t.bias = last && in_registers && e.bias_row ? e.bias_row + s.column : nullptr;
     t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
-    t.spans = spans;
-    if (copied) {
-      t.span_count = 0;
-      for (int64_t u = tap; u < tap_end; ++u, ++t.span_count)
-        copy_pixels(x + (source + u * h.source_step) * w.in * k_all, w.in, k_all, a.k, strip_first, strip_pixels,
-                    copies + t.span_count * strip_pixels * a.k);
-    }
+    if (copied)
+      for (int64_t r = from; r < to; ++r)
+        copy_pixels(rows[r].a, w.in, k_all, a.k, strip_first, strip_pixels, copies + (r - from) * strip_pixels * a.k);
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t i = i0 + count * tile / tiles, rows = i0 + count * (tile + 1) / tiles - i;
-      const int64_t first = tw.source + i * w.step, pixels = (rows - 1) * w.step + (tw.count - 1) * w.source_step + 1;
+      const int64_t i = s.i0 + s.count * tile / tiles, outputs = s.i0 + s.count * (tile + 1) / tiles - i;
+      const int64_t first = tw.source + i * w.step;
+      const int64_t pixels = (outputs - 1) * w.step + (tw.count - 1) * w.source_step + 1;
       const bool in_place = inside || (!copied && first >= 0 && first + pixels <= w.in);
       const int64_t pixel = in_place ? k_all : a.k;
       t.rsa = w.step * pixel;
       t.segments = tw.count;
       t.segment_a = w.source_step * pixel;
-      t.segment_b = w.tap_step * a.k * t.ldb;
+      t.segment_b = w.tap_step * a.k * (a.dot ? 1 : t.ldb);
       t.length = a.k;
       if (t.segment_a == a.k && w.tap_step == 1) {
         t.length = a.k * tw.count;
         t.segments = 1;
       }
       t.span_count = 0;
-      for (int64_t u = tap; u < tap_end; ++u) {
-        const float* x_row = x + (source + u * h.source_step) * w.in * k_all;
+      for (int64_t r = from; r < to; ++r) {
         float* copy = copies + t.span_count * (copied ? strip_pixels : pixels) * a.k;
-        if (!in_place && !copied) copy_pixels(x_row, w.in, k_all, a.k, first, pixels, copy);
-        Span& span = spans[t.span_count++];
-        span.a = in_place ? x_row + first * k_all : copied ? copy + (first - strip_first) * a.k : copy;
-        span.b = panel + ((th.first + u * h.tap_step) * w.kernel + tw.first) * a.k * t.ldb;
+        if (!in_place && !copied) copy_pixels(rows[r].a, w.in, k_all, a.k, first, pixels, copy);
+        const float* source = in_place ? rows[r].a + first * k_all : copied ? copy + (first - strip_first) * a.k : copy;
+        spans[t.span_count++] = {source, rows[r].b};
       }
       t.c = y + i * t.ldc;
-      kConvMicro[vectors][rows](t);
+      if (a.dot)
+        dot_tile(t, outputs);
+      else
+        kMicro<ConvTile>[vectors][outputs](t);
       if (last && !in_registers)
-        apply_chain_rows(e, t.c, t.ldc, row + i, rows, column, columns, reinterpret_cast<float*>(scratch));
+        apply_chain_rows(e, t.c, t.ldc, s.row + i * w.classes, outputs, s.column, s.columns,
+                         reinterpret_cast<float*>(scratch), w.classes);
     }
   }
 }
 
 void run_conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
-  const ConvAxis &h = a.h, &w = a.w_axis;
-  const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m;
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+  const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m, taps = d.kernel * h.kernel * w.kernel;
+  ConvStrip s;
   int64_t rest = begin;
   int64_t strip = rest % a.strips;
-  int64_t cw = (rest /= a.strips) % w.classes;
-  int64_t oh = (rest /= w.classes) % h.out;
-  int64_t p = (rest /= h.out) % a.panels;
+  s.cw = (rest /= a.strips) % w.classes;
+  s.oh = (rest /= w.classes) % h.out;
+  s.od = (rest /= h.out) % d.out;
+  int64_t p = (rest /= d.out) % a.panels;
   int64_t group = (rest /= a.panels) % a.groups;
   int64_t image = rest / a.groups;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t of_class = (w.out - cw + w.classes - 1) / w.classes, i0 = strip * a.strip;
-    const int64_t count = of_class - i0 < a.strip ? of_class - i0 : a.strip;
-    if (count > 0) {
-      const int64_t columns = a.m - p * a.nr < a.nr ? a.m - p * a.nr : a.nr, column = group * a.m + p * a.nr;
-      const int64_t row = (image * h.out + oh) * w.out + cw;
-      const float* x = static_cast<const float*>(a.x) + image * h.in * w.in * k_all + group * a.k;
-      const float* panel = static_cast<const float*>(a.w) + (group * a.packed + p * a.nr) * h.kernel * w.kernel * a.k;
-      float* y = static_cast<float*>(a.y) + row * m_all + column;
-      conv_strip(a, x, panel, y, row, column, columns, oh, cw, i0, count, static_cast<char*>(exec.scratch));
+    const int64_t of_class = (w.out - s.cw + w.classes - 1) / w.classes;
+    s.i0 = strip * a.strip;
+    s.count = of_class - s.i0 < a.strip ? of_class - s.i0 : a.strip;
+    if (s.count > 0) {
+      s.columns = a.m - p * a.nr < a.nr ? a.m - p * a.nr : a.nr;
+      s.column = group * a.m + p * a.nr;
+      s.row = ((image * d.out + s.od) * h.out + s.oh) * w.out + s.cw;
+      const float* x = static_cast<const float*>(a.x) + image * d.in * h.in * w.in * k_all + group * a.k;
+      const float* panel = static_cast<const float*>(a.w) + (group * a.packed + p * a.nr) * taps * a.k;
+      float* y = static_cast<float*>(a.y) + s.row * m_all + s.column;
+      conv_strip(a, s, x, panel, y, static_cast<char*>(exec.scratch));
     }
     // The next unit without divisions: they would weigh on strips of a few hundred nanoseconds.
     if (++strip < a.strips) continue;
     strip = 0;
-    if (++cw < w.classes) continue;
-    cw = 0;
-    if (++oh < h.out) continue;
-    oh = 0;
+    if (++s.cw < w.classes) continue;
+    s.cw = 0;
+    if (++s.oh < h.out) continue;
+    s.oh = 0;
+    if (++s.od < d.out) continue;
+    s.od = 0;
     if (++p < a.panels) continue;
     p = 0;
     if (++group < a.groups) continue;

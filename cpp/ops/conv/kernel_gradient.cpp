@@ -27,74 +27,62 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t images_of_chunk(int64_t pixels) {
   return pixels >= kChunk ? 1 : ceil_div(kChunk, std::max<int64_t>(pixels, 1));
 }
+
+}  // namespace
+
 int64_t images_of_part(int64_t pixels) {
   const int64_t images = images_of_chunk(pixels);
   return images * ceil_div(kPart, std::max<int64_t>(pixels, 1) * images);
 }
 
-}  // namespace
-
 std::vector<Dim> ConvKernelGradient::workspaces(const Specs& in, const Specs& out) const {
   const Shape& dy = in[1].shape;
   const Dim bytes = product(out[0].shape) * Dim(bit_size(out[0].dtype) / 8);
   if (bytes.constant() > kSplit * bit_size(out[0].dtype) / 8) return {};
-  const Dim pixels = dy[1] * dy[2];
+  const Dim pixels = product(dy, 1, dy.size() - 1);
   const int64_t images = pixels.is_constant() ? images_of_part(pixels.constant()) : 1;
   return {floordiv(dy[0] + Dim(images - 1), Dim(images)) * bytes};
 }
 
 void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) const {
   const BoundValue &x = b.in(0), &dy = b.in(1), &dw = b.out();
-  const Window window{kernel_size, strides, dilation, padding, pads};
-  auto axis = [&](int i) {
-    const size_t s = static_cast<size_t>(i);
-    ConvAxis c{};
-    c.in = x.shape[i + 1];
-    c.out = dy.shape[i + 1];
-    c.kernel = kernel_size[s];
-    c.classes = c.tap_step = 1;
-    c.step = strides[s];
-    c.source_step = c.dilation = dilation[s];
-    c.begin = window.begin(i, c.in, c.out);
-    return c;
-  };
   a.x = b.read(0);
   a.dy = b.read(1);
   a.dw = b.write(0);
-  a.h = axis(0);
-  a.w_axis = axis(1);
+  a.axes = conv_axes({kernel_size, strides, dilation, padding, pads}, false, x, dy);
+  const ConvAxis& w = a.axes.w;
   a.n = x.shape[0];
   a.groups = groups;
-  a.ic = x.shape[3] / groups;
-  a.oc = dy.shape[3] / groups;
+  a.ic = x.shape[x.rank - 1] / groups;
+  a.oc = dy.shape[dy.rank - 1] / groups;
 
-  const int64_t pixels = a.h.out * a.w_axis.out, chunks = std::max<int64_t>((pixels + kChunk / 2) / kChunk, 1);
+  const int64_t rows = a.axes.d.out * a.axes.h.out, pixels = rows * w.out;
+  const int64_t chunks = std::max<int64_t>((pixels + kChunk / 2) / kChunk, 1);
   a.chunk_images = images_of_chunk(pixels);
-  a.chunk_rows = ceil_div(a.h.out, chunks);
+  a.chunk_rows = ceil_div(rows, chunks);
   // The reference sums all in double.
   const bool split = row.isa != Isa::none && dw.size() <= kSplit;
   a.part_images = split ? images_of_part(pixels) : std::max<int64_t>(a.n, 1);
   a.parts = std::max<int64_t>(ceil_div(a.n, a.part_images), 1);
   a.partial = split && a.parts > 1 ? b.workspace(0) : nullptr;
 
-  const int64_t taps = dilation[1] == 1 && groups == 1 && a.ic < 8 ? a.w_axis.kernel : 1;
+  const int64_t taps = w.dilation == 1 && groups == 1 && a.ic < 8 ? w.kernel : 1;
   a.run = a.ic * taps;
-  a.runs = a.h.kernel * a.w_axis.kernel / taps;
+  a.runs = a.axes.d.kernel * a.axes.h.kernel * w.kernel / taps;
   // A unit has the taps of one kernel row at most: they read the same pixels.
-  a.unit_runs =
-      split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, a.w_axis.kernel / taps);
+  a.unit_runs = split ? a.runs : std::clamp<int64_t>(kUnitRows / std::max<int64_t>(a.run, 1), 1, w.kernel / taps);
   a.block = split ? a.run : std::min(a.run, kUnitRows);
   a.row_units = a.run ? ceil_div(a.runs, a.unit_runs) * ceil_div(a.run, a.block) : 0;
   a.column_units = ceil_div(a.oc, kGradientColumns);
   a.list_rows = a.chunk_images * a.chunk_rows;
-  a.padded_row = taps > 1 ? ((a.w_axis.out - 1) * a.w_axis.step + a.w_axis.kernel) * a.ic : 0;
+  a.padded_row = taps > 1 ? ((w.out - 1) * w.step + w.kernel) * a.ic : 0;
   a.nr = has(row.isa, Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
   const int64_t vectors = std::min<int64_t>((a.oc + 15) / 16, a.nr / 16);
   a.mr = a.nr == kPanelNarrow ? 6 : vectors == 1 ? 14 : vectors == 2 ? 12 : vectors == 3 ? 8 : 6;
 }
 
 int64_t ConvKernelGradient::units(const Args& a, int64_t phase) const {
-  if (phase == 1) return a.h.kernel * a.w_axis.kernel * a.ic;
+  if (phase == 1) return a.runs * a.run;
   return a.parts * a.groups * a.row_units * a.column_units;
 }
 
@@ -103,8 +91,8 @@ size_t ConvKernelGradient::scratch(const Args& a) const {
 }
 
 double ConvKernelGradient::work(const Args& a) const {
-  return 1e-2 * static_cast<double>(a.n * a.h.out * a.w_axis.out) *
-         static_cast<double>(a.h.kernel * a.w_axis.kernel * a.ic) * static_cast<double>(a.groups * a.oc);
+  return 1e-2 * static_cast<double>(a.n * a.axes.d.out * a.axes.h.out * a.axes.w.out) *
+         static_cast<double>(a.runs * a.run) * static_cast<double>(a.groups * a.oc);
 }
 
 }  // namespace maas

@@ -83,27 +83,31 @@ MAAS_INLINE GradientMicro gradient_kernel(int64_t rows, int64_t columns) {
 #endif
 #undef MAAS_ROWS6
 
-// The outputs of a chunk whose sources for one run lie inside, as rows.
+// The outputs of a chunk whose sources for one run lie inside, as rows. Rows are counted over all depths.
 MAAS_INLINE int64_t gradient_rows(const ConvKernelGradientArgs& a, int64_t group, int64_t run, int64_t image0,
-                                  int64_t image1, int64_t oh0, int64_t oh1, GradientRow* rows, float* padded) {
-  const ConvAxis &h = a.h, &w = a.w_axis;
+                                  int64_t image1, int64_t row0, int64_t row1, GradientRow* rows, float* padded) {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
   const int64_t ic_all = a.groups * a.ic, oc_all = a.groups * a.oc;
-  const int64_t tap = a.run == a.ic ? run : run * w.kernel, kh = tap / w.kernel, kw = tap % w.kernel;
+  const int64_t tap = a.run == a.ic ? run : run * w.kernel;
+  const int64_t kw = tap % w.kernel, kh = tap / w.kernel % h.kernel, kd = tap / w.kernel / h.kernel;
   const int64_t from = kw * w.dilation - w.begin;  // source of output 0
   int64_t lo = 0, hi = w.out;
   if (!a.padded_row) {
     while (lo < hi && lo * w.step + from < 0) ++lo;
     while (hi > lo && (hi - 1) * w.step + from >= w.in) --hi;
   }
+  if (lo >= hi || row0 >= row1) return 0;
   const int64_t span = a.padded_row ? a.padded_row / a.ic : 0;
   int64_t count = 0;
-  for (int64_t n = image0; n < image1; ++n)
-    for (int64_t oh = oh0; oh < oh1; ++oh) {
-      const int64_t ih = oh * h.step - h.begin + kh * h.dilation;
-      if (ih < 0 || ih >= h.in || lo >= hi) continue;
-      const float* x_row = static_cast<const float*>(a.x) + (n * h.in + ih) * w.in * ic_all;
+  for (int64_t n = image0; n < image1; ++n) {
+    int64_t od = row0 / h.out, oh = row0 % h.out;
+    for (int64_t r = row0; r < row1; ++r, ++oh) {
+      if (oh == h.out) oh = 0, ++od;
+      const int64_t id = od * d.step - d.begin + kd * d.dilation, ih = oh * h.step - h.begin + kh * h.dilation;
+      if (id < 0 || id >= d.in || ih < 0 || ih >= h.in) continue;
+      const float* x_row = static_cast<const float*>(a.x) + ((n * d.in + id) * h.in + ih) * w.in * ic_all;
       GradientRow& row = rows[count++];
-      row.dy = static_cast<const float*>(a.dy) + ((n * h.out + oh) * w.out + lo) * oc_all + group * a.oc;
+      row.dy = static_cast<const float*>(a.dy) + ((n * d.out * h.out + r) * w.out + lo) * oc_all + group * a.oc;
       row.count = hi - lo;
       if (a.padded_row && (from < 0 || from + span > w.in)) {
         copy_pixels(x_row, w.in, ic_all, a.ic, from, span, padded);
@@ -113,6 +117,7 @@ MAAS_INLINE int64_t gradient_rows(const ConvKernelGradientArgs& a, int64_t group
         row.x = x_row + (lo * w.step + from) * ic_all + group * a.ic;
       }
     }
+  }
   return count;
 }
 
@@ -132,6 +137,7 @@ void run_kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t
   }
   GradientRow* rows = static_cast<GradientRow*>(exec.scratch);
   float* padded = reinterpret_cast<float*>(rows + a.list_rows);
+  const int64_t image_rows = a.axes.d.out * a.axes.h.out;
   const int64_t run_units = (a.run + a.block - 1) / a.block;
   for (int64_t unit = begin; unit < end; ++unit) {
     int64_t rest = unit;
@@ -147,17 +153,17 @@ void run_kernel_gradient(const ConvKernelGradientArgs& a, int64_t begin, int64_t
     float* dw = static_cast<float*>(a.partial ? a.partial : a.dw) + (a.partial ? part * size : 0) + group * a.oc;
 
     GradientTile t;
-    t.step_x = a.w_axis.step * a.groups * a.ic;
+    t.step_x = a.axes.w.step * a.groups * a.ic;
     t.step_dy = t.ldc = oc_all;
     t.rows = rows;
     t.add = false;
     // Without images one empty chunk writes the zeros.
     for (int64_t n = image0; n == image0 || n < image1; n += a.chunk_images) {
       const int64_t n_end = n + a.chunk_images < image1 ? n + a.chunk_images : image1;
-      for (int64_t oh = 0; oh == 0 || oh < a.h.out; oh += a.chunk_rows) {
-        const int64_t oh_end = oh + a.chunk_rows < a.h.out ? oh + a.chunk_rows : a.h.out;
+      for (int64_t row = 0; row == 0 || row < image_rows; row += a.chunk_rows) {
+        const int64_t row_end = row + a.chunk_rows < image_rows ? row + a.chunk_rows : image_rows;
         for (int64_t run = run0; run < run1; ++run) {
-          t.row_count = gradient_rows(a, group, run, n, n_end, oh, oh_end, rows, padded);
+          t.row_count = gradient_rows(a, group, run, n, n_end, row, row_end, rows, padded);
           for (int64_t f = f0; f < f1; f += a.nr) {
             t.columns = f1 - f < a.nr ? f1 - f : a.nr;
             t.offset_dy = f;

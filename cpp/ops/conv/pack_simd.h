@@ -1,12 +1,13 @@
 #pragma once
 // Packs kernels, one tap of a panel a unit.
-#include "ops/conv/conv_kernels.h"
+#include "ops/conv/pack_dot.h"
 #include "ops/gemm/pack_simd.h"
 
 namespace maas {
 namespace {
 
 void run_conv_pack(const ConvPackArgs& a, int64_t begin, int64_t end) {
+  if (a.dot) return pack_columns<float>(a, begin, end);
   const int64_t rows = a.gradient ? a.filters : a.channels, all = a.gradient ? a.channels : a.filters;
   const int64_t panels = (all + a.nr - 1) / a.nr,
                 packed = all / a.nr * a.nr + (all % a.nr + kLanes - 1) / kLanes * kLanes;

@@ -3,6 +3,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 #include "ops/gemm/gemm_kernels.h"
 
@@ -29,19 +30,21 @@ int64_t columns_of_panels(int64_t columns, int64_t nr) { return columns / nr * n
 
 Specs ConvPack::infer(const Inputs& in) const {
   const Shape& k = in[0].shape;
-  const int64_t channels = k[2].constant(), filters = k[3].constant() / groups;
+  const int64_t channels = k[k.size() - 2].constant(), filters = k.back().constant() / groups;
   const int64_t rows = gradient ? filters : channels, columns = gradient ? channels : filters;
-  const int64_t size = groups * k[0].constant() * k[1].constant() * rows * columns_of_panels(columns, nr);
-  return {Spec{in[0].dtype, {Dim(size)}, {}}};
+  const Dim size = product(k, 0, k.size() - 2) * Dim(groups * rows * (dot ? columns : columns_of_panels(columns, nr)));
+  return {Spec{in[0].dtype, {size}, {}}};
 }
 
 void ConvPack::bind(const Bind& b, ConvPackArgs& a) const {
-  const int64_t* k = b.in(0).shape;
-  a = {b.read(0), b.write(0), k[0] * k[1], k[2], k[3] / groups, groups, nr, gradient};
+  const BoundValue& k = b.in(0);
+  const int r = k.rank;
+  a = {b.read(0), b.write(0), k.size(0, r - 2), k.shape[r - 3], k.shape[r - 2], k.shape[r - 1] / groups, groups, nr,
+       gradient,  dot};
 }
 
 int64_t ConvPack::units(const ConvPackArgs& a) const {
-  return a.groups * (((a.gradient ? a.channels : a.filters) + a.nr - 1) / a.nr) * a.taps;
+  return a.groups * (a.dot ? 1 : ((a.gradient ? a.channels : a.filters) + a.nr - 1) / a.nr) * a.taps;
 }
 
 // ---- convolution
@@ -49,79 +52,85 @@ int64_t ConvPack::units(const ConvPackArgs& a) const {
 MAAS_DEFINE_OP(conv_packed, ConvPacked)
 const KernelTable& ConvPacked::kernels() { return conv_packed_kernels; }
 
+ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& x, const BoundValue& y) {
+  ConvAxis axes[3];
+  const int missing = 3 - static_cast<int>(window.rank());
+  for (int i = 0; i < 3; ++i) {
+    ConvAxis& c = axes[i];
+    c = {1, 1, 1, 1, 1, 1, 1, 1, 0, false};
+    if (i < missing) continue;
+    const size_t s = static_cast<size_t>(i - missing);
+    const int64_t stride = window.stride(s), dilation = window.dilate(s), common = std::gcd(stride, dilation);
+    c.in = x.shape[s + 1];
+    c.out = y.shape[s + 1];
+    c.kernel = window.kernel[s];
+    c.dilation = dilation;
+    c.gradient = input_gradient;
+    c.begin = input_gradient ? window.begin(s, c.out, c.in) : window.begin(s, c.in, c.out);
+    c.classes = input_gradient ? stride : 1;
+    c.step = input_gradient ? 1 : stride;
+    c.tap_step = input_gradient ? stride / common : 1;
+    c.source_step = input_gradient ? dilation / common : dilation;
+  }
+  return {axes[0], axes[1], axes[2]};
+}
+
 Specs ConvPacked::infer(const Inputs& in) const {
+  check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
   const Window w{kernel_size, strides, dilation, padding, pads};
-  const Shape out = input_gradient ? size : w.output("conv", x);
-  return {Spec{in[0].dtype, {x[0], out[0], out[1], Dim(channels)}, {}}};
+  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, Dim(channels)), {}}};
 }
 
 OpPtr ConvPacked::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
-  // A tile's rows must follow each other in memory.
-  const bool adjacent = !input_gradient || strides[1] == 1;
-  if (!epilogue.empty() || !adjacent || !epilogue_fits(chain, extra, result)) return nullptr;
+  if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
   ConvPacked fused = *this;
-  fused.epilogue = to_text(chain);
+  fused.epilogue = chain;
   return std::make_shared<OpModel<ConvPacked>>(std::move(fused));
 }
 
 bool ConvPacked::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
-  return row.dtype == in[0].dtype && (row.isa == Isa::none || row.tile[1] == nr);
+  return row.dtype == in[0].dtype && (row.isa == Isa::none || dot || row.tile[1] == nr);
 }
 
 void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   const BoundValue &x = b.in(0), &y = b.out();
-  const Window window{kernel_size, strides, dilation, padding, pads};
-  auto axis = [&](int i) {
-    const size_t s = static_cast<size_t>(i);
-    ConvAxis c{};
-    c.in = x.shape[i + 1];
-    c.out = y.shape[i + 1];
-    c.kernel = kernel_size[s];
-    c.dilation = dilation[s];
-    c.gradient = input_gradient;
-    c.begin = input_gradient ? window.begin(i, c.out, c.in) : window.begin(i, c.in, c.out);
-    const int64_t common = std::gcd(strides[s], dilation[s]);
-    c.classes = input_gradient ? strides[s] : 1;
-    c.step = input_gradient ? 1 : strides[s];
-    c.tap_step = input_gradient ? strides[s] / common : 1;
-    c.source_step = input_gradient ? dilation[s] / common : dilation[s];
-    return c;
-  };
   a.x = b.read(0);
   a.w = b.read(1);
   a.y = b.write(0);
-  a.h = axis(0);
-  a.w_axis = axis(1);
+  a.axes = conv_axes({kernel_size, strides, dilation, padding, pads}, input_gradient, x, y);
   a.n = x.shape[0];
   a.groups = groups;
-  a.k = x.shape[3] / groups;
+  a.k = x.shape[x.rank - 1] / groups;
   a.m = channels / groups;
   a.nr = nr;
+  a.dot = dot;
   a.panels = (a.m + nr - 1) / nr;
-  a.packed = columns_of_panels(a.m, nr);
-  a.mr = row.isa == Isa::none ? 8 : tile_rows(a.m, nr);
+  a.packed = dot ? a.m : columns_of_panels(a.m, nr);
+  a.mr = row.isa == Isa::none || dot ? 8 : tile_rows(a.m, nr);
   a.strip = 8 * a.mr;
-  a.strips = ((a.w_axis.out + a.w_axis.classes - 1) / a.w_axis.classes + a.strip - 1) / a.strip;
-  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+  const ConvAxis& w = a.axes.w;
+  a.strips = ((w.out + w.classes - 1) / w.classes + a.strip - 1) / a.strip;
+  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 
 int64_t ConvPacked::units(const ConvArgs& a) const {
-  return a.n * a.groups * a.panels * a.h.out * a.w_axis.classes * a.strips;
+  return a.n * a.groups * a.panels * a.axes.d.out * a.axes.h.out * a.axes.w.classes * a.strips;
 }
 
 size_t ConvPacked::scratch(const ConvArgs& a) const {
-  const ConvAxis& w = a.w_axis;
+  const ConvAxis& w = a.axes.w;
   const int64_t outputs = a.k < kConvFewChannels ? a.strip : a.mr;
   const int64_t span = (outputs - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
-  return static_cast<size_t>(a.epilogue_bytes + a.h.kernel * (16 + span * a.k * 4) + 64);
+  return static_cast<size_t>(a.epilogue_bytes + a.axes.d.kernel * a.axes.h.kernel * (32 + span * a.k * 4) + 64);
 }
 
 double ConvPacked::work(const ConvArgs& a) const {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
   const double taps =
-      static_cast<double>(a.h.kernel * a.w_axis.kernel) / static_cast<double>(a.h.classes * a.w_axis.classes);
-  const double outputs = static_cast<double>(a.n * a.h.out * a.w_axis.out) * static_cast<double>(a.groups * a.m);
+      static_cast<double>(d.kernel * h.kernel * w.kernel) / static_cast<double>(d.classes * h.classes * w.classes);
+  const double outputs = static_cast<double>(a.n * d.out * h.out * w.out) * static_cast<double>(a.groups * a.m);
   return 1e-2 * outputs * (taps * static_cast<double>(a.k) + 8);
 }
 

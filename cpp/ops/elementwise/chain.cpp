@@ -15,6 +15,7 @@ MAAS_DEFINE_OP(chain, ChainOp)
 const KernelTable& ChainOp::kernels() { return chain_kernels; }
 
 Specs ChainOp::infer(const Inputs& in) const {
+  check_chain(steps, in.size(), false);
   Shape shape = in[0].shape;
   for (size_t i = 1; i < in.size(); ++i) shape = broadcast("chain", shape, in[i].shape);
   return {Spec{dtype, std::move(shape), {}}};
@@ -22,12 +23,26 @@ Specs ChainOp::infer(const Inputs& in) const {
 
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.isa == Isa::none) return true;
-  auto simple = [](DType t) { return t == DType::f32 || t == DType::b8; };
-  return simple(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return simple(s.dtype); });
+  // Vector kernels compute in float32, which holds these; results of 16-bit floats are rounded to them once.
+  auto held = [](DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; };
+  if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
+    return true;
+  // Casts that round no more than once on the way.
+  static const int kIdentity = find_fn("identity");
+  if (in.size() != 1 || steps.steps.size() != 1 || steps.steps[0].fn != kIdentity) return false;
+  const DType from = in[0].dtype, to = out[0].dtype;
+  if (from == to && bit_size(to) >= 8) return true;
+  auto byte = [](DType t) { return t == DType::i8 || t == DType::u8; };
+  auto wide = [](DType t) { return t == DType::i32 || t == DType::i64 || t == DType::f64; };
+  return (byte(from) && held(to)) || (wide(from) && to == DType::f32) || (held(from) && (byte(to) || wide(to)));
+}
+
+namespace {
+constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
 }
 
 void ChainOp::bind(const Bind& b, ChainArgs& a) const {
-  const Chain chain = parse_chain(steps);
+  const Chain& chain = steps;
   const BoundValue& y = b.out();
   a.inputs = chain.inputs;
   a.y = y.data;
@@ -37,8 +52,7 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   bool floats = is_floating(y.dtype), f32 = y.dtype == DType::f32;
   int64_t strides[ChainArgs::max_inputs][ChainArgs::max_rank] = {};
   int64_t shape[ChainArgs::max_rank];
-  check(chain.inputs <= ChainArgs::max_inputs && y.rank <= ChainArgs::max_rank,
-        "elementwise: at most 8 axes and 10 operands, received ", y.rank, " axes and ", chain.inputs, " operands");
+  check(y.rank <= ChainArgs::max_rank, "elementwise: at most 8 axes, received ", y.rank);
   std::copy(y.shape, y.shape + y.rank, shape);
   int rank = y.rank;
   for (int i = 0; i < chain.inputs; ++i) {
@@ -80,32 +94,24 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   }
   // Registers: one per input, then results reuse those whose value is dead. A scalar's register keeps its value for the
   // whole run, so it is never reused.
-  std::vector<int> last(static_cast<size_t>(chain.inputs) + chain.steps.size(), -1), reg(last.size());
-  for (size_t s = 0; s < chain.steps.size(); ++s)
+  int16_t last[kMaxValues] = {}, reg[kMaxValues], free[kMaxValues];
+  const auto count = static_cast<int16_t>(chain.steps.size()), inputs = static_cast<int16_t>(chain.inputs);
+  for (int16_t s = 0; s < count; ++s)
     for (int16_t v : chain.steps[s].arg)
-      if (v >= 0) last[static_cast<size_t>(v)] = static_cast<int>(s);
-  int registers = chain.inputs;
-  for (int i = 0; i < chain.inputs; ++i) reg[static_cast<size_t>(i)] = i;
-  std::vector<int> free;
-  for (size_t s = 0; s < chain.steps.size(); ++s) {
+      if (v >= 0) last[v] = s;
+  int16_t registers = inputs, free_count = 0;
+  for (int16_t i = 0; i < inputs; ++i) reg[i] = i;
+  for (int16_t s = 0; s < count; ++s) {
+    const ChainStep& from = chain.steps[s];
     ChainStepArgs& step = a.steps[s];
-    step.fn = chain.steps[s].fn;
-    for (int k = 0; k < 3; ++k) {
-      const int16_t v = chain.steps[s].arg[k];
-      step.arg[k] = v < 0 ? int16_t{-1} : static_cast<int16_t>(reg[static_cast<size_t>(v)]);
-    }
-    const size_t value = static_cast<size_t>(chain.inputs) + s;
-    if (free.empty()) {
-      reg[value] = registers++;
-    } else {
-      reg[value] = free.back();
-      free.pop_back();
-    }
-    step.result = static_cast<int16_t>(reg[value]);
-    for (size_t v = static_cast<size_t>(chain.inputs); v < value; ++v)
-      if (last[v] == static_cast<int>(s)) free.push_back(reg[v]);
+    step.fn = from.fn;
+    for (int k = 0; k < 3; ++k) step.arg[k] = from.arg[k] < 0 ? int16_t{-1} : reg[from.arg[k]];
+    const auto value = static_cast<int16_t>(inputs + s);
+    step.result = reg[value] = free_count ? free[--free_count] : registers++;
+    for (int16_t v = inputs; v < value; ++v)
+      if (last[v] == s) free[free_count++] = reg[v];
   }
-  a.step_count = static_cast<int>(chain.steps.size());
+  a.step_count = count;
   a.registers = registers;
 }
 

@@ -2,7 +2,7 @@
 // y[i] = chain(in_0[i], in_1[i], ...) for every element i of the row-major result, the inputs broadcast to its shape.
 // The result is dense. Inputs may lie anywhere (strides per axis, 0 where broadcast). y may be an input that is dense
 // and of y's size: each block is read before it is written. Float chains compute in float32 (bool operands count as 1
-// and 0); the plain reference computes in double or int64.
+// and 0), 16-bit floats too; the plain reference computes in double or int64.
 #include <cstdint>
 
 #include "core/dtype.h"

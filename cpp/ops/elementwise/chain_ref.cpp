@@ -8,25 +8,75 @@
 namespace maas {
 namespace {
 
+// Integers wrap: they are combined as unsigned.
+template <class T>
+using Wrapping = std::conditional_t<std::is_integral_v<T>, uint64_t, T>;
+template <class T>
+T plus(T a, T b) {
+  return static_cast<T>(static_cast<Wrapping<T>>(a) + static_cast<Wrapping<T>>(b));
+}
+template <class T>
+T minus(T a, T b) {
+  return static_cast<T>(static_cast<Wrapping<T>>(a) - static_cast<Wrapping<T>>(b));
+}
+template <class T>
+T times(T a, T b) {
+  return static_cast<T>(static_cast<Wrapping<T>>(a) * static_cast<Wrapping<T>>(b));
+}
+template <class T>
+T negated(T a) {
+  return static_cast<T>(-static_cast<Wrapping<T>>(a));
+}
+template <class T>
+T absolute(T a) {
+  if constexpr (std::is_integral_v<T>)
+    return a < 0 ? negated(a) : a;
+  else
+    return std::fabs(a);
+}
+// fn of a float; an integer is whole already, and may not fit a double.
+template <class T, class F>
+T whole(T a, F fn) {
+  if constexpr (std::is_integral_v<T>)
+    return a;
+  else
+    return fn(a);
+}
+
+// Quotients by an integer 0 are 0. Of floats the quotient goes with the remainder: floor(1 / 0.1f) would be 10.
 template <class T>
 T floor_divide(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
     if (b == 0) return 0;
-    const T q = b == -1 ? static_cast<T>(-static_cast<uint64_t>(a)) : a / b;
-    return b != -1 && a % b != 0 && ((a < 0) != (b < 0)) ? q - 1 : q;
+    if (b == -1) return negated(a);
+    return a % b != 0 && ((a < 0) != (b < 0)) ? a / b - 1 : a / b;
   } else {
-    return std::floor(a / b);
+    const T m = b == 0 ? std::numeric_limits<T>::quiet_NaN() : std::fmod(a, b), q = (a - m) / b;
+    return std::nearbyint(m != 0 && ((m < 0) != (b < 0)) ? q - 1 : q);
   }
 }
 template <class T>
 T floor_mod(T a, T b) {
   if constexpr (std::is_integral_v<T>)
-    return b == 0 ? 0 : a - floor_divide(a, b) * b;
+    return b == 0 ? 0 : minus(a, times(floor_divide(a, b), b));
   else
     return b == 0 ? std::numeric_limits<T>::quiet_NaN() : [&] {
       T m = std::fmod(a, b);
       return m != 0 && ((m < 0) != (b < 0)) ? m + b : m;
     }();
+}
+// Integers: by squaring; a negative exponent leaves what is left of 1 / a^|b| when its fraction is cut.
+template <class T>
+T power(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {
+    if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+    T y = 1;
+    for (; b; b >>= 1, a = times(a, a))
+      if (b & 1) y = times(y, a);
+    return y;
+  } else {
+    return std::pow(a, b);
+  }
 }
 template <class T>
 T nan_max(T a, T b) {
@@ -38,7 +88,7 @@ T nan_min(T a, T b) {
 }
 template <class T>
 T sign(T a) {
-  return a != a ? a : T((a > 0) - (a < 0));
+  return a != a || a == 0 ? a : T((a > 0) - (a < 0));
 }
 template <class T>
 T is_infinite(T a) {
@@ -63,14 +113,21 @@ double softplus(T a) {
   const double x = static_cast<double>(a);
   return x != x ? x : (x > 0 ? x : 0) + std::log1p(std::exp(-std::fabs(x)));
 }
+// x times a probability that is 0 where x is far below 0: the limit there, also at -inf.
+double gated(double x, double p) { return p == 0 ? -0.0 : x * p; }
+template <class T>
+double silu(T a) {
+  return gated(static_cast<double>(a), sigmoid(a));
+}
 template <class T>
 double gelu_erf(T a) {
-  return 0.5 * a * (1 + std::erf(a * 0.70710678118654752));
+  const double x = static_cast<double>(a);
+  return gated(x, 0.5 * std::erfc(x * -0.70710678118654752));
 }
 template <class T>
 double gelu_tanh(T a) {
   const double x = static_cast<double>(a);
-  return 0.5 * x * (1 + std::tanh(0.79788456080286536 * (x + 0.044715 * x * x * x)));
+  return gated(x, sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)));  // (1 + tanh(u)) / 2 = sigmoid(2 u)
 }
 
 template <class T>

@@ -98,6 +98,21 @@ DType fn_result(int fn, const Specs& in) {
   return kind == FnKind::choose ? in[1].dtype : in[0].dtype;
 }
 
+void check_chain(const Chain& chain, size_t inputs, bool may_be_empty) {
+  bool ok = (may_be_empty && chain.empty()) ||
+            (!chain.empty() && inputs >= 1 && static_cast<size_t>(chain.inputs) == inputs &&
+             inputs <= ChainArgs::max_inputs && chain.steps.size() <= ChainArgs::max_steps);
+  int known = chain.inputs;
+  for (const ChainStep& s : chain.steps) {
+    ok = ok && s.fn >= 0 && s.fn < fn_count();
+    for (int k = 0; ok && k < 3; ++k) ok = k < kFns[s.fn].arity ? s.arg[k] >= 0 && s.arg[k] < known : s.arg[k] == -1;
+    ++known;
+  }
+  if (!ok)
+    fail(ErrorKind::value, "a chain of ", inputs, " operands must be made of known functions, received '",
+         to_text(chain), "'");
+}
+
 // ---- one function
 
 const OpInfo& Elementwise::info() const { return *elementwise_op_infos_at(fn); }

@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/elementwise/chain_kernels.h"
 
@@ -17,6 +18,8 @@ const FnInfo& fn_info(int fn);
 int fn_count();
 int find_fn(const std::string& name);  // -1 if unknown
 DType fn_result(int fn, const Specs& in);
+// ValueError unless the chain has this many inputs and kernels can walk it: text from outside says anything.
+void check_chain(const Chain& chain, size_t inputs, bool may_be_empty);
 
 // One elementwise function as a node. It never runs itself: the fusion pass turns it into a Chain.
 struct Elementwise {
@@ -52,7 +55,7 @@ struct Copy {
 
 // Fused elementwise functions; made by passes only.
 struct ChainOp {
-  std::string steps;
+  Chain steps;
   DType dtype = DType::f32;
   MAAS_PARAMS(steps, dtype)
   using Args = ChainArgs;

@@ -5,10 +5,11 @@
 namespace maas {
 namespace {
 
-// Rows [row, row + rows) and columns [column, column + columns) of the result, whose first element is at c.
+// Rows row, row + step, ... (`rows` of them) and columns [column, column + columns) of the result, whose first element
+// is at c, ldc apart.
 inline __attribute__((always_inline)) void apply_chain_rows(const EpilogueArgs& e, float* c, int64_t ldc, int64_t row,
                                                             int64_t rows, int64_t column, int64_t columns,
-                                                            float* scratch) {
+                                                            float* scratch, int64_t step = 1) {
   float* reg[ChainArgs::max_inputs + ChainArgs::max_steps];
   const int64_t width = (columns + 15) / 16 * 16;
   for (int i = 1; i < e.registers; ++i) reg[i] = scratch + i * width;
@@ -20,7 +21,7 @@ inline __attribute__((always_inline)) void apply_chain_rows(const EpilogueArgs& 
   for (int64_t r = 0; r < rows; ++r) {
     reg[0] = c + r * ldc;
     for (int i = 1; i < e.inputs; ++i)
-      if (e.operand[i] == EpilogueArgs::full) reg[i] = const_cast<float*>(e.data[i]) + (row + r) * e.ld + column;
+      if (e.operand[i] == EpilogueArgs::full) reg[i] = const_cast<float*>(e.data[i]) + (row + r * step) * e.ld + column;
     e.block(e.steps, e.step_count, reg, columns);
   }
 }

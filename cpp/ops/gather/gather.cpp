@@ -89,9 +89,9 @@ Specs Take::infer(const Inputs& in) const {
 Nodes Take::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   const Node& x = y.input(0);
   const int64_t at = normalize_axis("take", axis, x.shape());
-  return {
-      op("take_gradient", {dys[0], y.input(1)}, {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}),
-      Node()};
+  return {op("take_gradient", {dys[0], y.input(1)},
+             {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}, {"rule", rule}}),
+          Node()};
 }
 
 void Take::bind(const Bind& b, GatherArgs& a) const {
@@ -99,6 +99,7 @@ void Take::bind(const Bind& b, GatherArgs& a) const {
   const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
   bind_gather(b, at, at + 1, a);
   a.size = x.shape[at];
+  a.low = -a.size;
   a.count = b.in(1).size();
 }
 
@@ -117,13 +118,14 @@ Specs TakeGradient::infer(const Inputs& in) const {
 }
 
 Nodes TakeGradient::gradient(const Node& y, const Nodes& dys, const Needs&) const {
-  return {op("take", {dys[0], y.input(1)}, {{"axis", axis}}), Node()};
+  return {op("take", {dys[0], y.input(1)}, {{"axis", axis}, {"rule", rule}}), Node()};
 }
 
 void TakeGradient::bind(const Bind& b, GatherArgs& a) const {
   const int at = static_cast<int>(axis);
   bind_gather(b, at, at + b.in(1).rank, a);
   a.size = b.out().shape[at];
+  a.low = -a.size;
   a.count = b.in(1).size();
 }
 
@@ -144,7 +146,7 @@ Nodes TakeAlongAxis::gradient(const Node& y, const Nodes& dys, const Needs&) con
   const Node& x = y.input(0);
   const int64_t at = normalize_axis("take_along_axis", axis, x.shape());
   return {op("take_along_axis_gradient", {dys[0], y.input(1)},
-             {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}}),
+             {{"axis", at}, {"size", Shape{x.shape()[static_cast<size_t>(at)]}}, {"wrap", wrap}, {"rule", rule}}),
           Node()};
 }
 
@@ -153,6 +155,7 @@ void TakeAlongAxis::bind(const Bind& b, GatherArgs& a) const {
   const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
   bind_gather(b, at, at + 1, a);
   a.size = x.shape[at];
+  a.low = wrap ? -a.size : 0;
   a.count = b.in(1).shape[at];
 }
 
@@ -167,13 +170,14 @@ Specs TakeAlongAxisGradient::infer(const Inputs& in) const {
 }
 
 Nodes TakeAlongAxisGradient::gradient(const Node& y, const Nodes& dys, const Needs&) const {
-  return {op("take_along_axis", {dys[0], y.input(1)}, {{"axis", axis}}), Node()};
+  return {op("take_along_axis", {dys[0], y.input(1)}, {{"axis", axis}, {"wrap", wrap}, {"rule", rule}}), Node()};
 }
 
 void TakeAlongAxisGradient::bind(const Bind& b, GatherArgs& a) const {
   const int at = static_cast<int>(axis);
   bind_gather(b, at, at + 1, a);
   a.size = b.out().shape[at];
+  a.low = wrap ? -a.size : 0;
   a.count = b.in(0).shape[at];
 }
 

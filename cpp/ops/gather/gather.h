@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "graph/op.h"
 #include "ops/gather/gather_kernels.h"
 
@@ -7,7 +9,8 @@ namespace maas {
 // y = x with indices picked along an axis: y's shape is x's with the axis replaced by the indices' shape.
 struct Take {
   int64_t axis = 0;
-  MAAS_PARAMS(axis)
+  std::string rule;  // what the IndexError says; empty: the op speaks for itself
+  MAAS_PARAMS(axis, rule)
   using Args = GatherArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -21,7 +24,8 @@ struct Take {
 struct TakeGradient {
   int64_t axis = 0;  // >= 0
   Shape size;        // of dx along the axis, one entry
-  MAAS_PARAMS(axis, size)
+  std::string rule;
+  MAAS_PARAMS(axis, size, rule)
   using Args = GatherArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -34,7 +38,9 @@ struct TakeGradient {
 // y[o][j][n] = x[o][indices[o][j][n]][n]; x and indices have equal sizes on the other axes.
 struct TakeAlongAxis {
   int64_t axis = -1;
-  MAAS_PARAMS(axis)
+  bool wrap = true;  // a negative index counts from the end; else it is out of range
+  std::string rule;
+  MAAS_PARAMS(axis, wrap, rule)
   using Args = GatherArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -47,7 +53,9 @@ struct TakeAlongAxis {
 struct TakeAlongAxisGradient {
   int64_t axis = 0;  // >= 0
   Shape size;
-  MAAS_PARAMS(axis, size)
+  bool wrap = true;
+  std::string rule;
+  MAAS_PARAMS(axis, size, wrap, rule)
   using Args = GatherArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;

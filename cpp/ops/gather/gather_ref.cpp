@@ -10,7 +10,7 @@ namespace {
 int64_t row_of(const GatherArgs& a, int64_t position, const Exec& exec) {
   const auto index = load_element<int64_t>(a.indices, a.index_dtype, position);
   if (index >= 0 && index < a.size) return index;
-  if (index < 0 && index >= -a.size) return index + a.size;
+  if (index < 0 && index >= a.low) return index + a.size;
   if (exec.status) exec.status->report(position, index);
   return -1;
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/op_model.h"
 #include "ops/gemm/gemm.h"
 
@@ -40,7 +42,6 @@ void GemmBatched::bind(const Bind& b, const KernelRow&, GemmBatchedArgs& g) cons
   g.csb = w.strides[wr + (transpose_b ? 0 : 1)];
   g.ldc = g.n;
   g.nr = nr;
-  g.mr = tile_rows(g.n, nr);
   g.batch_rank = y.rank - 2;
   for (int d = 0; d < g.batch_rank; ++d) {
     g.batch[d] = y.shape[d];
@@ -52,12 +53,14 @@ void GemmBatched::bind(const Bind& b, const KernelRow&, GemmBatchedArgs& g) cons
 }
 
 int64_t GemmBatched::units(const GemmBatchedArgs& g) const {
-  int64_t count = (g.n + g.nr - 1) / g.nr;
+  int64_t count = (g.n + g.nr - 1) / g.nr * ((g.m + g.block_rows - 1) / g.block_rows);
   for (int d = 0; d < g.batch_rank; ++d) count *= g.batch[d];
-  return g.m ? count : 0;
+  return count;
 }
 
-size_t GemmBatched::scratch(const GemmBatchedArgs& g) const { return static_cast<size_t>(g.k * g.nr) * sizeof(float); }
+size_t GemmBatched::scratch(const GemmBatchedArgs& g) const {
+  return static_cast<size_t>(std::min(g.k, kKc) * g.nr) * sizeof(float);
+}
 
 double GemmBatched::work(const GemmBatchedArgs& g) const {
   double batches = 1;

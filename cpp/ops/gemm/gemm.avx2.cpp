@@ -11,7 +11,11 @@ void gemm_pack_f32_avx2(const GemmPackArgs& args, int64_t begin, int64_t end, co
 }
 
 void gemm_batched_f32_avx2(const GemmBatchedArgs& args, int64_t begin, int64_t end, const Exec& exec) {
-  run_batched(args, begin, end, exec);
+  run_batched<FloatTiles>(args, begin, end, exec);
+}
+
+void gemm_batched_i32_avx2(const GemmBatchedArgs& args, int64_t begin, int64_t end, const Exec& exec) {
+  run_batched<IntegerTiles>(args, begin, end, exec);
 }
 
 }  // namespace maas

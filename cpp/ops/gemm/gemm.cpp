@@ -2,6 +2,7 @@
 #include "ops/gemm/gemm.h"
 
 #include "graph/op_model.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 
 #define MAAS_KERNELS "ops/gemm/kernels.inc"
@@ -49,6 +50,7 @@ MAAS_DEFINE_OP(gemm, Gemm)
 const KernelTable& Gemm::kernels() { return gemm_kernels; }
 
 Specs Gemm::infer(const Inputs& in) const {
+  check_chain(epilogue, in.size() - 1, true);
   Shape out = in[0].shape;
   if (transpose_a) out = {out[1], out[0]};
   out.back() = Dim(n);
@@ -58,13 +60,12 @@ Specs Gemm::infer(const Inputs& in) const {
 OpPtr Gemm::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
   if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
   Gemm fused = *this;
-  fused.epilogue = to_text(chain);
+  fused.epilogue = chain;
   return std::make_shared<OpModel<Gemm>>(std::move(fused));
 }
 
 InputLayout Gemm::input_layout(int input) const {
-  // A two-dimensional a is read through both strides. With more axes its rows must follow each other.
-  return input == 0 && transpose_a ? InputLayout::strided : InputLayout::dense;
+  return input == 0 && matrix ? InputLayout::strided : InputLayout::dense;
 }
 
 bool Gemm::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
@@ -76,11 +77,12 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   a.a = b.read(0);
   a.b = b.read(1);
   a.c = b.write(0);
-  if (transpose_a) {
-    a.k = x.shape[0];
-    a.m = x.shape[1];
-    a.rsa = x.strides[1];
-    a.csa = x.strides[0];
+  if (matrix) {
+    const int row = transpose_a ? 1 : 0, column = transpose_a ? 0 : 1;
+    a.m = x.shape[row];
+    a.k = x.shape[column];
+    a.rsa = x.strides[row];
+    a.csa = x.strides[column];
   } else {
     a.k = x.shape[x.rank - 1];
     a.m = x.size(0, x.rank - 1);
@@ -91,7 +93,7 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   a.nr = nr;
   a.ldc = n;
   a.mr = tile_rows(n, nr);
-  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
 }
 
 // Few rows wait for the panels to come from L2 or L3, about 100 bytes a nanosecond; many for the FMA units.

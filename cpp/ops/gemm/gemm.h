@@ -1,4 +1,5 @@
 #pragma once
+#include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/gemm/gemm_kernels.h"
 
@@ -26,12 +27,13 @@ struct GemmPack {
   int64_t units(const GemmPackArgs& a) const { return (a.n + a.nr - 1) / a.nr; }
 };
 
-// a times a packed b with n columns, then an epilogue. a: (..., k), or (k, m) with transpose_a.
+// a times a packed b with n columns, then an epilogue. a: (..., k), or (k, m) with transpose_a. A matrix a, of two
+// axes, may lie in any strides; with more axes its rows must follow each other.
 struct Gemm {
-  bool transpose_a = false;
+  bool transpose_a = false, matrix = false;
   int64_t n = 0, nr = 16;
-  std::string epilogue;
-  MAAS_PARAMS(transpose_a, n, nr, epilogue)
+  Chain epilogue;
+  MAAS_PARAMS(transpose_a, matrix, n, nr, epilogue)
   using Args = GemmArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;

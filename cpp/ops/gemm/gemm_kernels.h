@@ -40,15 +40,46 @@ struct GemmPackArgs {
   int64_t rs, cs, k, n, nr;
 };
 
-// c[t] = a[t] * b[t] for every batch t, b packed by each worker as it goes. One unit = one panel of one batch.
+// c[t] = a[t] * b[t] for every batch t, through any strides. Float: the sum of GemmArgs. Integers: exact modulo 2 to
+// the number of their bits. One unit = block_rows rows x one panel of one batch; units go down a panel, then to the
+// next, then to the next batch. Scratch of a worker: kKc rows of a panel, where the kernel packs what of b it cannot
+// read in place.
+constexpr int64_t kKc = 512;  // rows of a panel of 64 columns are 128 KB then: an eighth of L2
 struct GemmBatchedArgs {
-  static constexpr int max_batch_rank = 4;
+  static constexpr int max_batch_rank = 6;
+  static constexpr int64_t block_rows = 168;  // whole tiles of 14, 12, 8, 6 and 4 rows
   const void* a;
   const void* b;
   void* c;
-  int64_t m, n, k, rsa, csa, rsb, csb, ldc, nr, mr;
+  int64_t m, n, k, rsa, csa, rsb, csb, ldc, nr;
   int batch_rank;
   int64_t batch[max_batch_rank], a_stride[max_batch_rank], b_stride[max_batch_rank], c_stride[max_batch_rank];
 };
+
+// Rows of one panel: where c lies, and its operands from k = 0 on; offsets in elements.
+struct GemmBatchedPart {
+  int64_t a, b, c, rows, columns;
+  int64_t end;  // the first unit behind it
+};
+// The units from `unit` on, at most to `end`, that share a panel.
+inline __attribute__((always_inline)) GemmBatchedPart batched_part(const GemmBatchedArgs& g, int64_t unit,
+                                                                   int64_t end) {
+  const int64_t blocks = (g.m + g.block_rows - 1) / g.block_rows, panels = (g.n + g.nr - 1) / g.nr;
+  const int64_t panel = unit / blocks, first = panel * blocks;
+  const int64_t i = (unit - first) * g.block_rows, j = panel % panels * g.nr;
+  GemmBatchedPart p{i * g.rsa, j * g.csb, i * g.ldc + j, g.m - i, g.n - j < g.nr ? g.n - j : g.nr, first + blocks};
+  if (end < p.end) {
+    p.end = end;
+    p.rows = (end - unit) * g.block_rows;
+  }
+  int64_t rest = panel / panels;
+  for (int d = g.batch_rank; d-- > 0; rest /= g.batch[d]) {
+    const int64_t at = rest % g.batch[d];
+    p.a += at * g.a_stride[d];
+    p.b += at * g.b_stride[d];
+    p.c += at * g.c_stride[d];
+  }
+  return p;
+}
 
 }  // namespace maas

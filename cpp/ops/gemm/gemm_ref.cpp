@@ -57,25 +57,19 @@ void pack(const GemmPackArgs& p, int64_t begin, int64_t end) {
   }
 }
 
-template <class T>
+// Floats are summed in double, integers in an unsigned type of their size, which wraps.
+template <class T, class Sum>
 void batched(const GemmBatchedArgs& g, int64_t begin, int64_t end) {
-  const int64_t panels = (g.n + g.nr - 1) / g.nr;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t rest = unit / panels, pa = 0, pb = 0, pc = 0;
-    for (int d = g.batch_rank; d-- > 0; rest /= g.batch[d]) {
-      const int64_t at = rest % g.batch[d];
-      pa += at * g.a_stride[d];
-      pb += at * g.b_stride[d];
-      pc += at * g.c_stride[d];
-    }
-    const int64_t j0 = unit % panels * g.nr, j1 = std::min(j0 + g.nr, g.n);
-    for (int64_t i = 0; i < g.m; ++i)
-      for (int64_t j = j0; j < j1; ++j) {
-        double sum = 0;
-        for (int64_t k = 0; k < g.k; ++k)
-          sum += static_cast<double>(static_cast<const T*>(g.a)[pa + i * g.rsa + k * g.csa]) *
-                 static_cast<double>(static_cast<const T*>(g.b)[pb + k * g.rsb + j * g.csb]);
-        static_cast<T*>(g.c)[pc + i * g.ldc + j] = static_cast<T>(sum);
+  GemmBatchedPart u;
+  for (int64_t unit = begin; unit < end; unit = u.end) {
+    u = batched_part(g, unit, end);
+    for (int64_t i = 0; i < u.rows; ++i)
+      for (int64_t j = 0; j < u.columns; ++j) {
+        const T* a = static_cast<const T*>(g.a) + u.a + i * g.rsa;
+        const T* b = static_cast<const T*>(g.b) + u.b + j * g.csb;
+        Sum sum = 0;
+        for (int64_t k = 0; k < g.k; ++k) sum += static_cast<Sum>(a[k * g.csa]) * static_cast<Sum>(b[k * g.rsb]);
+        static_cast<T*>(g.c)[u.c + i * g.ldc + j] = static_cast<T>(sum);
       }
   }
 }
@@ -89,10 +83,16 @@ void gemm_f64_ref(const GemmArgs& a, int64_t begin, int64_t end, const Exec& exe
 void gemm_pack_f32(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
 void gemm_pack_f64(const GemmPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }
 void gemm_batched_f32_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
-  batched<float>(a, begin, end);
+  batched<float, double>(a, begin, end);
 }
 void gemm_batched_f64_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
-  batched<double>(a, begin, end);
+  batched<double, double>(a, begin, end);
+}
+void gemm_batched_i32_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
+  batched<uint32_t, uint32_t>(a, begin, end);
+}
+void gemm_batched_i64_ref(const GemmBatchedArgs& a, int64_t begin, int64_t end, const Exec&) {
+  batched<uint64_t, uint64_t>(a, begin, end);
 }
 
 }  // namespace maas

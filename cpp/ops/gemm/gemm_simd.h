@@ -1,90 +1,21 @@
 #pragma once
-// The register-tiled GEMM over 16-lane vectors. A tile of R rows x C vectors of c lives in registers for a whole KC
-// block; a is read in place and broadcast, b comes from packed panels.
+// The register-tiled GEMM over 16-lane vectors: tiles of c stay in registers for a whole KC block.
 #include "ops/elementwise/epilogue_rows.h"
 #include "ops/gemm/gemm_kernels.h"
-#include "ops/gemm/pack_simd.h"
+#include "ops/gemm/micro_simd.h"
 
 namespace maas {
 namespace {
 
-using simd::Block;
-
-// 512 rows of a panel of 64 columns are 128 KB: an eighth of L2, and the tile of a (6 x 512) stays in L1.
-constexpr int64_t kKc = 512;
-
-struct Tile {
+struct Tile : MicroTile {
   const float* a;
-  int64_t rsa, csa;
   const float* b;
-  int64_t ldb;
-  float* c;
-  int64_t ldc;
-  int64_t k;
-  int64_t columns;    // of c in this tile, 1 .. 16 C
-  bool first;         // start from 0, else from c
-  const float* bias;  // added at the end if not null
-  bool relu;
+  int64_t csa, k;
+  template <class F>
+  MAAS_MEMBER void each_run(F&& fn) const {
+    fn(a, csa, b, k);
+  }
 };
-
-// One fma chain over k per element, whatever R and C: the bits are those of any other tile.
-template <int R, int C>
-void micro(const Tile& t) {
-  Block<V, R * C> acc;
-  const Tail tail(t.columns - (C - 1) * kLanes);
-  if (t.first) {
-    acc.fill(V(0.f));
-  } else {
-    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
-      const float* c = t.c + i * t.ldc + j * kLanes;
-      acc[i * C + j] = j == C - 1 ? V::load(c, tail, 0.f) : V::load(c);
-    }
-  }
-  const float* a = t.a;
-  const float* b = t.b;
-  for (int64_t k = 0; k < t.k; ++k, a += t.csa, b += t.ldb) {
-    Block<V, C> row;
-    row.load(b);
-    MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      // One broadcast serves C products: as a memory operand of every fma the loads would be the limit.
-      const V x(a[i * t.rsa]);
-      MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
-    }
-  }
-  MAAS_UNROLL for (int j = 0; j < C; ++j) {
-    const bool last = j == C - 1;
-    if (t.bias) {
-      const V bias = last ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
-      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
-    }
-    MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      V v = acc[i * C + j];
-      if (t.relu) v = max_nan(v, V(0.f));
-      float* c = t.c + i * t.ldc + j * kLanes;
-      if (last)
-        v.store(c, tail);
-      else
-        v.store(c);
-    }
-  }
-}
-
-using Micro = void (*)(const Tile&);
-// Row counts that keep all sums in registers: 14, 12, 8 and 6 rows for 1 to 4 vectors (AVX-512); 6 rows of 1 (AVX2).
-#if defined(__AVX512F__)
-const Micro kMicro1[] = {nullptr,      micro<1, 1>,  micro<2, 1>,  micro<3, 1>,  micro<4, 1>,
-                         micro<5, 1>,  micro<6, 1>,  micro<7, 1>,  micro<8, 1>,  micro<9, 1>,
-                         micro<10, 1>, micro<11, 1>, micro<12, 1>, micro<13, 1>, micro<14, 1>};
-const Micro kMicro2[] = {nullptr,     micro<1, 2>, micro<2, 2>, micro<3, 2>,  micro<4, 2>,  micro<5, 2>, micro<6, 2>,
-                         micro<7, 2>, micro<8, 2>, micro<9, 2>, micro<10, 2>, micro<11, 2>, micro<12, 2>};
-const Micro kMicro3[] = {nullptr,     micro<1, 3>, micro<2, 3>, micro<3, 3>, micro<4, 3>,
-                         micro<5, 3>, micro<6, 3>, micro<7, 3>, micro<8, 3>};
-const Micro kMicro4[] = {nullptr, micro<1, 4>, micro<2, 4>, micro<3, 4>, micro<4, 4>, micro<5, 4>, micro<6, 4>};
-const Micro* const kMicro[] = {nullptr, kMicro1, kMicro2, kMicro3, kMicro4};
-#else
-const Micro kMicro1[] = {nullptr, micro<1, 1>, micro<2, 1>, micro<3, 1>, micro<4, 1>, micro<5, 1>, micro<6, 1>};
-const Micro* const kMicro[] = {nullptr, kMicro1};
-#endif
 
 void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
   const int64_t tiles = (g.m + g.mr - 1) / g.mr;
@@ -110,7 +41,7 @@ void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
       t.first = k0 == 0;
       t.bias = last && in_registers && e.bias_row ? e.bias_row + j0 : nullptr;
       t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
-      kMicro[vectors][rows](t);
+      kMicro<Tile>[vectors][rows](t);
       if (last && !in_registers)
         apply_chain_rows(e, t.c, g.ldc, i0, rows, j0, columns, static_cast<float*>(exec.scratch));
     }
@@ -125,37 +56,67 @@ void run_pack(const GemmPackArgs& p, int64_t begin, int64_t end) {
   }
 }
 
-void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t panels = (g.n + g.nr - 1) / g.nr;
-  float* packed = static_cast<float*>(exec.scratch);
-  for (int64_t unit = begin; unit < end; ++unit) {
-    int64_t rest = unit / panels, pa = 0, pb = 0, pc = 0;
-    for (int d = g.batch_rank; d-- > 0;) {
-      const int64_t at = rest % g.batch[d];
-      rest /= g.batch[d];
-      pa += at * g.a_stride[d];
-      pb += at * g.b_stride[d];
-      pc += at * g.c_stride[d];
+struct FloatTiles {
+  static constexpr int64_t rows(int64_t columns, int64_t nr) { return tile_rows(columns, nr); }
+  MAAS_INLINE void run(const Tile& t, int64_t rows) { kMicro<Tile>[(t.columns + kLanes - 1) / kLanes][rows](t); }
+};
+
+// 32-bit integers, whose bits the tile's pointers carry. Products and sums wrap, so signed and unsigned are one.
+template <int R>
+void integer_micro(const Tile& t) {
+  using simd::I;
+  const int32_t* const b0 = reinterpret_cast<const int32_t*>(t.b);
+  int32_t* const c0 = reinterpret_cast<int32_t*>(t.c);
+  for (int64_t j = 0; j < t.columns; j += kLanes) {
+    const Tail tail(t.columns - j > kLanes ? kLanes : t.columns - j);
+    I acc[R];
+    MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i] = t.first ? I(0) : I::load(c0 + i * t.ldc + j, tail, 0);
+    const int32_t* a = reinterpret_cast<const int32_t*>(t.a);
+    const int32_t* b = b0 + j;
+    for (int64_t k = 0; k < t.k; ++k, a += t.csa, b += t.ldb) {
+      const I row = I::load(b);
+      MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i] = acc[i] + I(a[i * t.rsa]) * row;
     }
-    const int64_t j0 = unit % panels * g.nr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr;
-    const int64_t vectors = (columns + kLanes - 1) / kLanes, width = vectors * kLanes, rows = tile_rows(columns, g.nr);
-    pack_panel(static_cast<const float*>(g.b) + pb + j0 * g.csb, g.rsb, g.csb, g.k, columns, width, packed);
+    MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i].store(c0 + i * t.ldc + j, tail);
+  }
+}
+
+struct IntegerTiles {
+  static constexpr int64_t rows(int64_t, int64_t) { return 4; }
+  MAAS_INLINE void run(const Tile& t, int64_t rows) {
+    constexpr void (*kRows[])(const Tile&) = {nullptr, integer_micro<1>, integer_micro<2>, integer_micro<3>,
+                                              integer_micro<4>};
+    kRows[rows](t);
+  }
+};
+
+template <class Tiles>
+void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exec& exec) {
+  float* packed = static_cast<float*>(exec.scratch);
+  GemmBatchedPart u;
+  for (int64_t unit = begin; unit < end; unit = u.end) {
+    u = batched_part(g, unit, end);
+    const int64_t mr = Tiles::rows(u.columns, g.nr), width = (u.columns + kLanes - 1) / kLanes * kLanes;
+    // A panel that is read once, or that lies there like a packed one, needs no copy.
+    const bool in_place = g.csb == 1 && width == u.columns && (u.rows <= mr || g.rsb == width);
     Tile t;
     t.rsa = g.rsa;
     t.csa = g.csa;
-    t.ldb = width;
+    t.ldb = in_place ? g.rsb : width;
     t.ldc = g.ldc;
-    t.columns = columns;
+    t.columns = u.columns;
     t.bias = nullptr;
     t.relu = false;
     for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += kKc) {
+      const float* b = static_cast<const float*>(g.b) + u.b + k0 * g.rsb;
       t.k = g.k - k0 < kKc ? g.k - k0 : kKc;
-      t.b = packed + k0 * width;
+      if (!in_place) pack_panel(b, g.rsb, g.csb, t.k, u.columns, width, packed);
+      t.b = in_place ? b : packed;
       t.first = k0 == 0;
-      for (int64_t i = 0; i < g.m; i += rows) {
-        t.a = static_cast<const float*>(g.a) + pa + i * g.rsa + k0 * g.csa;
-        t.c = static_cast<float*>(g.c) + pc + i * g.ldc + j0;
-        kMicro[vectors][g.m - i < rows ? g.m - i : rows](t);
+      for (int64_t i = 0; i < u.rows; i += mr) {
+        t.a = static_cast<const float*>(g.a) + u.a + i * g.rsa + k0 * g.csa;
+        t.c = static_cast<float*>(g.c) + u.c + i * g.ldc;
+        Tiles::run(t, u.rows - i < mr ? u.rows - i : mr);
       }
     }
   }

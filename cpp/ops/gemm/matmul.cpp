@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/gemm/gemm.h"
@@ -38,16 +40,35 @@ Nodes Matmul::gradient(const Node& y, const Nodes& dys, const Needs& needs) cons
   return {da ? sum_to(da, a.shape()) : da, db ? sum_to(db, b.shape()) : db};
 }
 
+namespace {
+
+// What a product is computed in: 16-bit floats are summed in float32 and rounded once; sums of small integers and of
+// truth values wrap from 32 bits to the same.
+DType sum_type(DType t) {
+  if (t == DType::f16 || t == DType::bf16) return DType::f32;
+  return is_floating(t) || bit_size(t) >= 32 ? t : DType::i32;
+}
+
+// b of one matrix, as a matrix: its panels can be prepared.
+Node as_matrix(const Node& b, int64_t rank) {
+  const Shape& shape = b.shape();
+  const auto one = [](const Dim& d) { return d.is(1); };
+  if (b.rank() == 2 || b.rank() > rank || !std::all_of(shape.begin(), shape.end() - 2, one)) return b;
+  return reshape(b, {shape.end()[-2], shape.end()[-1]});
+}
+
+}  // namespace
+
 Nodes Matmul::lower(const Node& y) const {
-  const Node &a = y.input(0), &b = y.input(1);
-  // Integers have no fast kernel: exact in int64 or double where they fit is what users expect of them.
-  if (!is_floating(a.dtype()))
-    return {cast(matmul(cast(a, DType::f64), cast(b, DType::f64), transpose_a, transpose_b), a.dtype())};
+  const Node& a = y.input(0);
+  const DType type = a.dtype(), wide = sum_type(type);
+  if (wide != type) return {cast(matmul(cast(a, wide), cast(y.input(1), wide), transpose_a, transpose_b), type)};
+  const Node b = as_matrix(y.input(1), a.rank());
   const int64_t nr = has(active_isa(), Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
   const Dim& n = y.shape().back();
-  if (b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
+  if (is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
     const Node panels = apply(GemmPack{transpose_b, nr}, {b});
-    return {apply(Gemm{transpose_a, n.constant(), nr, ""}, {a, panels})};
+    return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, {}}, {a, panels})};
   }
   return {apply(GemmBatched{transpose_a, transpose_b, nr}, {a, b})};
 }

@@ -112,7 +112,8 @@ Specs SparseSoftmaxCrossEntropy::infer(const Inputs& in) const {
 
 Nodes SparseSoftmaxCrossEntropy::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   if (!dys[0]) return {};
-  return {op("sparse_softmax_cross_entropy_gradient", {y.input(0), y.input(1), y.output(1), y.output(2), dys[0]}),
+  return {op("sparse_softmax_cross_entropy_gradient", {y.input(0), y.input(1), y.output(1), y.output(2), dys[0]},
+             {{"rule", rule}}),
           Node()};
 }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "graph/op.h"
 #include "ops/loss/cross_entropy_kernels.h"
 
@@ -7,7 +9,8 @@ namespace maas {
 // loss[...] = -log softmax(x)[..., label[...]]. Inputs: x (..., classes), integer labels (...).
 // Hidden outputs: the row's maximum and its sum of exponentials, for the gradient.
 struct SparseSoftmaxCrossEntropy {
-  MAAS_PARAMS()
+  std::string rule;  // what the IndexError says; empty: the op speaks for itself
+  MAAS_PARAMS(rule)
   using Args = CrossEntropyArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
@@ -22,7 +25,8 @@ struct SparseSoftmaxCrossEntropy {
 
 // The gradient of its loss for x. Inputs: x, labels, maximum, sum, dloss.
 struct SparseSoftmaxCrossEntropyGradient {
-  MAAS_PARAMS()
+  std::string rule;
+  MAAS_PARAMS(rule)
   using Args = CrossEntropyArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;

@@ -38,31 +38,29 @@ namespace {
 
 template <class T>
 Window window(const T& op) {
-  return {op.pool_size, op.strides, {1, 1}, op.padding, op.pads};
+  return {op.pool_size, op.strides, {}, op.padding, op.pads};
 }
 
 template <class T>
 Spec pooled(const char* name, const T& op, const Inputs& in) {
   check(in.size() == 1, name, ": one operand is needed, received ", in.size());
-  check(in[0].rank() == 4, name, ": x must have four axes (batch, height, width, channels), received ",
-        to_string(in[0].shape));
-  if (!is_floating(in[0].dtype)) fail(ErrorKind::type, name, ": x must be floating, received ", in[0].dtype);
+  const Shape& x = in[0].shape;
   const Window w = window(op);
-  w.check(name);
-  const Shape size = w.output(name, in[0].shape);
-  return {in[0].dtype, {in[0].shape[0], size[0], size[1], in[0].shape[3]}, {}};
+  w.check(name, "x", x);
+  if (!is_floating(in[0].dtype)) fail(ErrorKind::type, name, ": x must be floating, received ", in[0].dtype);
+  return {in[0].dtype, image_shape(x[0], w.output(name, x), x.back()), {}};
 }
 
 template <class T>
 Spec unpooled(const char* name, const T& op, const Inputs& in) {
   const Shape& dy = in[0].shape;
-  check(dy.size() == 4, name, ": dy must have four axes (batch, height, width, channels), received ", to_string(dy));
-  check(op.size.size() == 2, name, ": size must hold height and width, received ", to_string(op.size));
-  if (!is_floating(in[0].dtype)) fail(ErrorKind::type, name, ": dy must be floating, received ", in[0].dtype);
   const Window w = window(op);
-  w.check(name);
-  const Shape dx{dy[0], op.size[0], op.size[1], dy[3]}, fits = w.output(name, dx);
-  check(fits[0] == dy[1] && fits[1] == dy[2], name, ": an input of shape ", to_string(dx), " gives ", to_string(fits),
+  w.check(name, "dy", dy);
+  check(op.size.size() == w.rank(), name, ": size must hold ", w.rank(), " spatial sizes, received ",
+        to_string(op.size));
+  if (!is_floating(in[0].dtype)) fail(ErrorKind::type, name, ": dy must be floating, received ", in[0].dtype);
+  const Shape dx = image_shape(dy[0], op.size, dy.back()), fits = w.output(name, dx);
+  check(fits == spatial_sizes(dy), name, ": an input of shape ", to_string(dx), " gives ", to_string(fits),
         " outputs, received dy of shape ", to_string(dy));
   return {in[0].dtype, dx, {}};
 }
@@ -70,7 +68,9 @@ Spec unpooled(const char* name, const T& op, const Inputs& in) {
 // Whether positions of a window need more than a byte.
 template <class T>
 bool is_wide(const T& op) {
-  return op.pool_size[0] * op.pool_size[1] > 256;
+  int64_t positions = 1;
+  for (int64_t k : op.pool_size) positions *= k;
+  return positions > 256;
 }
 
 template <class To, class From>
@@ -87,21 +87,26 @@ To like(const From& from) {
 template <class T>
 void bind_axes(const T& op, const BoundValue& image, const BoundValue& windows, PoolArgs& a) {
   const Window w = window(op);
-  auto axis = [&](int i) {
-    const int64_t in = image.shape[i + 1], out = windows.shape[i + 1];
-    const size_t s = static_cast<size_t>(i);
-    return PoolAxis{in, out, op.pool_size[s], op.strides[s], w.begin(i, in, out)};
-  };
-  a.h = axis(0);
-  a.w = axis(1);
+  PoolAxis axes[3];
+  const int missing = 3 - static_cast<int>(w.rank());
+  for (int i = 0; i < 3; ++i) {
+    axes[i] = {1, 1, 1, 1, 0};
+    if (i < missing) continue;
+    const size_t s = static_cast<size_t>(i - missing);
+    const int64_t in = image.shape[s + 1], out = windows.shape[s + 1];
+    axes[i] = {in, out, w.kernel[s], w.stride(s), w.begin(s, in, out)};
+  }
+  a.d = axes[0];
+  a.h = axes[1];
+  a.w = axes[2];
   a.n = image.shape[0];
-  a.channels = image.shape[3];
+  a.channels = image.shape[image.rank - 1];
   a.wide = is_wide(op);
 }
 
 double pool_work(const PoolArgs& a) {
-  return 0.05 * static_cast<double>(a.n * a.h.out * a.w.out * a.channels) *
-         static_cast<double>(a.h.kernel * a.w.kernel + 2);
+  return 0.05 * static_cast<double>(a.n * a.d.out * a.h.out * a.w.out * a.channels) *
+         static_cast<double>(a.d.kernel * a.h.kernel * a.w.kernel + 2);
 }
 
 }  // namespace
@@ -115,7 +120,7 @@ Specs MaxPool::infer(const Inputs& in) const {
 
 Nodes MaxPool::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   auto op = like<MaxPoolGradient>(*this);
-  op.size = {y.input(0).shape()[1], y.input(0).shape()[2]};
+  op.size = spatial_sizes(y.input(0).shape());
   return {apply(std::move(op), {dys[0], y.output(1)})};
 }
 
@@ -150,7 +155,7 @@ Specs AveragePool::infer(const Inputs& in) const { return {pooled("average_pool"
 
 Nodes AveragePool::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   auto op = like<AveragePoolGradient>(*this);
-  op.size = {y.input(0).shape()[1], y.input(0).shape()[2]};
+  op.size = spatial_sizes(y.input(0).shape());
   return {apply(std::move(op), {dys[0]})};
 }
 

@@ -35,20 +35,34 @@ MAAS_INLINE PoolRange pool_windows(const PoolAxis& a, int64_t i) {
   return {before < 0 ? 0 : before / a.stride + 1, last < a.out ? last : a.out};
 }
 
+// The positions of the window of output (od, oh) in whole rows, and the row of x its position (0, 0) lies in.
+struct PoolRows {
+  PoolRange d, h;
+  int64_t row, row_of_depth;  // elements from one row to the next, from one depth to the next
+  const float* x;
+};
+MAAS_INLINE PoolRows pool_rows(const PoolArgs& a, int64_t unit) {
+  const int64_t oh = unit % a.h.out, od = unit / a.h.out % a.d.out, image = unit / a.h.out / a.d.out;
+  const int64_t row = a.w.in * a.channels, id = od * a.d.stride - a.d.begin, ih = oh * a.h.stride - a.h.begin;
+  return {pool_positions(a.d, od), pool_positions(a.h, oh), row, row * a.h.in,
+          static_cast<const float*>(a.x) + ((image * a.d.in + id) * a.h.in + ih) * row};
+}
+MAAS_INLINE int64_t length(PoolRange r) { return r.last > r.first ? r.last - r.first : 0; }
+
 template <class Index, class T>
-MAAS_INLINE void max_channels(const PoolArgs& a, const float* x, float* y, Index* index, PoolRange h, PoolRange w,
+MAAS_INLINE void max_channels(const PoolArgs& a, const PoolRows& r, const float* x, float* y, Index* index, PoolRange w,
                               T tail) {
-  const int64_t row = a.w.in * a.channels;
   V best(-simd::kInf);
-  I position(static_cast<int32_t>(h.first * a.w.kernel + w.first));
-  for (int64_t kh = h.first; kh < h.last; ++kh)
-    for (int64_t kw = w.first; kw < w.last; ++kw) {
-      const V v = V::load(x + kh * row + kw * a.channels, tail, 0.f);
-      // The first among equals stays; a NaN wins over numbers, the first NaN over later ones.
-      const Mask wins = (v > best) | (isnan(v) & ~isnan(best));
-      best = select(wins, v, best);
-      position = select(wins, I(static_cast<int32_t>(kh * a.w.kernel + kw)), position);
-    }
+  I position(static_cast<int32_t>((r.d.first * a.h.kernel + r.h.first) * a.w.kernel + w.first));
+  for (int64_t kd = r.d.first; kd < r.d.last; ++kd)
+    for (int64_t kh = r.h.first; kh < r.h.last; ++kh)
+      for (int64_t kw = w.first; kw < w.last; ++kw) {
+        const V v = V::load(x + kd * r.row_of_depth + kh * r.row + kw * a.channels, tail, 0.f);
+        // The first among equals stays; a NaN wins over numbers, the first NaN over later ones.
+        const Mask wins = (v > best) | (isnan(v) & ~isnan(best));
+        best = select(wins, v, best);
+        position = select(wins, I(static_cast<int32_t>((kd * a.h.kernel + kh) * a.w.kernel + kw)), position);
+      }
   best.store(y, tail);
   if (index) position.store(index, tail);
 }
@@ -56,18 +70,42 @@ MAAS_INLINE void max_channels(const PoolArgs& a, const float* x, float* y, Index
 template <class Index>
 MAAS_INLINE void run_max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / a.h.out, oh = unit % a.h.out;
-    const PoolRange h = pool_positions(a.h, oh);
-    const float* x_row =
-        static_cast<const float*>(a.x) + (image * a.h.in + oh * a.h.stride - a.h.begin) * a.w.in * a.channels;
+    const PoolRows rows = pool_rows(a, unit);
     for (int64_t ow = 0; ow < a.w.out; ++ow) {
       const PoolRange w = pool_positions(a.w, ow);
-      const float* x = x_row + (ow * a.w.stride - a.w.begin) * a.channels;
+      const float* x = rows.x + (ow * a.w.stride - a.w.begin) * a.channels;
       const int64_t at = (unit * a.w.out + ow) * a.channels;
       float* y = static_cast<float*>(a.y) + at;
       Index* index = a.index ? static_cast<Index*>(a.index) + at : nullptr;
       simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
-        max_channels(a, x + c, y + c, index ? index + c : nullptr, h, w, tail);
+        max_channels(a, rows, x + c, y + c, index ? index + c : nullptr, w, tail);
+      });
+    }
+  }
+}
+
+// dx = the sum, over the windows that hold a pixel in their order, of fn(window (od, oh, ow), its vector of dy, the
+// pixel's position in it, tail).
+template <class F>
+MAAS_INLINE void run_pool_gradient(const PoolArgs& a, int64_t begin, int64_t end, F&& fn) {
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t ih = unit % a.h.in, id = unit / a.h.in % a.d.in, image = unit / a.h.in / a.d.in;
+    const PoolRange d = pool_windows(a.d, id), h = pool_windows(a.h, ih);
+    const int64_t row = a.w.out * a.channels, first = image * a.d.out * a.h.out * row;
+    PoolRange w = {0, 0};
+    for (int64_t iw = 0; iw < a.w.in; ++iw) {
+      advance_windows(w, a.w, iw);
+      float* dx = static_cast<float*>(a.y) + (unit * a.w.in + iw) * a.channels;
+      simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
+        V sum(0.f);
+        for (int64_t od = d.first; od < d.last; ++od)
+          for (int64_t oh = h.first; oh < h.last; ++oh) {
+            const int64_t kd = id + a.d.begin - od * a.d.stride, kh = ih + a.h.begin - oh * a.h.stride;
+            const int64_t at = first + (od * a.h.out + oh) * row + c, position = (kd * a.h.kernel + kh) * a.w.kernel;
+            for (int64_t ow = w.first; ow < w.last; ++ow)
+              sum = sum + fn(od, oh, ow, at + ow * a.channels, position + iw + a.w.begin - ow * a.w.stride, tail);
+          }
+        sum.store(dx + c, tail);
       });
     }
   }
@@ -75,48 +113,29 @@ MAAS_INLINE void run_max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
 
 template <class Index>
 MAAS_INLINE void run_max_pool_gradient(const PoolArgs& a, int64_t begin, int64_t end) {
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / a.h.in, ih = unit % a.h.in;
-    const PoolRange h = pool_windows(a.h, ih);
-    const int64_t row = a.w.out * a.channels, first = image * a.h.out * row;
-    const float* dy = static_cast<const float*>(a.x) + first;
-    const Index* index = static_cast<const Index*>(a.index) + first;
-    PoolRange w = {0, 0};
-    for (int64_t iw = 0; iw < a.w.in; ++iw) {
-      advance_windows(w, a.w, iw);
-      float* dx = static_cast<float*>(a.y) + (unit * a.w.in + iw) * a.channels;
-      simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
-        V sum(0.f);
-        for (int64_t oh = h.first; oh < h.last; ++oh)
-          for (int64_t ow = w.first; ow < w.last; ++ow) {
-            const int64_t at = oh * row + ow * a.channels + c;
-            const int64_t here = (ih + a.h.begin - oh * a.h.stride) * a.w.kernel + iw + a.w.begin - ow * a.w.stride;
-            const Mask mine = I::load(index + at, tail, 0) == I(static_cast<int32_t>(here));
-            sum = sum + select(mine, V::load(dy + at, tail, 0.f), V(0.f));
-          }
-        sum.store(dx + c, tail);
-      });
-    }
-  }
+  const float* dy = static_cast<const float*>(a.x);
+  const Index* index = static_cast<const Index*>(a.index);
+  run_pool_gradient(a, begin, end,
+                    [&](int64_t, int64_t, int64_t, int64_t at, int64_t here, auto tail) __attribute__((always_inline)) {
+                      const Mask mine = I::load(index + at, tail, 0) == I(static_cast<int32_t>(here));
+                      return select(mine, V::load(dy + at, tail, 0.f), V(0.f));
+                    });
 }
 
 MAAS_INLINE void run_average_pool(const PoolArgs& a, int64_t begin, int64_t end) {
-  const int64_t row = a.w.in * a.channels;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / a.h.out, oh = unit % a.h.out;
-    const PoolRange h = pool_positions(a.h, oh);
-    const float* x_row = static_cast<const float*>(a.x) + (image * a.h.in + oh * a.h.stride - a.h.begin) * row;
+    const PoolRows rows = pool_rows(a, unit);
     for (int64_t ow = 0; ow < a.w.out; ++ow) {
       const PoolRange w = pool_positions(a.w, ow);
-      const float* x = x_row + (ow * a.w.stride - a.w.begin) * a.channels;
-      const int64_t high = h.last > h.first ? h.last - h.first : 0, wide = w.last > w.first ? w.last - w.first : 0;
-      const V count(static_cast<float>(high * wide));
+      const float* x = rows.x + (ow * a.w.stride - a.w.begin) * a.channels;
+      const V count(static_cast<float>(length(rows.d) * length(rows.h) * length(w)));
       float* y = static_cast<float*>(a.y) + (unit * a.w.out + ow) * a.channels;
       simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
         V sum(0.f);
-        for (int64_t kh = h.first; kh < h.last; ++kh)
-          for (int64_t kw = w.first; kw < w.last; ++kw)
-            sum = sum + V::load(x + kh * row + kw * a.channels + c, tail, 0.f);
+        for (int64_t kd = rows.d.first; kd < rows.d.last; ++kd)
+          for (int64_t kh = rows.h.first; kh < rows.h.last; ++kh)
+            for (int64_t kw = w.first; kw < w.last; ++kw)
+              sum = sum + V::load(x + kd * rows.row_of_depth + kh * rows.row + kw * a.channels + c, tail, 0.f);
         (sum / count).store(y + c, tail);
       });
     }
@@ -124,29 +143,14 @@ MAAS_INLINE void run_average_pool(const PoolArgs& a, int64_t begin, int64_t end)
 }
 
 MAAS_INLINE void run_average_pool_gradient(const PoolArgs& a, int64_t begin, int64_t end) {
-  const int64_t row = a.w.out * a.channels;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t image = unit / a.h.in, ih = unit % a.h.in;
-    const PoolRange h = pool_windows(a.h, ih);
-    const float* dy = static_cast<const float*>(a.x) + image * a.h.out * row;
-    PoolRange w = {0, 0};
-    for (int64_t iw = 0; iw < a.w.in; ++iw) {
-      advance_windows(w, a.w, iw);
-      float* dx = static_cast<float*>(a.y) + (unit * a.w.in + iw) * a.channels;
-      simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
-        V sum(0.f);
-        for (int64_t oh = h.first; oh < h.last; ++oh) {
-          const PoolRange kh = pool_positions(a.h, oh);
-          for (int64_t ow = w.first; ow < w.last; ++ow) {
-            const PoolRange kw = pool_positions(a.w, ow);
-            const V count(static_cast<float>((kh.last - kh.first) * (kw.last - kw.first)));
-            sum = sum + V::load(dy + oh * row + ow * a.channels + c, tail, 0.f) / count;
-          }
-        }
-        sum.store(dx + c, tail);
-      });
-    }
-  }
+  const float* dy = static_cast<const float*>(a.x);
+  run_pool_gradient(a, begin, end,
+                    [&](int64_t od, int64_t oh, int64_t ow, int64_t at, int64_t, auto tail)
+                        __attribute__((always_inline)) {
+                          const int64_t count = length(pool_positions(a.d, od)) * length(pool_positions(a.h, oh)) *
+                                                length(pool_positions(a.w, ow));
+                          return V::load(dy + at, tail, 0.f) / V(static_cast<float>(count));
+                        });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "core/dtype.h"
 #include "core/exec.h"
+#include "core/philox_key.h"
 
 namespace maas {
 
@@ -29,10 +30,7 @@ struct RandomArgs {
   double keep;         // 1 - rate
 };
 
-// What Philox counts with: key, then step. Defined beside the reference, so that ISA files need no header of it.
-struct RandomKey {
-  uint32_t key[2], step[2];
-};
+using RandomKey = PhiloxKey;
 RandomKey random_key(const RandomArgs& args);
 
 }  // namespace maas

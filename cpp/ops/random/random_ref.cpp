@@ -52,15 +52,15 @@ int64_t last_element(const RandomArgs& a, int64_t end) {
 
 }  // namespace
 
-RandomKey random_key(const RandomArgs& a) {
-  const auto seed = static_cast<uint64_t>(load_element<int64_t>(a.state, a.state_dtype, 0));
-  const auto step = static_cast<uint64_t>(load_element<int64_t>(a.state, a.state_dtype, 1));
-  const auto stream = static_cast<uint64_t>(a.stream);
-  // As the constructor of Philox does.
-  const PhiloxBlock mixed = philox4x32({static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32), 0, 0},
+PhiloxKey philox_key(const void* state, DType state_dtype, int64_t stream) {
+  const auto seed = static_cast<uint64_t>(load_element<int64_t>(state, state_dtype, 0));
+  const auto step = static_cast<uint64_t>(load_element<int64_t>(state, state_dtype, 1));
+  const auto by = static_cast<uint64_t>(stream);
+  const PhiloxBlock mixed = philox4x32({static_cast<uint32_t>(by), static_cast<uint32_t>(by >> 32), 0, 0},
                                        {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
   return {{mixed[0], mixed[1]}, {static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)}};
 }
+RandomKey random_key(const RandomArgs& a) { return philox_key(a.state, a.state_dtype, a.stream); }
 
 void random_ref(const RandomArgs& a, int64_t begin, int64_t end, const Exec&) {
   const Philox random = philox(a);

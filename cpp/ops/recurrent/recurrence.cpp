@@ -26,14 +26,23 @@ namespace {
 Cell parse_cell(const std::string& name) {
   if (name == "lstm") return Cell::lstm;
   if (name == "simple_rnn") return Cell::simple_rnn;
-  fail(ErrorKind::value, "recurrence: cell must be 'lstm' or 'simple_rnn', received '", name, "'");
+  if (name == "gru") return Cell::gru;
+  if (name == "gru_before") return Cell::gru_before;
+  fail(ErrorKind::value, "recurrence: cell must be 'lstm', 'gru', 'gru_before' or 'simple_rnn', received '", name, "'");
 }
+using A = CellActivation;
+constexpr std::pair<const char*, A> kActivations[] = {{"linear", A::linear},     {"tanh", A::tanh},
+                                                      {"sigmoid", A::sigmoid},   {"relu", A::relu},
+                                                      {"relu6", A::relu6},       {"hard_sigmoid", A::hard_sigmoid},
+                                                      {"softsign", A::softsign}, {"elu", A::elu}};
+
 CellActivation parse_activation(const std::string& name) {
-  if (name == "linear") return CellActivation::linear;
-  if (name == "tanh") return CellActivation::tanh;
-  if (name == "relu") return CellActivation::relu;
-  if (name == "sigmoid") return CellActivation::sigmoid;
-  fail(ErrorKind::value, "simple_rnn: activation must be 'tanh', 'relu', 'sigmoid' or 'linear', received '", name, "'");
+  for (const auto& [known, value] : kActivations)
+    if (name == known) return value;
+  fail(ErrorKind::value,
+       "recurrence: an activation must be 'linear', 'tanh', 'sigmoid', 'relu', 'relu6', 'hard_sigmoid', 'softsign' or "
+       "'elu', received '",
+       name, "'");
 }
 bool is_lstm(const std::string& cell) { return parse_cell(cell) == Cell::lstm; }
 constexpr int64_t kPanelsInL2 = 512 << 10, kRowsPerThread = 4;
@@ -49,14 +58,15 @@ double step_work(const RecurrenceShape& a) {
          rows * static_cast<double>(a.units * cell_gates(a.cell)) * 0.25;
 }
 
-void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, bool reverse, int64_t block,
-                const BoundValue& gates) {
+void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, const std::string& gate,
+                bool reverse, int64_t block, const BoundValue& gates, int64_t widths) {
   a.cell = parse_cell(cell);
   a.activation = parse_activation(activation);
+  a.gate = parse_activation(gate);
   a.reverse = reverse;
   a.batch = gates.shape[0];
   a.steps = gates.shape[1];
-  a.units = gates.shape[2] / cell_gates(a.cell);
+  a.units = gates.shape[2] / widths;
   a.blocks = ceil_div(a.units, block);
   a.tiles = ceil_div(a.batch, kRecurrentRows);
   // By rows there is no barrier, but every worker reads all of the panels: where they fit its L2 and there are rows for
@@ -69,6 +79,10 @@ void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& 
 }
 
 }  // namespace
+
+bool known_activation(const std::string& name) {
+  return std::any_of(std::begin(kActivations), std::end(kActivations), [&](const auto& a) { return name == a.first; });
+}
 
 // ---- panels
 
@@ -87,7 +101,8 @@ void RecurrentPack::bind(const Bind& b, RecurrentPackArgs& a) const {
 }
 
 int64_t RecurrentPack::units(const RecurrentPackArgs& a) const {
-  return ceil_div(a.units, a.transpose ? kBackUnits : block_units(a.cell));
+  const int64_t blocks = ceil_div(a.units, a.transpose ? kBackUnits : block_units(a.cell));
+  return gated(a.cell) || a.transpose ? blocks : blocks * cell_gates(a.cell);
 }
 
 // ---- forwards
@@ -98,35 +113,41 @@ const KernelTable& Recurrence::kernels() { return recurrence_kernels; }
 int Recurrence::visible_outputs() const { return (is_lstm(cell) ? 2 : 1) + (return_sequences ? 1 : 0); }
 
 Specs Recurrence::infer(const Inputs& in) const {
-  const bool lstm = is_lstm(cell);
-  parse_activation(activation);
-  const Spec &gates = in[0], &state = in[2];
-  const Spec sequence{gates.dtype, {gates.shape[0], gates.shape[1], state.shape[1]}, {}};
-  if (lstm) return {state, state, sequence, sequence, gates, sequence};
-  return {state, sequence, sequence, gates};
+  const Cell kind = parse_cell(cell);
+  const Spec &xz = in[0], &state = in[2];
+  const Spec sequence{xz.dtype, {xz.shape[0], xz.shape[1], state.shape[1]}, {}};
+  const Spec kept{xz.dtype, {xz.shape[0], xz.shape[1], state.shape[1] * Dim(kept_gates(kind))}, {}};
+  if (kind == Cell::lstm) return {state, state, sequence, sequence, kept, sequence};
+  return {state, sequence, sequence, kept};
 }
 
 std::vector<Dim> Recurrence::workspaces(const Specs& in, const Specs&) const {
-  return {product(in[2].shape) * Dim(2 * bit_size(in[2].dtype) / 8)};
+  const Dim two = product(in[2].shape) * Dim(2 * bit_size(in[2].dtype) / 8);
+  return {two, parse_cell(cell) == Cell::gru_before ? two : Dim(0)};
 }
 
 void Recurrence::bind(const Bind& b, RecurrenceArgs& a) const {
-  bind_shape(a, cell, activation, reverse, block_units(parse_cell(cell)), b.in(0));
-  const int states = a.cell == Cell::lstm ? 2 : 1;
-  a.xz = b.read(0);
-  a.panels = b.read(1);
-  a.h0 = b.read(2);
-  a.c0 = states == 2 ? b.read(3) : nullptr;
-  a.mask = use_mask ? b.read<uint8_t>(2 + states) : nullptr;
+  const Cell kind = parse_cell(cell);
+  bind_shape(a, cell, activation, gate, reverse, block_units(kind), b.in(0), cell_gates(kind));
+  const int states = kind == Cell::lstm ? 2 : 1;
+  int next = 0;
+  a.xz = b.read(next++);
+  a.panels = b.read(next++);
+  a.h0 = b.read(next++);
+  a.c0 = states == 2 ? b.read(next++) : nullptr;
+  a.recurrent_bias = use_bias ? b.read(next++) : nullptr;
+  a.mask = use_mask ? b.read<uint8_t>(next++) : nullptr;
   a.h = b.write(0);
   a.c = states == 2 ? b.write(1) : nullptr;
   a.y = b.write(states);
   a.h_prev = b.write(states + 1);
   a.gates = b.write(states + 2);
   a.c_prev = states == 2 ? b.write(states + 3) : nullptr;
-  a.state = b.workspace();
+  a.state = b.workspace(0);
+  a.update = b.workspace(1);
 }
 
+int64_t Recurrence::phases(const RecurrenceArgs& a) const { return a.by_rows ? 1 : a.steps * step_phases(a.cell); }
 double Recurrence::work(const RecurrenceArgs& a) const { return static_cast<double>(a.steps) * step_work(a); }
 
 // ---- backwards
@@ -135,37 +156,45 @@ MAAS_DEFINE_OP(recurrence_gradient, RecurrenceGradient)
 const KernelTable& RecurrenceGradient::kernels() { return recurrence_gradient_kernels; }
 
 Specs RecurrenceGradient::infer(const Inputs& in) const {
-  const bool lstm = is_lstm(cell);
+  const Cell kind = parse_cell(cell);
   const Spec& gates = in[0];
-  const Spec state{gates.dtype, {gates.shape[0], floordiv(gates.shape[2], Dim(lstm ? 4 : 1))}, {}};
-  if (lstm) return {gates, state, state};
-  return {gates, state};
+  const Dim units = floordiv(gates.shape[2], Dim(kept_gates(kind)));
+  const Spec state{gates.dtype, {gates.shape[0], units}, {}};
+  const Spec dxz{gates.dtype, {gates.shape[0], gates.shape[1], units * Dim(cell_gates(kind))}, {}};
+  if (kind == Cell::lstm) return {dxz, state, state};
+  if (kind == Cell::gru) return {dxz, state, dxz};
+  return {dxz, state};
 }
 
-std::vector<Dim> RecurrenceGradient::workspaces(const Specs& in, const Specs&) const {
+std::vector<Dim> RecurrenceGradient::workspaces(const Specs&, const Specs& out) const {
+  const Spec& dxz = out[0];
   const Dim state =
-      in[0].shape[0] * floordiv(in[0].shape[2], Dim(is_lstm(cell) ? 4 : 1)) * Dim(bit_size(in[0].dtype) / 8);
-  return {state, state};
+      dxz.shape[0] * floordiv(dxz.shape[2], Dim(cell_gates(parse_cell(cell)))) * Dim(bit_size(dxz.dtype) / 8);
+  return {state, parse_cell(cell) == Cell::lstm ? state : Dim(0)};
 }
 
 void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
-  bind_shape(a, cell, activation, reverse, kBackUnits, b.in(0));
-  const bool lstm = a.cell == Cell::lstm;
+  const Cell kind = parse_cell(cell);
+  bind_shape(a, cell, activation, gate, reverse, kBackUnits, b.in(0), kept_gates(kind));
   int next = 2;
   a.gates = b.read(0);
   a.panels = b.read(1);
-  a.c_prev = lstm ? b.read(next++) : nullptr;
+  a.prev = kind == Cell::simple_rnn ? nullptr : b.read(next++);
   a.mask = use_mask ? b.read<uint8_t>(next++) : nullptr;
   a.dy = has_dy ? b.read(next++) : nullptr;
   a.dh = has_dh ? b.read(next++) : nullptr;
   a.dc = has_dc ? b.read(next++) : nullptr;
   a.dxz = b.write(0);
   a.dh0 = b.write(1);
-  a.dc0 = lstm ? b.write(2) : nullptr;
+  a.dc0 = kind == Cell::lstm ? b.write(2) : nullptr;
+  a.dhz = kind == Cell::gru ? b.write(2) : nullptr;
   a.pass = b.workspace(0);
   a.dc_state = b.workspace(1);
 }
 
+int64_t RecurrenceGradient::phases(const RecurrenceGradientArgs& a) const {
+  return a.by_rows ? 1 : a.steps * step_phases(a.cell) + 1;
+}
 double RecurrenceGradient::work(const RecurrenceGradientArgs& a) const {
   return static_cast<double>(a.steps) * step_work(a);
 }

@@ -7,8 +7,9 @@ namespace maas {
 // A whole layer. Inputs: x (B, T, I), h0 (B, H), [c0 (B, H)], kernel (I, G H), recurrent_kernel (H, G H), [bias (G H)],
 // [mask (B, T) bool]. Outputs: h, [c], y (B, T, H) in the order of the steps; then residuals for the gradient.
 struct Lstm {
+  std::string activation = "tanh", recurrent_activation = "sigmoid";
   bool reverse = false, return_sequences = true, use_bias = true, use_mask = false;
-  MAAS_PARAMS(reverse, return_sequences, use_bias, use_mask)
+  MAAS_PARAMS(activation, recurrent_activation, reverse, return_sequences, use_bias, use_mask)
   Specs infer(const Inputs& in) const;
   int visible_outputs() const { return return_sequences ? 3 : 2; }
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
@@ -25,6 +26,20 @@ struct SimpleRnn {
   Nodes lower(const Node& y) const;
 };
 
+// bias: (2, 3 H), of the input and of the recurrent product, with reset_after, else (3 H). Gates z r n.
+struct Gru {
+  std::string activation = "tanh", recurrent_activation = "sigmoid";
+  bool reset_after = true, reverse = false, return_sequences = true, use_bias = true, use_mask = false;
+  MAAS_PARAMS(activation, recurrent_activation, reset_after, reverse, return_sequences, use_bias, use_mask)
+  Specs infer(const Inputs& in) const;
+  int visible_outputs() const { return return_sequences ? 2 : 1; }
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  Nodes lower(const Node& y) const;
+};
+
+// Whether the fused cells know an activation of this name.
+bool known_activation(const std::string& name);
+
 // The recurrent kernel in panels; see recurrent_kernels.h.
 struct RecurrentPack {
   std::string cell = "lstm";
@@ -38,34 +53,35 @@ struct RecurrentPack {
   int64_t units(const RecurrentPackArgs& a) const;
 };
 
-// All steps of a cell. Inputs: xz (B, T, G H), panels, h0, [c0], [mask]. Outputs: h, [c], y, h_prev, gates, [c_prev].
+// All steps of a cell. Inputs: xz (B, T, G H), panels, h0, [c0], [recurrent bias (G H) of gru], [mask]. Outputs: h,
+// [c], y, h_prev, gates, [c_prev].
 struct Recurrence {
-  std::string cell = "lstm", activation = "tanh";
-  bool reverse = false, return_sequences = true, use_mask = false;
-  MAAS_PARAMS(cell, activation, reverse, return_sequences, use_mask)
+  std::string cell = "lstm", activation = "tanh", gate = "sigmoid";
+  bool reverse = false, return_sequences = true, use_mask = false, use_bias = false;  // use_bias: the recurrent one
+  MAAS_PARAMS(cell, activation, gate, reverse, return_sequences, use_mask, use_bias)
   using Args = RecurrenceArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   int visible_outputs() const;
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
   void bind(const Bind& b, RecurrenceArgs& args) const;
-  int64_t phases(const RecurrenceArgs& a) const { return a.by_rows ? 1 : a.steps; }
+  int64_t phases(const RecurrenceArgs& a) const;
   int64_t units(const RecurrenceArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceArgs& a) const;
 };
 
-// Backwards. Inputs: gates, panels of the transposed kernel, [c_prev], [mask], [dy], [dh], [dc]. Outputs: dxz, dh0,
-// [dc0].
+// Backwards. Inputs: gates, panels of the transposed kernel, [c_prev of lstm, h_prev of gru], [mask], [dy], [dh], [dc].
+// Outputs: dxz, dh0, [dc0 of lstm, dhz of gru].
 struct RecurrenceGradient {
-  std::string cell = "lstm", activation = "tanh";
+  std::string cell = "lstm", activation = "tanh", gate = "sigmoid";
   bool reverse = false, use_mask = false, has_dy = true, has_dh = false, has_dc = false;
-  MAAS_PARAMS(cell, activation, reverse, use_mask, has_dy, has_dh, has_dc)
+  MAAS_PARAMS(cell, activation, gate, reverse, use_mask, has_dy, has_dh, has_dc)
   using Args = RecurrenceGradientArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
   void bind(const Bind& b, RecurrenceGradientArgs& args) const;
-  int64_t phases(const RecurrenceGradientArgs& a) const { return a.by_rows ? 1 : a.steps + 1; }
+  int64_t phases(const RecurrenceGradientArgs& a) const;
   int64_t units(const RecurrenceGradientArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceGradientArgs& a) const;
 };

@@ -1,5 +1,6 @@
 """Activations by name (`get("relu")`), as functions, or as any callable."""
 
+from maas import missing_names
 from maas.activations import activations as _module
 from maas.activations.activations import (
     celu,
@@ -87,7 +88,7 @@ def deserialize(config, custom_objects=None):
 
         found = get_registered_object(config)
         if found is None:
-            raise ValueError(f"activations: no such name; known are {sorted(_NAMES)}, received {config!r}")
+            raise ValueError(missing_names.unknown_name("activation", config, _NAMES))
         return found
     if (
         config.get("class_name") == "function"
@@ -98,3 +99,6 @@ def deserialize(config, custom_objects=None):
     from maas.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -1,5 +1,6 @@
 """What layers, optimizers and ops are built on: settings, variables, names, symbolic tensors."""
 
+from maas import missing_names
 from maas.backend.config import (
     backend,
     epsilon,
@@ -24,14 +25,15 @@ def result_type(*dtypes):
     """The dtype in which values of these dtypes meet, by Keras's rules.
 
     Args:
-        *dtypes: str; at least one.
+        *dtypes: str, or Python's `float`, which asks for a floating dtype but for none in particular; at least one.
     """
     from maas import _core
 
-    out = standardize_dtype(dtypes[0])
-    for dtype in dtypes[1:]:
-        out = _core.promote(out, standardize_dtype(dtype))
-    return out
+    given = [standardize_dtype(d) for d in dtypes if d is not float]
+    out = given[0] if given else floatx()
+    for dtype in given[1:]:
+        out = _core.promote(out, dtype)
+    return out if float not in dtypes or is_float_dtype(out) else floatx()
 
 
 def clear_session(free_memory=True):
@@ -63,3 +65,5 @@ __all__ = [
     "standardize_dtype",
     "standardize_shape",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

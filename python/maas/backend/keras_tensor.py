@@ -20,7 +20,6 @@ class KerasTensor:
 
     # NumPy must leave `array + keras_tensor` to __radd__.
     __array_priority__ = 1000
-    __array_ufunc__ = None
 
     def __init__(self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None):
         if sparse or ragged:

@@ -2,6 +2,7 @@
 
 import inspect
 
+from maas import missing_names
 from maas.backend.naming import to_snake_case
 
 
@@ -59,9 +60,7 @@ class Family:
                 return self.names[identifier]()
             found = _registered(identifier)
             if found is None:
-                raise ValueError(
-                    f"{self.module[6:]}: no such name; known are {sorted(self.classes)}, received {identifier!r}"
-                )
+                raise ValueError(missing_names.unknown_name(self.module[6:-1], identifier, self.names))
             identifier = found
         if inspect.isclass(identifier):
             identifier = identifier()

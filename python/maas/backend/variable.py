@@ -111,9 +111,11 @@ class Variable(_core.Variable):
     def __repr__(self):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self.numpy()}>"
 
+    def __format__(self, spec):
+        return format(self.value, spec) if spec else str(self)
+
     __hash__ = object.__hash__
-    __array_priority__ = 1000
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # NumPy leaves `array + variable` to __radd__
 
 
 def _forward(name):

@@ -1,5 +1,6 @@
 """Callbacks: code that runs during `fit`, `evaluate` and `predict`."""
 
+from maas import missing_names
 from maas.callbacks.callback import Callback
 from maas.callbacks.callback_list import CallbackList
 from maas.callbacks.csv_logger import CSVLogger
@@ -23,3 +24,5 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -32,6 +32,8 @@ class CallbackList(Callback):
         super().__init__()
         self.callbacks = [c for c in tree.flatten(callbacks) if c is not None] if callbacks else []
         for c in self.callbacks:
+            if isinstance(c, type):
+                raise TypeError(f"callbacks must be Callback objects, such as {c.__name__}(), received the class {c!r}")
             if not hasattr(c, "set_model"):
                 raise TypeError(f"callbacks must be Callback objects, received {c!r}")
         self._history = next((c for c in self.callbacks if isinstance(c, History)), None)

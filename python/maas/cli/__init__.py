@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from maas import missing_names
+
 # Name -> module. The module of a subcommand is imported only when it is asked for.
 COMMANDS = {
     "demo": ("maas.cli.demo", "train, save, load and serve a model that reads handwritten digits"),
@@ -15,10 +17,13 @@ COMMANDS = {
 }
 
 
+DESCRIPTION = "Serve Keras-style models over HTTP. Models are trained and saved in Python: `import maas`."
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `maas ARGV...` and returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="maas", description="Train, save, compress and serve Keras-style models.")
+    parser = argparse.ArgumentParser(prog="maas", description=DESCRIPTION)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
@@ -44,3 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+__getattr__ = missing_names.getattr_of(__name__)

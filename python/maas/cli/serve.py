@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import signal
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", help="model file: .keras, .h5, .maas or .onnx")
+    parser.add_argument("path", metavar="PATH", help="model file: .keras, .maas or .h5")
     parser.add_argument("--name", help="name of the model in URLs (default: the file's stem)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free port (default: %(default)s)")
@@ -44,9 +47,29 @@ def run(args: argparse.Namespace) -> int:
     asked = threading.Event()
     previous = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
-        from maas.serving import Server
+        with _server(args) as server:
+            took = (time.perf_counter() - began) * 1e3
+            print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
+            # A signal that comes just before a wait begins does not end it, so no wait lasts for ever.
+            while not asked.wait(1):
+                pass
+            _say(f"maas: stopping; requests in flight have {args.drain_timeout:g} s (a second signal ends at once)")
+            # A second signal ends the process at once.
+            for s in previous:
+                signal.signal(s, signal.SIG_DFL)
+        _say("maas: stopped")
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+    return 0
 
-        server = Server(
+
+def _server(args: argparse.Namespace) -> Any:
+    from maas.saving.serialization import UnknownObjectError
+    from maas.serving import Server
+
+    try:
+        return Server(
             args.path,
             args.name,
             args.host,
@@ -57,14 +80,36 @@ def run(args: argparse.Namespace) -> int:
             threads=args.threads,
             drain_timeout=args.drain_timeout,
         )
-        with server:
-            took = (time.perf_counter() - began) * 1e3
-            print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
-            asked.wait()
-            # A second signal ends the process at once.
-            for s in previous:
-                signal.signal(s, signal.SIG_DFL)
-    finally:
-        for s, handler in previous.items():
-            signal.signal(s, handler)
-    return 0
+    except UnknownObjectError as error:
+        raise ValueError(f"{error}\n\n{_IN_PYTHON.format(**_for_python(args, error.name))}") from error
+
+
+# What to do where the command cannot help: it has no way to give objects of the user's own.
+_IN_PYTHON = """\
+maas serve cannot be given classes of your own; this program serves the same model:
+
+    import maas
+    from your_module import {object}
+
+    model = maas.saving.load_model({path!r}, custom_objects={{{key!r}: {object}}})
+    maas.Server(model, name={name!r}, host={host!r}, port={port}).start().wait()
+"""
+
+
+def _for_python(args: argparse.Namespace, key: str) -> dict[str, Any]:
+    name = key.split(">")[-1]
+    return {
+        # A name from a file is shown as code only if it is a name.
+        "object": name if name.isidentifier() else "YourClass",
+        "key": key[:100],
+        "path": args.path,
+        "name": args.name or Path(args.path).stem,
+        "host": args.host,
+        "port": args.port,
+    }
+
+
+def _say(text: str) -> None:
+    # Whoever started the server may have closed the pipe; that is no reason to end otherwise than cleanly.
+    with contextlib.suppress(OSError):
+        print(text, flush=True)

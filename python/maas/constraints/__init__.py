@@ -1,5 +1,6 @@
 """Constraints: `get("max_norm")`, `MaxNorm(2)`, and any callable that returns a tensor of the same shape."""
 
+from maas import missing_names
 from maas.backend.objects import Family
 from maas.constraints.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
@@ -15,3 +16,5 @@ __all__ = [
     "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm", "min_max_norm",
     "non_neg", "serialize", "unit_norm",
 ]  # fmt: skip
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -1,9 +1,9 @@
 """Data adapters: one interface to arrays, datasets, generators and loaders."""
 
-from maas import tree
+from maas import missing_names, tree
 from maas.data.adapter import DataAdapter
 from maas.data.array_adapter import ArrayAdapter
-from maas.data.arrays import is_array_like
+from maas.data.arrays import check_arrays, check_class_weight, is_array_like
 from maas.data.epochs import EpochIterator
 from maas.data.iterable_adapter import IterableAdapter
 from maas.data.py_dataset import PyDataset, PyDatasetAdapter
@@ -27,6 +27,14 @@ def get_data_adapter(
     if isinstance(x, DataAdapter):
         return x
     leaves = [a for a in tree.flatten((x, y, sample_weight)) if a is not None]
+    if class_weight is not None:
+        check_class_weight(class_weight)
+    x_leaves = tree.flatten(x)
+    if x_leaves and all(is_array_like(a) for a in x_leaves):
+        for name, part in (("y", y), ("sample_weight", sample_weight)):
+            check_arrays(name, part)
+    elif isinstance(x, (list, tuple)):
+        check_arrays("x", [a for a in x_leaves if isinstance(a, (bool, int, float))])
     if x is not None and all(is_array_like(a) for a in leaves):
         return ArrayAdapter(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight, input_dtypes)
     kind = "PyDataset" if isinstance(x, PyDataset) else type(x).__name__
@@ -52,3 +60,5 @@ def _batches(x):
 
 
 __all__ = ["ArrayAdapter", "DataAdapter", "EpochIterator", "IterableAdapter", "PyDataset", "get_data_adapter"]
+
+__getattr__ = missing_names.getattr_of(__name__)

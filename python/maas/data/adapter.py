@@ -18,6 +18,14 @@ class DataAdapter:
         """Iterator of (layout, key, arrays) over one pass. Arrays are valid until the next batch is asked for."""
         raise NotImplementedError
 
+    def in_memory(self):
+        """(layout, arrays) of all data if it is in memory, else None."""
+        return None
+
+    def exhausted(self):
+        """True if there will be no further batch, not even in a new pass."""
+        return False
+
     def on_epoch_begin(self):
         """Called before each epoch."""
 

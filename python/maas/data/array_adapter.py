@@ -82,6 +82,9 @@ class ArrayAdapter(DataAdapter):
             self._arrays.append(np.ascontiguousarray(a))
             self._dtypes.append(dtype)
 
+    def in_memory(self):
+        return self._layout, self._arrays
+
     def batches(self):
         n, size = self.num_samples, self.batch_size
         layout, key = self._layout, self._key

@@ -1,5 +1,7 @@
 """From what users pass (NumPy, pandas, torch, lists of arrays) to the arrays that a compiled step reads."""
 
+import numbers
+
 import numpy as np
 
 from maas import backend, tree
@@ -71,6 +73,20 @@ def check_targets(array, name):
         raise ValueError(f"{name} must not hold NaN, received {int(where.sum())} NaN, the first at index {first}")
 
 
+def check_arrays(name, part):
+    """ValueError, with what to do, if a leaf of `part` is a number or anything else that is no array."""
+    for leaf in tree.flatten(part):
+        scalar = isinstance(leaf, (bool, int, float, np.generic))
+        if leaf is None or (is_array_like(leaf) and not scalar):
+            continue
+        kind = type(leaf).__name__
+        if scalar and part is not leaf:
+            raise ValueError(
+                f"{name} must be an array: make one with np.asarray({name}), received a {type(part).__name__} of {kind}"
+            )
+        raise ValueError(f"{name} must be an array, or a list or dict of arrays, received {leaf!r} of type {kind}")
+
+
 def check_lengths(x, y, sample_weight):
     """The common number of samples.
 
@@ -97,8 +113,21 @@ def check_lengths(x, y, sample_weight):
     return n
 
 
+def check_class_weight(class_weight):
+    """TypeError unless it is a dict from class numbers to numbers."""
+    ok = isinstance(class_weight, dict) and all(
+        isinstance(v, numbers.Real) and isinstance(k, numbers.Real) for k, v in class_weight.items()
+    )
+    if not ok:
+        raise TypeError(
+            "class_weight must be a dict from class number to weight, such as {0: 1.0, 1: 2.5}, "
+            f"received {class_weight!r}"
+        )
+
+
 def class_weight_to_sample_weights(y, class_weight):
     """One weight per sample from a dict of class weights; classes it does not name weigh 1."""
+    check_class_weight(class_weight)
     y = to_numpy(y, "y")
     if y.ndim > 1:
         y = y[..., 0] if y.shape[-1] == 1 else np.argmax(y, axis=-1)

@@ -1,5 +1,6 @@
 """Steps and epochs over an adapter."""
 
+import numbers
 import warnings
 
 
@@ -15,8 +16,8 @@ class EpochIterator:
     """
 
     def __init__(self, adapter, steps_per_epoch=None):
-        if steps_per_epoch is not None and steps_per_epoch < 1:
-            raise ValueError(f"the number of steps must be >= 1, received {steps_per_epoch}")
+        if steps_per_epoch is not None and (not isinstance(steps_per_epoch, numbers.Integral) or steps_per_epoch < 1):
+            raise ValueError(f"the number of steps must be an int >= 1, received {steps_per_epoch!r}")
         self.adapter = adapter
         self.steps_per_epoch = steps_per_epoch
         self._num_batches = adapter.num_batches
@@ -40,6 +41,10 @@ class EpochIterator:
     def reset(self):
         """Start again at the first batch."""
         self._current, self._seen, self._held = None, 0, None
+
+    def exhausted(self):
+        """True if no epoch can follow: a generator that has ended."""
+        return self._held is None and self.adapter.exhausted()
 
     def epoch(self):
         """Iterator of (step, (layout, key, arrays))."""

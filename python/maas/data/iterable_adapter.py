@@ -41,14 +41,34 @@ class IterableAdapter(DataAdapter):
             raise ValueError(f"{self.source} must yield at least one batch, received none")
         self._data, self._stream = data, None
         if iter(data) is data:  # a generator or iterator: no second pass
-            first = list(itertools.islice(data, 1))
-            if not first:
+            self._stream = _Stream(data)
+            if self.exhausted():
                 raise ValueError(f"{self.source} must yield at least one batch, received none")
-            self._stream = itertools.chain(first, data)
+
+    def exhausted(self):
+        return self._stream is not None and self._stream.exhausted()
 
     def batches(self):
         for batch in self._data if self._stream is None else self._stream:
             yield standardize_batch(batch, self.source, self.class_weight, self.input_dtypes)
+
+
+class _Stream:
+    """An iterator that can tell whether there is more."""
+
+    def __init__(self, iterator):
+        self._iterator, self._held = iterator, []
+
+    def exhausted(self):
+        if not self._held:
+            self._held.extend(itertools.islice(self._iterator, 1))
+        return not self._held
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self._held.pop() if self._held else next(self._iterator)
 
 
 def _numpy(name, part):

@@ -4,6 +4,7 @@ work.
 
 import numpy as np
 
+from maas import missing_names
 from maas.backend.objects import Family
 from maas.initializers.base import Initializer, RandomInitializer, initial_value
 from maas.initializers.constant import Constant, Identity, Ones, Zeros
@@ -74,3 +75,6 @@ def get(identifier):
 
         return from_array
     return _FAMILY.get(identifier)
+
+
+__getattr__ = missing_names.getattr_of(__name__)

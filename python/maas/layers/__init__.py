@@ -1,11 +1,14 @@
 """Layers, by Keras's names."""
 
+from maas import missing_names
 from maas.layers.activation.activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from maas.layers.attention.additive_attention import AdditiveAttention
 from maas.layers.attention.attention import Attention
+from maas.layers.attention.grouped_query_attention import GroupQueryAttention
 from maas.layers.attention.multi_head_attention import MultiHeadAttention
-from maas.layers.convolution.conv1d import Conv1D
-from maas.layers.convolution.conv2d import Conv2D
-from maas.layers.convolution.depthwise import DepthwiseConv2D, SeparableConv2D
+from maas.layers.convolution.conv import Conv1D, Conv2D, Conv3D
+from maas.layers.convolution.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from maas.layers.convolution.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from maas.layers.core.dense import Dense
 from maas.layers.core.einsum_dense import EinsumDense
 from maas.layers.core.embedding import Embedding
@@ -38,15 +41,26 @@ from maas.layers.normalization.layer_normalization import LayerNormalization
 from maas.layers.pooling.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
 )
-from maas.layers.pooling.pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+from maas.layers.pooling.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
 from maas.layers.preprocessing.scaling import Normalization, Rescaling
 from maas.layers.recurrent.bidirectional import Bidirectional
 from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
+from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from maas.layers.recurrent.layers import GRU, LSTM, SimpleRNN
 from maas.layers.recurrent.rnn import RNN
+from maas.layers.recurrent.stacked import StackedRNNCells
 from maas.layers.recurrent.time_distributed import TimeDistributed
 from maas.layers.regularization.dropout import (
     Dropout,
@@ -58,51 +72,63 @@ from maas.layers.regularization.dropout import (
 from maas.layers.reshaping.resizing import (
     Cropping1D,
     Cropping2D,
+    Cropping3D,
     UpSampling1D,
     UpSampling2D,
+    UpSampling3D,
     ZeroPadding1D,
     ZeroPadding2D,
+    ZeroPadding3D,
 )
 from maas.layers.reshaping.shapes import Flatten, Permute, RepeatVector, Reshape
 
-Convolution1D, Convolution2D = Conv1D, Conv2D
-SeparableConvolution2D = SeparableConv2D
-MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
-AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
-GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+Convolution3DTranspose = Conv3DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
+AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
+GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D
 
 # Everything a saved file may name as `keras.layers.<class>`.
 CLASSES = {
     c.__name__: c
     for c in (
-        Activation, ActivityRegularization, Add, Attention, Average, AveragePooling1D, AveragePooling2D,
-        BatchNormalization, Bidirectional,
-        Concatenate, Conv1D, Conv2D, Cropping1D, Cropping2D, Dense, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
-        Embedding, Flatten, GRU, GRUCell,
-        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
-        GlobalMaxPooling2D, Identity,
-        InputLayer, LSTM, LSTMCell, Lambda, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D,
-        Maximum, Minimum,
-        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling, Reshape,
-        SeparableConv2D, SimpleRNN, SimpleRNNCell,
-        Softmax, SpatialDropout1D, SpatialDropout2D, Subtract, TimeDistributed, UpSampling1D, UpSampling2D,
-        ZeroPadding1D, ZeroPadding2D,
+        Activation, ActivityRegularization, Add, AdditiveAttention, Attention, Average, AveragePooling1D,
+        AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, Concatenate, Conv1D,
+        Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D,
+        Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
+        EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+        GlobalMaxPooling3D, GroupQueryAttention, Identity, InputLayer, LSTM, LSTMCell, Lambda,
+        LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum,
+        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling,
+        Reshape, SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
+        SpatialDropout2D, StackedRNNCells, Subtract, TimeDistributed, UpSampling1D, UpSampling2D, UpSampling3D,
+        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     )
 }  # fmt: skip
 __all__ = [
-    "Activation", "ActivityRegularization", "Add", "Attention", "Average", "AveragePooling1D", "AveragePooling2D",
-    "AvgPool1D", "AvgPool2D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Conv2D",
-    "Convolution1D", "Convolution2D", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dot", "Dropout", "ELU",
+    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "Attention", "Average", "AveragePooling1D",
+    "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNormalization",
+    "Bidirectional", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
+    "Conv3DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Convolution1D", "Convolution1DTranspose",
+    "Convolution2D", "Convolution2DTranspose", "Convolution3D", "Convolution3DTranspose", "Cropping1D",
+    "Cropping2D", "Cropping3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "ELU",
     "EinsumDense", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise",
-    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
-    "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "Identity", "Input", "InputLayer", "InputSpec",
-    "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxPool1D", "MaxPool2D",
-    "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "Normalization", "PReLU",
-    "Permute", "RNN", "ReLU", "RepeatVector", "Rescaling", "Reshape", "SeparableConv2D", "SeparableConvolution2D",
-    "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "TimeDistributed",
-    "UpSampling1D", "UpSampling2D", "Wrapper", "ZeroPadding1D", "ZeroPadding2D", "add", "average", "concatenate",
-    "deserialize", "dot", "maximum", "minimum", "multiply", "serialize", "subtract",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalAvgPool1D",
+    "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupQueryAttention", "Identity", "Input",
+    "InputLayer", "InputSpec", "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking",
+    "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RNN", "ReLU", "RepeatVector",
+    "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
+    "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
+    "StackedRNNCells", "Subtract", "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
+    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot",
+    "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
 
@@ -125,3 +151,6 @@ def deserialize(config, custom_objects=None):
     if not isinstance(layer, Layer):
         raise ValueError(f"layers.deserialize: the config must describe a layer, received {config}")
     return layer
+
+
+__getattr__ = missing_names.getattr_of(__name__)

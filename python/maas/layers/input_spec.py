@@ -123,4 +123,5 @@ def _check_one(x, spec, owner):
             have = have[:-1] if have and have[-1] == 1 else have
             want = want[:-1] if want and want[-1] == 1 else want
         if any(w is not None and h is not None and w != h for w, h in zip(want, have)) or len(want) != len(have):
-            raise ValueError(f"{owner}: the shape of the input must be {spec.shape}, received {shape}")
+            hint = "; a single sample needs a batch axis, x[None]" if len(have) == len(want) - 1 else ""
+            raise ValueError(f"{owner}: the shape of the input must be {spec.shape}{hint}, received {shape}")

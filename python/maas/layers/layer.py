@@ -2,7 +2,7 @@
 
 import warnings
 
-from maas import dtype_policies, tree
+from maas import dtype_policies, missing_names, tree
 from maas.backend import call_context
 from maas.backend.keras_tensor import KerasTensor, any_symbolic_tensors
 from maas.backend.masks import get_keras_mask, set_keras_mask
@@ -58,7 +58,8 @@ class Layer(LayerState, LayerBuilding, Operation):
         self.activity_regularizer = activity_regularizer
         self._take_input_shape(kwargs)
         if kwargs:
-            raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments, received {kwargs}")
+            hint = missing_names.near_argument(type(self), kwargs)
+            raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments{hint}, received {kwargs}")
         if not isinstance(trainable, bool):
             raise ValueError(f"{self._label()}: `trainable` must be a bool, received {trainable!r}")
         self._trainable = trainable
@@ -130,6 +131,12 @@ class Layer(LayerState, LayerBuilding, Operation):
     def _version(self):
         """Raised by every attribute write that may change what a trace of the layer does."""
         return self._tracker.version
+
+    add_metric = missing_names.NotYet()
+    quantize = missing_names.NotYet()
+    quantized_build = missing_names.NotYet()
+    quantized_call = missing_names.NotYet()
+    rematerialized_call = missing_names.NotYet()
 
     def _label(self):
         """How errors name the layer: `Dense 'head'`."""

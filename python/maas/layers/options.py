@@ -69,6 +69,11 @@ def standardize_data_format(value, owner):
 
     if value is None:
         return image_data_format()
+    if hasattr(value, "shape"):
+        raise ValueError(
+            f"{owner}: make the layer first, then call it on the data: layer(...)(x), received "
+            f"an array of shape {tuple(value.shape)}"
+        )
     if value not in ("channels_last", "channels_first"):
         raise ValueError(f"{owner}: `data_format` must be 'channels_last' or 'channels_first', received {value!r}")
     return value

@@ -1,5 +1,6 @@
 """Losses: classes for `compile(loss=...)` and functions that return one value per sample."""
 
+from maas import missing_names
 from maas.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -88,6 +89,9 @@ for _function, _aliases in {
 }.items():
     ALL_OBJECTS_DICT.update(dict.fromkeys(_aliases, _function))
 
+# What an error lists; base classes are no choice.
+_NAMES = ALL_OBJECTS_DICT
+
 
 def serialize(loss):
     """The loss as a dict of plain values, in Keras's format."""
@@ -113,9 +117,18 @@ def get(identifier):
         return None
     obj = identifier
     if isinstance(identifier, str):
-        obj = ALL_OBJECTS_DICT.get(identifier)
+        from maas.saving.object_registration import get_registered_object
+
+        obj = get_registered_object(identifier, module_objects=ALL_OBJECTS_DICT)
+        if obj is None:
+            raise ValueError(missing_names.unknown_name("loss", identifier, _NAMES))
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if not callable(obj):
-        raise ValueError(f"could not interpret loss identifier, received {identifier!r}")
+        raise ValueError(
+            f"a loss must be a name such as 'mse', a config dict, a function or a loss object, received {identifier!r}"
+        )
     return obj() if isinstance(obj, type) else obj
+
+
+__getattr__ = missing_names.getattr_of(__name__)

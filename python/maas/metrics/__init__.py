@@ -1,5 +1,6 @@
 """Metrics: running values over batches, and functions that return one value per sample."""
 
+from maas import missing_names
 from maas.backend.naming import to_snake_case
 from maas.losses import (
     binary_crossentropy,
@@ -121,6 +122,9 @@ for _cls, _aliases in {
 }.items():
     ALL_OBJECTS_DICT.update(dict.fromkeys(_aliases, _cls))
 
+# What an error lists; base classes are no choice.
+_NAMES = ALL_OBJECTS_DICT.keys() - {"metric", "mean", "sum", "mean_metric_wrapper"}
+
 
 def serialize(metric):
     """The metric as a dict of plain values, in Keras's format."""
@@ -148,11 +152,18 @@ def get(identifier):
         return None
     obj = identifier
     if isinstance(identifier, str):
-        obj = ALL_OBJECTS_DICT.get(identifier)
+        from maas.saving.object_registration import get_registered_object
+
+        obj = get_registered_object(identifier, module_objects=ALL_OBJECTS_DICT)
+        if obj is None:
+            raise ValueError(missing_names.unknown_name("metric", identifier, _NAMES))
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if not callable(obj):
-        raise ValueError(f"could not interpret metric identifier, received {identifier!r}")
+        raise ValueError(
+            "a metric must be a name such as 'mse', a config dict, a function or a metric object, "
+            f"received {identifier!r}"
+        )
     return obj() if isinstance(obj, type) else obj
 
 
@@ -183,3 +194,5 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

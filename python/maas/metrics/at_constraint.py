@@ -4,6 +4,9 @@ from maas import ops
 from maas.losses.reduction import divide_no_nan
 from maas.metrics.confusion_counts import update_confusion_counts
 from maas.metrics.metric import Metric
+from maas.saving.load_budget import count_state
+
+_LIST_ITEM = 32  # bytes of a float in a list
 
 
 class _AtConstraint(Metric):
@@ -21,6 +24,7 @@ class _AtConstraint(Metric):
         self.value, self.num_thresholds, self.class_id = value, num_thresholds, class_id
         setattr(self, self._argument, value)
         n = num_thresholds
+        count_state(n, _LIST_ITEM, f"metric '{self.name}'")
         self.thresholds = [0.5] if n == 1 else [i / (n - 1) for i in range(n)]
         shape = (n,)
         self.true_positives = self.add_variable(shape, name="true_positives")

@@ -6,9 +6,11 @@ from maas import backend, ops
 from maas.losses.reduction import divide_no_nan
 from maas.metrics.confusion_counts import evenly_spaced, update_confusion_counts
 from maas.metrics.metric import Metric
+from maas.saving.load_budget import count_state
 
 CURVES = ("ROC", "PR", "PRGAIN")
 SUMMATIONS = ("interpolation", "majoring", "minoring")
+_LIST_ITEM = 32  # bytes of a float in a list
 
 
 def _choose(name, value, allowed):
@@ -63,6 +65,7 @@ class AUC(Metric):
         elif num_thresholds <= 1:
             raise ValueError(f"AUC: num_thresholds must be an int > 1, received num_thresholds={num_thresholds}")
         else:
+            count_state(num_thresholds, _LIST_ITEM, f"metric '{self.name}'")
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
             self._even = True
         self.num_thresholds = len(inner) + 2

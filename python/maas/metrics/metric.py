@@ -1,9 +1,12 @@
 """The base class of metrics: state variables, an update that traces into the step, a result."""
 
+import math
+
 import numpy as np
 
 from maas import backend
 from maas.backend.naming import auto_name
+from maas.saving.load_budget import count_state, item_bytes
 
 
 class Metric:
@@ -37,6 +40,7 @@ class Metric:
         del aggregation  # one device: nothing to aggregate over
         self._check_super_called()
         shape, dtype = tuple(shape), dtype or self.dtype
+        count_state(math.prod(shape), item_bytes(dtype), f"metric '{self.name}'")
         with backend.name_scope(self.name.replace("/", ">"), caller=self):
             value = _initial_value(initializer, shape, dtype)
             variable = backend.Variable(value, dtype=dtype, trainable=False, name=name)

@@ -1,5 +1,6 @@
 """Models: `Sequential`, functional `Model(inputs, outputs)`, subclasses of `Model`."""
 
+from maas.missing_names import missing
 from maas.models.cloning import clone_model
 from maas.models.functional import Functional
 from maas.models.model import Model, model_from_json
@@ -14,4 +15,4 @@ def __getattr__(name):
         from maas import saving
 
         return getattr(saving, name)
-    raise AttributeError(f"module 'maas.models' has no attribute {name!r}")
+    raise missing(__name__, name)

@@ -38,6 +38,8 @@ def align(structure, y_pred, names, what):
     if isinstance(structure, dict) and not isinstance(y_pred, dict):
         if set(structure) == set(names):
             return [structure[n] for n in names]
+        if None not in names:
+            raise ValueError(f"{what} must have the names of the outputs {names} as keys, received {list(structure)}")
     leaves = tree.flatten(structure)
     if len(leaves) == count:
         if isinstance(structure, dict) and isinstance(y_pred, dict) and set(structure) != set(y_pred):

@@ -1,5 +1,7 @@
 """The losses of `compile(loss=..., loss_weights=...)` as one number."""
 
+import numpy as np
+
 from maas import losses, tree
 from maas.backend.naming import to_snake_case
 from maas.losses.reduction import row_count
@@ -42,10 +44,10 @@ class CompileLoss:
     """
 
     def __init__(self, loss, loss_weights=None, output_names=None):
-        if loss_weights is not None and not isinstance(loss_weights, (list, tuple, dict, float, int)):
+        if not all(_is_weight(w) for w in tree.flatten(loss_weights)):
             raise ValueError(
-                "loss_weights must be a number, list or dict, "
-                f"received loss_weights={loss_weights!r} of type {type(loss_weights).__name__}"
+                "loss_weights must be a number, or a list or dict of numbers; metrics are given by name, "
+                f"metrics=[...], received loss_weights={loss_weights!r}"
             )
         for leaf in tree.flatten(loss):
             # An unknown name fails at compile, not at the first batch.
@@ -61,6 +63,7 @@ class CompileLoss:
         """Forget the outputs; the next call builds again."""
         self.built = False
         self._terms = []  # (output position, Loss, weight or None, name)
+        self.targets = []  # (position among the leaves of y, Loss)
         self.metrics = []
 
     @property
@@ -80,13 +83,13 @@ class CompileLoss:
             for identifier, weight in zip(group, group_weights):
                 if identifier is None:
                     continue
-                if flat_true[i] is None:
-                    raise ValueError(
-                        f"the loss {identifier!r} of output {names[i] or i} needs targets y, received None"
-                    )
+                _need_targets(flat_true[i], identifier, names[i] or i)
                 loss = get_loss(identifier, flat_true[i], flat_pred[i])
                 terms.append((i, loss, weight, names[i] or loss.name))
         self._terms, self._names = terms, names
+        places = iter(range(len(tree.flatten(y_true))))
+        places = self._align_targets(tree.map_structure(lambda _: next(places), y_true), y_pred, names, per_output)
+        self.targets = [(places[i], loss) for i, loss, _, _ in terms]
         self.metrics = []
         if len(terms) > 1:
             from maas import metrics
@@ -152,11 +155,13 @@ class CompileLoss:
             flat_weight = self._align_targets(sample_weight, y_pred, self._names, per_output)
         total = None
         for k, (i, loss, weight, name) in enumerate(self._terms):
+            _need_targets(flat_true[i], loss.name, name)
             try:
                 value = loss(flat_true[i], flat_pred[i], flat_weight[i])
             except (ValueError, TypeError) as e:
                 raise type(e)(
-                    f"loss {loss.name!r} of output {name!r}: {e}; {describe(flat_true[i], flat_pred[i])}"
+                    f"loss {loss.name!r} of output {name!r}: {e}{_fix(flat_true[i], flat_pred[i])}; "
+                    f"{describe(flat_true[i], flat_pred[i])}"
                 ) from e
             if self.metrics:
                 self.metrics[k].update_state(value, sample_weight=row_count(flat_pred[i]))
@@ -164,6 +169,26 @@ class CompileLoss:
                 value = value * weight
             total = value if total is None else total + value
         return total
+
+
+def _fix(y_true, y_pred):
+    """What to change so that the shapes fit, as a part of an error; "" if there is no good guess."""
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    if len(true) == len(pred) and true and None not in (true[-1], pred[-1]) and true[-1] != pred[-1]:
+        return f"; y has {true[-1]} columns, so the output needs {true[-1]} units"
+    if len(true) == len(pred) - 1 and pred[-1] not in (None, 1):
+        return f"; the output has {pred[-1]} units for one number per sample of y"
+    return ""
+
+
+def _need_targets(target, loss, output):
+    if target is None:
+        raise ValueError(f"the loss {loss!r} of output {output!r} needs targets y, received None")
+
+
+def _is_weight(value):
+    # A scalar array or a Variable weighs too.
+    return value is None or (hasattr(value, "__float__") and not isinstance(value, str) and not np.ndim(value))
 
 
 def _as_list(entry):

@@ -47,7 +47,9 @@ class CompileMetrics:
     def __init__(self, metrics, weighted_metrics, output_names=None):
         for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if given and not isinstance(given, (list, tuple, dict)):
-                raise ValueError(f"{what} must be a list, tuple or dict, received {what}={given!r}")
+                raise ValueError(
+                    f"{what} must be a list, tuple or dict, such as {what}=['mae'], received {what}={given!r}"
+                )
             for leaf in tree.flatten(given or []):
                 if leaf is None:
                     continue
@@ -134,6 +136,8 @@ class CompileMetrics:
         for groups, used in ((self._plain, [None] * len(flat_pred)), (self._weighted, weights)):
             for group, y_t, y_p, w in zip(groups, flat_true, flat_pred, used):
                 for m in group.metrics if group is not None else ():
+                    if y_t is None:
+                        raise ValueError(f"the metric {m.name!r} needs targets y, received None")
                     self._update(m, y_t, y_p, w)
 
     @staticmethod

@@ -243,7 +243,12 @@ class Functional(Model):
             return ops.squeeze(x, axis=-1)
         if rank == wanted - 1 and ref.shape[-1] == 1:
             return ops.expand_dims(x, axis=-1)
-        raise ValueError(f"{self._label()}: input '{ref.name}' must have shape {ref.shape}, received {tuple(x.shape)}")
+        which = f"input '{ref.name}'" if len(self._inputs) > 1 else "the input"
+        hint = "; a single sample needs a batch axis, x[None]" if rank == wanted - 1 else ""
+        raise ValueError(f"{self._label()}: {which} must have shape {ref.shape}{hint}, received {tuple(x.shape)}")
+
+    def _label(self):
+        return self.__dict__.get("_shown_as") or super()._label()
 
     def _assert_input_compatibility(self, first):
         for x, ref in zip(tree.flatten(first), self._inputs):

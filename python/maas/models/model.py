@@ -5,6 +5,7 @@ import json
 
 from maas._core import FastCall
 from maas.layers.layer import Layer
+from maas.missing_names import NotYet
 from maas.models.programs import ProgramCache, runs_as_program
 from maas.models.trainer import Trainer
 
@@ -84,6 +85,13 @@ class Model(FastCall, Trainer, Layer):
                 leave()
 
     build._is_default = True
+
+    compute_loss_and_updates = NotYet()
+    get_quantization_layer_structure = NotYet()
+    get_state_tree = NotYet()
+    jax_state_sync = NotYet()
+    set_state_tree = NotYet()
+    stateless_compute_loss = NotYet()
 
     def _lock_state(self):
         # Users may attach layers to a model after it is built.

@@ -32,6 +32,8 @@ class Sequential(Model):
         Trainer.__init__(self)
         object.__setattr__(self, "_stack", [])
         object.__setattr__(self, "_functional", None)
+        if isinstance(layers, Layer) or (layers is not None and not hasattr(layers, "__iter__")):
+            raise ValueError(f"{self._label()}: `layers` must be a list of layers, received {layers!r}")
         if layers:
             for layer in layers:
                 self.add(layer, rebuild=False)
@@ -131,7 +133,10 @@ class Sequential(Model):
             except TypeError:
                 self._check_single_input(layer)
                 raise
-        object.__setattr__(self, "_functional", Functional(inputs=inputs, outputs=x))
+        functional = Functional(inputs=inputs, outputs=x)
+        # Users know this model, not the one inside.
+        object.__setattr__(functional, "_shown_as", self._label())
+        object.__setattr__(self, "_functional", functional)
 
     def _check_single_input(self, layer):
         parameters = list(call_signature(type(layer).call).parameters.values())

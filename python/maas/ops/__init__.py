@@ -6,6 +6,8 @@ model.
 
 import importlib
 
+from maas import missing_names
+
 _MODULES = (
     "core",
     "elementwise",
@@ -17,7 +19,7 @@ _MODULES = (
     "softmax",
     "losses",
     "nn_conv",
-    "norm",
+    "normalization",
     "attention",
     "recurrent",
 )
@@ -39,3 +41,6 @@ def _load():
 
 
 _load()
+importlib.import_module("maas.backend.tensor_methods")
+
+__getattr__ = missing_names.getattr_of(__name__)

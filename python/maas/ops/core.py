@@ -64,7 +64,32 @@ def cast(x, dtype):
 @op
 def saturate_cast(x, dtype):
     """`x` in another dtype; values out of range become the nearest one that fits."""
-    return cast(x, dtype)
+    from maas.backend import is_float_dtype
+
+    x, dtype = as_tensor(x), standardize_dtype(dtype)
+    if dtype == x.dtype or x.dtype == "bool":
+        return cast(x, dtype)
+    low, high = _LIMITS[dtype]
+    if is_float_dtype(x.dtype):
+        # A limit that the floating dtype cannot hold is rounded up; the cast itself stops there.
+        return cast(_core.minimum(_core.maximum(x, float(low)), float(high)), dtype)
+    has = _LIMITS[x.dtype]
+    if low > has[0]:
+        x = _core.maximum(x, int(low))
+    return cast(_core.minimum(x, int(high)) if high < has[1] else x, dtype)
+
+
+# The least and the greatest value of every dtype.
+_LIMITS = {
+    "bool": (0, 1),
+    **{f"int{n}": (-(2 ** (n - 1)), 2 ** (n - 1) - 1) for n in (4, 8, 16, 32, 64)},
+    **{f"uint{n}": (0, 2**n - 1) for n in (8, 32)},
+    "float16": (-65504, 65504),
+    "bfloat16": (-255 * 2.0**120, 255 * 2.0**120),
+    "float32": (-float(np.finfo("float32").max), float(np.finfo("float32").max)),
+    "float64": (-float(np.finfo("float64").max), float(np.finfo("float64").max)),
+    "float8_e4m3fn": (-448, 448),
+}
 
 
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):

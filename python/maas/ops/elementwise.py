@@ -4,6 +4,9 @@ Python numbers take the tensor's dtype.
 """
 
 from maas import _core
+from maas.backend import result_type
+from maas.backend.config import floatx
+from maas.backend.standardize import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 
@@ -67,7 +70,6 @@ _BINARY = {
     "logical_or": "x1 or x2",
     "logical_xor": "one of x1 and x2, not both",
 }
-_INTEGERS_STAY = {"floor", "ceil", "trunc"}
 
 
 def _unary(name, formula):
@@ -76,6 +78,16 @@ def _unary(name, formula):
 
         def function(x):
             return run(cast(x, "bool"))
+    elif name in ("floor", "ceil"):
+
+        def function(x):
+            x = as_tensor(x)
+            return run(x if is_float_dtype(x.dtype) else cast(x, floatx()))
+    elif name in ("absolute", "trunc"):
+
+        def function(x):
+            x = as_tensor(x)
+            return x if x.dtype == "bool" else run(x)
     else:
 
         def function(x):
@@ -170,7 +182,12 @@ def round(x, decimals=0):
 @op
 def logaddexp(x1, x2):
     """`y = ln(e^x1 + e^x2)` without overflow."""
-    return _core.maximum(x1, x2) + _core.log1p(_core.exp(-_core.absolute(_core.subtract(x1, x2))))
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    if not is_float_dtype(result_type(x1.dtype, x2.dtype)):
+        x1, x2 = cast(x1, floatx()), cast(x2, floatx())
+    # Equal operands differ by 0 also where they are infinite; else an infinite one is the larger, or weighs nothing.
+    apart = _core.where(_core.equal(x1, x2), 0.0, _core.subtract(x1, x2))
+    return _core.maximum(x1, x2) + _core.log1p(_core.exp(-_core.absolute(apart)))
 
 
 @op

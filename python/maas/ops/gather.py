@@ -34,6 +34,18 @@ def take(x, indices, axis=None):
     return _core.take(x, _indices(indices), axis=axis)
 
 
+def lookup(table, ids, owner):
+    """Rows of `table`; the error for a bad id names `owner`.
+
+    Args:
+        table: Tensor (rows, size).
+        ids: Tensor of integers of any shape.
+        owner: str, such as "Embedding 'words'".
+    """
+    rows = table.shape[0]
+    return _core.take(as_tensor(table), as_tensor(ids), axis=0, rule=f"{owner}: ids must be in [-{rows}, {rows})")
+
+
 @op
 def take_along_axis(x, indices, axis=None):
     """Elements of `x` along `axis`, one index for each: `y[i, j] = x[indices[i, j], j]` for axis 0.

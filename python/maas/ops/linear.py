@@ -8,11 +8,14 @@ from maas.ops.views import expand_dims, reshape, squeeze, transpose
 __all__ = ["dot", "einsum", "inner", "matmul", "outer", "tensordot", "vdot"]
 
 
-def _same_dtype(*tensors):
+def _same_dtype(*tensors, sums=False):
+    """The tensors in their common dtype; with `sums`, int8 alone becomes int32, which holds sums of its products."""
     from maas.backend import result_type
 
     tensors = [as_tensor(t) for t in tensors]
     dtype = result_type(*(t.dtype for t in tensors))
+    if sums and dtype == "int8" and all(t.dtype == "int8" for t in tensors):
+        dtype = "int32"
     return [cast(t, dtype) for t in tensors]
 
 
@@ -24,10 +27,13 @@ def matmul(x1, x2):
         x1: Tensor (..., m, k), or (k,).
         x2: Tensor (..., k, n), or (k,).
 
+    Returns:
+        Tensor (..., m, n) of the common dtype. Two int8 operands give int32; integers wrap.
+
     Raises:
         ValueError: if the inner sizes differ or an operand is a scalar.
     """
-    a, b = _same_dtype(x1, x2)
+    a, b = _same_dtype(x1, x2, sums=True)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: operands must have at least one axis, received shapes {a.shape} and {b.shape}")
     a2 = expand_dims(a, 0) if a.ndim == 1 else a
@@ -101,7 +107,7 @@ def einsum(subscripts, *operands):
     """
     terms, _, result = subscripts.replace(" ", "").partition("->")
     terms = terms.split(",")
-    tensors = _same_dtype(*operands)
+    tensors = _same_dtype(*operands, sums=True)
     if len(terms) != len(tensors):
         raise ValueError(f"einsum: '{subscripts}' has {len(terms)} terms, received {len(tensors)} operands")
     if "..." in subscripts:
@@ -143,7 +149,7 @@ def _contract(an, a, bn, b, keep, subscripts):
     batch = [c for c in shared if c in keep]
     inner_ = [c for c in shared if c not in keep]
     left, right = [c for c in an if c not in shared], [c for c in bn if c not in shared]
-    size = dict(zip(an, a.dims)) | {c: d for c, d in zip(bn, b.dims) if d != 1}
+    size = dict(zip(bn, b.dims)) | dict(zip(an, a.dims)) | {c: d for c, d in zip(bn, b.dims) if d != 1}
     dims = lambda cs: [size[c] for c in cs]  # noqa: E731
     a = transpose(a, [an.index(c) for c in batch + left + inner_])
     b = transpose(b, [bn.index(c) for c in batch + inner_ + right])

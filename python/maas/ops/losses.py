@@ -41,18 +41,20 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = squeeze(target, -1)
     if target.ndim != output.ndim - 1 or not all(map(_same, target.shape, output.shape)):
+        hint = "; for one-hot rows use categorical_crossentropy" if target.ndim == output.ndim else ""
         raise ValueError(
-            "sparse_categorical_crossentropy: target must have the shape of output without the class axis, "
+            f"sparse_categorical_crossentropy: target must have the shape of output without the class axis{hint}, "
             f"received target {target.shape} and output {output.shape}"
         )
     if target.dtype not in ("int32", "int64"):
         target = cast(target, "int32")
+    classes = "classes" if output.shape[-1] is None else output.shape[-1]
+    rule = f"sparse_categorical_crossentropy: labels must be in [0, {classes})"
     if from_logits:
-        return _core.sparse_softmax_cross_entropy(output, target)
+        return _core.sparse_softmax_cross_entropy(output, target, rule=rule)
     total = _core.sum(output, axis=[-1])
-    # take_along_axis counts negative indices from the end; a negative class must be an error.
-    index = _core.where(_core.less(target, 0), target - int(output.shape[-1]), target)
-    picked = squeeze(_core.take_along_axis(output, expand_dims(index, -1), axis=-1), -1) / total
+    picked = _core.take_along_axis(output, expand_dims(target, -1), axis=-1, wrap=False, rule=rule)
+    picked = squeeze(picked, -1) / total
     return -_core.log(clip(picked, epsilon(), 1.0 - epsilon()))
 
 
@@ -69,8 +71,10 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """
     target, output = as_tensor(target), as_tensor(output)
     if target.ndim != output.ndim or not all(map(_same, target.shape, output.shape)) or output.ndim < 1:
+        numbers = target.ndim == output.ndim - 1 or (target.ndim == output.ndim and target.shape[-1] == 1)
+        hint = "; for class numbers use sparse_categorical_crossentropy" if numbers else ""
         raise ValueError(
-            "categorical_crossentropy: target and output must have one shape, "
+            f"categorical_crossentropy: target and output must have one shape{hint}, "
             f"received {target.shape} and {output.shape}"
         )
     target, output = cast(_last(target, axis), output.dtype), _last(output, axis)

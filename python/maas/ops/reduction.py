@@ -310,9 +310,9 @@ def cumsum(x, axis=None, dtype=None):
     """Running sum: `y[j] = x[0] + ... + x[j]` along one axis.
 
     Args:
-        x: Tensor of any shape. Booleans and small integers are summed in int32 (uint8 in uint32).
+        x: Tensor of any shape. Small integers wrap, booleans are counted in int32.
         axis: int, or None for the flat order of elements.
-        dtype: dtype of the sums; that of `sum` if None.
+        dtype: dtype of the sums; that of `x` if None.
 
     Returns:
         Tensor of the shape of `x`, flat if `axis` is None. float32 sums run element by element.
@@ -325,4 +325,5 @@ def cumsum(x, axis=None, dtype=None):
         x = _core.cast(x, dtype=dtype)
     if axis is None:
         x, axis = _core.reshape(x, shape=[-1]), 0
-    return _core.cumsum(x, axis=axis)
+    y = _core.cumsum(x, axis=axis)
+    return y if x.dtype == "bool" or y.dtype == x.dtype else _core.cast(y, dtype=x.dtype)

@@ -1,11 +1,18 @@
 """Softmax and its logarithm."""
 
 from maas import _core
+from maas.backend.config import floatx
+from maas.backend.standardize import is_float_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor
+from maas.ops.core import as_tensor, cast
 from maas.ops.views import reshape
 
 __all__ = ["log_softmax", "softmax"]
+
+
+def _floating(x):
+    x = as_tensor(x)
+    return x if is_float_dtype(x.dtype) else cast(x, floatx())
 
 
 def _along(x, axis, log):
@@ -28,18 +35,17 @@ def softmax(x, axis=-1):
     """Softmax along one axis: `y = exp(x - max(x)) / sum(exp(x - max(x)))`.
 
     Args:
-        x: Tensor of any shape, floating dtype.
+        x: Tensor of any shape; integers are read as floats.
         axis: int or tuple of ints, the axes along which `y` sums to 1; None means all.
 
     Returns:
-        Tensor with the shape and dtype of `x`. Sums are kept in float32.
+        Tensor with the shape and floating dtype of `x`. Sums are kept in float32.
 
     Raises:
         ValueError: if `axis` is out of range.
-        TypeError: if `x` is not floating.
     Reference: Milakov and Gimelshein, 2018, "Online normalizer calculation for softmax", arXiv:1805.02867.
     """
-    x = as_tensor(x)
+    x = _floating(x)
     if axis is None:
         return reshape(_core.softmax(reshape(x, (-1,)), axis=-1), x.dims)
     return _along(x, axis, False)
@@ -48,7 +54,7 @@ def softmax(x, axis=-1):
 @op
 def log_softmax(x, axis=-1):
     """`y = x - max(x) - ln(sum(exp(x - max(x))))` along `axis`; see `softmax`."""
-    x = as_tensor(x)
+    x = _floating(x)
     if axis is None:
         return reshape(_core.softmax(reshape(x, (-1,)), axis=-1, log=True), x.dims)
     return _along(x, axis, True)

@@ -1,5 +1,6 @@
 """Optimizers."""
 
+from maas import missing_names
 from maas.optimizers import schedules
 from maas.optimizers.adam import Adam, AdamW
 from maas.optimizers.adam_family import Adamax, Lion, Nadam
@@ -45,8 +46,21 @@ def get(identifier):
         cls = ALL_OBJECTS_DICT.get(identifier.lower())
         if cls is not None and cls is not Optimizer:
             return cls()
+        from maas.saving.object_registration import get_registered_object
+
+        obj = get_registered_object(identifier)
+        if obj is None:
+            names = ALL_OBJECTS_DICT.keys() - {"optimizer"}
+            raise ValueError(missing_names.unknown_name("optimizer", identifier, names))
+        obj = obj() if isinstance(obj, type) else obj
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if isinstance(obj, Optimizer):
         return obj
-    raise ValueError(f"could not interpret optimizer identifier, received {identifier!r}")
+    raise ValueError(
+        "an optimizer must be a name such as 'adam', a config dict or an optimizer object such as Adam(), "
+        f"received {identifier!r}"
+    )
+
+
+__getattr__ = missing_names.getattr_of(__name__)

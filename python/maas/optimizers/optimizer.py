@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from maas import backend, ops
+from maas import backend, missing_names, ops
 from maas.backend.naming import auto_name
 from maas.optimizers import clipping
 from maas.optimizers.schedules import LearningRateSchedule
@@ -54,7 +54,10 @@ class Optimizer:
         if kwargs.pop("decay", None) is not None:
             warnings.warn("optimizers ignore the argument `decay`; pass a learning rate schedule instead", stacklevel=3)
         if kwargs:
-            raise ValueError(f"{type(self).__name__}: unknown arguments, received {sorted(kwargs)}")
+            hint = (
+                " (lr is called learning_rate)" if "lr" in kwargs else missing_names.near_argument(type(self), kwargs)
+            )
+            raise ValueError(f"{type(self).__name__}: unknown arguments{hint}, received {sorted(kwargs)}")
         self.name = name or auto_name(type(self).__name__)
         self._check_options(
             clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency,

@@ -4,6 +4,7 @@ Every number is a function of (seed, step, position), so a seed gives the same v
 number of threads. A `SeedGenerator` moves its step on at each draw; an int seed gives the same values at each call.
 """
 
+from maas import missing_names
 from maas.random.draws import categorical, dropout, normal, randint, shuffle, truncated_normal, uniform
 from maas.random.seed_generator import SeedGenerator, draw_seed, make_default_seed, set_global_seed
 
@@ -20,3 +21,5 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+__getattr__ = missing_names.getattr_of(__name__)

@@ -1,5 +1,6 @@
 """Saving and loading models: `.keras`, `.weights.h5` and legacy `.h5`, both ways with Keras 3."""
 
+from maas.missing_names import missing
 from maas.saving.object_registration import (
     CustomObjectScope,
     custom_object_scope,
@@ -38,4 +39,4 @@ def __getattr__(name):
         from maas.saving import saving_api
 
         return getattr(saving_api, name)
-    raise AttributeError(f"module 'maas.saving' has no attribute {name!r}")
+    raise missing(__name__, name)

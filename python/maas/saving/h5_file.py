@@ -220,7 +220,8 @@ def load_h5_bytes(data, custom_objects=None, compile=True):
             )
         plan_changes(model, tree).commit()
         if compile and "training_config" in root:
-            _compile(model, tree, parse_json(str(root["training_config"]), "training_config"), custom_objects)
+            with load_budget(tree.nbytes):
+                _compile(model, tree, parse_json(str(root["training_config"]), "training_config"), custom_objects)
     return model
 
 

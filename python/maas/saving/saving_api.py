@@ -53,7 +53,9 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
         with atomic_write(path, overwrite) as file:
             file.write(content)
     else:
-        raise ValueError(f"a model is saved as .keras or .maas (or legacy .h5), received {path!r}")
+        raise ValueError(
+            f"a model is saved as .keras, .maas or legacy .h5, its weights alone as .weights.h5, received {path!r}"
+        )
 
 
 def write_maas(model, path, overwrite=True, **options):

@@ -260,7 +260,7 @@ class _Reader:
             endings = [f for key, f in get_custom_objects().items() if key.endswith(f">{name}")]
             found = endings[0] if len(endings) == 1 else None
         if found is None:
-            raise ValueError(_unknown("function", config, name))
+            raise _unknown("function", config, name)
         return found
 
     def _read_instance(self, config, name, inner):
@@ -289,11 +289,11 @@ class _Reader:
             from maas.backend.symbolic import operation_from_config
 
             if not registry.is_plain_name(name):
-                raise ValueError(_unknown("class", config, name))
+                raise _unknown("class", config, name)
             return operation_from_config(name, {k: self.read(v) for k, v in inner.items()})
         cls = registry.find_class(module, name)
         if cls is None or registered_name not in (None, name):
-            raise ValueError(_unknown("class", config, name))
+            raise _unknown("class", config, name)
         if name == "Lambda":
             inner = _with_given_function(inner)
         return self._make(cls, inner)
@@ -305,7 +305,9 @@ class _Reader:
             raise ValueError(f"the class needs a from_config() method to be loaded, received {cls!r}")
         try:
             return cls.from_config(inner)
-        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as e:
+        except (NotImplementedError, RecursionError):
+            raise
+        except (TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RuntimeError) as e:
             # Constructors meet values here that no caller in his right mind would give.
             raise ValueError(
                 f"{cls.__name__} cannot be made from its config: {type(e).__name__}: {e}; received {_short(inner)}"
@@ -342,19 +344,33 @@ def _with_given_function(inner):
         found = get_registered_object(key)
         if found is not None:
             return {**inner, "function": found}
-    raise ValueError(
+    raise UnknownObjectError(
         "a Lambda layer loads only if its function is given, because maas never runs code from a file: "
-        f"custom_objects={{{layer!r}: function}}; received names {sorted(scoped_objects())}"
+        f"custom_objects={{{layer!r}: function}}; received names {sorted(scoped_objects())}",
+        str(layer),
     )
 
 
+class UnknownObjectError(ValueError):
+    """The file names a class or function that is neither maas's nor given nor registered.
+
+    Attributes:
+        name: str, under which it must be given.
+    """
+
+    def __init__(self, text, name):
+        super().__init__(text)
+        self.name = name
+
+
 def _unknown(what, config, name):
-    return (
+    text = (
         f"the file names a {what} that maas does not have; if it is yours, pass it in custom_objects={{name: {what}}} "
         "or register it with register_keras_serializable(), "
         f"received {name[:100]!r} of module {str(config.get('module'))[:100]!r}, "
         f"registered name {str(config.get('registered_name'))[:100]!r}"
     )
+    return UnknownObjectError(text, name)
 
 
 def _short(value):

@@ -2,6 +2,8 @@
 
 import importlib
 
+from maas.missing_names import missing
+
 _NAMES = {
     "Progbar": "maas.utils.progbar",
     "PyDataset": "maas.data.py_dataset",
@@ -32,7 +34,7 @@ __all__ = sorted(_NAMES)
 
 def __getattr__(name):
     if name not in _NAMES:
-        raise AttributeError(f"module 'maas.utils' has no attribute {name!r}")
+        raise missing(__name__, name)
     return getattr(importlib.import_module(_NAMES[name]), name)
 
 

@@ -1,5 +1,6 @@
 """`Attention`: dot-product attention on sequences."""
 
+from maas.layers.attention import masks
 from maas.layers.layer import Layer
 
 
@@ -59,15 +60,12 @@ class Attention(Layer):
         query, value = inputs[0], inputs[1]
         key = inputs[2] if len(inputs) > 2 else value
         q_mask, v_mask = (mask[0], mask[1]) if mask else (None, None)
-        scores = self._scores(query, key)
         keep = None if v_mask is None else ops.expand_dims(ops.cast(v_mask, "bool"), -2)
+        if not return_attention_scores and self._fused() and len(query.shape) == 3:
+            return self._zero_masked(self._attend(query, key, value, keep, training, use_causal_mask), q_mask)
+        scores = self._scores(query, key)
         if use_causal_mask:
-            t, s = query.shape[1], key.shape[1]
-            if t is None or s is None:
-                t, s = ops.shape(query)[1], ops.shape(key)[1]
-            causal = ops.greater_equal(ops.expand_dims(ops.arange(t), -1), ops.expand_dims(ops.arange(s), 0))
-            causal = ops.expand_dims(causal, 0)
-            keep = causal if keep is None else ops.logical_and(keep, causal)
+            keep = masks.both(keep, masks.by_position(query, key, True, None))
         if keep is not None:
             far = 65504.0 if scores.dtype == "float16" else 1.0e9
             scores = ops.subtract(scores, ops.multiply(ops.cast(ops.logical_not(keep), scores.dtype), far))
@@ -76,10 +74,34 @@ class Attention(Layer):
             from maas import random
 
             weights = random.dropout(weights, self.dropout, seed=self.seed_generator)
-        result = ops.matmul(weights, value)
-        if q_mask is not None:
-            result = ops.multiply(result, ops.cast(ops.expand_dims(q_mask, -1), result.dtype))
+        result = self._zero_masked(ops.matmul(weights, value), q_mask)
         return (result, weights) if return_attention_scores else result
+
+    def _fused(self):
+        return self.score_mode == "dot"
+
+    def _attend(self, query, key, value, keep, training, causal):
+        """One head of the fused operation."""
+        from maas import ops
+        from maas.ops.attention import attend
+
+        if self.scale is not None:
+            query = ops.multiply(query, self.scale)
+        dropout = self.dropout if training else 0.0
+        out = attend(
+            *(ops.expand_dims(x, 2) for x in (query, key, value)),
+            mask=None if keep is None else ops.expand_dims(keep, 1), scale=1.0, is_causal=causal, dropout=dropout,
+            seed=self.seed_generator if dropout else None,
+        )  # fmt: skip
+        return ops.squeeze(out, 2)
+
+    @staticmethod
+    def _zero_masked(result, q_mask):
+        from maas import ops
+
+        if q_mask is None:
+            return result
+        return ops.where(ops.expand_dims(ops.cast(q_mask, "bool"), -1), result, ops.zeros_like(result))
 
     def compute_mask(self, inputs, mask=None):
         return None if mask is None or mask[0] is None else mask[0]

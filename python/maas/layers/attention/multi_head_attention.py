@@ -6,6 +6,7 @@ import string
 from maas.backend.keras_tensor import KerasTensor
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.layers.activation.activations import Softmax
+from maas.layers.attention import masks
 from maas.layers.core.einsum_dense import EinsumDense
 from maas.layers.layer import Layer
 from maas.layers.options import check_positive, set_options
@@ -23,8 +24,10 @@ class MultiHeadAttention(Layer):
         attention_axes: axes to attend over, default all but batch, heads and features.
         kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
             kernel_constraint, bias_constraint: of the four projections, each of which draws values of its own.
+        sliding_window: int or None; a query sees only keys less than that many steps away.
+        flash_attention: accepted; the fused kernel runs wherever it can.
+        use_gate: bool, multiply the heads by `sigmoid` of a projection of the query.
         seed: int or None, of the dropout.
-        sliding_window, use_gate, flash_attention: only their defaults exist.
 
     Call arguments:
         query (B, T, d), value (B, S, e), key (B, S, f, default `value`), attention_mask (B, T, S) with True where
@@ -44,10 +47,6 @@ class MultiHeadAttention(Layer):
     ):  # fmt: skip
         super().__init__(**kwargs)
         owner = self._label()
-        if sliding_window is not None or use_gate:
-            raise NotImplementedError(
-                f"{owner}: not available yet, received sliding_window={sliding_window}, use_gate={use_gate}"
-            )
         self._num_heads = check_positive(num_heads, "num_heads", owner)
         self._key_dim = check_positive(key_dim, "key_dim", owner)
         self._value_dim = self._key_dim if value_dim is None else check_positive(value_dim, "value_dim", owner)
@@ -58,7 +57,8 @@ class MultiHeadAttention(Layer):
         self._attention_axes = (
             (attention_axes,) if isinstance(attention_axes, int) else tuple(attention_axes) if attention_axes else None
         )
-        self._sliding_window, self._use_gate = sliding_window, use_gate
+        self._sliding_window, self._use_gate = masks.check_window(sliding_window, owner), use_gate
+        self._flash_attention = masks.check_flash(flash_attention, dropout, owner)
         set_options(
             self, _kernel_initializer=kernel_initializer, _bias_initializer=bias_initializer,
             _kernel_regularizer=kernel_regularizer,
@@ -79,7 +79,7 @@ class MultiHeadAttention(Layer):
     value_dense = property(lambda self: self._value_dense)
     output_dense = property(lambda self: self._output_dense)
 
-    def _projection(self, name, input_shape, bound, output_shape):
+    def _projection(self, name, input_shape, bound, output_shape, activation=None):
         """EinsumDense that sums the last `bound` axes of its input away."""
         letters = iter(string.ascii_lowercase)
         free = "".join(next(letters) for _ in range(len(input_shape) - bound))
@@ -99,6 +99,7 @@ class MultiHeadAttention(Layer):
             output_shape=(*(None,) * (len(free) - 1), *output_shape),
             bias_axes=made if self._use_bias else None,
             name=name,
+            activation=activation,
             kernel_initializer=fresh(self._kernel_initializer),
             bias_initializer=fresh(self._bias_initializer),
             kernel_regularizer=self._kernel_regularizer,
@@ -122,6 +123,8 @@ class MultiHeadAttention(Layer):
         heads = self._num_heads
         self._query_dense = self._projection("query", query_shape, 1, (heads, self._key_dim))
         self._key_dense = self._projection("key", key_shape, 1, (heads, self._key_dim))
+        if self._use_gate:
+            self._gate_dense = self._projection("gate", query_shape, 1, (heads, self._value_dim), "sigmoid")
         self._value_dense = self._projection("value", value_shape, 1, (heads, self._value_dim))
         rank = len(query_shape) + 1
         if self._attention_axes is None:
@@ -138,28 +141,26 @@ class MultiHeadAttention(Layer):
         return_attention_scores=False,
         training=None, use_causal_mask=False,
     ):  # fmt: skip
+        from maas import ops
+
         key = value if key is None else key
         query_mask = get_keras_mask(query)
         for x in (query, value, key):
             set_keras_mask(x, None)  # the projections do not take masks
-        mask = self._combined_mask(query_mask, value_mask, key_mask, attention_mask)
+        mask = masks.join(query_mask, value_mask, key_mask, attention_mask)
         q, k, v = self._query_dense(query), self._key_dense(key), self._value_dense(value)
-        output, scores = self._compute_attention(q, k, v, mask, training, return_attention_scores, use_causal_mask)
+        given = (q, k, v, mask, training, return_attention_scores)
+        if type(self)._compute_attention is MultiHeadAttention._compute_attention:
+            output, scores = self._compute_attention(*given, use_causal_mask)
+        else:  # an override gets one mask with everything in it
+            near = masks.by_position(query, value, use_causal_mask, self._sliding_window)
+            output, scores = self._compute_attention(*given[:3], masks.both(mask, near), *given[4:])
+        if self._use_gate:
+            output = ops.multiply(output, self._gate_dense(query))
         output = self._output_dense(output)
         if query_mask is not None:
             set_keras_mask(output, query_mask)
         return (output, scores) if return_attention_scores else output
-
-    def _combined_mask(self, query_mask, value_mask, key_mask, attention_mask):
-        """All masks joined with "and": (B, T, 1), (B, 1, S) and (B, T, S)."""
-        from maas import ops
-
-        out = None if attention_mask is None else ops.cast(attention_mask, "bool")
-        for mask, axis in ((query_mask, -1), (value_mask, -2), (key_mask, -2)):
-            if mask is not None:
-                mask = ops.expand_dims(ops.cast(mask, "bool"), axis)
-                out = mask if out is None else ops.logical_and(out, mask)
-        return out
 
     def _compute_attention(
         self,
@@ -177,21 +178,25 @@ class MultiHeadAttention(Layer):
             `(output (B, T, N, V), scores (B, N, T, S) or None)`.
         """
         from maas import ops
+        from maas.ops.attention import attend
 
+        masks.refuse_scores(self._flash_attention, return_attention_scores, self._label())
         scale = 1.0 / math.sqrt(self._key_dim)
         axes = self._attention_axes
+        rank = len(query.shape) + len(axes) - 1
         if attention_mask is not None:
-            while len(attention_mask.shape) < len(query.shape) + len(axes) - 1:
-                attention_mask = ops.expand_dims(attention_mask, -2 * len(axes) - 1)
-        plain = len(query.shape) == 4 and axes == (1,)
-        if plain and not return_attention_scores and self._dropout == 0:
-            output = ops.dot_product_attention(
-                query, key, value, mask=attention_mask, scale=scale, is_causal=use_causal_mask
-            )
+            attention_mask = masks.insert_axes(attention_mask, rank, -2 * len(axes) - 1)
+        if len(query.shape) == 4 and axes == (1,) and not return_attention_scores:
+            dropout = self._dropout if training else 0.0
+            output = attend(
+                query, key, value, mask=attention_mask, scale=scale, is_causal=use_causal_mask,
+                window=self._sliding_window, dropout=dropout,
+                seed=self._dropout_layer.seed_generator if dropout else None,
+            )  # fmt: skip
             return output, None
-        if use_causal_mask:
-            causal = _causal_mask(query, key)
-            attention_mask = causal if attention_mask is None else ops.logical_and(attention_mask, causal)
+        near = masks.by_position(query, key, use_causal_mask, self._sliding_window)
+        if near is not None:
+            attention_mask = masks.both(attention_mask, masks.insert_axes(near, rank, -2 * len(axes) - 1))
         scores_equation, output_equation = _equations(len(query.shape), axes)
         scores = ops.einsum(scores_equation, key, ops.multiply(query, scale))
         scores = self._softmax(scores, mask=attention_mask)
@@ -241,15 +246,6 @@ class MultiHeadAttention(Layer):
             value = getattr(self, f"_{k}")
             own[k] = None if value is None else _family(k).serialize(value)
         return {**super().get_config(), **own, "seed": self.seed}
-
-
-def _causal_mask(query, key):
-    """(1, 1, T, S): step t may look at steps up to t."""
-    from maas import ops
-
-    rows, cols = ops.arange(ops.shape(query)[1]), ops.arange(ops.shape(key)[1])
-    mask = ops.greater_equal(ops.expand_dims(rows, -1), ops.expand_dims(cols, 0))
-    return ops.expand_dims(ops.expand_dims(mask, 0), 0)
 
 
 def _equations(rank, axes):

@@ -1,187 +1,100 @@
-"""`DepthwiseConv2D` and `SeparableConv2D`: a filter of its own for every input channel."""
+"""`DepthwiseConv1D`, `DepthwiseConv2D`, `SeparableConv1D`, `SeparableConv2D`: filters of its own for every channel."""
 
-from maas.layers.convolution.sizes import spatial_output_shape
-from maas.layers.input_spec import InputSpec
-from maas.layers.layer import Layer
-from maas.layers.options import (
-    channels_first,
-    channels_last,
-    check_positive,
-    config_of,
-    set_options,
-    standardize_data_format,
-    standardize_padding,
-    standardize_tuple,
-)
+from maas.layers.convolution.base_conv import BaseConv
+from maas.layers.options import check_positive
 
 
-class _Depthwise(Layer):
-    """Base: sizes, weights `depthwise_kernel` (rows, columns, channels, depth_multiplier), and the depthwise
-    product.
-    """
-
+class _DepthwiseConv(BaseConv):
     def __init__(
-        self,
-        kernel_size,
-        strides,
-        padding,
-        depth_multiplier,
-        data_format,
-        dilation_rate,
-        options,
-        activity_regularizer,
-        **kwargs,
-    ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        owner = self._label()
-        self.depth_multiplier = check_positive(depth_multiplier, "depth_multiplier", owner)
-        self.kernel_size = standardize_tuple(kernel_size, 2, "kernel_size", owner)
-        self.strides = standardize_tuple(strides, 2, "strides", owner)
-        self.dilation_rate = standardize_tuple(dilation_rate, 2, "dilation_rate", owner)
-        self.padding = standardize_padding(padding, owner)
-        self.data_format = standardize_data_format(data_format, owner)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{owner}: strides > 1 and dilation_rate > 1 exclude each other, received strides={self.strides}, "
-                f"dilation_rate={self.dilation_rate}"
-            )
-        set_options(self, **options)
-        self.input_spec = InputSpec(min_ndim=4)
-
-    def _channel_axis(self):
-        return -1 if self.data_format == "channels_last" else 1
-
-    def _add_depthwise(self, input_shape):
-        channels = input_shape[self._channel_axis()]
-        if channels is None:
-            raise ValueError(f"{self._label()}: the channels of the input must be known, received {tuple(input_shape)}")
-        self.compute_output_shape(input_shape)
-        kernel = self.add_weight(
-            name="kernel" if isinstance(self, DepthwiseConv2D) else "depthwise_kernel",
-            shape=(*self.kernel_size, channels, self.depth_multiplier), initializer=self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer, constraint=self.depthwise_constraint,
+        self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None, dilation_rate=1,
+        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros",
+        depthwise_regularizer=None, bias_regularizer=None, activity_regularizer=None, depthwise_constraint=None,
+        bias_constraint=None, **kwargs,
+    ):  # fmt: skip
+        options = {
+            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
+            "bias_initializer": bias_initializer, "depthwise_regularizer": depthwise_regularizer,
+            "bias_regularizer": bias_regularizer, "depthwise_constraint": depthwise_constraint,
+            "bias_constraint": bias_constraint,
+        }  # fmt: skip
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, options,
+            activity_regularizer=activity_regularizer, **kwargs,
         )  # fmt: skip
-        self.input_spec = InputSpec(min_ndim=4, axes={self._channel_axis(): channels})
-        return kernel, channels
+        self.depth_multiplier = check_positive(depth_multiplier, "depth_multiplier", self._label())
+        self.own_config = (*self.own_config, "depth_multiplier")
 
-    def _add_bias(self, size):
-        if not self.use_bias:
-            return None
-        return self.add_weight(
-            name="bias",
-            shape=(size,),
-            initializer=self.bias_initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
+    def build(self, input_shape):
+        channels = self._channels(input_shape)
+        self.kernel = self._add_kernel((*self.kernel_size, channels, self.depth_multiplier), kind="depthwise")
+        self.bias = self._add_bias(channels * self.depth_multiplier)
 
-    def _depthwise(self, x, kernel):
+    def compute_output_shape(self, input_shape):
+        self._check_rank(input_shape)
+        return self._output_shape(input_shape, input_shape[self._channel_axis()] * self.depth_multiplier)
+
+    def product(self, x):
         from maas import ops
 
-        rows, cols, channels, multiplier = kernel.shape
-        # One group per channel; the filters of a channel lie beside each other.
-        return ops.conv(
-            x, ops.reshape(kernel, (rows, cols, 1, channels * multiplier)), strides=self.strides, padding=self.padding,
-            data_format="channels_last", dilation_rate=self.dilation_rate,
+        return ops.depthwise_conv(x, self.kernel, **self._window())
+
+
+class _SeparableConv(BaseConv):
+    def __init__(
+        self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, depth_multiplier=1,
+        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
+        bias_initializer="zeros", depthwise_regularizer=None, pointwise_regularizer=None, bias_regularizer=None,
+        activity_regularizer=None, depthwise_constraint=None, pointwise_constraint=None, bias_constraint=None, **kwargs,
+    ):  # fmt: skip
+        options = {
+            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
+            "pointwise_initializer": pointwise_initializer, "bias_initializer": bias_initializer,
+            "depthwise_regularizer": depthwise_regularizer, "pointwise_regularizer": pointwise_regularizer,
+            "bias_regularizer": bias_regularizer, "depthwise_constraint": depthwise_constraint,
+            "pointwise_constraint": pointwise_constraint, "bias_constraint": bias_constraint,
+        }  # fmt: skip
+        super().__init__(
+            kernel_size, strides, padding, data_format, dilation_rate, options,
+            activity_regularizer=activity_regularizer, **kwargs,
         )  # fmt: skip
+        self.filters = check_positive(filters, "filters", self._label())
+        self.depth_multiplier = check_positive(depth_multiplier, "depth_multiplier", self._label())
+        self.own_config = (*self.own_config, "filters", "depth_multiplier")
 
-    def _product(self, x):
-        raise NotImplementedError
+    def build(self, input_shape):
+        channels, m = self._channels(input_shape), self.depth_multiplier
+        self.depthwise_kernel = self._add_kernel((*self.kernel_size, channels, m), "depthwise_kernel", "depthwise")
+        shape = (*(1,) * self.rank, channels * m, self.filters)
+        self.pointwise_kernel = self._add_kernel(shape, "pointwise_kernel", "pointwise")
+        self.bias = self._add_bias(self.filters)
 
-    def call(self, inputs):
+    def compute_output_shape(self, input_shape):
+        return self._output_shape(input_shape, self.filters)
+
+    def product(self, x):
         from maas import ops
 
-        first = self.data_format == "channels_first"
-        x = self._product(channels_last(inputs) if first else inputs)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        x = self.activation(x)
-        return channels_first(x) if first else x
-
-    def _output_shape(self, input_shape, channels):
-        if len(input_shape) != 4:
-            raise ValueError(f"{self._label()}: the input must have rank 4, received {tuple(input_shape)}")
-        return spatial_output_shape(
-            input_shape,
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            channels,
-            self.data_format,
-            self._label(),
-            self.dilation_rate,
-        )
+        return ops.separable_conv(x, self.depthwise_kernel, self.pointwise_kernel, **self._window())
 
 
-_SIZES = ("kernel_size", "strides", "padding", "data_format", "dilation_rate")
-
-
-class DepthwiseConv2D(_Depthwise):
-    """Convolves each channel with `depth_multiplier` filters of its own.
+_DEPTHWISE = """Convolves each channel with `depth_multiplier` filters of its own, over {0}.
 
     Args:
-        kernel_size, strides, dilation_rate: int or two ints.
+        kernel_size, strides, dilation_rate: int or one int per spatial axis.
         padding: "valid" or "same".
         depth_multiplier: int, output channels per input channel.
         data_format: "channels_last" or "channels_first".
-        activation, use_bias and the options of the weights `kernel` (rows, columns, channels, depth_multiplier) and
-        `bias`.
+        activation, use_bias and the options of the weights `kernel` (*kernel_size, channels, depth_multiplier) and
+        `bias` (channels * depth_multiplier,).
 
     Raises:
         ValueError: for a wrong argument or an input that does not fit.
     """
-
-    def __init__(
-        self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None, dilation_rate=(1, 1),
-        activation=None,
-        use_bias=True, depthwise_initializer="glorot_uniform", bias_initializer="zeros", depthwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None, depthwise_constraint=None, bias_constraint=None, **kwargs,
-    ):  # fmt: skip
-        options = {
-            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
-            "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer, "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint, "bias_constraint": bias_constraint,
-        }  # fmt: skip
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            depth_multiplier,
-            data_format,
-            dilation_rate,
-            options,
-            activity_regularizer,
-            **kwargs,
-        )
-
-    def build(self, input_shape):
-        self.kernel, channels = self._add_depthwise(input_shape)
-        self.bias = self._add_bias(channels * self.depth_multiplier)
-
-    def _product(self, x):
-        return self._depthwise(x, self.kernel)
-
-    def compute_output_shape(self, input_shape):
-        channels = input_shape[self._channel_axis()]
-        return self._output_shape(input_shape, channels * self.depth_multiplier)
-
-    def get_config(self):
-        own = config_of(
-            self, "depth_multiplier", *_SIZES, "activation", "use_bias", "depthwise_initializer", "bias_initializer",
-            "depthwise_regularizer",
-            "bias_regularizer", "activity_regularizer", "depthwise_constraint", "bias_constraint",
-        )  # fmt: skip
-        return {**super().get_config(), **own}
-
-
-class SeparableConv2D(_Depthwise):
-    """A depthwise convolution, then a 1x1 convolution that mixes the channels.
+_SEPARABLE = """A depthwise convolution over {0}, then a convolution of window 1 that mixes the channels.
 
     Args:
         filters: int, number of output channels.
-        kernel_size, strides, dilation_rate: int or two ints, of the depthwise part.
+        kernel_size, strides, dilation_rate: int or one int per spatial axis, of the depthwise part.
         padding: "valid" or "same".
         depth_multiplier: int, channels per input channel between the two parts.
         data_format: "channels_last" or "channels_first".
@@ -189,66 +102,24 @@ class SeparableConv2D(_Depthwise):
 
     Raises:
         ValueError: for a wrong argument or an input that does not fit.
+
+    Reference: Chollet, 2017, "Xception: Deep Learning with Depthwise Separable Convolutions", arXiv:1610.02357.
     """
 
-    def __init__(
-        self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
-        depth_multiplier=1,
-        activation=None, use_bias=True, depthwise_initializer="glorot_uniform", pointwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None, pointwise_regularizer=None, bias_regularizer=None, activity_regularizer=None,
-        depthwise_constraint=None,
-        pointwise_constraint=None, bias_constraint=None, **kwargs,
-    ):  # fmt: skip
-        options = {
-            "activation": activation, "use_bias": use_bias, "depthwise_initializer": depthwise_initializer,
-            "pointwise_initializer": pointwise_initializer, "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer,
-            "pointwise_regularizer": pointwise_regularizer, "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint,
-            "pointwise_constraint": pointwise_constraint, "bias_constraint": bias_constraint,
-        }  # fmt: skip
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            depth_multiplier,
-            data_format,
-            dilation_rate,
-            options,
-            activity_regularizer,
-            **kwargs,
-        )
-        self.filters = check_positive(filters, "filters", self._label())
 
-    def build(self, input_shape):
-        self.depthwise_kernel, channels = self._add_depthwise(input_shape)
-        self.pointwise_kernel = self.add_weight(
-            name="pointwise_kernel", shape=(1, 1, channels * self.depth_multiplier, self.filters),
-            initializer=self.pointwise_initializer,
-            regularizer=self.pointwise_regularizer, constraint=self.pointwise_constraint,
-        )  # fmt: skip
-        self.bias = self._add_bias(self.filters)
+class DepthwiseConv1D(_DepthwiseConv):
+    __doc__ = _DEPTHWISE.format("time")
+    rank = 1
 
-    def _product(self, x):
-        from maas import ops
 
-        return ops.conv(
-            self._depthwise(x, self.depthwise_kernel),
-            self.pointwise_kernel,
-            padding="valid",
-            data_format="channels_last",
-        )
+class DepthwiseConv2D(_DepthwiseConv):
+    __doc__ = _DEPTHWISE.format("images")
 
-    def compute_output_shape(self, input_shape):
-        return self._output_shape(input_shape, self.filters)
 
-    def get_config(self):
-        own = config_of(
-            self, "depth_multiplier", "filters", *_SIZES, "activation", "use_bias", "depthwise_initializer",
-            "pointwise_initializer",
-            "bias_initializer", "depthwise_regularizer", "pointwise_regularizer", "bias_regularizer",
-            "activity_regularizer",
-            "depthwise_constraint", "pointwise_constraint", "bias_constraint",
-        )  # fmt: skip
-        return {**super().get_config(), **own}
+class SeparableConv1D(_SeparableConv):
+    __doc__ = _SEPARABLE.format("time")
+    rank = 1
+
+
+class SeparableConv2D(_SeparableConv):
+    __doc__ = _SEPARABLE.format("images")

@@ -12,6 +12,18 @@ def window_output_size(size, window, stride, padding, dilation=1):
     return (size - (window - 1) * dilation - 1) // stride + 1
 
 
+def transposed_output_size(size, kernel, stride, padding, output_padding=None, dilation=1):
+    """Outputs of a transposed convolution along one axis: `n s` ("same") or `(n - 1) s + max(k, s)` ("valid"), or, with
+    output_padding p, `(n - 1) s + k % 2 + p` and `(n - 1) s + k + p`; k is the window with its dilation.
+    """
+    if size is None:
+        return None
+    extent = (kernel - 1) * dilation + 1
+    if output_padding is None:
+        return size * stride if padding == "same" else (size - 1) * stride + max(extent, stride)
+    return (size - 1) * stride + (extent % 2 if padding == "same" else extent) + output_padding
+
+
 def spatial_output_shape(input_shape, windows, strides, padding, channels, data_format, owner, dilations=None):
     """Shape of the output for an input of shape (batch, *spatial, channels) or (batch, channels, *spatial).
 

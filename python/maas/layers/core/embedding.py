@@ -55,10 +55,11 @@ class Embedding(Layer):
     def call(self, inputs):
         from maas import ops
         from maas.backend.standardize import standardize_dtype
+        from maas.ops.gather import lookup
 
         if standardize_dtype(inputs.dtype) not in ("int32", "int64", "uint32"):
             inputs = ops.cast(inputs, "int32")
-        return ops.take(self.embeddings, inputs, axis=0)
+        return lookup(self.embeddings, inputs, self._label())
 
     def compute_mask(self, inputs, mask=None):
         from maas import ops

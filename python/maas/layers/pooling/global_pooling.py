@@ -1,4 +1,4 @@
-"""Pooling over all steps or all pixels."""
+"""Pooling over all steps, pixels or voxels."""
 
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
@@ -50,6 +50,11 @@ class GlobalMaxPooling1D(GlobalMaxPooling2D):
     rank = 1
 
 
+class GlobalMaxPooling3D(GlobalMaxPooling2D):
+    __doc__ = _GlobalPooling.__doc__.replace("maximum or mean", "maximum")
+    rank = 3
+
+
 class GlobalAveragePooling2D(_GlobalPooling):
     __doc__ = _GlobalPooling.__doc__.replace("maximum or mean", "mean")
 
@@ -57,6 +62,11 @@ class GlobalAveragePooling2D(_GlobalPooling):
         from maas import ops
 
         return ops.mean(inputs, axis=self._axes(), keepdims=self.keepdims)
+
+
+class GlobalAveragePooling3D(GlobalAveragePooling2D):
+    __doc__ = _GlobalPooling.__doc__.replace("maximum or mean", "mean")
+    rank = 3
 
 
 class GlobalAveragePooling1D(_GlobalPooling):

@@ -4,8 +4,6 @@ from maas.layers.convolution.sizes import spatial_output_shape
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
 from maas.layers.options import (
-    channels_first,
-    channels_last,
     config_of,
     standardize_data_format,
     standardize_padding,
@@ -49,22 +47,8 @@ class _Pooling(Layer):
         from maas import ops
 
         self.compute_output_shape(tuple(inputs.shape))
-        first = self.data_format == "channels_first"
-        x = channels_last(inputs) if first else inputs
         pool = ops.max_pool if self.mode == "max" else ops.average_pool
-        if self.rank == 1:  # a row of height 1
-            x = ops.expand_dims(x, 1)
-            x = pool(
-                x,
-                (1, self.pool_size[0]),
-                strides=(1, self.strides[0]),
-                padding=self.padding,
-                data_format="channels_last",
-            )
-            x = ops.squeeze(x, axis=1)
-        else:
-            x = pool(x, self.pool_size, strides=self.strides, padding=self.padding, data_format="channels_last")
-        return channels_first(x) if first else x
+        return pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "pool_size", "padding", "strides", "data_format")}
@@ -99,4 +83,20 @@ class AveragePooling2D(_Pooling):
     mode = "average"
 
     def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, name=None, **kwargs):
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+
+
+class MaxPooling3D(_Pooling):
+    __doc__ = _Pooling.__doc__.replace("maximum or mean", "maximum")
+    rank = 3
+
+    def __init__(self, pool_size=(2, 2, 2), strides=None, padding="valid", data_format=None, name=None, **kwargs):
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+
+
+class AveragePooling3D(_Pooling):
+    __doc__ = _Pooling.__doc__.replace("maximum or mean", "mean")
+    rank, mode = 3, "average"
+
+    def __init__(self, pool_size=(2, 2, 2), strides=None, padding="valid", data_format=None, name=None, **kwargs):
         super().__init__(pool_size, strides, padding, data_format, name, **kwargs)

@@ -28,7 +28,9 @@ class Cell(Layer):
             if not 0 <= rate <= 1:
                 raise ValueError(f"{owner}: `{name}` must be in [0, 1], received {name}={rate!r}")
         self.dropout, self.recurrent_dropout, self.seed = dropout, recurrent_dropout, seed
-        self.implementation, self.use_bias = implementation, use_bias
+        # As in Keras: with dropout of the state every gate has masks of its own.
+        self.implementation = 1 if recurrent_dropout and self.gates > 1 else implementation
+        self.use_bias = use_bias
         set_options(self, activation=activation, **options)
         from maas.random import SeedGenerator
 
@@ -68,30 +70,37 @@ class Cell(Layer):
                 constraint=self.bias_constraint,
             )  # fmt: skip
 
-    def input_mask(self, x):
-        """Dropout mask (B, features) of the inputs, one for all steps."""
-        return self._draw(x, self.dropout)
-
-    def state_mask(self, h):
-        return self._draw(h, self.recurrent_dropout)
+    def dropout_masks(self, x, states):
+        """Masks of the inputs and of the state, one draw for all steps: None, a tensor, or a list with one per gate."""
+        h = states[0] if isinstance(states, (list, tuple)) else states
+        return self._draw(x, self.dropout), self._draw(h, self.recurrent_dropout)
 
     def _draw(self, like, rate):
         from maas import ops, random
 
-        return random.dropout(ops.ones_like(like), rate, seed=self.seed_generator)
+        if not 0 < rate < 1:
+            return None
+        ones = ops.ones_like(like)
+        if self.implementation == 1 and self.gates > 1:
+            return [random.dropout(ones, rate, seed=self.seed_generator) for _ in range(self.gates)]
+        return random.dropout(ones, rate, seed=self.seed_generator)
 
-    def _dropped(self, x, h, training, masks):
-        """Inputs and state with dropout; `masks` come from the RNN layer, so that all steps share them."""
+    def _masks(self, x, states, training, given):
+        """`given` comes from the RNN layer, so that all steps share one draw."""
+        if not training:
+            return None, None
+        return self.dropout_masks(x, states) if given is None else given
+
+    def _project(self, x, kernel, mask, gates=None):
+        """`(x mask) kernel` of every gate, as a list."""
         from maas import ops
 
-        if training and (self.dropout or self.recurrent_dropout):
-            x_mask, h_mask = masks or (
-                self.input_mask(x) if self.dropout else None,
-                self.state_mask(h) if self.recurrent_dropout else None,
-            )
-            x = ops.multiply(x, x_mask) if x_mask is not None else x
-            h = ops.multiply(h, h_mask) if h_mask is not None else h
-        return x, h
+        gates = gates or self.gates
+        if isinstance(mask, list):
+            kernels = ops.split(kernel, gates, axis=-1) if gates > 1 else [kernel]
+            return [ops.matmul(ops.multiply(x, m), k) for m, k in zip(mask, kernels)]
+        z = ops.matmul(x if mask is None else ops.multiply(x, mask), kernel)
+        return ops.split(z, gates, axis=-1) if gates > 1 else [z]
 
     def get_initial_state(self, batch_size=None):
         from maas import ops
@@ -131,10 +140,11 @@ class SimpleRNNCell(Cell):
         from maas import ops
 
         h = states[0] if isinstance(states, (list, tuple)) else states
-        x, dropped = self._dropped(sequence, h, training, dropout_masks)
-        y = ops.add(ops.matmul(x, self.kernel), ops.matmul(dropped, self.recurrent_kernel))
+        x_mask, h_mask = self._masks(sequence, h, training, dropout_masks)
+        y = self._project(sequence, self.kernel, x_mask)[0]
         if self.bias is not None:
             y = ops.add(y, self.bias)
+        y = ops.add(y, self._project(h, self.recurrent_kernel, h_mask)[0])
         y = self.activation(y)
         return y, ([y] if isinstance(states, (list, tuple)) else y)
 
@@ -183,11 +193,14 @@ class LSTMCell(Cell):
         from maas import ops
 
         h, c = states
-        x, h = self._dropped(inputs, h, training, dropout_masks)
-        z = ops.add(ops.matmul(x, self.kernel), ops.matmul(h, self.recurrent_kernel))
+        x_mask, h_mask = self._masks(inputs, h, training, dropout_masks)
+        z = [
+            ops.add(a, b)
+            for a, b in zip(self._project(inputs, self.kernel, x_mask), self._project(h, self.recurrent_kernel, h_mask))
+        ]
         if self.bias is not None:
-            z = ops.add(z, self.bias)
-        i, f, g, o = ops.split(z, 4, axis=1)
+            z = [ops.add(a, b) for a, b in zip(z, ops.split(self.bias, 4))]
+        i, f, g, o = z
         gate = self.recurrent_activation
         c = ops.add(ops.multiply(gate(f), c), ops.multiply(gate(i), self.activation(g)))
         h = ops.multiply(gate(o), self.activation(c))
@@ -234,27 +247,30 @@ class GRUCell(Cell):
         from maas import ops
 
         h = states[0] if isinstance(states, (list, tuple)) else states
-        x, dropped = self._dropped(inputs, h, training, dropout_masks)
-        xz, xr, xh = ops.split(self._plus(ops.matmul(x, self.kernel), 0), 3, axis=-1)
+        x_mask, h_mask = self._masks(inputs, h, training, dropout_masks)
+        xz, xr, xh = self._plus(self._project(inputs, self.kernel, x_mask), 0)
         gate, units = self.recurrent_activation, self.units
         if self.reset_after:
-            hz, hr, hh = ops.split(self._plus(ops.matmul(dropped, self.recurrent_kernel), 1), 3, axis=-1)
+            hz, hr, hh = self._plus(self._project(h, self.recurrent_kernel, h_mask), 1)
             z, r = gate(ops.add(xz, hz)), gate(ops.add(xr, hr))
             candidate = self.activation(ops.add(xh, ops.multiply(r, hh)))
         else:
             kernel = self.recurrent_kernel
-            hz, hr = ops.split(ops.matmul(dropped, kernel[:, : 2 * units]), 2, axis=-1)
+            hz, hr = self._project(h, kernel[:, : 2 * units], h_mask, gates=2)
             z, r = gate(ops.add(xz, hz)), gate(ops.add(xr, hr))
-            candidate = self.activation(ops.add(xh, ops.matmul(ops.multiply(r, dropped), kernel[:, 2 * units :])))
+            kept = ops.multiply(h, h_mask[2]) if h_mask else h
+            candidate = self.activation(ops.add(xh, ops.matmul(ops.multiply(r, kept), kernel[:, 2 * units :])))
         y = ops.add(ops.multiply(z, h), ops.multiply(ops.subtract(1.0, z), candidate))
         return y, ([y] if isinstance(states, (list, tuple)) else y)
 
-    def _plus(self, x, row):
+    def _plus(self, parts, row):
+        """Adds the bias of the input's (row 0) or of the state's product to the parts of the gates."""
         from maas import ops
 
         if self.bias is None or (row == 1 and not self.reset_after):
-            return x
-        return ops.add(x, self.bias[row] if self.reset_after else self.bias)
+            return parts
+        bias = self.bias[row] if self.reset_after else self.bias
+        return [ops.add(x, b) for x, b in zip(parts, ops.split(bias, 3))]
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "recurrent_activation"), "reset_after": self.reset_after}

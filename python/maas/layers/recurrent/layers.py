@@ -1,4 +1,8 @@
-"""`SimpleRNN`, `LSTM`, `GRU`: a cell of one kind run over the time axis."""
+"""`SimpleRNN`, `LSTM`, `GRU`: a cell of one kind run over the time axis, as one fused operation wherever it can be.
+
+The loop over the cell is the fallback: activations of other kinds, dropout of the state in training. It needs a known
+number of steps.
+"""
 
 from maas import activations
 from maas.layers.input_spec import InputSpec
@@ -37,6 +41,22 @@ class _CellRNN(RNN):
                 return getattr(cell, name)
         raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
 
+    def _fused_activations(self, training):
+        """Arguments for the activations, or None where the cell has to run step by step."""
+        from maas.ops.recurrent import FUSED_ACTIVATIONS
+
+        cell = self.cell
+        masked_gates = cell.recurrent_dropout or (cell.dropout and cell.implementation == 1 and cell.gates > 1)
+        if training and masked_gates:
+            return None
+        found = {}
+        for name in ("activation", "recurrent_activation")[: 2 if cell.gates > 1 else 1]:
+            known = [n for n in FUSED_ACTIVATIONS if getattr(cell, name) is getattr(activations, n)]
+            if not known:
+                return None
+            found[name] = known[0]
+        return found
+
     def _fused_arguments(self, sequences, states, mask, training):
         """Arguments that the fused operations share."""
         cell = self.cell
@@ -52,7 +72,8 @@ class _CellRNN(RNN):
 
         if not training or not self.cell.dropout:
             return sequences
-        return ops.multiply(sequences, ops.expand_dims(self.cell.input_mask(sequences[:, 0]), 1))
+        mask, _ = self.cell.dropout_masks(sequences[:, 0], None)
+        return sequences if mask is None else ops.multiply(sequences, ops.expand_dims(mask, 1))
 
     def get_config(self):
         config = {**Layer.get_config(self), **self._loop_config()}
@@ -102,15 +123,13 @@ class SimpleRNN(_CellRNN):
         super().__init__(SimpleRNNCell, "simple_rnn_cell", options, activity_regularizer, _loop(values), kwargs)
 
     def inner_loop(self, sequences, states, mask, training):
-        name = next(
-            (n for n in ("tanh", "relu", "sigmoid", "linear") if self.cell.activation is getattr(activations, n)), None
-        )
-        if name is None or self.cell.recurrent_dropout:
+        fused = self._fused_activations(training)
+        if fused is None:
             return super().inner_loop(sequences, states, mask, training)
         from maas import ops
 
         args, kwargs = self._fused_arguments(sequences, states, mask, training)
-        return self._result(*ops.simple_rnn(*args, activation=name, **kwargs))
+        return self._result(*ops.simple_rnn(*args, **fused, **kwargs))
 
 
 class LSTM(_CellRNN):
@@ -147,22 +166,20 @@ class LSTM(_CellRNN):
         super().__init__(LSTMCell, "lstm_cell", options, activity_regularizer, _loop(values), kwargs)
 
     def inner_loop(self, sequences, states, mask, training):
-        cell = self.cell
-        standard = cell.activation is activations.tanh and cell.recurrent_activation is activations.sigmoid
-        if not standard or cell.recurrent_dropout:
+        fused = self._fused_activations(training)
+        if fused is None:
             return super().inner_loop(sequences, states, mask, training)
         from maas import ops
 
         args, kwargs = self._fused_arguments(sequences, states, mask, training)
-        return self._result(*ops.lstm(*args, **kwargs))
+        return self._result(*ops.lstm(*args, **fused, **kwargs))
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "recurrent_activation", "unit_forget_bias", "seed")}
 
 
 class GRU(_CellRNN):
-    """Gated recurrent unit over the steps of (batch, time, features); the step is in `GRUCell`. The number of steps
-    must be known.
+    """Gated recurrent unit over the steps of (batch, time, features); the step is in `GRUCell`.
 
     Args:
         units: int, size of h.
@@ -193,6 +210,15 @@ class GRU(_CellRNN):
         values = locals()
         options = {k: values[k] for k in (*_CELL_OPTIONS, "recurrent_activation", "reset_after", "seed")}
         super().__init__(GRUCell, "gru_cell", options, activity_regularizer, _loop(values), kwargs)
+
+    def inner_loop(self, sequences, states, mask, training):
+        fused = self._fused_activations(training)
+        if fused is None:
+            return super().inner_loop(sequences, states, mask, training)
+        from maas import ops
+
+        args, kwargs = self._fused_arguments(sequences, states, mask, training)
+        return self._result(*ops.gru(*args, reset_after=self.cell.reset_after, **fused, **kwargs))
 
     def get_config(self):
         return {**super().get_config(), **config_of(self, "recurrent_activation", "reset_after", "seed")}

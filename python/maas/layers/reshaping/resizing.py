@@ -1,8 +1,14 @@
-"""Layers that add, cut or repeat rows and columns: ZeroPadding, Cropping, UpSampling."""
+"""Layers that add, cut or repeat rows, columns and slices: ZeroPadding, Cropping, UpSampling."""
 
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
-from maas.layers.options import channels_first, channels_last, standardize_data_format, standardize_tuple
+from maas.layers.options import (
+    channels_first,
+    channels_last,
+    check_positive,
+    standardize_data_format,
+    standardize_tuple,
+)
 
 
 def _pairs(value, n, name, owner):
@@ -51,11 +57,13 @@ class ZeroPadding2D(Layer):
         data_format: "channels_last" or "channels_first".
     """
 
+    rank = 2
+
     def __init__(self, padding=(1, 1), data_format=None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format, self._label())
-        self.padding = _pairs(padding, 2, "padding", self._label())
-        self.input_spec = InputSpec(ndim=4)
+        self.padding = _pairs(padding, self.rank, "padding", self._label())
+        self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def _first(self):
         return 1 if self.data_format == "channels_last" else 2
@@ -70,12 +78,26 @@ class ZeroPadding2D(Layer):
     def call(self, inputs):
         from maas import ops
 
-        widths = [(0, 0)] * 4
-        widths[self._first() : self._first() + 2] = self.padding
+        widths = [(0, 0)] * (self.rank + 2)
+        widths[self._first() : self._first() + self.rank] = self.padding
         return ops.pad(inputs, tuple(widths))
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding, "data_format": self.data_format}
+
+
+class ZeroPadding3D(ZeroPadding2D):
+    """Adds zeros around volumes.
+
+    Args:
+        padding: int, three ints, or three pairs (before, after).
+        data_format: "channels_last" or "channels_first".
+    """
+
+    rank = 3
+
+    def __init__(self, padding=((1, 1), (1, 1), (1, 1)), data_format=None, **kwargs):
+        super().__init__(padding, data_format, **kwargs)
 
 
 def _cut(size, pair):
@@ -120,11 +142,13 @@ class Cropping2D(Layer):
         data_format: "channels_last" or "channels_first".
     """
 
+    rank = 2
+
     def __init__(self, cropping=((0, 0), (0, 0)), data_format=None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format, self._label())
-        self.cropping = _pairs(cropping, 2, "cropping", self._label())
-        self.input_spec = InputSpec(ndim=4)
+        self.cropping = _pairs(cropping, self.rank, "cropping", self._label())
+        self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def compute_output_shape(self, input_shape):
         shape, first = list(input_shape), 1 if self.data_format == "channels_last" else 2
@@ -140,11 +164,25 @@ class Cropping2D(Layer):
 
     def call(self, inputs):
         first = 1 if self.data_format == "channels_last" else 2
-        rows, cols = (_cut(inputs.shape[first + i], self.cropping[i]) for i in range(2))
-        return inputs[:, rows, cols, :] if first == 1 else inputs[:, :, rows, cols]
+        cuts = [_cut(inputs.shape[first + i], pair) for i, pair in enumerate(self.cropping)]
+        return inputs[(*(slice(None),) * first, *cuts)]
 
     def get_config(self):
         return {**super().get_config(), "cropping": self.cropping, "data_format": self.data_format}
+
+
+class Cropping3D(Cropping2D):
+    """Cuts slices off all sides of volumes.
+
+    Args:
+        cropping: int, three ints, or three pairs (before, after).
+        data_format: "channels_last" or "channels_first".
+    """
+
+    rank = 3
+
+    def __init__(self, cropping=((1, 1), (1, 1), (1, 1)), data_format=None, **kwargs):
+        super().__init__(cropping, data_format, **kwargs)
 
 
 class UpSampling1D(Layer):
@@ -156,7 +194,11 @@ class UpSampling1D(Layer):
 
     def __init__(self, size=2, **kwargs):
         super().__init__(**kwargs)
-        self.size = int(size)
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise TypeError(
+                f"{self._label()}: `size` must be an int, received {size!r} (of type {type(size).__name__})"
+            )
+        self.size = check_positive(size, "size", self._label())
         self.input_spec = InputSpec(ndim=3)
 
     def compute_output_shape(self, input_shape):
@@ -218,3 +260,37 @@ class UpSampling2D(Layer):
             "data_format": self.data_format,
             "interpolation": self.interpolation,
         }
+
+
+class UpSampling3D(Layer):
+    """Repeats the slices, rows and columns of volumes.
+
+    Args:
+        size: int or three ints.
+        data_format: "channels_last" or "channels_first".
+    """
+
+    def __init__(self, size=(2, 2, 2), data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format, self._label())
+        self.size = standardize_tuple(size, 3, "size", self._label())
+        self.input_spec = InputSpec(ndim=5)
+
+    def _first(self):
+        return 1 if self.data_format == "channels_last" else 2
+
+    def compute_output_shape(self, input_shape):
+        shape = list(input_shape)
+        for i, s in enumerate(self.size, self._first()):
+            shape[i] = None if shape[i] is None else shape[i] * s
+        return tuple(shape)
+
+    def call(self, inputs):
+        from maas import ops
+
+        for i, s in enumerate(self.size, self._first()):
+            inputs = ops.repeat(inputs, s, axis=i)
+        return inputs
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "data_format": self.data_format}

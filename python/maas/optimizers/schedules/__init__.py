@@ -1,5 +1,6 @@
 """Learning rate schedules."""
 
+from maas import missing_names
 from maas.optimizers.schedules.cosine import CosineDecay, CosineDecayRestarts
 from maas.optimizers.schedules.decay import (
     ExponentialDecay,
@@ -35,3 +36,6 @@ def deserialize(config, custom_objects=None):
     return serialization.deserialize_keras_object(
         config, module_objects=ALL_OBJECTS_DICT, custom_objects=custom_objects
     )
+
+
+__getattr__ = missing_names.getattr_of(__name__)

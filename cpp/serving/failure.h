@@ -1,0 +1,12 @@
+// What a client may see of an exception of a model.
+#pragma once
+
+#include <string>
+
+namespace maas::serving {
+
+// Status and text for the exception being handled; never text of unknown origin, which goes to the log. Without memory
+// for the text it is empty.
+void describe_failure(const std::string& model, int& status, std::string& text) noexcept;
+
+}  // namespace maas::serving

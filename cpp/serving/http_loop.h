@@ -1,0 +1,39 @@
+// One I/O thread and the connections that live on it: a connection stays on its own, so a session needs no lock.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_set>
+
+#include "serving/http_asio.h"
+#include "serving/server.h"
+#include "serving/service.h"
+
+namespace maas::serving {
+
+class Session;
+
+struct Loop {
+  Loop(const ServerOptions& o, Service& s) : options(o), service(s), sweep_timer(context), expire_timer(context) {}
+  const ServerOptions& options;
+  Service& service;
+  asio::io_context context{1};
+  Timer sweep_timer, expire_timer;
+  std::unordered_set<std::shared_ptr<Session>> sessions;
+  std::atomic<size_t> open{0};  // sessions.size(), for other threads
+  bool expire_armed = false, draining = false;
+  std::string date;  // the Date header line, renewed by the sweep
+  std::thread thread;
+
+  void start();  // the thread
+  void add(const std::shared_ptr<Session>& session);
+  void remove(const std::shared_ptr<Session>& session) noexcept;
+  void sweep();       // timeouts, a few times a second
+  void arm_expire();  // deadlines of waiting requests, while there are any
+  void begin_drain();
+  void close_all();  // and ends the thread
+};
+
+}  // namespace maas::serving

@@ -1,0 +1,293 @@
+#include "serving/http_session.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+
+#include "serving/http_head.h"
+#include "serving/http_response.h"
+
+namespace maas::serving {
+
+Session::Session(Loop& loop, Socket socket) : loop_(loop), socket_(std::move(socket)), in_(kSmallBuffer) {
+  Ec ec;
+  socket_.set_option(tcp::no_delay(true), ec);
+  socket_.non_blocking(true, ec);
+  loop_.service.http_metrics.connections.fetch_add(1, std::memory_order_relaxed);
+  enter(State::idle);
+}
+
+Session::~Session() { loop_.service.http_metrics.connections.fetch_sub(1, std::memory_order_relaxed); }
+
+// Every entry from outside. What throws here is memory that is not to be had: the connection ends, the server goes on.
+template <class F>
+void Session::guarded(F&& step) noexcept {
+  try {
+    step();
+  } catch (...) {
+    close();
+  }
+}
+
+void Session::start() {
+  guarded([this] { read(); });
+}
+
+void Session::job_done(std::shared_ptr<InferRequest> request) noexcept {
+  try {
+    asio::post(loop_.context, [self = shared_from_this(), request] { self->guarded([&] { self->finish(request); }); });
+  } catch (...) {
+    request->drop();
+  }
+}
+
+void Session::check(Clock::time_point now) noexcept {
+  if (loop_.draining && state_ == State::idle && now - since_ > std::chrono::milliseconds(100)) return close();
+  if (now < deadline_) return;
+  guarded([this] {
+    switch (state_) {
+      case State::head:
+        return fail(408, "the request header took too long");
+      case State::body:
+        return fail(408, "the request body took too long");
+      case State::waiting:
+        return fail(504, "the request took longer than its timeout");
+      default:
+        return close();
+    }
+  });
+}
+
+void Session::close() noexcept {
+  if (state_ == State::closed) return;
+  state_ = State::closed;
+  pending_.reset();
+  drop_body();
+  Ec ec;
+  socket_.close(ec);
+  loop_.remove(shared_from_this());
+}
+
+void Session::enter(State s) {
+  state_ = s;
+  since_ = Clock::now();
+  const ServerOptions& o = loop_.options;
+  const double limit = s == State::idle     ? o.idle_timeout
+                       : s == State::head   ? o.header_timeout
+                       : s == State::linger ? std::min(2.0, o.header_timeout)
+                                            : o.request_timeout;
+  deadline_ = since_ + seconds(limit);
+  // The batcher ends a request at its deadline; the connection only steps in when the model runs past it.
+  if (s == State::waiting) deadline_ += std::chrono::milliseconds(250);
+}
+
+// Keeps the sum of all bodies being received; returns it.
+int64_t Session::account(size_t body) noexcept {
+  const int64_t change = static_cast<int64_t>(body) - counted_;
+  counted_ = static_cast<int64_t>(body);
+  return loop_.service.http_metrics.body_bytes.fetch_add(change, std::memory_order_relaxed) + change;
+}
+
+void Session::drop_body() noexcept {
+  account(0);
+  if (body_.capacity() > (1 << 20)) std::string().swap(body_);
+}
+
+// ---- reading
+
+void Session::read() {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (end_ == in_.size() || (state_ == State::body && in_.size() < kLargeBuffer)) {
+    std::copy(in_.begin() + static_cast<ptrdiff_t>(begin_), in_.begin() + static_cast<ptrdiff_t>(end_), in_.begin());
+    end_ -= begin_;
+    begin_ = 0;
+    in_.resize(state_ == State::body || end_ == in_.size() ? kLargeBuffer : in_.size());
+  }
+  reading_ = true;
+  socket_.async_read_some(
+      asio::buffer(in_.data() + end_, in_.size() - end_),
+      [self = shared_from_this()](const Ec& ec, size_t n) { self->guarded([&] { self->on_read(ec, n); }); });
+}
+
+void Session::on_read(const Ec& ec, size_t n) {
+  reading_ = false;
+  if (state_ == State::closed) return;
+  if (ec) return close();
+  loop_.service.http_metrics.bytes_in.fetch_add(n, std::memory_order_relaxed);
+  if (state_ == State::linger) {
+    begin_ = end_ = 0;
+    return read();
+  }
+  end_ += n;
+  process();
+}
+
+// Handles every complete request in the buffer, then reads on, unless one waits for its model or its answer for
+// the socket.
+void Session::process() {
+  while (state_ == State::idle || state_ == State::head || state_ == State::body) {
+    if (state_ != State::body && !parse_head()) return;
+    if (!parse_body()) return;
+    dispatch();
+  }
+}
+
+bool Session::parse_head() {
+  if (unread().empty()) {
+    read();
+    return false;
+  }
+  if (state_ == State::idle) enter(State::head);
+  const ServerOptions& o = loop_.options;
+  const HeadScan scan = scan_head(unread(), {o.max_header_bytes, o.max_header_fields, o.max_url_bytes});
+  if (scan.status != 0) {
+    fail(scan.status, scan.error);
+    return false;
+  }
+  if (scan.size == 0) {
+    read();
+    return false;
+  }
+  parser_.emplace(body_, o);
+  Ec ec;
+  parser_->feed({in_.data() + begin_, scan.size}, ec);
+  consume(scan.size);
+  if (ec) {
+    fail(parser_->status, parser_->problem);
+    return false;
+  }
+  arrived_ = Clock::now();
+  enter(State::body);
+  return true;
+}
+
+bool Session::parse_body() {
+  if (parser_->is_done()) return true;
+  Ec ec;
+  if (!unread().empty()) consume(parser_->feed(unread(), ec));
+  if (ec) {
+    fail(parser_->status, parser_->problem);
+    return false;
+  }
+  if (account(body_.size()) > loop_.options.max_total_body_bytes) {
+    fail(503, "the server has too many request bodies to read");
+    return false;
+  }
+  if (parser_->is_done()) return true;
+  if (unread().size() >= kLargeBuffer - 1024) {
+    fail(400, "a chunk header is too long");
+    return false;
+  }
+  if (!send_continue()) return false;
+  read();
+  return false;
+}
+
+// "100 Continue", if the client waits for it. False: the connection was closed.
+bool Session::send_continue() {
+  if (!parser_->expects_continue || !body_.empty() || !unread().empty()) return true;
+  parser_->expects_continue = false;
+  Ec ec;
+  const size_t sent = socket_.write_some(asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), ec);
+  // A part of the line would make the answer after it unreadable. Without any the client sends its body by itself.
+  if (ec || sent == 25) return true;
+  close();
+  return false;
+}
+
+// An answer after which the framing of what follows cannot be trusted.
+void Session::fail(int status, const char* text) {
+  Response response;
+  response.error(status, text);
+  close_after_ = true;
+  pending_.reset();
+  head_only_ = false;
+  drop_body();
+  respond(response);
+}
+
+// ---- answering
+
+void Session::dispatch() {
+  Request request;
+  request.method = parser_->method;
+  request.target = parser_->target;
+  request.body = body_;
+  request.json_length = std::move(parser_->json_length);
+  request.encoded = parser_->encoded;
+  request.arrived = arrived_;
+  head_only_ = parser_->method == "HEAD";
+  old_client_ = parser_->http_version == 10;
+  close_after_ = !parser_->keep_alive() || loop_.draining;
+  enter(State::waiting);
+  Response response;
+  try {
+    pending_ = loop_.service.handle(request, response, shared_from_this());
+  } catch (...) {
+    response.error(500, "internal error");
+  }
+  drop_body();
+  if (pending_) return loop_.arm_expire();
+  respond(response);
+}
+
+// Back on this loop with a request that ended elsewhere.
+void Session::finish(const std::shared_ptr<InferRequest>& request) {
+  if (state_ != State::waiting || pending_ != request) return request->drop();
+  pending_.reset();
+  Response response;
+  try {
+    request->render(response);
+  } catch (...) {
+    request->drop();
+    response.error(500, "internal error");
+  }
+  respond(response);
+  process();
+}
+
+void Session::respond(Response& response) {
+  enter(State::writing);
+  loop_.service.http_metrics.count(response.status);
+  close_after_ = close_after_ || loop_.draining;
+  write_response_head(out_head_, response, loop_.date,
+                      close_after_  ? KeepAlive::closes
+                      : old_client_ ? KeepAlive::said
+                                    : KeepAlive::implied);
+  out_body_ = std::move(response.body);
+  if (head_only_) out_body_.clear();
+  std::array<asio::const_buffer, 2> buffers = {asio::buffer(out_head_), asio::buffer(out_body_)};
+  Ec ec;
+  const size_t sent = socket_.write_some(buffers, ec);
+  const size_t all = out_head_.size() + out_body_.size();
+  loop_.service.http_metrics.bytes_out.fetch_add(all, std::memory_order_relaxed);
+  if (ec && ec != asio::error::would_block && ec != asio::error::try_again) return close();
+  const size_t done = ec ? 0 : sent;
+  if (done == all) return written();
+  const size_t from_head = std::min(done, out_head_.size());
+  buffers[0] = asio::buffer(out_head_) + from_head;
+  buffers[1] = asio::buffer(out_body_) + (done - from_head);
+  asio::async_write(socket_, buffers, [self = shared_from_this()](const Ec& e, size_t) {
+    if (self->state_ == State::closed) return;
+    if (e) return self->close();
+    self->guarded([&] {
+      self->written();
+      self->process();
+    });
+  });
+}
+
+void Session::written() {
+  if (out_body_.capacity() > (1 << 20)) std::string().swap(out_body_);
+  if (!close_after_) return enter(State::idle);
+  // Closing with unread bytes would reset the connection and take the answer away from the client: say that
+  // nothing more comes, and read on for a moment.
+  Ec ec;
+  socket_.shutdown(tcp::socket::shutdown_send, ec);
+  enter(State::linger);
+  begin_ = end_ = 0;
+  if (!reading_) read();
+}
+
+}  // namespace maas::serving

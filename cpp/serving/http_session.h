@@ -1,0 +1,60 @@
+// One connection: reads requests one after another, answers each before it reads the next.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serving/http_loop.h"
+#include "serving/http_parser.h"
+
+namespace maas::serving {
+
+class Session final : public Waiter, public std::enable_shared_from_this<Session> {
+ public:
+  Session(Loop& loop, Socket socket);
+  ~Session() override;
+  void start();
+  void check(Clock::time_point now) noexcept;  // timeouts, and connections that end while draining
+  void close() noexcept;
+  void job_done(std::shared_ptr<InferRequest> request) noexcept override;
+
+ private:
+  enum class State : uint8_t { idle, head, body, waiting, writing, linger, closed };
+  static constexpr size_t kSmallBuffer = 8192, kLargeBuffer = 65536;
+
+  template <class F>
+  void guarded(F&& step) noexcept;
+  void enter(State s);
+  std::string_view unread() const { return {in_.data() + begin_, end_ - begin_}; }
+  void consume(size_t n) { begin_ += n; }
+  int64_t account(size_t body) noexcept;
+  void read();
+  void on_read(const Ec& ec, size_t n);
+  void process();
+  bool parse_head();
+  bool parse_body();
+  bool send_continue();
+  void fail(int status, const char* text);
+  void drop_body() noexcept;
+  void dispatch();
+  void finish(const std::shared_ptr<InferRequest>& request);
+  void respond(Response& response);
+  void written();
+
+  Loop& loop_;
+  Socket socket_;
+  std::vector<char> in_;
+  size_t begin_ = 0, end_ = 0;
+  std::optional<HttpParser> parser_;
+  std::string body_, out_head_, out_body_;
+  std::shared_ptr<InferRequest> pending_;
+  int64_t counted_ = 0;
+  State state_ = State::idle;
+  bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
+  Clock::time_point arrived_, since_, deadline_;
+};
+
+}  // namespace maas::serving

@@ -1,0 +1,122 @@
+#define BOOST_TEST_MODULE plan
+#include "runtime/plan.h"
+
+#include <boost/test/included/unit_test.hpp>
+#include <chrono>
+#include <cstring>
+
+#include "ops/build.h"
+#include "runtime/context.h"
+
+using namespace maas;
+
+namespace {
+
+double microseconds() {
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Array zeros(std::vector<int64_t> shape) {
+  Array a(DType::f32, std::move(shape));
+  std::memset(a.data(), 0, a.bytes());
+  return a;
+}
+Node weight(std::vector<int64_t> shape) {
+  return state_node(std::make_shared<Variable>(zeros(std::move(shape)), "w", true));
+}
+
+// ResNet-50: convolutions with a scale and a shift, as batch norm is when it does not train.
+struct Net {
+  Node conv(const Node& x, int64_t filters, int64_t kernel, int64_t stride, bool relu) {
+    const int64_t channels = x.shape().back().constant();
+    const Node w = weight({kernel, kernel, channels, filters});
+    parameters.push_back(w);
+    Node y = op("conv", {x, w}, {{"strides", std::vector<int64_t>{stride, stride}}, {"padding", std::string("same")}});
+    parameters.push_back(weight({filters}));
+    parameters.push_back(weight({filters}));
+    y = y * parameters[parameters.size() - 2] + parameters.back();
+    return relu ? unary("relu", y) : y;
+  }
+  Node block(Node x, int64_t filters, int64_t stride, bool project) {
+    const Node way = project ? conv(x, 4 * filters, 1, stride, false) : x;
+    x = conv(x, filters, 1, stride, true);
+    x = conv(x, filters, 3, 1, true);
+    return unary("relu", conv(x, 4 * filters, 1, 1, false) + way);
+  }
+  Graph inference() {
+    const Node x = input_node({DType::f32, {Dim::symbol("batch"), 64, 64, 3}, {}}, "x");
+    Node y = conv(x, 64, 7, 2, true);
+    const int64_t filters[] = {64, 128, 256, 512}, blocks[] = {3, 4, 6, 3};
+    for (int stage = 0; stage < 4; ++stage)
+      for (int64_t b = 0; b < blocks[stage]; ++b) y = block(y, filters[stage], stage && !b ? 2 : 1, !b);
+    y = op("mean", {y}, {{"axis", std::vector<int64_t>{1, 2}}});
+    parameters.push_back(weight({2048, 1000}));
+    return {{x}, {matmul(y, parameters.back())}, {}};
+  }
+  Graph training() {
+    Graph graph = inference();
+    const Node loss = sum(graph.outputs[0] * graph.outputs[0], {0, 1}, false);
+    const Nodes gradient = gradients(loss, parameters);
+    graph.outputs = {loss};
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const Node& w = parameters[i];
+      const Node next = op("adam", {w, gradient[i], scalar_node(DType::f32, 1e-3), weight(shape(w)), weight(shape(w))});
+      graph.updates.push_back({w->variable, next});
+      for (int k = 1; k < 3; ++k)
+        graph.updates.push_back({next->inputs[static_cast<size_t>(k + 2)]->variable, next.output(k)});
+    }
+    return graph;
+  }
+  static std::vector<int64_t> shape(const Node& w) { return w->variable->shape(); }
+  Nodes parameters;
+};
+
+void cost(const char* name, const Graph& graph) {
+  double build = 1e9, bind = 1e9;
+  std::shared_ptr<const Plan> plan;
+  for (int round = 0; round < 3; ++round) {
+    const double begin = microseconds();
+    plan = Plan::build(graph, name);
+    build = std::min(build, microseconds() - begin);
+  }
+  const int64_t batch = plan->symbols.at(0).first;
+  const auto sizes = [&](int64_t n) {
+    SymbolValues s;
+    s.set(batch, n);
+    return s;
+  };
+  const double begin = microseconds();
+  const auto memory = std::make_shared<const MemoryPlan>(plan_memory(*plan, sizes(4)));
+  const double offsets = microseconds() - begin;
+  std::vector<Array> prepared;
+  for (const PlanValue& v : plan->values) {
+    if (v.place != Place::prepared) continue;
+    prepared.resize(std::max(prepared.size(), static_cast<size_t>(v.slot) + 1));
+    prepared[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, {}));
+  }
+  Context context(plan, plan->steps, memory, prepared);
+  MemoryClaim claim;
+  for (int64_t i = 0; i < 200; ++i) {
+    const SymbolValues s = sizes(1 + i % 4);
+    const double start = microseconds();
+    BOOST_REQUIRE(context.bind_sizes(s));
+    const double sized = microseconds() - start;
+    if (i < 4) context.bind_io({zeros({4, 64, 64, 3})}, {zeros({4, 1000})});
+    const double again = microseconds();
+    context.bind_steps(claim);
+    bind = std::min(bind, sized + microseconds() - again);
+  }
+  const MemoryReport report = report_memory(*plan, *memory);
+  BOOST_TEST_MESSAGE(name << ": " << plan->prepare.size() << " + " << plan->steps.size() << " steps, plan "
+                          << build / 1e3 << " ms, offsets " << offsets / 1e3 << " ms, binding new sizes " << bind
+                          << " us; " << report.str());
+  BOOST_TEST(report.arena >= report.peak);
+  BOOST_TEST(static_cast<double>(report.arena) <= 1.15 * static_cast<double>(report.peak));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(cost_of_resnet_50) {  // times are for the log, not assertions
+  cost("inference", Net().inference());
+  cost("training", Net().training());
+}

@@ -1,0 +1,182 @@
+"""What to say about a name that a public module does not have.
+
+Every public module ends with `__getattr__ = missing_names.getattr_of(__name__)`.
+"""
+
+import sys
+
+# Keras's names that were not here yet when this was written, by module. A name that has come since does no harm: it is
+# looked up only after the module itself.
+NOT_YET = {
+    "maas": (
+        "FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications device "
+        "distillation distribution export legacy mixed_precision preprocessing quantizers remat version visualization "
+        "wrappers"
+    ),
+    "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
+    "maas.backend": ("is_int_dtype"),
+    "maas.callbacks": ("BackupAndRestore OrbaxCheckpoint RemoteMonitor SwapEMAWeights TensorBoard"),
+    "maas.config": (
+        "disable_flash_attention disable_traceback_filtering enable_flash_attention enable_traceback_filtering "
+        "is_flash_attention_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs max_steps_per_epoch "
+        "set_backend set_max_epochs set_max_steps_per_epoch"
+    ),
+    "maas.datasets": ("boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters"),
+    "maas.dtype_policies": (
+        "AWQDTypePolicy DTypePolicyMap GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
+    ),
+    "maas.initializers": ("STFT STFTInitializer stft"),
+    "maas.layers": (
+        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+        "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention AlphaDropout AugMix AutoContrast "
+        "AveragePooling3D AvgPool3D CategoryEncoding CenterCrop ContrastLimitedAdaptiveHistogramEqualization "
+        "Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D "
+        "Convolution1DTranspose Convolution2DTranspose Convolution3D Convolution3DTranspose Cropping3D CutMix "
+        "DepthwiseConv1D Discretization Equalization FlaxLayer GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D "
+        "GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing IntegerLookup JaxLayer "
+        "MaxNumBoundingBoxes MaxPool3D MaxPooling3D MelSpectrogram MixUp Pipeline RMSNormalization RandAugment "
+        "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform "
+        "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
+        "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom "
+        "Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConvolution1D Solarization "
+        "SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization "
+        "TorchModuleWrapper UnitNormalization UpSampling3D ZeroPadding3D"
+    ),
+    "maas.losses": ("CTC CategoricalGeneralizedCrossEntropy Circle categorical_generalized_cross_entropy circle ctc"),
+    "maas.metrics": (
+        "BinaryIoU ConcordanceCorrelation IoU MeanIoU OneHotIoU OneHotMeanIoU PearsonCorrelation "
+        "concordance_correlation pearson_correlation"
+    ),
+    "maas.ops": (
+        "adaptive_average_pool adaptive_max_pool allclose angle arccosh arcsinh arctan2 arctanh argpartition argsort "
+        "array array_split associative_scan bartlett bincount bitwise_and bitwise_invert bitwise_left_shift "
+        "bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman cbrt cdist celu cholesky cholesky_inverse "
+        "cond conj conjugate conv_transpose copy corrcoef correlate cross ctc_decode ctc_loss cumprod custom_gradient "
+        "deg2rad depth_to_space depthwise_conv det diagflat diagonal diff digitize divide_no_nan dsplit dstack eig "
+        "eigh empty_like erfc erfinv exp2 extract_sequences fabs fft fft2 fmax fmin fmod fold fori_loop gcd geomspace "
+        "glu hamming hanning hard_shrink hard_tanh heaviside histogram hsplit hypot i0 ifft2 imag image in_top_k inv "
+        "irfft isclose isin isneginf isposinf isreal istft jvp kaiser kron lcm ldexp left_shift linalg log10 "
+        "logaddexp2 logdet logspace lstsq lu_factor map matrix_rank median meshgrid multi_hot nan_to_num nanargmax "
+        "nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd "
+        "nansum nanvar ndim nextafter nn nonzero norm normalize numpy percentile pinv polar psnr ptp qr quantile "
+        "rad2deg real rearrange rfft right_shift rms_normalization rot90 scan scatter scatter_update searchsorted "
+        "segment_max segment_min segment_prod segment_sum select separable_conv signbit sinc size slice_update "
+        "slogdet soft_shrink solve solve_triangular sort space_to_depth sparse_plus sparse_sigmoid sparsemax "
+        "squareplus stft svd switch tanh_shrink threshold top_k trace trapezoid unfold unique unravel_index vander "
+        "vectorize vectorized_map view view_as_complex view_as_real vsplit while_loop"
+    ),
+    "maas.optimizers": (
+        "Adafactor Ftrl Lamb LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy"
+    ),
+    "maas.random": ("beta binomial gamma"),
+    "maas.saving": ("KerasFileEditor"),
+    "maas.tree": ("MAP_TO_NONE assert_same_paths map_structure_up_to"),
+    "maas.utils": (
+        "Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes get_file get_source_inputs "
+        "image_dataset_from_directory img_to_array legacy load_img model_to_dot pad_sequences plot_model save_img "
+        "split_dataset text_dataset_from_directory timeseries_dataset_from_array"
+    ),
+}
+
+# Where a name may be that a user looks for in `maas` itself.
+_HOMES = "layers models losses metrics optimizers callbacks initializers regularizers activations utils saving".split()
+
+
+def missing(module, name):
+    """The exception for `module.name`: an AttributeError, or an ImportError inside `from module import name`.
+
+    Args:
+        module: str, the module's full name.
+        name: str.
+
+    Returns:
+        Exception with the near matches, or with the word that Keras has the name and maas does not yet.
+    """
+    caller = sys._getframe(2)
+    if name.startswith("_") or caller.f_globals.get("__name__", "").startswith("importlib"):
+        return AttributeError(f"module {module!r} has no attribute {name!r}")
+    text = f"{module} has no {name!r}" + _hint(module, name)
+    # Python drops the text of an AttributeError when an import statement asks, and says only "cannot import name".
+    return ImportError(text, name=module) if _imports(caller) else AttributeError(text)
+
+
+def getattr_of(module):
+    """`__getattr__` for a module that has all its names already."""
+
+    def __getattr__(name):
+        raise missing(module, name)
+
+    return __getattr__
+
+
+def _hint(module, name):
+    if name in NOT_YET.get(module, "").split():
+        return ": Keras has it, maas does not yet"
+    if module == "maas":
+        import importlib
+
+        for home in _HOMES:
+            if name in _public_names(importlib.import_module(f"maas.{home}")):
+                return f"; it is maas.{home}.{name}"
+    near = near_matches(name, _public_names(sys.modules[module]))
+    return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _public_names(module):
+    names = getattr(module, "__all__", None)
+    if names is not None:
+        return names
+    return [n for n, v in vars(module).items() if not n.startswith("_") and type(v) is not type(sys)]
+
+
+def near_matches(name, names, count=3, least=0.7):
+    """Up to `count` of `names` that `name` may be a slip of, the nearest first; upper and lower case are alike.
+
+    `least` is the least likeness, from 0 to 1.
+    """
+    from difflib import get_close_matches
+
+    by_lower = {}
+    for n in names:
+        by_lower.setdefault(n.lower(), n)
+    return [by_lower[n] for n in get_close_matches(name.lower(), by_lower, count, least)]
+
+
+def unknown_name(kind, name, known):
+    """The text for a name that a table of names does not hold.
+
+    Args:
+        kind: str, what the name should be: "optimizer".
+        name: str.
+        known: the names of the table; of several spellings the one in lower case is shown.
+    """
+    near = near_matches(name, sorted(known, key=str.islower, reverse=True), 1, 0.6)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(sorted(n for n in known if n.islower()))
+    return f"unknown {kind} {name!r}.{hint} Known are {shown}; received {name!r}"
+
+
+def near_argument(cls, names):
+    """A hint for keyword arguments that a class does not take: " (did you mean activation?)", or nothing."""
+    import inspect
+
+    known = {p for c in cls.__mro__ if "__init__" in vars(c) for p in inspect.signature(c.__init__).parameters}
+    near = [n for name in names for n in near_matches(name, known - {"self", "args", "kwargs"}, 1)]
+    return f" (did you mean {', '.join(near)}?)" if near else ""
+
+
+class NotYet:
+    """A method of Keras's class that maas's class does not have; `hasattr` says False. Subclasses may define it."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner):
+        raise AttributeError(f"{owner.__name__} has no {self.name!r}: Keras has it, maas does not yet")
+
+
+def _imports(frame):
+    import dis
+
+    code = frame.f_code.co_code
+    return 0 <= frame.f_lasti < len(code) and code[frame.f_lasti] == dis.opmap["IMPORT_FROM"]

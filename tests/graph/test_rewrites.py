@@ -64,7 +64,7 @@ def test_arithmetic_that_does_nothing_is_gone(function):
         lambda x: x / 1.0,
         lambda x: x - 0.0,
         lambda x: x + 0.0,
-        lambda x: -(-x),
+        lambda x: -(-x),  # noqa: B002
         lambda x: x - float("-0.0"),
     ],
 )

@@ -7,6 +7,7 @@ namespace maas {
 // The few ops that gradients, passes and plans themselves need; ops/ provides them.
 Node add(const Node& a, const Node& b);
 Node broadcast_to(const Node& x, const Shape& shape);
+Node reshape(const Node& x, const Shape& shape);
 Node copy(const Node& x);  // the same values, dense
 Node chain(const Chain& chain, Nodes inputs, DType dtype);
 

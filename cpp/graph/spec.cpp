@@ -7,6 +7,33 @@
 
 namespace maas {
 
+namespace {
+thread_local std::vector<Guard>* open_guards = nullptr;
+
+bool known_to_differ(const Dim& a, const Dim& b) {
+  const Dim difference = a - b;
+  return difference.is_constant() && !difference.is(0);
+}
+}  // namespace
+
+GuardScope::GuardScope(std::vector<Guard>& guards) : outer_(open_guards) { open_guards = &guards; }
+GuardScope::~GuardScope() { open_guards = outer_; }
+
+bool agree(const Dim& a, const Dim& b, const char* op, const char* what) {
+  if (a == b) return true;
+  if (known_to_differ(a, b) || !open_guards) return false;
+  Guard guard{a, b, text(op, ": ", what)};
+  if (std::find(open_guards->begin(), open_guards->end(), guard) == open_guards->end())
+    open_guards->push_back(std::move(guard));
+  return true;
+}
+
+bool agree(const Shape& a, const Shape& b, const char* op, const char* what) {
+  bool same = a.size() == b.size();
+  for (size_t i = 0; i < a.size() && same; ++i) same = agree(a[i], b[i], op, what);
+  return same;
+}
+
 Layout row_major(const Shape& shape) {
   Layout layout;
   layout.strides.resize(shape.size());
@@ -58,6 +85,8 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
       d = x;
     else if (x.is(1))
       d = y;
+    else if (agree(x, y, op, "sizes that meet must be equal"))
+      d = x.is_constant() ? x : y.is_constant() ? y : x;
     else
       fail(ErrorKind::value, op, ": shapes do not broadcast, received ", to_string(a), " and ", to_string(b));
   }

@@ -8,6 +8,7 @@
 #include "core/interrupt.h"
 #include "core/threads.h"
 #include "core/wait.h"
+#include "runtime/control.h"
 
 namespace maas {
 namespace {
@@ -41,19 +42,20 @@ struct Run {
   RunOptions options;
   TeamBarrier* barrier;
   bool crowded = false;              // something else wants our cores, so barriers are dear
-  std::atomic<int64_t> stop_at{-1};  // the step before which everybody leaves
+  std::atomic<int64_t> stop_at{-1};  // the tick at which everybody leaves
   Stop why = Stop::no;
-  int64_t bad_step = -1;
+  const Op* last = nullptr;  // what member 0 ran last
+  const Op* bad_op = nullptr;
   Clock::time_point last_poll = Clock::now();
 
   bool bad_data() const { return context.status().position.load(std::memory_order_relaxed) != Status::none; }
   // Called by member 0 before every step, so the first to see bad data names the step that found it.
-  void note_bad_data(size_t step) {
-    if (bad_step < 0 && bad_data()) bad_step = step ? static_cast<int64_t>(step) - 1 : 0;
+  void note_bad_data() {
+    if (!bad_op && bad_data()) bad_op = last ? last : context.steps()[0].plan->op.get();
   }
 
   // Member 0 looks; the others learn of it at the next barrier.
-  Stop look(size_t step) {
+  Stop look() {
     if (interrupt_requested()) return Stop::interrupted;
     if (options.poll) {
       const auto now = Clock::now();
@@ -62,8 +64,8 @@ struct Run {
         if (options.poll()) return Stop::interrupted;
       }
     }
-    note_bad_data(step);
-    return bad_step >= 0 ? Stop::bad_data : Stop::no;
+    note_bad_data();
+    return bad_op ? Stop::bad_data : Stop::no;
   }
 
   void run_units(const Context::Step& step, int64_t begin, int64_t end, const Exec& exec, size_t s) const {
@@ -78,54 +80,116 @@ struct Run {
     }
   }
 
-  void member(int worker, int team) {
-    const auto& steps = context.steps();
-    Exec exec{context.scratch(worker), &context.status(), 0, worker};
+  // One member's walk. Sub-plans are walked by the same members: all of them count the same ticks, one a step.
+  struct Member {
+    int worker, team;
+    Exec exec;
+    int64_t tick = 0;
     bool parallel_before = false;
+  };
+
+  void member(int worker, int team) {
+    Member m{worker, team, {context.scratch(worker), &context.status(), 0, worker}};
+    if (walk(context, commit, m, options.step_ns) && team > 1) barrier->wait();
+  }
+
+  // All members meet; false if they leave here.
+  bool meet(Member& m) {
+    m.parallel_before = false;
+    if (m.team == 1) return true;
+    barrier->wait();
+    const int64_t at = stop_at.load(std::memory_order_relaxed);
+    return at < 0 || at > m.tick;
+  }
+  bool leaving() const { return stop_at.load(std::memory_order_relaxed) >= 0; }
+
+  // False: everybody leaves.
+  bool walk(Context& where, size_t commit_at, Member& m, std::vector<double>* step_ns) {
+    const auto& steps = where.steps();
     for (size_t s = 0; s < steps.size(); ++s) {
       const Context::Step& step = steps[s];
-      const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, team);
-      if (worker == 0 && s <= commit) {
-        const Stop found = look(s);
+      ++m.tick;
+      int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, m.team);
+      if (step.control && members > 1) members = m.team;
+      if (m.worker == 0 && s <= commit_at) {
+        const Stop found = look();
         if (found != Stop::no) {
           why = found;
-          stop_at.store(static_cast<int64_t>(s), std::memory_order_relaxed);
-          if (team == 1) return;
+          if (m.team == 1) return false;
+          stop_at.store(m.tick, std::memory_order_relaxed);
         }
       }
       const bool parallel = members > 1;
-      if (team > 1 && (parallel || parallel_before || s == commit)) {
-        barrier->wait();
-        const int64_t at = stop_at.load(std::memory_order_relaxed);
-        if (at >= 0 && at <= static_cast<int64_t>(s)) return;
-        if (worker == 0 && s <= commit) note_bad_data(s);
+      if (m.team > 1 && (parallel || m.parallel_before || s == commit_at)) {
+        if (!meet(m)) return false;
+        if (m.worker == 0 && s <= commit_at) note_bad_data();
         // Somebody may have found it after member 0 looked. All see the same: no step behind the commit point reports.
-        if (s == commit && bad_data()) {
-          if (worker == 0) why = Stop::bad_data;
-          return;
+        if (s == commit_at && bad_data()) {
+          if (m.worker == 0) why = Stop::bad_data;
+          return false;
         }
-      } else if (worker == 0 && stop_at.load(std::memory_order_relaxed) >= 0) {
+      } else if (m.worker == 0 && leaving()) {
         // Nobody waits yet: do nothing until the next barrier, where all leave.
         continue;
       }
-      parallel_before = parallel;
-      if (worker >= members) {
+      m.parallel_before = parallel;
+      if (m.worker >= members) {
         if (parallel)
           for (int64_t p = 1; p < step.phases; ++p) barrier->wait();
         continue;
       }
-      const bool timed = options.step_ns && worker == 0;
+      const bool timed = step_ns && m.worker == 0;
       const auto start = timed ? Clock::now() : Clock::time_point();
-      for (int64_t p = 0; p < step.phases; ++p) {
-        if (p && parallel) barrier->wait();
-        exec.phase = p;
-        const int64_t units = p ? step.plan->op->units(step.args, p) : step.units;
-        const int64_t begin = units * worker / members, end = units * (worker + 1) / members;
-        run_units(step, begin, end, exec, s);
+      if (step.control) {
+        if (!walk_control(*step.control, m, parallel)) return false;
+      } else {
+        for (int64_t p = 0; p < step.phases; ++p) {
+          if (p && parallel) barrier->wait();
+          m.exec.phase = p;
+          const int64_t units = p ? step.plan->op->units(step.args, p) : step.units;
+          const int64_t begin = units * m.worker / members, end = units * (m.worker + 1) / members;
+          run_units(step, begin, end, m.exec, s);
+        }
+        if (m.worker == 0) last = step.plan->op.get();
       }
-      if (timed) (*options.step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+      if (timed) (*step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
-    if (team > 1) barrier->wait();
+    return true;
+  }
+
+  // A step that holds sub-Graphs: run by all members, who then meet before the next step, or by member 0 alone.
+  bool walk_control(ControlRun& control, Member& m, bool parallel) {
+    if (parallel || m.team == 1) {
+      m.parallel_before = false;
+      const bool on = control.is_branch() ? walk(control.chosen(), SIZE_MAX, m, nullptr) : turns(control, m);
+      m.parallel_before = parallel;
+      return on;
+    }
+    Member alone{0, 1, m.exec};
+    const bool on = control.is_branch() ? walk(control.chosen(), SIZE_MAX, alone, nullptr) : turns(control, alone);
+    if (!on) stop_at.store(m.tick, std::memory_order_relaxed);
+    return true;
+  }
+
+  // Moves between turns are member 0's, in order with the steps of a team of one.
+  bool turns(ControlRun& control, Member& m) {
+    const int64_t bound = control.bound();
+    const bool moves = m.worker == 0;
+    if (moves) control.begin();
+    int64_t turn = 0;
+    for (; turn < bound; ++turn) {
+      if (Context* condition = control.condition(turn)) {
+        if (!walk(*condition, SIZE_MAX, m, nullptr) || !meet(m)) return false;
+        if (!control.goes_on(turn)) break;
+      }
+      if (m.parallel_before && !meet(m)) return false;
+      if (moves && !leaving()) control.before(turn, bound);
+      if (!walk(control.body(turn), SIZE_MAX, m, nullptr)) return false;
+      if (m.parallel_before && !meet(m)) return false;
+      if (moves && !leaving()) control.after(turn, bound);
+    }
+    if (moves && !leaving()) control.end(turn);
+    return true;
   }
 };
 
@@ -166,7 +230,7 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     learn(crowded_until);
   }
   if (run.why == Stop::no && commit >= steps.size()) {
-    const Stop found = run.look(steps.size());
+    const Stop found = run.look();
     run.why = found;
   }
   if (run.why == Stop::interrupted) {
@@ -174,9 +238,8 @@ void execute(Context& context, size_t commit, const RunOptions& options) {
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const auto& op = steps[static_cast<size_t>(run.bad_step)].plan->op;
-    fail(ErrorKind::index, op->name(), ": index out of range at flat position ", context.status().position.load(),
-         ", received ", context.status().value.load());
+    fail(ErrorKind::index, run.bad_op->name(), ": index out of range at flat position ",
+         context.status().position.load(), ", received ", context.status().value.load());
   }
 }
 

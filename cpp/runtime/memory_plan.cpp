@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/control.h"
 #include "runtime/plan.h"
 
 namespace maas {
@@ -25,6 +26,8 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
   m.value_bytes.resize(plan.values.size());
   m.workspace_offset.resize(plan.steps.size());
   m.workspace_bytes.resize(plan.steps.size());
+  m.control.resize(plan.steps.size());
+  m.control_offset.resize(plan.steps.size());
   std::vector<Block> blocks;
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const PlanValue& v = plan.values[i];
@@ -40,6 +43,10 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
       const int at = static_cast<int>(s);
       blocks.push_back({m.workspace_bytes[s][w], at, at, &m.workspace_offset[s][w]});
     }
+    if (!plan.steps[s].control) continue;
+    const int at = static_cast<int>(s);
+    m.control[s] = plan_control(plan.steps[s], capacity);
+    blocks.push_back({m.control[s]->total, at, at, &m.control_offset[s]});
   }
   std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
   std::vector<const Block*> placed;  // by offset

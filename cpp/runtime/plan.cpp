@@ -26,12 +26,13 @@ bool log_kernels() {
 // Turns an optimized graph into a Plan, one concern a method.
 class Builder {
  public:
-  Builder(const Graph& graph, const std::string& name) : graph_(graph) {
+  // `body`: a sub-Graph, run many times by the plan around it; it has no list of prepared steps.
+  Builder(const Graph& graph, const std::string& name, bool body = false) : graph_(graph), body_(body) {
     plan_->name = name;
     plan_->isa = active_isa();
   }
 
-  std::shared_ptr<const Plan> build() {
+  std::shared_ptr<Plan> build() {
     separate_outputs();
     order_ = topological_order(graph_.roots());
     count_reads();
@@ -74,6 +75,7 @@ class Builder {
 
   // ---- what depends on parameters alone
   void find_prepared() {
+    if (body_) return;
     std::unordered_set<const Variable*> variables;
     for (const Update& u : graph_.updates) variables.insert(u.variable.get());
     // Results are made anew by every run, even if they depend on parameters alone.
@@ -86,7 +88,7 @@ class Builder {
       if (node->op) {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
                             [&](const Node& in) { return fixed_.count(in.data()) > 0; }) &&
-                !node->inputs.empty();
+                !node->inputs.empty() && !node->op->control();
         fixed = fixed && !roots.count(node.get());
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
         // A result is written to the caller's memory by every run, even if it never changes.
@@ -195,7 +197,13 @@ class Builder {
       step.out.push_back(place_output(out, step, prepared));
       value_[key(out)] = step.out.back();
     }
-    choose(step);
+    if ((step.control = node->op->control())) {
+      for (const Body& body : step.control->bodies)
+        step.bodies.push_back(Plan::build_body(*body.graph, plan_->name + "/" + node->op->name()));
+      step.control->bodies.clear();
+    } else {
+      choose(step);
+    }
     list.push_back(std::move(step));
   }
 
@@ -417,6 +425,7 @@ class Builder {
 
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   Graph graph_;
+  bool body_;
   std::vector<std::shared_ptr<const NodeData>> order_;
   std::unordered_map<Key, int, KeyHash> reads_, value_;
   std::unordered_map<Key, std::vector<const NodeData*>, KeyHash> users_;
@@ -431,7 +440,13 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
-  return Builder(passes::optimize(graph), name).build();
+  auto plan = Builder(passes::optimize(graph), name).build();
+  plan->guards = graph.guards();
+  return plan;
+}
+
+std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
+  return Builder(passes::fuse(graph), name, true).build();
 }
 
 std::string Plan::str() const {
@@ -439,12 +454,13 @@ std::string Plan::str() const {
   auto describe = [&](const std::vector<PlanStep>& list, const char* kind) {
     for (size_t i = 0; i < list.size(); ++i) {
       const PlanStep& step = list[i];
-      s += text(kind, " ", i, ": ", step.op->name(), " ", step.row->name, " ->");
+      s += text(kind, " ", i, ": ", step.op->name(), " ", step.kernel_name(), " ->");
       for (int v : step.out)
         if (v >= 0)
           s += text(" ", values[static_cast<size_t>(v)].spec.dtype,
                     to_string(values[static_cast<size_t>(v)].spec.shape));
       s += "\n";
+      for (const auto& body : step.bodies) s += "{\n" + body->str() + "}\n";
     }
   };
   describe(prepare, "prepare");

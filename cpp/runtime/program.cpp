@@ -58,6 +58,10 @@ SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
       check(inputs[i].shape[a] == expected, plan_->name, ": axis ", a, " of input '", plan_->input_names[i],
             "' must be ", expected, " (shape ", to_string(spec(i).shape), "), received ", shape_text(inputs[i].shape));
     }
+  for (const Guard& g : plan_->guards) {
+    const int64_t a = g.a.eval(symbols), b = g.b.eval(symbols);
+    check(a == b, plan_->name, ": ", g.text, ", received ", a, " and ", b);
+  }
   return symbols;
 }
 
@@ -118,6 +122,7 @@ void Program::prepare() {
       none->value_bytes.resize(plan_->values.size());
       none->workspace_offset.resize(plan_->prepare.size());
       none->workspace_bytes.resize(plan_->prepare.size());
+      none->control.resize(plan_->prepare.size());
       size_t end = 0;
       for (size_t s = 0; s < plan_->prepare.size(); ++s)
         for (const Dim& d : plan_->prepare[s].workspace) {

@@ -45,16 +45,17 @@ Specs infer_layer(const char* name, bool lstm, bool use_bias, bool use_mask, con
   check(kernel.shape == wide, name, ": kernel must have shape ", to_string(wide), " for x of shape ",
         to_string(x.shape), ", received ", to_string(kernel.shape));
   for (size_t i = 1; i < kernel_at; ++i)
-    check(in[i].shape == state, name, ": ", i == 1 ? "h0" : "c0", " must have shape ", to_string(state),
-          " for x of shape ", to_string(x.shape), ", received ", to_string(in[i].shape));
+    check(agree(in[i].shape, state, name, "states must have the batch of x"), name, ": ", i == 1 ? "h0" : "c0",
+          " must have shape ", to_string(state), " for x of shape ", to_string(x.shape), ", received ",
+          to_string(in[i].shape));
   if (use_bias)
     check(in[kernel_at + 2].shape == Shape{wide[1]}, name, ": bias must have shape ", to_string({wide[1]}),
           ", received ", to_string(in[kernel_at + 2].shape));
   if (use_mask) {
     const Spec& mask = in.back();
     if (mask.dtype != DType::b8) fail(ErrorKind::type, name, ": mask must be bool, received ", mask.dtype);
-    check(mask.shape == Shape{x.shape[0], x.shape[1]}, name, ": mask must have shape ",
-          to_string({x.shape[0], x.shape[1]}), ", received ", to_string(mask.shape));
+    check(agree(mask.shape, {x.shape[0], x.shape[1]}, name, "mask must have the first two sizes of x"), name,
+          ": mask must have shape ", to_string({x.shape[0], x.shape[1]}), ", received ", to_string(mask.shape));
   }
   const Spec h{x.dtype, state, {}}, y{x.dtype, {x.shape[0], x.shape[1], state[1]}, {}},
       gates{x.dtype, {x.shape[0], x.shape[1], wide[1]}, {}};

@@ -15,7 +15,8 @@ from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
 from maas.models.compile_loss import CompileLoss
 from maas.models.compile_metrics import CompileMetrics
-from maas.models.steps import StepCache
+from maas.models.open_sizes import open_key
+from maas.models.steps import EagerStep, StepCache
 
 _OWN = frozenset("optimizer loss history stop_training stop_evaluating stop_predicting run_eagerly jit_compile".split())
 
@@ -85,20 +86,13 @@ class Trainer:
             loss_weights: numbers in the form of `loss`.
             metrics: list of names, `Metric`s or functions; list of lists or dict by name for several outputs.
             weighted_metrics: the same, updated with sample weights.
-            run_eagerly: bool; steps are traced anew every time, so that Python code in them runs at every step (on
-                symbolic tensors; a warning says so).
-            steps_per_execution, jit_compile, auto_scale_loss: accepted; steps are always compiled.
+            run_eagerly: bool; steps run operation by operation, so that Python code in them sees values (slow).
+            steps_per_execution, jit_compile, auto_scale_loss: accepted; other steps are always compiled.
 
         Raises:
             ValueError: for unknown names and settings of the wrong form.
         """
         optimizer = optimizers.get(optimizer)
-        if run_eagerly:
-            warnings.warn(
-                "run_eagerly=True traces every step anew, so Python code in it runs each time, but on symbolic "
-                "tensors: values can be neither printed nor compared in Python",
-                stacklevel=2,
-            )
         output_names = getattr(self, "output_names", None)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         compile_metrics = None
@@ -316,10 +310,10 @@ class Trainer:
         function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
         loss, compiled_metrics = self._compile_loss, self._compile_metrics
         fresh = [part for part in (loss, compiled_metrics) if part is not None and not part.built]
-        if self.run_eagerly:
-            self._step_cache.clear()
         try:
-            return self._step_cache.get(kind, self._version_key, layout, key, function)
+            if self.run_eagerly:
+                return EagerStep(function, layout, key)
+            return self._step_cache.get(kind, self._version_key, layout, open_key(self, layout, key), function)
         except BaseException:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:

@@ -273,6 +273,15 @@ std::optional<int64_t> Dim::lower_bound() const {
 }
 
 namespace {
+const Atom* only_atom(const Dim::Expr* e) {
+  if (!e || e->terms.size() != 1) return nullptr;
+  const auto& [monomial, coefficient] = *e->terms.begin();
+  return coefficient == 1 && monomial.size() == 1 ? monomial[0].get() : nullptr;
+}
+// True if `whole` is min (or max) of `part` and something.
+bool holds(const Atom* whole, int kind, const Dim& part) {
+  return whole && whole->kind == kind && (whole->a == part || whole->b == part);
+}
 bool at_least(const Dim& a, const Dim& b) {
   const auto least = (a - b).lower_bound();
   return least && *least >= 0;
@@ -281,15 +290,15 @@ bool at_least(const Dim& a, const Dim& b) {
 
 Dim min(const Dim& a, const Dim& b) {
   if (!a.expr_ && !b.expr_) return Dim(std::min(a.value_, b.value_));
-  if (at_least(b, a)) return a;
-  if (at_least(a, b)) return b;
+  if (at_least(b, a) || holds(only_atom(a.expr_.get()), Atom::min, b)) return a;
+  if (at_least(a, b) || holds(only_atom(b.expr_.get()), Atom::min, a)) return b;
   return a.str() < b.str() ? Dim::atom(Atom::min, a, b) : Dim::atom(Atom::min, b, a);
 }
 
 Dim max(const Dim& a, const Dim& b) {
   if (!a.expr_ && !b.expr_) return Dim(std::max(a.value_, b.value_));
-  if (at_least(a, b)) return a;
-  if (at_least(b, a)) return b;
+  if (at_least(a, b) || holds(only_atom(a.expr_.get()), Atom::max, b)) return a;
+  if (at_least(b, a) || holds(only_atom(b.expr_.get()), Atom::max, a)) return b;
   return a.str() < b.str() ? Dim::atom(Atom::max, a, b) : Dim::atom(Atom::max, b, a);
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "graph/broadcast.h"
 
 namespace maas {
 
@@ -84,6 +85,10 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
     if (x == y || y.is(1))
       d = x;
     else if (x.is(1))
+      d = y;
+    else if (at_most_one(y) && agree(y, Dim(1), op, "an axis that broadcasts must not be empty"))
+      d = x;
+    else if (at_most_one(x) && agree(x, Dim(1), op, "an axis that broadcasts must not be empty"))
       d = y;
     else if (agree(x, y, op, "sizes that meet must be equal"))
       d = x.is_constant() ? x : y.is_constant() ? y : x;

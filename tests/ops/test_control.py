@@ -462,3 +462,32 @@ def test_functional_models():
     model = maas.Model(inputs, y)
     sign = 1.0 if np.tanh(X).sum() > 0 else -1.0
     np.testing.assert_allclose(model(X), sign * X, rtol=1e-6)
+
+
+def test_a_trace_that_runs_what_it_records():
+    """Values are there while it records; gradients are those of a compiled trace; state changes at the end."""
+    v = _core.Variable(np.float32(3.0))
+    seen = []
+
+    def f(h, x):
+        def step(c, row):
+            seen.append(getattr(row, "has_value", False))
+            return ops.tanh(c + row), c * row
+
+        y, ys = ops.scan(step, h, x)
+        if getattr(y, "has_value", False) and float(ops.sum(y)) > 1e9:
+            raise AssertionError
+        y = ops.while_loop(lambda a: ops.sum(a * a) > 0.5, lambda a: a * 0.5, y, maximum_iterations=20)
+        y = ops.cond(ops.sum(y) > 0, lambda: y * 3.0, lambda: y)
+        return [y, ys, *_core.gradients(ops.sum(y * y) + ops.sum(ys), [h, x])]
+
+    compiled = traced(f, H, X)
+    with _core.Trace(values=True) as trace:
+        results = f(trace.input_value(H), trace.input_value(X))
+        v.assign(v.value + 1.0)
+        assert float(v.value) == 4.0 and v.numpy() == 3.0
+        seen.clear()
+        for a, b in zip(results, compiled):
+            np.testing.assert_allclose(np.asarray(a), b, rtol=1e-5, atol=1e-6)
+        trace.commit()
+    assert v.numpy() == 4.0

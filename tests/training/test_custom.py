@@ -187,16 +187,26 @@ def test_run_eagerly_sees_values():
     seen, history = [], []
 
     class Peeking(maas.layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
         def call(self, x):
             if maas.ops.max(x) > 1e9:  # a branch on a value
                 return x * 0
             seen.append(float(maas.ops.sum(x)))
             return x
 
+    class Watching(maas.Sequential):
+        def train_step(self, data):
+            logs = super().train_step(data)
+            if self.run_eagerly:
+                assert logs["loss"] > 0 and f"{logs['loss']}".startswith("<Tensor")
+            return logs
+
     for eager in (True, False):
         maas.utils.set_random_seed(3)
         layers = [Peeking()] if eager else []
-        model = maas.Sequential([maas.Input(X.shape[1:]), *layers, maas.layers.Dense(8, "relu"), maas.layers.Dense(3)])
+        model = Watching([maas.Input(X.shape[1:]), *layers, maas.layers.Dense(8, "relu"), maas.layers.Dense(3)])
         model.compile(
             maas.optimizers.Adam(0.01),
             maas.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -204,9 +214,8 @@ def test_run_eagerly_sees_values():
             run_eagerly=eager,
         )
         logs = model.fit(X, LABELS, epochs=2, batch_size=16, shuffle=False, verbose=0).history
-        history.append(
-            (logs["loss"], logs["accuracy"], model.evaluate(X, LABELS, verbose=0), model.predict(X, verbose=0))
-        )
+        results = model.evaluate(X, LABELS, verbose=0), model.predict(X, verbose=0)
+        history.append((logs["loss"], logs["accuracy"], *results))
     assert len(seen) >= 2 * -(-len(X) // 16)
     np.testing.assert_allclose(seen[0], X[:16].sum(), rtol=1e-4, atol=1e-4)
     for a, b in zip(*history):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/broadcast.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -139,7 +140,9 @@ Specs BroadcastTo::infer(const Inputs& in) const {
   const size_t lead = out.size() - x.size();
   for (size_t i = 0; i < x.size(); ++i) {
     if (out[lead + i].is(-1)) out[lead + i] = x[i];
-    check(x[i].is(1) || agree(x[i], out[lead + i], "broadcast_to", "an axis must have size 1 or the new size"),
+    check(x[i].is(1) || x[i] == out[lead + i] ||
+              (at_most_one(x[i]) && agree(x[i], Dim(1), "broadcast_to", "an axis that broadcasts must not be empty")) ||
+              agree(x[i], out[lead + i], "broadcast_to", "an axis must have size 1 or the new size"),
           "broadcast_to: x of shape ", to_string(x), " does not broadcast to the new shape, received ",
           to_string(shape));
   }
@@ -151,7 +154,8 @@ bool BroadcastTo::view(const Specs& in, const Spec& out, const Layout& input, La
   output.strides.assign(out.shape.size(), Dim(0));
   const size_t lead = out.shape.size() - in[0].shape.size();
   for (size_t i = 0; i < in[0].shape.size(); ++i)
-    if (!in[0].shape[i].is(1)) output.strides[lead + i] = input.strides[i];
+    if (in[0].shape[i] == out.shape[lead + i] ? !in[0].shape[i].is(1) : !at_most_one(in[0].shape[i]))
+      output.strides[lead + i] = input.strides[i];
   return true;
 }
 

@@ -64,7 +64,12 @@ def _results(values, written, at):
 
 
 def _is_known(x):
-    return not getattr(x, "is_symbolic", False)
+    return getattr(x, "has_value", True)
+
+
+def _runs_now():
+    """True where Python itself may walk loops: outside traces, and in those that run what they record."""
+    return not _core.is_tracing() or _core.has_values()
 
 
 @op
@@ -152,7 +157,7 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
             )
         return result
 
-    if not _core.is_tracing():
+    if _runs_now():
         turn = 0
         while (bound is None or turn < bound) and bool(cond(*values)):
             values, turn = following(*values), turn + 1
@@ -195,7 +200,7 @@ def fori_loop(lower, upper, body_fun, init_val):
         The final value.
     """
     init = _tensors(init_val)
-    if not _core.is_tracing():
+    if _runs_now():
         for i in range(int(lower), int(upper)):
             init = body_fun(as_tensor(i), init)
         return _tensors(init)
@@ -257,7 +262,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         raise ValueError(f"scan: unroll must be a positive integer or a bool, received unroll={unroll}")
     init, xs = _tensors(init), _tensors(xs)
     n = _length("scan", xs, length)
-    if not _core.is_tracing():
+    if _runs_now():
         return _scan_values(f, init, xs, n, reverse)
 
     def turn(carry, x):
@@ -303,11 +308,15 @@ def _length(name, xs, length):
 
 
 def _scan_values(f, init, xs, n, reverse):
-    arrays = [x.numpy() for x in _leaves(xs)]
-    dtypes = [x.dtype for x in _leaves(xs)]
+    from maas import ops
+
+    # Outside a trace nobody asks for gradients, so NumPy may take slices apart.
+    recorded = _core.is_tracing()
+    leaves = _leaves(xs)
+    arrays = leaves if recorded else [x.numpy() for x in leaves]
     carry, ys = init, []
     for i in reversed(range(n)) if reverse else range(n):
-        steps = iter([_core.Tensor(a[i], d) for a, d in zip(arrays, dtypes)])
+        steps = iter([ops.get_item(a, i) if recorded else _core.Tensor(a[i], x.dtype) for a, x in zip(arrays, leaves)])
         result = f(carry, tree.map_structure(lambda x: None if x is None else next(steps), xs))  # noqa: B023
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise ValueError(f"scan: f must return (carry, y), received {result!r}")
@@ -322,9 +331,13 @@ def _scan_values(f, init, xs, n, reverse):
         return carry, tree.map_structure(lambda x: None if x is None else next(values), body.outputs[1])
     if reverse:
         ys.reverse()
-    return _tensors(carry), tree.map_structure(
-        lambda *y: None if y[0] is None else _core.Tensor(np.stack([v.numpy() for v in y]), y[0].dtype), *ys
-    )
+
+    def join(*y):
+        if y[0] is None:
+            return None
+        return ops.stack(list(y)) if recorded else _core.Tensor(np.stack([v.numpy() for v in y]), y[0].dtype)
+
+    return _tensors(carry), tree.map_structure(join, *ys)
 
 
 @op

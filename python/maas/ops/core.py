@@ -30,14 +30,33 @@ def is_tensor(x):
     return isinstance(x, _core.Tensor)
 
 
+def _is_sizes(x):
+    """True for an unknown size, and for a list of sizes with one among them."""
+    if isinstance(x, (list, tuple)):
+        return any(isinstance(v, _core.Dim) for v in x) and all(isinstance(v, (int, _core.Dim)) for v in x)
+    return isinstance(x, _core.Dim)
+
+
+def _is_symbolic(x):
+    """True for a value of the trace, or nested lists with one (or an unknown size) among them."""
+    if isinstance(x, (list, tuple)):
+        return any(_is_symbolic(v) for v in x)
+    return isinstance(x, _core.Dim) or getattr(x, "is_symbolic", False)
+
+
 def as_tensor(x, dtype=None):
     """`x` as a Tensor: a Variable reads as its value, Python floats become float32, ints int32."""
     if isinstance(x, _core.Tensor):
         return x
     if isinstance(x, _core.Variable):
         return x.value
-    if isinstance(x, _core.Dim) or (isinstance(x, (list, tuple)) and any(isinstance(v, _core.Dim) for v in x)):
+    if _is_sizes(x):
         return _tensor_of_sizes(x, dtype)
+    if isinstance(x, (list, tuple)) and any(_is_symbolic(v) for v in x):
+        from maas import ops
+
+        y = ops.stack([as_tensor(v) for v in x])
+        return y if dtype is None else cast(y, dtype)
     if dtype is None:
         if isinstance(x, bool):
             dtype = "bool"
@@ -119,10 +138,12 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     if dtype is None:
         return as_tensor(x)
     dtype = standardize_dtype(dtype)
-    if isinstance(x, _core.Dim) or (isinstance(x, (list, tuple)) and any(isinstance(v, _core.Dim) for v in x)):
+    if _is_sizes(x):
         return _tensor_of_sizes(x, dtype)
     if isinstance(x, (_core.Tensor, _core.Variable)):
         return cast(x, dtype)
+    if isinstance(x, (list, tuple)) and _is_symbolic(x):
+        return cast(as_tensor(x), dtype)
     return _core.Tensor(x, dtype)
 
 

@@ -269,8 +269,7 @@ def arange(start, stop=None, step=None, dtype=None):
     if dtype is None:
         dtype = "float32" if any(isinstance(v, (float, np.floating)) for v in (start, stop, step)) else "int32"
     start, stop, step = (
-        as_size(v, "arange") if isinstance(v, _core.Dim) or hasattr(v, "size_values") else v
-        for v in (start, stop, step)
+        as_size(v, "arange") if hasattr(v, "size_values") and "float" not in v.dtype else v for v in (start, stop, step)
     )
     if any(isinstance(v, _core.Dim) for v in (start, stop, step)):
         if isinstance(step, _core.Dim) or int(step) != step or step == 0:

@@ -275,6 +275,18 @@ void bind_trace(py::module_& m) {
           },
           py::arg("args"), py::arg("repeats") = 20,
           "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
+      .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
+      .def(
+          "binding_ns",
+          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+            std::vector<std::vector<Array>> inputs;
+            for (const auto& call : calls) {
+              inputs.emplace_back();
+              for (const auto& a : call) inputs.back().push_back(to_array(a));
+            }
+            return p.binding_ns(inputs, repeats);
+          },
+          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly("plan", [](const Program& p) { return p.plan().str(); })
       .def("__repr__", [](const Program& p) {
@@ -315,6 +327,7 @@ void bind_trace(py::module_& m) {
   m.def(
       "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
       "True in a trace that runs what it records: Python may look at values.");
+  m.def("plans_built", &Plan::built, "How many plans this process made so far.");
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
   m.def(
       "gradients",

@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,8 @@
 
 namespace maas {
 namespace {
+
+std::atomic<int64_t> g_built{0};
 
 bool log_kernels() {
   static const bool on = [] {
@@ -442,8 +445,11 @@ class Builder {
 std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
   auto plan = Builder(passes::optimize(graph), name).build();
   plan->guards = graph.guards();
+  ++g_built;
   return plan;
 }
+
+int64_t Plan::built() { return g_built; }
 
 std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
   return Builder(passes::fuse(graph), name, true).build();

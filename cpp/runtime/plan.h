@@ -49,6 +49,7 @@ struct CommitCopy {
 class Plan {
  public:
   static std::shared_ptr<const Plan> build(const Graph& graph, const std::string& name);
+  static int64_t built();  // how many, by this process so far; bodies do not count
   // Of a body whose nodes have kernels already.
   static std::shared_ptr<const Plan> build_body(const Graph& graph, const std::string& name);
 

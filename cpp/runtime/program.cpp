@@ -1,6 +1,7 @@
 #include "runtime/program.h"
 
 #include <bit>
+#include <chrono>
 #include <cstring>
 
 #include "core/error.h"
@@ -211,6 +212,36 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   for (const auto& v : plan_->writes) v->touch();
   give(std::move(context));
   return true;
+}
+
+std::pair<size_t, size_t> Program::kept() {
+  std::lock_guard guard(mutex_);
+  return {memory_plans_.size(), idle_.size()};
+}
+
+double Program::binding_ns(const std::vector<std::vector<Array>>& calls, int repeats) {
+  using Clock = std::chrono::steady_clock;
+  SymbolValues capacity;
+  for (const auto& inputs : calls) {
+    const SymbolValues symbols = round_up(bind_symbols(inputs));
+    for (const auto& [id, value] : symbols.items()) {
+      const int64_t* known = capacity.find(id);
+      capacity.set(id, known ? std::max(*known, value) : value);
+    }
+  }
+  Context context(plan_, plan_->steps, std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)), prepared_);
+  double total = 0;
+  for (int r = 0; r < repeats; ++r)
+    for (const auto& inputs : calls) {
+      const auto start = Clock::now();
+      if (!context.bind_sizes(bind_symbols(inputs)))
+        fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
+      std::vector<Array> none(plan_->outputs.size());
+      context.bind_io(inputs, none);
+      context.bind_steps();
+      total += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+    }
+  return total / static_cast<double>(repeats) / static_cast<double>(calls.size());
 }
 
 size_t Program::arena_bytes(const std::vector<Array>& inputs) {

@@ -25,6 +25,10 @@ class Program {
   const Plan& plan() const { return *plan_; }
   // Bytes of the arena for these inputs' sizes.
   size_t arena_bytes(const std::vector<Array>& inputs);
+  // For tests and benchmarks: memory plans kept and contexts that wait, and nanoseconds to bind a context to the sizes
+  // and addresses of one of `calls` after another, on average.
+  std::pair<size_t, size_t> kept();
+  double binding_ns(const std::vector<std::vector<Array>>& calls, int repeats);
 
  private:
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;

@@ -80,6 +80,8 @@ py::array share_numpy(Array array);                                        // th
 Array borrow(const py::handle& value, DType dtype, const char* what);
 // The array's memory without a copy if it is aligned, dense and of exactly this dtype; false otherwise.
 bool view_exact(const py::array& array, DType dtype, Array& out);
+// A tensor, variable, array or number as a node of the current trace.
+Node to_node(const py::handle& value);
 py::object shape_to_python(const Shape& shape);
 Dim to_dim(const py::handle& value);
 
@@ -111,5 +113,6 @@ void bind_control(py::module_& m);
 Node to_node(const py::handle& value);
 void bind_system(py::module_& m);
 void bind_fast_call(py::module_& m);
+void bind_model_file(py::module_& m);
 
 }  // namespace maas::bindings

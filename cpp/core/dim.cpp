@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
+#include <cstring>
 #include <map>
 
 #include "core/error.h"
@@ -170,21 +172,106 @@ const int64_t* Dim::as_symbol() const {
   return &monomial[0]->id;
 }
 
+namespace {
+template <class Name>
+std::string write(const Dim::Expr& expr, const Name& name);
+}  // namespace
+
 std::string Dim::str() const {
   if (!expr_) return std::to_string(value_);
+  return write(*expr_, [](const Dim& d, const Atom* a) { return a ? text(a->name, "#", a->id) : d.str(); });
+}
+
+std::string Dim::str(const SymbolNames& names) const {
+  if (!expr_) return std::to_string(value_);
+  return write(*expr_, [&](const Dim& d, const Atom* a) {
+    if (!a) return d.str(names);
+    for (const auto& [id, name] : names)
+      if (id == a->id) return name;
+    fail(ErrorKind::runtime, "a size without a name, received '", a->name, "'");
+  });
+}
+
+namespace {
+// `name(dim, null)` writes a Dim inside an atom, `name(_, atom)` a symbol.
+template <class Name>
+std::string write(const Dim::Expr& expr, const Name& name) {
   std::string s;
-  for (const auto& [monomial, coefficient] : expr_->terms) {
+  for (const auto& [monomial, coefficient] : expr.terms) {
     std::string term;
     if (coefficient != 1 || monomial.empty()) term = std::to_string(coefficient);
     for (const AtomPtr& a : monomial) {
       if (!term.empty()) term += "*";
-      const char* names[] = {"", "floordiv", "min", "max"};
-      term += a->kind == Atom::symbol ? text(a->name, "#", a->id) : text(names[a->kind], "(", a->a, ",", a->b, ")");
+      const char* kinds[] = {"", "floordiv", "min", "max"};
+      term += a->kind == Atom::symbol ? name(Dim(), a.get())
+                                      : text(kinds[a->kind], "(", name(a->a, nullptr), ",", name(a->b, nullptr), ")");
     }
     s += (s.empty() ? "" : "+") + term;
   }
   return s;
 }
+
+class DimReader {
+ public:
+  DimReader(const std::string& text, const SymbolNames& names) : text_(text), names_(names) {}
+  Dim all() {
+    Dim d = sum();
+    if (at_ != text_.size()) wrong();
+    return d;
+  }
+
+ private:
+  static constexpr int kMaxDepth = 32;
+  [[noreturn]] void wrong() const {
+    fail(ErrorKind::value, "a size must be an expression over known names, received '", text_.substr(0, 200), "'");
+  }
+  bool take(char c) { return at_ < text_.size() && text_[at_] == c && ++at_; }
+
+  Dim sum() {
+    if (++depth_ > kMaxDepth) wrong();
+    Dim d = term();
+    while (take('+')) d = d + term();
+    --depth_;
+    return d;
+  }
+  Dim term() {
+    Dim d = factor();
+    while (take('*')) d = d * factor();
+    return d;
+  }
+  Dim factor() {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), number);
+    if (error == std::errc()) {
+      at_ = static_cast<size_t>(end - text_.data());
+      return number;
+    }
+    const size_t begin = at_;
+    while (at_ < text_.size() && !std::strchr("+*(),", text_[at_])) ++at_;
+    const std::string word = text_.substr(begin, at_ - begin);
+    if (take('(')) {
+      const Dim a = sum();
+      if (!take(',')) wrong();
+      const Dim b = sum();
+      if (!take(')')) wrong();
+      if (word == "floordiv") return floordiv(a, b);
+      if (word == "min") return min(a, b);
+      if (word == "max") return max(a, b);
+      wrong();
+    }
+    for (const auto& [id, name] : names_)
+      if (name == word) return Dim::symbol(id, name);
+    wrong();
+  }
+
+  const std::string& text_;
+  const SymbolNames& names_;
+  size_t at_ = 0;
+  int depth_ = 0;
+};
+}  // namespace
+
+Dim parse_dim(const std::string& text, const SymbolNames& names) { return DimReader(text, names).all(); }
 
 Dim operator+(const Dim& a, const Dim& b) {
   if (!a.expr_ && !b.expr_) return Dim(a.value_ + b.value_);

@@ -21,6 +21,8 @@ class SymbolValues {
   std::vector<std::pair<int64_t, int64_t>> items_;
 };
 
+using SymbolNames = std::vector<std::pair<int64_t, std::string>>;
+
 // One size: a number, or a canonical integer expression over symbols (+, *, floordiv, min, max). Two Dims are equal
 // when their canonical forms are: then they are the same size for every binding. Immutable.
 class Dim {
@@ -41,6 +43,8 @@ class Dim {
   // Set when this Dim is exactly one symbol.
   const int64_t* as_symbol() const;
   std::string str() const;
+  // The same with symbols under these names, as files hold it: "2*batch+floordiv(time,3)".
+  std::string str(const SymbolNames& names) const;
 
   friend Dim operator+(const Dim& a, const Dim& b);
   friend Dim operator-(const Dim& a, const Dim& b);
@@ -71,5 +75,7 @@ Dim product(const Shape& shape, size_t begin = 0, size_t end = SIZE_MAX);
 bool is_constant(const Shape& shape);
 std::vector<int64_t> eval(const Shape& shape, const SymbolValues& values);
 Shape to_shape(const std::vector<int64_t>& sizes);
+// Reads what Dim::str(names) wrote; ValueError for any other text or an unknown name.
+Dim parse_dim(const std::string& text, const SymbolNames& names);
 
 }  // namespace maas

@@ -161,7 +161,7 @@ class Model(FastCall, Trainer, Layer):
     # ---- files
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Save architecture, weights and training state as `.keras` (or legacy `.h5`).
+        """Save architecture, weights and training state as `.keras` or `.maas` (or legacy `.h5`).
 
         Args:
             filepath: str or path.
@@ -172,6 +172,34 @@ class Model(FastCall, Trainer, Layer):
         if zipped is not None:
             kwargs["zipped"] = zipped
         return save_model(self, filepath, overwrite=overwrite, **kwargs)
+
+    def export(self, filepath, format=None, verbose=None, input_signature=None, overwrite=True):
+        """Write what is needed to run the model, without its training state.
+
+        Args:
+            filepath: str or path.
+            format: "maas"; by default what the suffix says.
+            verbose: bool, whether to print where the file is.
+            input_signature: specs with `shape` and `dtype`, nested like the model's input (such as `KerasTensor` or
+                `InputSpec`), for a subclassed model that was never called.
+            overwrite: bool, whether an existing file may be replaced.
+
+        Raises:
+            ValueError: for another format, or a model that is not built.
+        """
+        import os
+
+        from maas.saving.saving_api import write_maas
+
+        path = os.fspath(filepath)
+        format = format or os.path.splitext(path)[1].removeprefix(".")
+        if format != "maas":
+            raise ValueError(
+                f"{self.name}: a model is exported as 'maas' (a path that ends in .maas), received {format!r}"
+            )
+        write_maas(self, path, overwrite, with_training_state=False, input_signature=input_signature)
+        if verbose:
+            print(f"exported '{self.name}' to {path}")
 
     def save_weights(self, filepath, overwrite=True, **kwargs):
         """Save the weights as `.weights.h5`."""

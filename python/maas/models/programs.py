@@ -48,7 +48,7 @@ def runs_as_program(model, args, kwargs):
 class _Entry:
     """One compiled signature: the program, and how its inputs and outputs map to the call's."""
 
-    __slots__ = ("program", "outputs", "masks", "losses", "casts")
+    __slots__ = ("program", "outputs", "masks", "losses", "casts", "specs")
 
 
 class ProgramCache:
@@ -83,6 +83,13 @@ class ProgramCache:
             model._set_fast_call(entry.program, str(x.dtype), shape)
         arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
         return self._unpack(entry, entry.program(*arrays))
+
+    def last_input_specs(self):
+        """Specs of the input of the newest call, nested like it; None if there was none with one argument."""
+        for entry in reversed(self._entries.values()):
+            if entry.specs is not None:
+                return entry.specs
+        return None
 
     @staticmethod
     def _is_plain(entry, args, kwargs):
@@ -153,6 +160,7 @@ class ProgramCache:
                 entry.casts.append(target if target != dtype else None)
                 made[id(x)] = trace.input(shapes[i], dtype=target, name=f"input_{i}")
             swap = lambda x: made.get(id(x), x)  # noqa: E731
+            entry.specs = None if kwargs or len(args) != 1 else tree.map_structure(_spec_of(made), args[0])
             outputs = Layer.__call__(model, *tree.map_structure(swap, args), **tree.map_structure(swap, kwargs))
             flat = [trace_value(x) for x in tree.flatten(outputs)]
             entry.outputs = outputs_form(outputs)
@@ -214,6 +222,16 @@ def outputs_form(outputs):
     return tree.map_structure(lambda _: None, outputs) if tree.is_nested(outputs) else None
 
 
+def _spec_of(made):
+    """Function from a leaf of a call to a `KerasTensor` of the shape and dtype it was traced with."""
+
+    def spec(x):
+        symbol = made.get(id(x))
+        return x if symbol is None else KerasTensor(symbol.shape, symbol.dtype)
+
+    return spec
+
+
 def _form(structure):
     """Hashable form of a structure: containers and keys, no values."""
     if isinstance(structure, dict):
@@ -231,25 +249,77 @@ def inference_program(model):
     """The model as one program that needs no Python: what the server runs.
 
     Args:
-        model: a functional or sequential model, built.
+        model: a built model.
 
     Returns:
-        `(program, input_names)`; names are those of the model's input tensors.
+        `(program, input_names, output_names)`.
+    """
+    trace, outputs, input_names, output_names = inference_trace(model)
+    return trace.compile(outputs, name=model.name), input_names, output_names
+
+
+def inference_trace(model, input_signature=None):
+    """The model in test mode, recorded.
+
+    Args:
+        model: a functional or sequential model, or a subclassed one that was called on data.
+        input_signature: specs with `shape` and `dtype` (nested like the model's input), for a subclassed model.
+
+    Returns:
+        `(trace, outputs, input_names, output_names)`; names are those of the model's input tensors and of the layers
+        that make its outputs.
+
+    Raises:
+        ValueError: if nothing says what the inputs are.
     """
     from maas import _core, ops
     from maas.layers.layer import Layer
 
-    inputs = tree.flatten(model.inputs)
+    structure, names = _input_specs(model, input_signature)
     with _core.Trace() as trace:
         symbols = []
-        for x in inputs:
-            shape = tuple("batch" if i == 0 and d is None else d for i, d in enumerate(x.shape))
-            symbols.append(trace.input(shape, dtype=x.dtype, name=x.name))
-        structure = (
-            model._inputs_struct if hasattr(model, "_inputs_struct") else symbols if len(symbols) > 1 else symbols[0]
-        )
-        if hasattr(model, "_inputs_struct"):
-            structure = tree.pack_sequence_as(structure, symbols)
-        results = tree.flatten(Layer.__call__(model, structure, training=False))
-        program = trace.compile([ops.convert_to_tensor(y) for y in results], name=model.name)
-    return program, [x.name for x in inputs]
+        for i, (x, name) in enumerate(zip(tree.flatten(structure), names)):
+            # All inputs share the batch; other free sizes are each their own.
+            shape = ["batch" if a == 0 and d is None else d for a, d in enumerate(x.shape)]
+            symbols.append(trace.input(shape, dtype=x.dtype, name=name or f"input_{i}"))
+        results = tree.flatten(Layer.__call__(model, tree.pack_sequence_as(structure, symbols), training=False))
+        outputs = [ops.convert_to_tensor(y) for y in results]
+    return trace, outputs, names, _output_names(model, len(outputs))
+
+
+def _input_specs(model, input_signature):
+    if input_signature is not None:
+        structure = input_signature
+        flat = tree.flatten(structure)
+        if not all(hasattr(x, "shape") and hasattr(x, "dtype") for x in flat):
+            raise ValueError(
+                f"{model.name}: input_signature must hold specs with a shape and a dtype, received {input_signature!r}"
+            )
+    elif hasattr(model, "_inputs_struct"):
+        structure = model._inputs_struct
+    elif getattr(model, "inputs", None):
+        flat = tree.flatten(model.inputs)
+        structure = flat if len(flat) > 1 else flat[0]
+    else:
+        structure = model._programs().last_input_specs()
+        if structure is None:
+            raise ValueError(
+                f"{model.name}: the model has no fixed inputs, call it on data first or give input_signature, "
+                f"received {model!r}"
+            )
+    flat = tree.flatten(structure)
+    return structure, [getattr(x, "name", None) or f"input_{i}" for i, x in enumerate(flat)]
+
+
+def _output_names(model, count):
+    """Names of the layers that make the outputs: a tensor's own name is a counter that changes from run to run."""
+    names = []
+    for i, tensor in enumerate(tree.flatten(getattr(model, "outputs", None) or [None] * count)):
+        history = getattr(tensor, "_keras_history", None)
+        if history is not None and history.operation is not None:
+            name = history.operation.name
+        else:
+            name = getattr(tensor, "name", None) or f"output_{i}"
+        # A layer with several outputs, or one that is called twice.
+        names.append(name if name not in names else f"{name}_{sum(n.startswith(name) for n in names)}")
+    return names

@@ -2,7 +2,7 @@
 
 import os
 
-from maas.saving import h5_file, keras_file, weights_file
+from maas.saving import h5_file, keras_file, maas_file, weights_file
 from maas.saving.atomic import atomic_write
 from maas.saving.files import HDF5_MAGIC, ZIP_MAGIC, describe, read_file
 from maas.saving.serialization import refuse_unsafe_mode
@@ -29,7 +29,8 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
 
     Args:
         model: a built `Model`.
-        filepath: str or path-like that ends in `.keras`, or in `.h5`/`.hdf5` for the legacy format.
+        filepath: str or path-like that ends in `.keras`, in `.maas` (layers and the Graph that runs without them), or
+            in `.h5`/`.hdf5` for the legacy format.
         overwrite: bool, whether an existing file may be replaced.
         include_optimizer: bool, for `.h5` only.
 
@@ -45,27 +46,35 @@ def save_model(model, filepath, overwrite=True, include_optimizer=True):
     if path.endswith(".keras"):
         with atomic_write(path, overwrite) as file:
             keras_file.write_keras_file(model, file)
+    elif path.endswith(".maas"):
+        write_maas(model, path, overwrite)
     elif path.endswith(_H5):
         content = h5_file.h5_bytes(model, include_optimizer)
         with atomic_write(path, overwrite) as file:
             file.write(content)
     else:
-        raise ValueError(
-            f"a model is saved as .keras (or legacy .h5); model.export() writes other formats, received {path!r}"
-        )
+        raise ValueError(f"a model is saved as .keras or .maas (or legacy .h5), received {path!r}")
+
+
+def write_maas(model, path, overwrite=True, **options):
+    """Write a `.maas` file; `options` are those of `maas_file.encode_maas`."""
+    pieces = maas_file.encode_maas(model, **options)
+    with atomic_write(path, overwrite) as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """The model saved in a file by maas or by Keras.
 
     Args:
-        filepath: str or path-like that ends in `.keras`, `.h5` or `.hdf5`.
+        filepath: str or path-like that ends in `.keras`, `.maas`, `.h5` or `.hdf5`.
         custom_objects: dict of name to class or function for what the file names and maas does not have.
         compile: bool, whether to restore losses, metrics and the optimizer with its state.
         safe_mode: only True is possible: maas never runs code from a file.
 
     Returns:
-        A `Model`, compiled if the saved one was.
+        A `Model`, compiled if the saved one was; a `GraphModel` for a `.maas` file without layers.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -85,7 +94,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         data = read_file(path)
         _expect(data, HDF5_MAGIC, path, "an HDF5 file (.h5)")
         return h5_file.load_h5_bytes(data, custom_objects, compile)
-    raise ValueError(f"a model is loaded from .keras, .h5 or .hdf5, received {path!r}")
+    if path.endswith(".maas"):
+        return maas_file.load_maas(path, custom_objects, compile)
+    raise ValueError(f"a model is loaded from .keras, .maas, .h5 or .hdf5, received {path!r}")
 
 
 def save_weights(model, filepath, overwrite=True):
@@ -108,7 +119,7 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
 
     Args:
         model: a built `Model`.
-        filepath: `.weights.h5`, `.keras`, or a legacy `.h5` of weights or of a whole model.
+        filepath: `.weights.h5`, `.keras`, `.maas`, or a legacy `.h5` of weights or of a whole model.
         skip_mismatch: bool, warn about layers that do not fit and leave them alone.
         by_name: bool, for legacy `.h5` only: match layers by name, not by order.
 
@@ -123,8 +134,10 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
     legacy = path.endswith(_H5) and not path.endswith(".weights.h5")
     if by_name and not legacy:
         raise ValueError(f"by_name is for legacy .h5 files only, received {path!r}")
-    if not (legacy or path.endswith((".weights.h5", ".keras"))):
-        raise ValueError(f"weights are loaded from .weights.h5, .keras or legacy .h5, received {path!r}")
+    if not (legacy or path.endswith((".weights.h5", ".keras", ".maas"))):
+        raise ValueError(f"weights are loaded from .weights.h5, .keras, .maas or legacy .h5, received {path!r}")
+    if path.endswith(".maas"):
+        return maas_file.load_maas_weights(model, path, skip_mismatch)
     data = read_file(path)
     if path.endswith(".keras"):
         _expect(data, ZIP_MAGIC, path, "a zip archive (.keras)")

@@ -24,7 +24,7 @@ def weights_bytes(model):
             f"{own_state.label(model)}: build the model first, by calling it on data or with build(input_shape); "
             "there are no weights to save, received a model that is not built"
         )
-    entries = [(path, obj, own_state.saved_state(obj)) for path, obj in state_tree.walk(model) if _has_state(obj)]
+    entries = [(path, obj, own_state.saved_state(obj)) for path, obj in state_tree.walk(model) if has_state(obj)]
 
     def fill(file):
         for path, obj, state in entries:
@@ -40,7 +40,8 @@ def weights_bytes(model):
     return hdf5_write.hdf5_bytes(fill)
 
 
-def _has_state(obj):
+def has_state(obj):
+    """Whether an object has state of its own to save."""
     return hasattr(obj, "save_own_variables") or bool(own_state.own_variables(obj))
 
 
@@ -86,7 +87,7 @@ def _is_training_path(path):
     return first in _TRAINING_PARTS or first.endswith("optimizer")
 
 
-def _is_training_part(obj):
+def is_training_part(obj):
     """Optimizers, losses and metrics: their state is a convenience, weights are what a file must restore."""
     from maas.layers.layer import Layer
 
@@ -110,9 +111,9 @@ def plan_changes(model, tree, skip_mismatch=False, with_training_state=True):
     changes = own_state.Changes(skip_mismatch)
     entries, other_paths, used = state_tree.walk(model), None, set()
     for path, obj in entries:
-        if not _has_state(obj):
+        if not has_state(obj):
             continue
-        training = _is_training_part(obj)
+        training = is_training_part(obj)
         if training and not with_training_state:
             continue
         where, stored = _stored(tree, path)

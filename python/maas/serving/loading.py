@@ -12,7 +12,7 @@ LOADERS = {
     ".keras": ("maas.saving", "load_model"),
     ".h5": ("maas.saving", "load_model"),
     ".hdf5": ("maas.saving", "load_model"),
-    ".maas": ("maas.saving", "load_model"),
+    ".maas": ("maas.saving.maas_file", "load_graph"),
     ".onnx": ("maas.onnx", "load"),
 }
 
@@ -38,4 +38,4 @@ def load(path: str | os.PathLike[str]) -> Any:
         if isinstance(error, ModuleNotFoundError) and error.name != module:
             raise
         raise NotImplementedError(f"this build cannot read {path.suffix} files, received {str(path)!r}") from error
-    return reader(path)
+    return reader(os.fspath(path))

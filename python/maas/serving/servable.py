@@ -51,17 +51,6 @@ def _specs(tensors: Sequence[tuple[str, Sequence[int | None], str]]) -> list[tup
     return specs
 
 
-def _output_names(tensors: Sequence[Any]) -> list[str]:
-    """Names of the layers that make the outputs: a tensor's own name is a counter that changes from run to run."""
-    names: list[str] = []
-    for tensor in tensors:
-        history = getattr(tensor, "_keras_history", None)
-        name = history.operation.name if history is not None and history.operation is not None else tensor.name
-        # A layer with several outputs, or one that is called twice.
-        names.append(name if name not in names else f"{name}_{sum(n.startswith(name) for n in names)}")
-    return names
-
-
 def check_name(name: str) -> str:
     """Returns `name` if it can be part of a URL; raises ValueError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", name):
@@ -89,13 +78,13 @@ def make_servable(model: Any, name: str | None = None, version: str = "1") -> _c
     if isinstance(model, PythonModel):
         name = name or getattr(model.function, "__name__", "model")
         inputs, outputs, function = _specs(model.inputs), _specs(model.outputs), model.function
+    elif callable(getattr(model, "serving_program", None)):
+        program, inputs, outputs = model.serving_program()
+        return _core.ProgramServable(program, check_name(name or model.name), version, inputs, outputs)
     elif callable(getattr(model, "predict_on_batch", None)):
-        if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
-            raise ValueError(f"serving: the model has no fixed inputs, call it on data first, received {model!r}")
         from maas.models.programs import inference_program
 
-        program, inputs = inference_program(model)
-        outputs = _output_names(model.outputs)
+        program, inputs, outputs = inference_program(model)
         return _core.ProgramServable(program, check_name(name or model.name), version, inputs, outputs)
     else:
         raise TypeError(f"serving: expected a model, a PythonModel or a servable, received {type(model).__name__}")

@@ -1,0 +1,253 @@
+#include "core/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+
+#include "core/allocator.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/sha256.h"
+
+namespace maas {
+namespace {
+
+constexpr size_t kMaxHeader = 100'000'000;  // the limit of the reference implementation
+constexpr size_t kMaxRank = 32;
+
+struct Name {
+  DType dtype;
+  const char* name;
+};
+constexpr Name kNames[] = {{DType::f64, "F64"},    {DType::f32, "F32"}, {DType::bf16, "BF16"}, {DType::f16, "F16"},
+                           {DType::f8, "F8_E4M3"}, {DType::i8, "I8"},   {DType::u8, "U8"},     {DType::i16, "I16"},
+                           {DType::i32, "I32"},    {DType::i64, "I64"}, {DType::u32, "U32"},   {DType::b8, "BOOL"}};
+
+[[noreturn]] void damaged(const std::string& what) {
+  fail(ErrorKind::value, "damaged or hostile safetensors file: ", what);
+}
+
+class File {
+ public:
+  explicit File(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0)
+      fail(ErrorKind::runtime, "the file cannot be opened (", std::strerror(errno), "), received '", path, "'");
+    struct stat info;
+    if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+      close(fd_);
+      fail(ErrorKind::value, "a model file must be a regular file, received '", path, "'");
+    }
+    size_ = static_cast<size_t>(info.st_size);
+  }
+  ~File() { close(fd_); }
+  File(const File&) = delete;
+  size_t size() const { return size_; }
+  void read(void* to, size_t bytes) {
+    auto* p = static_cast<std::byte*>(to);
+    while (bytes) {
+      const ssize_t n = ::read(fd_, p, bytes);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) damaged("it ends too early");
+      p += n;
+      bytes -= static_cast<size_t>(n);
+    }
+  }
+
+ private:
+  int fd_;
+  size_t size_ = 0;
+};
+
+struct Entry {
+  std::string name;
+  DType dtype;
+  std::vector<int64_t> shape;
+  size_t begin, end;
+};
+
+Entry entry(const std::string& name, const json::Value& v) {
+  const auto* members = v.get<json::Object>();
+  if (!members || members->size() != 3) damaged(text("tensor '", name, "' needs dtype, shape and data_offsets"));
+  const json::Value *dtype = v.find("dtype"), *shape = v.find("shape"), *offsets = v.find("data_offsets");
+  const auto* dtype_name = dtype ? dtype->get<std::string>() : nullptr;
+  const auto* sizes = shape ? shape->get<json::List>() : nullptr;
+  const auto* range = offsets ? offsets->get<json::List>() : nullptr;
+  if (!dtype_name || !sizes || !range || range->size() != 2 || sizes->size() > kMaxRank)
+    damaged(text("tensor '", name, "' needs dtype, shape and data_offsets"));
+  Entry e{name, DType::f32, {}, 0, 0};
+  const auto* known =
+      std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return *dtype_name == n.name; });
+  if (known == std::end(kNames))
+    fail(ErrorKind::not_implemented, "tensor '", name, "' has a dtype that is not supported, received '", *dtype_name,
+         "'");
+  e.dtype = known->dtype;
+  int64_t bytes = byte_size(e.dtype, 1);
+  for (const auto& s : *sizes) {
+    const int64_t* size = s.get<int64_t>();
+    if (!size || *size < 0 || __builtin_mul_overflow(bytes, *size, &bytes))
+      damaged(text("tensor '", name, "' has a wrong shape"));
+    e.shape.push_back(*size);
+  }
+  const int64_t *begin = (*range)[0].get<int64_t>(), *end = (*range)[1].get<int64_t>();
+  if (!begin || !end || *begin < 0 || *end < *begin || *end - *begin != bytes)
+    damaged(text("the offsets of tensor '", name, "' do not fit its shape"));
+  e.begin = static_cast<size_t>(*begin);
+  e.end = static_cast<size_t>(*end);
+  return e;
+}
+
+std::vector<Entry> entries(const json::Value& header, Safetensors& result, size_t data_bytes) {
+  const auto* members = header.get<json::Object>();
+  if (!members) damaged("the header is no object");
+  std::vector<Entry> list;
+  for (const auto& [name, value] : *members) {
+    if (name != "__metadata__") {
+      list.push_back(entry(name, value));
+      continue;
+    }
+    const auto* metadata = value.get<json::Object>();
+    if (!metadata) damaged("__metadata__ is no object");
+    for (const auto& [key, item] : *metadata) {
+      const auto* s = item.get<std::string>();
+      if (!s) damaged("__metadata__ must hold strings");
+      result.metadata[key] = *s;
+    }
+  }
+  std::sort(list.begin(), list.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  size_t at = 0;
+  for (const Entry& e : list) {
+    if (e.begin != at) damaged(text("tensor '", e.name, "' overlaps another or leaves a gap"));
+    at = e.end;
+  }
+  if (at != data_bytes) damaged(text("the header speaks of ", at, " bytes of tensors, received ", data_bytes));
+  return list;
+}
+
+// Damage to a graph or a name must not go unseen either. `describe(hash)` adds every tensor in the order of the file.
+template <class Describe>
+std::string header_sum(const std::map<std::string, std::string>& metadata, const Describe& describe) {
+  Sha256 sha;
+  // The zeros keep neighbours apart.
+  auto hash = [&](const std::string& part) { sha.add(part.c_str(), part.size() + 1); };
+  for (const auto& [key, value] : metadata) {
+    if (key == "sha256" || key == "sha256_header") continue;
+    hash(key);
+    hash(value);
+  }
+  describe(hash);
+  return sha.hex();
+}
+const char* name_of(DType dtype) {
+  // int4 has no name in the format: its bytes are stored, the graph says what they are.
+  if (dtype == DType::i4) return "U8";
+  return std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return n.dtype == dtype; })->name;
+}
+std::vector<int64_t> stored_shape(const Array& a) {
+  return a.dtype == DType::i4 ? std::vector<int64_t>{static_cast<int64_t>(a.bytes())} : a.shape;
+}
+std::string list_text(const std::vector<int64_t>& values) {
+  std::string s = "[";
+  for (size_t i = 0; i < values.size(); ++i) s += text(i ? "," : "", values[i]);
+  return s + "]";
+}
+
+// MAAS_MAX_MODEL_BYTES, else 16 GiB: also the most that a load reads.
+size_t max_file_bytes() {
+  const char* v = std::getenv("MAAS_MAX_MODEL_BYTES");
+  if (!v) return size_t{16} << 30;
+  const std::string_view digits = v;
+  check(!digits.empty() && digits.size() < 19 && digits.find_first_not_of("0123456789") == std::string_view::npos &&
+            std::strtoull(v, nullptr, 10) > 0,
+        "MAAS_MAX_MODEL_BYTES must be a whole number of bytes, received '", v, "'");
+  return std::strtoull(v, nullptr, 10);
+}
+
+}  // namespace
+
+Safetensors read_safetensors(const std::string& path) {
+  File file(path);
+  check(file.size() <= max_file_bytes(), "a model file may have at most ", max_file_bytes(),
+        " bytes (MAAS_MAX_MODEL_BYTES), received ", file.size());
+  uint64_t header_bytes = 0;
+  if (file.size() < sizeof header_bytes) damaged("it is too short");
+  file.read(&header_bytes, sizeof header_bytes);  // little-endian, as x86-64 is
+  if (header_bytes > kMaxHeader || header_bytes > file.size() - sizeof header_bytes)
+    damaged(text("its header would have ", header_bytes, " bytes"));
+  const size_t data_bytes = file.size() - sizeof header_bytes - header_bytes;
+  check_memory(file.size(), text("loading a model file of ", format_bytes(static_cast<int64_t>(file.size()))));
+  std::string header(header_bytes, '\0');
+  file.read(header.data(), header.size());
+  if (header.empty() || header[0] != '{') damaged("its header is no object");
+  Safetensors result;
+  Sha256 sha;
+  std::vector<Entry> list = entries(json::parse(header), result, data_bytes);
+  result.sha256_header = header_sum(result.metadata, [&](const auto& hash) {
+    for (const Entry& e : list) hash(e.name), hash(name_of(e.dtype)), hash(list_text(e.shape));
+  });
+  for (Entry& e : list) {
+    Array a(e.dtype, std::move(e.shape));
+    // Hashed while it is in the cache.
+    for (size_t at = 0, n; at < a.bytes(); at += n) {
+      n = std::min(a.bytes() - at, size_t{1} << 18);
+      file.read(a.as<std::byte>() + at, n);
+      sha.add(a.as<std::byte>() + at, n);
+    }
+    if (a.dtype == DType::b8)
+      for (int64_t i = 0; i < a.size(); ++i) a.as<uint8_t>()[i] = a.as<uint8_t>()[i] != 0;
+    result.tensors.emplace(std::move(e.name), std::move(a));
+  }
+  result.sha256 = sha.hex();
+  return result;
+}
+
+SafetensorsLayout lay_out_safetensors(std::map<std::string, std::string> metadata,
+                                      const std::vector<std::pair<std::string, Array>>& tensors) {
+  SafetensorsLayout layout;
+  layout.order.resize(tensors.size());
+  std::iota(layout.order.begin(), layout.order.end(), size_t{0});
+  // Wide elements first: then all are aligned.
+  std::stable_sort(layout.order.begin(), layout.order.end(), [&](size_t a, size_t b) {
+    return bit_size(tensors[a].second.dtype) > bit_size(tensors[b].second.dtype);
+  });
+  Sha256 sha;
+  for (size_t i : layout.order) sha.add(tensors[i].second.data(), tensors[i].second.bytes());
+  metadata["sha256_header"] = header_sum(metadata, [&](const auto& hash) {
+    for (size_t i : layout.order)
+      hash(tensors[i].first), hash(name_of(tensors[i].second.dtype)), hash(list_text(stored_shape(tensors[i].second)));
+  });
+  metadata["sha256"] = sha.hex();
+  std::string& h = layout.header;
+  h = std::string(8, '\0') + "{\"__metadata__\":{";
+  bool first = true;
+  for (const auto& [key, value] : metadata) {
+    if (!first) h += ',';
+    first = false;
+    json::write_string(h, key);
+    h += ':';
+    json::write_string(h, value);
+  }
+  h += '}';
+  size_t at = 0;
+  for (size_t i : layout.order) {
+    const auto& [name, a] = tensors[i];
+    h += ',';
+    json::write_string(h, name);
+    h += text(":{\"dtype\":\"", name_of(a.dtype), "\",\"shape\":", list_text(stored_shape(a)), ",\"data_offsets\":[",
+              at, ",", at + a.bytes(), "]}");
+    at += a.bytes();
+  }
+  h += '}';
+  h.resize((h.size() + 7) / 8 * 8, ' ');
+  const uint64_t length = h.size() - 8;
+  std::memcpy(h.data(), &length, sizeof length);
+  return layout;
+}
+
+}  // namespace maas

@@ -79,7 +79,8 @@ ControlRun::ControlRun(const PlanStep& step, std::shared_ptr<const ControlMemory
 }
 
 bool ControlRun::bind_sizes(const SymbolValues& symbols) {
-  length_ = control_.length.eval(symbols);
+  // No turn for a size that became negative; -1 alone means no bound.
+  length_ = control_.length.is(-1) ? -1 : std::max<int64_t>(control_.length.eval(symbols), 0);
   for (auto* list : {&branches_, &body_, &condition_})
     for (auto& context : *list)
       if (!context->bind_sizes(symbols)) return false;
@@ -148,21 +149,8 @@ void ControlRun::bind(const BoundValue* in, const BoundValue* out) {
 
 Context& ControlRun::chosen() {
   const BoundValue& index = in_[0];
-  int64_t i = 0;
-  switch (bit_size(index.dtype)) {
-    case 8:
-      i = index.dtype == DType::b8 ? *reinterpret_cast<const uint8_t*>(index.data) != 0
-                                   : *reinterpret_cast<const int8_t*>(index.data);
-      break;
-    case 16:
-      i = *reinterpret_cast<const int16_t*>(index.data);
-      break;
-    case 32:
-      i = *reinterpret_cast<const int32_t*>(index.data);
-      break;
-    default:
-      i = *reinterpret_cast<const int64_t*>(index.data);
-  }
+  const int64_t i = index.dtype == DType::b8 ? *reinterpret_cast<const uint8_t*>(index.data) != 0
+                                             : *reinterpret_cast<const int32_t*>(index.data);
   return *branches_[static_cast<size_t>(std::clamp<int64_t>(i, 0, static_cast<int64_t>(branches_.size()) - 1))];
 }
 

@@ -7,12 +7,12 @@ namespace maas {
 
 MAAS_DEFINE_OP(branch, Branch)
 
-int Branch::visible_outputs() const { return static_cast<int>(bodies[0]->outputs.size()); }
+int Branch::visible_outputs() const { return bodies.empty() ? 0 : static_cast<int>(bodies[0]->outputs.size()); }
 
 Specs Branch::infer(const Inputs& in) const {
   check(!bodies.empty(), "branch: at least one body is needed, received 0");
-  check(!in.empty() && in[0].shape.empty() && (in[0].dtype == DType::b8 || is_integer(in[0].dtype)),
-        "cond: the predicate must be a scalar bool or integer, received ",
+  check(!in.empty() && in[0].shape.empty() && (in[0].dtype == DType::b8 || in[0].dtype == DType::i32),
+        "cond: the predicate must be a scalar bool or int32, received ",
         in.empty() ? "nothing" : text(in[0].dtype, to_string(in[0].shape)));
   Specs out;
   for (const Node& n : bodies[0]->outputs) out.push_back({n.dtype(), n.shape(), {}});

@@ -33,8 +33,14 @@ void check_input(const char* op, const char* what, size_t i, const Node& wanted,
 Specs Loop::infer(const Inputs& in) const {
   const char* op = name(*this);
   check(!bodies.empty(), op, ": a body is needed, received none");
+  check(bodies.size() <= 2 && carries >= 0 && slices >= 0 && length.size() <= 1 && !(conditional() && reverse), op,
+        ": a loop has one body and perhaps a condition, received ", bodies.size(), " bodies, carries=", carries,
+        ", slices=", slices);
+  check(length.empty() || !length[0].is_constant() || length[0].constant() >= 0, op,
+        ": length must be at least 0, received ", length.empty() ? Dim(0) : length[0]);
   const Graph& body = *bodies[0].graph;
   const size_t first = counted ? 1 : 0, c = static_cast<size_t>(carries), s = static_cast<size_t>(slices);
+  check(in.size() >= first, op, ": operands are missing, received ", in.size());
   check(in.size() == first + body.inputs.size() && body.inputs.size() >= c + s && body.outputs.size() >= c, op,
         ": the body takes ", body.inputs.size(), " values, received ", in.size() - first);
   check(!counted || (in[0].shape.empty() && in[0].dtype == DType::i32), op,
@@ -75,6 +81,10 @@ Specs Loop::infer(const Inputs& in) const {
           op, ": cond must give a scalar bool, received ",
           condition.outputs.empty() ? std::string("nothing")
                                     : describe(condition.outputs[0].dtype(), condition.outputs[0].shape()));
+    for (size_t i = 0; i < condition.inputs.size(); ++i) {
+      const Node& same = body.inputs[i < c ? i : i + s];
+      check_input(op, "what cond takes: value", i, condition.inputs[i], same.dtype(), same.shape());
+    }
   }
   out.push_back({DType::i32, {}, {}});
   if (!length.empty())

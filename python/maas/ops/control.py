@@ -109,7 +109,7 @@ def switch(index, branches, *operands):
         index = as_tensor(index)
     if _is_known(index):
         return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
-    return _branch(index, [lambda f=f: f(*operands) for f in branches], "switch")
+    return _branch(cast(index, "int32"), [lambda f=f: f(*operands) for f in branches], "switch")
 
 
 def _branch(index, functions, name):

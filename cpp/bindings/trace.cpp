@@ -327,6 +327,7 @@ void bind_trace(py::module_& m) {
   m.def(
       "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
       "True in a trace that runs what it records: Python may look at values.");
+  m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
   m.def("plans_built", &Plan::built, "How many plans this process made so far.");
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
   m.def(

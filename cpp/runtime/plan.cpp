@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
+#include "runtime/segments.h"
 
 namespace maas {
 namespace {
@@ -449,9 +450,44 @@ std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& n
   return plan;
 }
 
+std::shared_ptr<const Plan> Plan::outline(const Graph& graph, const std::string& name,
+                                          const std::vector<const Plan*>& parts) {
+  auto plan = std::make_shared<Plan>();
+  plan->name = name;
+  plan->isa = active_isa();
+  auto add = [&](const Node& n, Place place, size_t slot) {
+    PlanValue v;
+    v.spec = n.spec();
+    v.layout = row_major(v.spec.shape);
+    v.place = place;
+    v.root = static_cast<int>(plan->values.size());
+    v.slot = static_cast<int>(slot);
+    plan->values.push_back(std::move(v));
+    return plan->values.back().root;
+  };
+  for (const Node& n : graph.inputs) {
+    plan->inputs.push_back(add(n, Place::input, plan->inputs.size()));
+    plan->input_names.push_back(n->name);
+    for (const Dim& d : n.shape()) d.collect_symbols(plan->symbols);
+  }
+  for (const Node& n : graph.outputs) plan->outputs.push_back(add(n, Place::output, plan->outputs.size()));
+  for (const Plan* part : parts) {
+    for (const VariablePtr& v : part->reads)
+      if (std::find(plan->reads.begin(), plan->reads.end(), v) == plan->reads.end()) plan->reads.push_back(v);
+    plan->writes.insert(plan->writes.end(), part->writes.begin(), part->writes.end());
+  }
+  return plan;
+}
+
 int64_t Plan::built() { return g_built; }
 
 std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
+  for (const auto& node : topological_order(graph.roots()))
+    if (ends_segment(*node))
+      fail(ErrorKind::not_implemented, name,
+           ": a shape that depends on values (nonzero, unique, a boolean mask) is possible outside branches and loops "
+           "only, received one of size ",
+           node->outputs[0].shape[0]);
   return Builder(passes::fuse(graph), name, true).build();
 }
 

@@ -50,6 +50,9 @@ class Plan {
  public:
   static std::shared_ptr<const Plan> build(const Graph& graph, const std::string& name);
   static int64_t built();  // how many, by this process so far; bodies do not count
+  // What goes in and out of a graph that runs as several plans, and the state they use; it has no steps.
+  static std::shared_ptr<const Plan> outline(const Graph& graph, const std::string& name,
+                                             const std::vector<const Plan*>& parts);
   // Of a body whose nodes have kernels already.
   static std::shared_ptr<const Plan> build_body(const Graph& graph, const std::string& name);
 

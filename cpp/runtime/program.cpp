@@ -1,5 +1,6 @@
 #include "runtime/program.h"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstring>
@@ -24,7 +25,15 @@ std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_
 
 }  // namespace
 
-Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph, name)) {
+Program::Program(const Graph& graph, std::string name) : segments_(split(graph)) {
+  for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name));
+  if (!parts_.empty()) {
+    std::vector<const Plan*> plans;
+    for (const auto& part : parts_) plans.push_back(part->plan_.get());
+    plan_ = Plan::outline(graph, name, plans);
+    return;
+  }
+  plan_ = Plan::build(graph, name);
   for (const PlanValue& v : plan_->values)
     if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
       prepared_.resize(static_cast<size_t>(v.slot) + 1);
@@ -192,6 +201,43 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   }
   if (lock->replaced_by) return false;  // merged while we waited
 
+  if (parts_.empty())
+    run_held(symbols, inputs, options, outputs);
+  else
+    run_segments(inputs, options, outputs);
+  return true;
+}
+
+void Program::run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs) {
+  options.step_ns = nullptr;
+  std::vector<std::vector<Array>> results(parts_.size());
+  std::vector<Array> cuts;
+  auto value = [&](const SegmentValue& v) -> const Array& {
+    const auto at = static_cast<size_t>(v.index);
+    if (v.from == SegmentValue::input) return inputs[at];
+    return v.from == SegmentValue::trimmed ? cuts[at] : results[static_cast<size_t>(v.segment)][at];
+  };
+  double work = 0;
+  for (size_t k = 0; k < parts_.size(); ++k) {
+    const Segment& s = segments_.list[k];
+    while (cuts.size() < static_cast<size_t>(s.cuts)) {
+      const Cut& cut = segments_.cuts[cuts.size()];
+      Array rows = value(cut.padded);  // the first rows of a dense array are a dense array
+      rows.shape[0] = std::clamp<int64_t>(*value(cut.count).as<int32_t>(), 0, rows.shape[0]);
+      cuts.push_back(std::move(rows));
+    }
+    std::vector<Array> in;
+    for (const SegmentValue& v : s.inputs) in.push_back(value(v));
+    parts_[k]->run_held(parts_[k]->bind_symbols(in), in, options, results[k]);
+    work += parts_[k]->work_ns();
+  }
+  work_ns_.store(work, std::memory_order_relaxed);
+  outputs.clear();
+  for (const SegmentValue& v : segments_.outputs) outputs.push_back(value(v));
+}
+
+void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                       std::vector<Array>& outputs) {
   auto context = take(symbols);
   outputs.clear();
   outputs.reserve(plan_->outputs.size());
@@ -211,7 +257,6 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
     std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
   for (const auto& v : plan_->writes) v->touch();
   give(std::move(context));
-  return true;
 }
 
 std::pair<size_t, size_t> Program::kept() {

@@ -7,6 +7,7 @@
 
 #include "runtime/context.h"
 #include "runtime/executor.h"
+#include "runtime/segments.h"
 
 namespace maas {
 
@@ -38,7 +39,15 @@ class Program {
   void prepare();
   std::shared_ptr<StateLock> state_lock(bool wait);
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
+  void run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                std::vector<Array>& outputs);
+  void run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
+
+  // Where shapes depend on values: a program for each segment, run one after another; plan_ then only says what goes in
+  // and out, and which state is held.
+  Segments segments_;
+  std::vector<std::unique_ptr<Program>> parts_;
 
   std::shared_ptr<const Plan> plan_;
   std::vector<Array> prepared_;

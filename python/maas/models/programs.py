@@ -153,15 +153,17 @@ class ProgramCache:
         entry = _Entry()
         entry.casts = []
         with _core.Trace() as trace:
-            made = {}
+            made = []  # by place, not by identity: one array may be given twice
             for i, x in enumerate(leaves):
                 dtype = standardize_dtype(x.dtype)
                 target = "float32" if dtype == "float64" and model.input_dtype == "float32" else dtype
                 entry.casts.append(target if target != dtype else None)
-                made[id(x)] = trace.input(shapes[i], dtype=target, name=f"input_{i}")
-            swap = lambda x: made.get(id(x), x)  # noqa: E731
-            entry.specs = None if kwargs or len(args) != 1 else tree.map_structure(_spec_of(made), args[0])
-            outputs = Layer.__call__(model, *tree.map_structure(swap, args), **tree.map_structure(swap, kwargs))
+                made.append(trace.input(shapes[i], dtype=target, name=f"input_{i}"))
+            values = iter(made)
+            swap = lambda x: next(values) if _is_array(x) else x  # noqa: E731
+            args, kwargs = tree.map_structure(swap, args), tree.map_structure(swap, kwargs)
+            entry.specs = None if kwargs or len(args) != 1 else tree.map_structure(_spec, args[0])
+            outputs = Layer.__call__(model, *args, **kwargs)
             flat = [trace_value(x) for x in tree.flatten(outputs)]
             entry.outputs = outputs_form(outputs)
             masks = [get_keras_mask(x) for x in flat]
@@ -222,14 +224,9 @@ def outputs_form(outputs):
     return tree.map_structure(lambda _: None, outputs) if tree.is_nested(outputs) else None
 
 
-def _spec_of(made):
-    """Function from a leaf of a call to a `KerasTensor` of the shape and dtype it was traced with."""
-
-    def spec(x):
-        symbol = made.get(id(x))
-        return x if symbol is None else KerasTensor(symbol.shape, symbol.dtype)
-
-    return spec
+def _spec(x):
+    """A `KerasTensor` of the shape and dtype that a leaf of a call was traced with."""
+    return KerasTensor(x.shape, x.dtype) if getattr(x, "is_symbolic", False) else x
 
 
 def _form(structure):

@@ -20,6 +20,7 @@ _MODULES = (
     "norm",
     "attention",
     "recurrent",
+    "select",
     "control",
 )
 

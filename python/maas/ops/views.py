@@ -154,16 +154,40 @@ def _bound(value, size, default):
     return max(value + size, 0) if value < 0 else min(value, size)
 
 
+def _without_mask(x, keys):
+    """`x` and `keys` with a boolean mask turned into positions on the axes that it covers, made one."""
+    from maas.ops.select import positions
+
+    def axes(some):
+        return sum(k is not None and k is not Ellipsis for k in some)
+
+    for i, k in enumerate(keys):
+        array = np.asarray(k) if isinstance(k, list) else k
+        if str(getattr(array, "dtype", "")) != "bool" or len(array.shape) == 0:
+            continue
+        mask = as_tensor(array)
+        rank = mask.ndim
+        behind_ellipsis = any(other is Ellipsis for other in keys[:i])
+        at = x.ndim - axes(keys[i + 1 :]) - rank if behind_ellipsis else axes(keys[:i])
+        covered = x.shape[at : at + rank]
+        if len(covered) != rank or any(a != b for a, b in zip(covered, mask.shape) if None not in (a, b)):
+            raise IndexError(f"a mask must fit the axes it covers, {covered} of {x.shape}, received {mask.shape}")
+        x = _core.reshape(x, shape=[*x.dims[:at], -1, *x.dims[at + rank :]])
+        return x, [*keys[:i], positions(mask), *keys[i + 1 :]]
+    return x, keys
+
+
 @op
 def get_item(x, key):
-    """`x[key]` for ints, slices, None, Ellipsis, and one integer or bool-free index array.
+    """`x[key]` for ints, slices, None, Ellipsis, and one index array or boolean mask.
+
+    A mask gives as many elements as it has True ones; a program with such a size runs in segments.
 
     Raises:
-        IndexError: for too many indices or an index out of range.
-        NotImplementedError: for a boolean mask, because the result's shape would depend on values.
+        IndexError: for too many indices or an index out of range, or a mask that does not fit.
     """
     x = as_tensor(x)
-    keys = list(key) if isinstance(key, tuple) else [key]
+    x, keys = _without_mask(x, list(key) if isinstance(key, tuple) else [key])
     used = sum(k is not None and k is not Ellipsis for k in keys)
     if used > x.ndim:
         raise IndexError(f"too many indices for a tensor of shape {x.shape}, received {len(keys)}")
@@ -209,10 +233,6 @@ def get_item(x, key):
             begin.append(i), end.append(i + 1), step.append(1)
         else:
             index = as_tensor(k)
-            if index.dtype == "bool":
-                raise NotImplementedError(
-                    "a boolean mask as an index gives a shape that depends on values; use ops.where"
-                )
             if gathers and (index.ndim or gathers[-1][1].ndim):
                 raise NotImplementedError("one index array at most is supported, received several")
             gathers.append((len(shape), index))

@@ -35,7 +35,12 @@ Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& 
   slot_outputs_.resize(plan_->outputs.size());
   for (size_t i = 0; i < n; ++i) {
     const PlanValue& v = plan_->values[i];
-    sizes_[i].resize(2 * v.spec.shape.size());
+    sizes_[i].resize(2 * v.spec.shape.size() + 2);
+    auto known = [&, at = size_t{0}](const Dim& d) mutable { sizes_[i][at++] = d.is_constant() ? d.constant() : 0; };
+    for (const Dim& d : v.spec.shape) known(d);
+    for (const Dim& d : v.layout.strides) known(d);
+    known(v.layout.offset);
+    known(v.bytes);
     BoundValue& b = bound_[i];
     b.rank = static_cast<int>(v.spec.shape.size());
     b.dtype = v.spec.dtype;
@@ -90,22 +95,25 @@ Context::~Context() {
 bool Context::bind_sizes(const SymbolValues& symbols) {
   if (sized_ && symbols == symbols_) return true;
   symbols_ = symbols;
+  evaluated_.resize(plan_->sizes.size());
+  // The prepare list is bound without symbols: all its sizes are known.
+  if (!symbols.items().empty())
+    for (size_t k = 0; k < evaluated_.size(); ++k) evaluated_[k] = plan_->sizes[k].eval(symbols);
   for (size_t i = 0; i < bound_.size(); ++i) {
     const PlanValue& v = plan_->values[i];
     if (value_steps_[i].empty()) continue;  // the other list's business
     const size_t rank = v.spec.shape.size();
-    for (size_t a = 0; a < rank; ++a) {
-      sizes_[i][a] = v.spec.shape[a].eval(symbols);
-      sizes_[i][rank + a] = v.layout.strides[a].eval(symbols);
-      if (sizes_[i][a] < 0)
-        fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ",
-             sizes_[i][a]);
-    }
+    int64_t* sizes = sizes_[i].data();
+    for (size_t a = 0; a < v.size_ids.size(); ++a)
+      if (const int id = v.size_ids[a]; id >= 0) sizes[a] = evaluated_[static_cast<size_t>(id)];
+    for (size_t a = 0; a < rank; ++a)
+      if (sizes[a] < 0)
+        fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ", sizes[a]);
     const int64_t old = offsets_[i];
-    offsets_[i] = v.layout.offset.eval(symbols) * bit_size(v.spec.dtype) / 8;
+    offsets_[i] = sizes[2 * rank] * bit_size(v.spec.dtype) / 8;
     if (bound_[i].data) bound_[i].data += offsets_[i] - old;
     if (v.place == Place::arena && v.root == static_cast<int>(i) && v.first >= 0 &&
-        static_cast<size_t>(v.bytes.eval(symbols)) > memory_->value_bytes[i])
+        static_cast<size_t>(sizes[2 * rank + 1]) > memory_->value_bytes[i])
       return false;
   }
   for (const Step& step : run_)

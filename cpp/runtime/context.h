@@ -67,7 +67,8 @@ class Context {
   std::vector<HostBuffer> args_;
   std::vector<Step> run_;
   std::vector<BoundValue> bound_;
-  std::vector<std::vector<int64_t>> sizes_;                   // by value: shape then strides
+  std::vector<std::vector<int64_t>> sizes_;                   // by value: shape, strides, offset, bytes
+  std::vector<int64_t> evaluated_;                            // the plan's unknown sizes
   std::vector<int64_t> offsets_;                              // by value, bytes into its buffer
   std::vector<std::vector<int>> value_steps_;                 // steps that touch a value
   std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot

@@ -52,6 +52,7 @@ class Builder {
     finish_updates();
     lifetimes();
     collect_symbols();
+    number_sizes();
     return plan_;
   }
 
@@ -425,6 +426,22 @@ class Builder {
   void collect_symbols() {
     for (int v : plan_->inputs)
       for (const Dim& d : plan_->values[static_cast<size_t>(v)].spec.shape) d.collect_symbols(plan_->symbols);
+  }
+
+  void number_sizes() {
+    std::map<std::string, int> known;
+    auto number = [&](const Dim& d) {
+      if (d.is_constant()) return -1;
+      const auto [it, fresh] = known.try_emplace(d.str(), static_cast<int>(plan_->sizes.size()));
+      if (fresh) plan_->sizes.push_back(d);
+      return it->second;
+    };
+    for (PlanValue& v : plan_->values) {
+      for (const Dim& d : v.spec.shape) v.size_ids.push_back(number(d));
+      for (const Dim& d : v.layout.strides) v.size_ids.push_back(number(d));
+      v.size_ids.push_back(number(v.layout.offset));
+      v.size_ids.push_back(number(v.bytes));
+    }
   }
 
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();

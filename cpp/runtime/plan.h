@@ -23,6 +23,8 @@ struct PlanValue {
   Array constant;             // constant
   int first = -1, last = -1;  // steps of the run list between which an owner is alive
   Dim bytes;                  // of an owner
+  // Numbers in Plan::sizes of shape, then strides, then offset and bytes; -1 for what is known.
+  std::vector<int> size_ids;
 };
 
 class Plan;
@@ -70,6 +72,7 @@ class Plan {
   std::vector<VariablePtr> prepared_from;
   std::vector<std::pair<int64_t, std::string>> symbols;
   std::vector<Guard> guards;  // checked when sizes are bound
+  std::vector<Dim> sizes;     // every different unknown size, each worked out once when sizes are bound
 
   std::string str() const;  // a table: step, op, kernel, shapes
 };

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/error.h"
@@ -16,13 +17,16 @@
 namespace maas::bindings {
 namespace py = pybind11;
 
-// What Python holds: a concrete array, or a node of the trace that is being recorded.
+// What Python holds: a concrete array, or a node of the trace that is being recorded; both where the trace runs what it
+// records.
 struct Tensor {
   Array array;
   Node node;
 
   explicit Tensor(Array a) : array(std::move(a)) {}
   explicit Tensor(Node n) : node(std::move(n)) {}
+  Tensor(Node n, Array a) : array(std::move(a)), node(std::move(n)) {}
+  bool has_value() const { return !node || array; }
   bool symbolic() const { return static_cast<bool>(node); }
   DType dtype() const { return symbolic() ? node.dtype() : array.dtype; }
   Shape shape() const { return symbolic() ? node.shape() : to_shape(array.shape); }
@@ -31,10 +35,28 @@ struct Tensor {
 // A recording: what was read, written and given. One per thread at a time; a stack allows nesting.
 class Trace {
  public:
+  // `body`: of a sub-Graph. State it reads becomes an input of its own, and what is older than it comes from outside.
+  // `values`: every op also runs when it is recorded, so that Python can look at results.
+  explicit Trace(bool body = false, bool values = false) : body_(body), values_on_(values), start_(next_node_id()) {}
   Tensor input(const py::object& shape, const std::string& dtype, const std::string& name);
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
   Graph graph(const Nodes& outputs) const;
+  bool is_body() const { return body_; }
+  bool has_values() const { return values_on_; }
+  Tensor input_value(Array value, const std::string& name);
+  // The node as Python sees it: with its value if the trace has values.
+  Tensor tensor(const Node& node);
+  Array evaluate(const Node& node);
+  // Gives variables the values that the trace wrote.
+  void commit();
+  int64_t start() const { return start_; }
+  // What a body reads and writes of state: the variable, the input that stands for it, and the value it is given.
+  struct State {
+    VariablePtr variable;
+    Node input, value;
+  };
+  std::vector<State>& state() { return body_state_; }
   static Trace* current();
   void enter();
   void exit();
@@ -42,6 +64,10 @@ class Trace {
   Nodes inputs;
 
  private:
+  bool body_, values_on_;
+  int64_t start_;
+  std::unordered_map<const NodeData*, std::pair<Node, std::vector<Array>>> values_;
+  std::vector<State> body_state_;
   std::vector<std::pair<std::string, Dim>> symbols_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
@@ -83,6 +109,8 @@ void bind_errors(py::module_& m);
 void bind_tensor(py::module_& m);
 void bind_ops(py::module_& m);
 void bind_trace(py::module_& m);
+void bind_control(py::module_& m);
+Node to_node(const py::handle& value);
 void bind_system(py::module_& m);
 void bind_fast_call(py::module_& m);
 void bind_model_file(py::module_& m);

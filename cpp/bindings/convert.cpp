@@ -85,7 +85,7 @@ py::array contiguous(py::array a, const py::dtype& dtype) {
 Array to_array(const py::handle& value, std::optional<DType> wanted) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (t.symbolic())
+    if (!t.has_value())
       fail(ErrorKind::type,
            "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
            to_string(t.shape()));
@@ -147,7 +147,7 @@ bool view_exact(const py::array& a, DType dtype, Array& out) {
 Array borrow(const py::handle& value, DType dtype, const char* what) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (!t.symbolic()) {
+    if (t.has_value()) {
       if (t.dtype() != dtype) fail(ErrorKind::type, what, " must be ", dtype, ", received ", t.dtype());
       return t.array;
     }

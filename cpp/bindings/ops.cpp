@@ -17,6 +17,7 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
   if (py::isinstance<py::float_>(v)) return v.cast<double>();
   if (PyIndex_Check(v.ptr())) return py::int_(py::reinterpret_borrow<py::object>(v)).cast<int64_t>();
   if (py::isinstance<py::sequence>(v)) {
+    if (py::len(v) && py::isinstance<Body>(v[py::int_(0)])) return v.cast<Bodies>();
     bool dims = false, floats = false;
     for (auto item : v) {
       dims = dims || py::isinstance<Dim>(item);
@@ -37,6 +38,12 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
   fail(ErrorKind::type, op, ": ", name, " has a type no parameter takes, received ", py::repr(v).cast<std::string>());
 }
 
+// A size as a scalar: the shape of a view says it when the program runs.
+Node size_node(const Dim& size) {
+  const Node view = broadcast_to(scalar_node(DType::i32, 0), {size});
+  return reshape(op("shape_of", {view}), {});
+}
+
 Operand to_operand(const py::handle& value, Trace* trace) {
   Operand o;
   if (py::isinstance<Tensor>(value)) {
@@ -49,6 +56,8 @@ Operand to_operand(const py::handle& value, Trace* trace) {
       o.node = trace->read(v);
     else
       o.array = read_variable(*v);
+  } else if (py::isinstance<Dim>(value)) {
+    o.node = size_node(value.cast<Dim>());
   } else if (py::isinstance<py::bool_>(value)) {
     o.weak = o.is_bool = true;
     o.value = py::reinterpret_borrow<py::object>(value);
@@ -127,7 +136,8 @@ py::object finish(const OpPtr& op, std::vector<Operand>& operands, Trace* trace)
     Nodes inputs;
     for (Operand& o : operands) inputs.push_back(o.node ? o.node : constant_node(o.array));
     const Node result = apply(op, std::move(inputs));
-    for (int i = 0; i < visible; ++i) results.push_back(py::cast(Tensor(result.output(i))));
+    for (int i = 0; i < visible; ++i)
+      results.push_back(py::cast(trace ? trace->tensor(result.output(i)) : Tensor(result.output(i))));
   } else {
     std::vector<Array> inputs;
     for (Operand& o : operands) inputs.push_back(o.array);

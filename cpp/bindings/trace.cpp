@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
+#include "runtime/eager.h"
 
 namespace maas::bindings {
 namespace {
@@ -66,11 +67,20 @@ Tensor Trace::input(const py::object& shape, const std::string& dtype, const std
 }
 
 Node Trace::read(const VariablePtr& variable) {
+  if (body_) {
+    for (State& s : body_state_)
+      if (s.variable == variable) return s.value;
+    const Node in = input_node({variable->dtype(), to_shape(variable->shape()), {}}, variable->name);
+    body_state_.push_back({variable, in, in});
+    return in;
+  }
   for (auto& [v, node] : state_)
     if (v == variable) return node;
   // An enclosing trace's reading is ours too: it is the same leaf.
   for (size_t i = traces.size(); i-- > 0;)
-    if (traces[i] != this)
+    if (traces[i]->body_)
+      return traces[i]->read(variable);
+    else if (traces[i] != this)
       for (auto& [v, node] : traces[i]->state_)
         if (v == variable) return node;
   state_.emplace_back(variable, state_node(variable));
@@ -83,6 +93,9 @@ void Trace::write(const VariablePtr& variable, Node value) {
         ", received a value of shape ", to_string(value.shape()));
   if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
   read(variable);
+  for (State& s : body_state_)
+    if (s.variable == variable) s.value = value;
+  if (body_) return;
   for (auto& [v, node] : state_)
     if (v == variable) node = value;
   for (auto& [v, node] : written_)
@@ -91,6 +104,53 @@ void Trace::write(const VariablePtr& variable, Node value) {
       return;
     }
   written_.emplace_back(variable, value);
+}
+
+Tensor Trace::input_value(Array value, const std::string& name) {
+  inputs.push_back(input_node({value.dtype, to_shape(value.shape), {}}, name));
+  values_[inputs.back().data()] = {inputs.back(), {value}};
+  return Tensor(inputs.back(), std::move(value));
+}
+
+Tensor Trace::tensor(const Node& node) { return values_on_ ? Tensor(node, evaluate(node)) : Tensor(node); }
+
+Array Trace::evaluate(const Node& wanted) {
+  std::vector<std::shared_ptr<const NodeData>> stack{wanted.pointer()};
+  while (!stack.empty()) {
+    const auto node = stack.back();
+    if (values_.count(node.get())) {
+      stack.pop_back();
+      continue;
+    }
+    const size_t depth = stack.size();
+    for (const Node& in : node->inputs)
+      if (!values_.count(in.data())) stack.push_back(in.pointer());
+    if (stack.size() > depth) continue;
+    stack.pop_back();
+    std::vector<Array> results;
+    switch (node->leaf) {
+      case Leaf::constant:
+        results = {node->constant};
+        break;
+      case Leaf::state:
+        results = {read_variable(*node->variable)};
+        break;
+      case Leaf::input:
+        fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received input '", node->name, "'");
+      case Leaf::none: {
+        std::vector<Array> arrays;
+        for (const Node& in : node->inputs)
+          arrays.push_back(values_.at(in.data()).second[static_cast<size_t>(in.index())]);
+        results = run_program(*eager_program(node->op, arrays, true), arrays);
+      }
+    }
+    values_[node.get()] = {Node(node, 0), std::move(results)};
+  }
+  return values_.at(wanted.data()).second[static_cast<size_t>(wanted.index())];
+}
+
+void Trace::commit() {
+  for (const auto& [variable, node] : written_) write_variable(*variable, evaluate(node));
 }
 
 Graph Trace::graph(const Nodes& outputs) const {
@@ -145,7 +205,7 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("value",
                              [](const VariablePtr& v) {
                                Trace* trace = Trace::current();
-                               return trace ? Tensor(trace->read(v)) : Tensor(read_variable(*v));
+                               return trace ? trace->tensor(trace->read(v)) : Tensor(read_variable(*v));
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
@@ -210,7 +270,7 @@ void bind_trace(py::module_& m) {
               const PlanStep& step = p.plan().steps[s];
               py::dict row;
               row["op"] = step.op->name();
-              row["kernel"] = step.row ? step.row->name : "";
+              row["kernel"] = step.kernel_name();
               row["why"] = step.why;
               row["shape"] = py::tuple(py::cast(costs[s].shape));
               row["us"] = ns[s] / repeats / 1e3;
@@ -241,13 +301,25 @@ void bind_trace(py::module_& m) {
           },
           py::arg("args"),
           "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
+      .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
+      .def(
+          "binding_ns",
+          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+            std::vector<std::vector<Array>> inputs;
+            for (const auto& call : calls) {
+              inputs.emplace_back();
+              for (const auto& a : call) inputs.back().push_back(to_array(a));
+            }
+            return p.binding_ns(inputs, repeats);
+          },
+          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly(
           "kernels",
           [](const Program& p) {
             std::vector<std::pair<std::string, std::string>> list;
             for (const auto* steps : {&p.plan().prepare, &p.plan().steps})
-              for (const PlanStep& step : *steps) list.emplace_back(step.op->name(), step.row->name);
+              for (const PlanStep& step : *steps) list.emplace_back(step.op->name(), step.kernel_name());
             return list;
           },
           "(op, kernel) of every step, prepared ones first.")
@@ -257,7 +329,14 @@ void bind_trace(py::module_& m) {
       });
 
   py::class_<Trace, std::shared_ptr<Trace>>(m, "Trace", "Records what is computed inside `with` as a graph.")
-      .def(py::init<>())
+      .def(py::init<bool, bool>(), py::arg("body") = false, py::arg("values") = false)
+      .def(
+          "input_value",
+          [](Trace& t, const py::object& value, const std::string& name) {
+            return t.input_value(to_array(value), name);
+          },
+          py::arg("value"), py::arg("name") = "x", "An input with its value, for a trace that runs what it records.")
+      .def("commit", &Trace::commit, "Writes the variables: the end of a step whose trace has values.")
       .def("__enter__",
            [](const std::shared_ptr<Trace>& t) {
              t->enter();
@@ -280,6 +359,11 @@ void bind_trace(py::module_& m) {
           },
           py::arg("outputs"), py::arg("name") = "function");
 
+  m.def(
+      "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
+      "True in a trace that runs what it records: Python may look at values.");
+  m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
+  m.def("plans_built", &Plan::built, "How many plans this process made so far.");
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
   m.def(
       "gradients",
@@ -287,7 +371,9 @@ void bind_trace(py::module_& m) {
         Nodes nodes;
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
-        for (const Node& n : gradients(to_node(loss), nodes)) out.append(n ? py::cast(Tensor(n)) : py::none());
+        Trace* trace = Trace::current();
+        for (const Node& n : gradients(to_node(loss), nodes))
+          out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;
       },
       py::arg("loss"), py::arg("targets"));

@@ -28,6 +28,22 @@ enum class InputLayout : uint8_t {
   unused,   // only its shape or dtype matters
 };
 
+// How an op that holds sub-Graphs runs them, as data: the runtime follows it and knows no op by name.
+// branch: inputs are the number of the body to run (or a bool), then what every body takes; outputs are the body's.
+// loop: inputs are [count, a bound on the turns], carried values, slices (their first axis is time), and what is the
+//   same in every turn. The body takes carried values, one step of each slice, and what is the same; it gives the next
+//   carried values and one step of each stacked output. bodies[1], if there is one, takes carried values and what is
+//   the same, and gives a bool: false ends the loop. Outputs: carried values, stacked outputs, the number of turns
+//   (int32), and the carried values before every turn, stacked. Steps that are never reached are zeros.
+struct Control {
+  enum Kind : uint8_t { branch, loop } kind = branch;
+  Bodies bodies;
+  int carries = 0, slices = 0, stacked = 0;
+  bool counted = false;  // input 0 is a bound on the turns
+  bool reverse = false;  // turn t works on step turns - 1 - t
+  Dim length = -1;       // a bound on the turns; -1: none
+};
+
 // Which inputs a gradient is wanted for.
 using Needs = std::vector<bool>;
 
@@ -68,6 +84,9 @@ class Op {
   virtual OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const = 0;
   // Rewrites this node into ops that have kernels (packing weights, splitting phases); empty: keep it.
   virtual Nodes lower(const Node& y) const = 0;
+
+  // Set for ops that hold sub-Graphs; they have no kernels.
+  virtual std::optional<Control> control() const = 0;
 
   // ---- kernels
   virtual const KernelTable* kernels() const = 0;

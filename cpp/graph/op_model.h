@@ -27,7 +27,7 @@ const OpInfo& op_info();
 //   bool view(in, out, input, output); InputLayout input_layout(i); int in_place(output); OpPtr with_epilogue(...);
 //   Nodes lower(y); using Args; static KernelTable kernels(); bool accepts(row, in, out); double cost(row, in, out);
 //   void bind(b, args) or bind(b, row, args); units(args) or units(args, phase); phases(args); scratch(args);
-//   work(args); flops(args); workspaces(in, out).
+//   work(args); flops(args); workspaces(in, out); Control control() for ops that hold sub-Graphs.
 template <class T>
 class OpModel final : public Op {
  public:
@@ -119,6 +119,13 @@ class OpModel final : public Op {
   Nodes lower(const Node& y) const override {
     if constexpr (requires { op_.lower(y); })
       return op_.lower(y);
+    else
+      return {};
+  }
+
+  std::optional<Control> control() const override {
+    if constexpr (requires { op_.control(); })
+      return op_.control();
     else
       return {};
   }

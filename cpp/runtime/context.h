@@ -8,12 +8,15 @@
 
 namespace maas {
 
+class ControlRun;
+
 // One run's memory: arena, bound sizes, bound kernel arguments. Used by one run at a time, reused by the next.
 class Context {
  public:
-  // `steps` is the plan's run list or its prepare list. `prepared` are the addresses of the prepared buffers.
+  // `steps` is the plan's run list or its prepare list. `prepared` are the addresses of the prepared buffers. `arena`:
+  // memory of the context around, for a body.
   Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& steps,
-          std::shared_ptr<const MemoryPlan> memory, const std::vector<Array>& prepared);
+          std::shared_ptr<const MemoryPlan> memory, const std::vector<Array>& prepared, std::byte* arena = nullptr);
   ~Context();
   Context(const Context&) = delete;
 
@@ -25,11 +28,13 @@ class Context {
     int team = 1;
     size_t scratch = 0;
     double work_ns = 0;
+    std::shared_ptr<ControlRun> control;  // of a step that holds sub-Graphs
   };
 
   // False if the sizes do not fit what was planned (a size that shrinks while the batch grows).
   bool bind_sizes(const SymbolValues& symbols);
   void bind_io(const std::vector<Array>& inputs, const std::vector<Array>& outputs);
+  void bind_addresses(const std::vector<std::byte*>& inputs, const std::vector<std::byte*>& outputs);
   // Binds the steps whose sizes or addresses changed. After this, run. Scratch that is still missing is claimed first.
   void bind_steps(MemoryClaim& claim);
 
@@ -42,6 +47,7 @@ class Context {
   size_t held_bytes() const { return arena_.size() + scratch_.size(); }
   double work_ns() const { return work_ns_; }
   int team() const { return team_; }
+  size_t scratch_needed() const { return scratch_needed_; }  // bytes per worker
   Status& status() { return status_; }
   // Scratch for `workers`, each with what its largest step needs. Grows only while binding.
   std::byte* scratch(int worker) const {
@@ -53,17 +59,20 @@ class Context {
 
   std::shared_ptr<const Plan> plan_;
   std::shared_ptr<const MemoryPlan> memory_;
+  const bool body_;  // runs in the memory of the context around
   HostBuffer arena_;
+  std::byte* base_;
   HostBuffer scratch_;
-  size_t scratch_stride_ = 0;
+  size_t scratch_stride_ = 0, scratch_needed_ = 0;
+  std::vector<BoundValue> in_, out_;  // of the step that is bound; here, so that nothing clears them each time
   std::vector<HostBuffer> args_;
   std::vector<Step> run_;
   std::vector<BoundValue> bound_;
-  std::vector<std::vector<int64_t>> sizes_;                   // by value: shape then strides
+  std::vector<std::vector<int64_t>> sizes_;                   // by value: shape, strides, offset, bytes
+  std::vector<int64_t> evaluated_;                            // the plan's unknown sizes
   std::vector<int64_t> offsets_;                              // by value, bytes into its buffer
   std::vector<std::vector<int>> value_steps_;                 // steps that touch a value
   std::vector<std::vector<int>> slot_inputs_, slot_outputs_;  // values by input and output slot
-  BoundValue in_[64], out_[64];  // of the step that is bound; here, so that nothing clears them each time
   std::vector<char> dirty_;
   bool any_dirty_ = true;
   SymbolValues symbols_;

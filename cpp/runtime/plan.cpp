@@ -1,6 +1,7 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,9 +12,12 @@
 #include "core/error.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
+#include "runtime/segments.h"
 
 namespace maas {
 namespace {
+
+std::atomic<int64_t> g_built{0};
 
 bool log_kernels() {
   static const bool on = [] {
@@ -26,12 +30,13 @@ bool log_kernels() {
 // Turns an optimized graph into a Plan, one concern a method.
 class Builder {
  public:
-  Builder(const Graph& graph, const std::string& name) : graph_(graph) {
+  // `body`: a sub-Graph, run many times by the plan around it; it has no list of prepared steps.
+  Builder(const Graph& graph, const std::string& name, bool body = false) : graph_(graph), body_(body) {
     plan_->name = name;
     plan_->isa = active_isa();
   }
 
-  std::shared_ptr<const Plan> build() {
+  std::shared_ptr<Plan> build() {
     separate_outputs();
     order_ = topological_order(graph_.roots());
     count_reads();
@@ -47,6 +52,7 @@ class Builder {
     finish_updates();
     lifetimes();
     collect_symbols();
+    number_sizes();
     return plan_;
   }
 
@@ -78,6 +84,7 @@ class Builder {
 
   // ---- what depends on parameters alone
   void find_prepared() {
+    if (body_) return;
     std::unordered_set<const Variable*> variables;
     for (const Update& u : graph_.updates) variables.insert(u.variable.get());
     // Results are made anew by every run, even if they depend on parameters alone.
@@ -90,7 +97,7 @@ class Builder {
       if (node->op) {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
                             [&](const Node& in) { return fixed_.count(in.data()) > 0; }) &&
-                !node->inputs.empty();
+                !node->inputs.empty() && !node->op->control();
         fixed = fixed && !roots.count(node.get());
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
         // A result is written to the caller's memory by every run, even if it never changes.
@@ -220,7 +227,13 @@ class Builder {
       step.out.push_back(place_output(out, step, prepared));
       name(out, step.out.back());
     }
-    choose(step);
+    if ((step.control = node->op->control())) {
+      for (const Body& body : step.control->bodies)
+        step.bodies.push_back(Plan::build_body(*body.graph, plan_->name + "/" + node->op->name()));
+      step.control->bodies.clear();
+    } else {
+      choose(step);
+    }
     list.push_back(std::move(step));
   }
 
@@ -410,8 +423,25 @@ class Builder {
       for (const Dim& d : plan_->values[static_cast<size_t>(v)].spec.shape) d.collect_symbols(plan_->symbols);
   }
 
+  void number_sizes() {
+    std::map<std::string, int> known;
+    auto number = [&](const Dim& d) {
+      if (d.is_constant()) return -1;
+      const auto [it, fresh] = known.try_emplace(d.str(), static_cast<int>(plan_->sizes.size()));
+      if (fresh) plan_->sizes.push_back(d);
+      return it->second;
+    };
+    for (PlanValue& v : plan_->values) {
+      for (const Dim& d : v.spec.shape) v.size_ids.push_back(number(d));
+      for (const Dim& d : v.layout.strides) v.size_ids.push_back(number(d));
+      v.size_ids.push_back(number(v.layout.offset));
+      v.size_ids.push_back(number(v.bytes));
+    }
+  }
+
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   Graph graph_;
+  bool body_;
   std::vector<std::shared_ptr<const NodeData>> order_;
   std::unordered_map<Key, int, KeyHash> reads_, value_;
   std::unordered_map<Key, size_t, KeyHash> output_slot_;
@@ -429,7 +459,51 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
-  return Builder(passes::optimize(graph), name).build();
+  auto plan = Builder(passes::optimize(graph), name).build();
+  plan->guards = graph.guards();
+  ++g_built;
+  return plan;
+}
+
+std::shared_ptr<const Plan> Plan::outline(const Graph& graph, const std::string& name,
+                                          const std::vector<const Plan*>& parts) {
+  auto plan = std::make_shared<Plan>();
+  plan->name = name;
+  plan->isa = active_isa();
+  auto add = [&](const Node& n, Place place, size_t slot) {
+    PlanValue v;
+    v.spec = n.spec();
+    v.layout = row_major(v.spec.shape);
+    v.place = place;
+    v.root = static_cast<int>(plan->values.size());
+    v.slot = static_cast<int>(slot);
+    plan->values.push_back(std::move(v));
+    return plan->values.back().root;
+  };
+  for (const Node& n : graph.inputs) {
+    plan->inputs.push_back(add(n, Place::input, plan->inputs.size()));
+    plan->input_names.push_back(n->name);
+    for (const Dim& d : n.shape()) d.collect_symbols(plan->symbols);
+  }
+  for (const Node& n : graph.outputs) plan->outputs.push_back(add(n, Place::output, plan->outputs.size()));
+  for (const Plan* part : parts) {
+    for (const VariablePtr& v : part->reads)
+      if (std::find(plan->reads.begin(), plan->reads.end(), v) == plan->reads.end()) plan->reads.push_back(v);
+    plan->writes.insert(plan->writes.end(), part->writes.begin(), part->writes.end());
+  }
+  return plan;
+}
+
+int64_t Plan::built() { return g_built; }
+
+std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
+  for (const auto& node : topological_order(graph.roots()))
+    if (ends_segment(*node))
+      fail(ErrorKind::not_implemented, name,
+           ": a shape that depends on values (nonzero, unique, a boolean mask) is possible outside branches and loops "
+           "only, received one of size ",
+           node->outputs[0].shape[0]);
+  return Builder(passes::fuse(graph), name, true).build();
 }
 
 std::string Plan::str() const {
@@ -437,12 +511,13 @@ std::string Plan::str() const {
   auto describe = [&](const std::vector<PlanStep>& list, const char* kind) {
     for (size_t i = 0; i < list.size(); ++i) {
       const PlanStep& step = list[i];
-      s += text(kind, " ", i, ": ", step.op->name(), " ", step.row->name, " ->");
+      s += text(kind, " ", i, ": ", step.op->name(), " ", step.kernel_name(), " ->");
       for (int v : step.out)
         if (v >= 0)
           s += text(" ", values[static_cast<size_t>(v)].spec.dtype,
                     to_string(values[static_cast<size_t>(v)].spec.shape));
       s += "\n";
+      for (const auto& body : step.bodies) s += "{\n" + body->str() + "}\n";
     }
   };
   describe(prepare, "prepare");

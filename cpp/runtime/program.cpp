@@ -1,6 +1,8 @@
 #include "runtime/program.h"
 
+#include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -78,7 +80,16 @@ std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_
 
 }  // namespace
 
-Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph, name)) {
+Program::Program(const Graph& graph, std::string name) : segments_(split(graph)) {
+  for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name));
+  if (!parts_.empty()) {
+    std::vector<const Plan*> plans;
+    for (const auto& part : parts_) plans.push_back(part->plan_.get());
+    plan_ = Plan::outline(graph, name, plans);
+    LivePrograms::instance().add(this);
+    return;
+  }
+  plan_ = Plan::build(graph, name);
   for (const PlanValue& v : plan_->values)
     if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
       prepared_.resize(static_cast<size_t>(v.slot) + 1);
@@ -105,14 +116,17 @@ Program::~Program() {
 }
 
 void Program::count_in(std::atomic<int64_t>& total) {
+  for (const auto& part : parts_) part->count_in(total);
   std::lock_guard guard(mutex_);
   held_total_ = &total;
   total.fetch_add(held_bytes_, std::memory_order_relaxed);
 }
 
 int64_t Program::held_bytes() {
+  int64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->held_bytes();
   std::lock_guard guard(mutex_);
-  return held_bytes_;
+  return bytes + held_bytes_;
 }
 
 // mutex_ is held.
@@ -144,6 +158,10 @@ SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
       check(inputs[i].shape[a] == expected, plan_->name, ": axis ", a, " of input '", plan_->input_names[i],
             "' must be ", expected, " (shape ", to_string(spec(i).shape), "), received ", shape_text(inputs[i].shape));
     }
+  for (const Guard& g : plan_->guards) {
+    const int64_t a = g.a.eval(symbols), b = g.b.eval(symbols);
+    check(a == b, plan_->name, ": ", g.text, ", received ", a, " and ", b);
+  }
   return symbols;
 }
 
@@ -221,6 +239,7 @@ void Program::prepare(const RunOptions& options) {
       none->value_bytes.resize(plan_->values.size());
       none->workspace_offset.resize(plan_->prepare.size());
       none->workspace_bytes.resize(plan_->prepare.size());
+      none->control.resize(plan_->prepare.size());
       size_t end = 0;
       for (size_t s = 0; s < plan_->prepare.size(); ++s)
         for (const Dim& d : plan_->prepare[s].workspace) {
@@ -288,6 +307,43 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   const HeldState held{*lock, writes};
   if (lock->replaced_by) return false;  // merged while we waited
 
+  if (parts_.empty())
+    run_held(symbols, inputs, options, outputs);
+  else
+    run_segments(inputs, options, outputs);
+  return true;
+}
+
+void Program::run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs) {
+  options.step_ns = nullptr;
+  std::vector<std::vector<Array>> results(parts_.size());
+  std::vector<Array> cuts;
+  auto value = [&](const SegmentValue& v) -> const Array& {
+    const auto at = static_cast<size_t>(v.index);
+    if (v.from == SegmentValue::input) return inputs[at];
+    return v.from == SegmentValue::trimmed ? cuts[at] : results[static_cast<size_t>(v.segment)][at];
+  };
+  double work = 0;
+  for (size_t k = 0; k < parts_.size(); ++k) {
+    const Segment& s = segments_.list[k];
+    while (cuts.size() < static_cast<size_t>(s.cuts)) {
+      const Cut& cut = segments_.cuts[cuts.size()];
+      Array rows = value(cut.padded);  // the first rows of a dense array are a dense array
+      rows.shape[0] = std::clamp<int64_t>(*value(cut.count).as<int32_t>(), 0, rows.shape[0]);
+      cuts.push_back(std::move(rows));
+    }
+    std::vector<Array> in;
+    for (const SegmentValue& v : s.inputs) in.push_back(value(v));
+    parts_[k]->run_held(parts_[k]->bind_symbols(in), in, options, results[k]);
+    work += parts_[k]->work_ns();
+  }
+  work_ns_.store(work, std::memory_order_relaxed);
+  outputs.clear();
+  for (const SegmentValue& v : segments_.outputs) outputs.push_back(value(v));
+}
+
+void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                       std::vector<Array>& outputs) {
   MemoryClaim claim;
   auto context = take(symbols, claim);
   if (claim.empty()) {
@@ -305,7 +361,7 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
   Commit writing;
   try {
-    execute(*context, plan_->commit, options, writes ? &writing : nullptr);
+    execute(*context, plan_->commit, options, plan_->writes.empty() ? nullptr : &writing);
   } catch (...) {
     give(std::move(context));
     throw;
@@ -314,10 +370,41 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
     std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
   for (const auto& v : plan_->writes) v->touch();
   give(std::move(context));
-  return true;
+}
+
+std::pair<size_t, size_t> Program::kept() {
+  std::lock_guard guard(mutex_);
+  return {memory_plans_.size(), idle_.size()};
+}
+
+double Program::binding_ns(const std::vector<std::vector<Array>>& calls, int repeats) {
+  using Clock = std::chrono::steady_clock;
+  SymbolValues capacity;
+  for (const auto& inputs : calls) {
+    const SymbolValues symbols = round_up(bind_symbols(inputs));
+    for (const auto& [id, value] : symbols.items()) {
+      const int64_t* known = capacity.find(id);
+      capacity.set(id, known ? std::max(*known, value) : value);
+    }
+  }
+  MemoryClaim claim;
+  Context context(plan_, plan_->steps, std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)), prepared_);
+  double total = 0;
+  for (int r = 0; r < repeats; ++r)
+    for (const auto& inputs : calls) {
+      const auto start = Clock::now();
+      if (!context.bind_sizes(bind_symbols(inputs)))
+        fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
+      std::vector<Array> none(plan_->outputs.size());
+      context.bind_io(inputs, none);
+      context.bind_steps(claim);
+      total += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+    }
+  return total / static_cast<double>(repeats) / static_cast<double>(calls.size());
 }
 
 std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
+  if (!parts_.empty()) return {};
   MemoryClaim claim;
   auto context = take(bind_symbols(inputs), claim);
   std::vector<Array> outputs;
@@ -341,6 +428,10 @@ std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
 }
 
 MemoryReport Program::memory_report(const std::vector<Array>& inputs) {
+  if (!parts_.empty())
+    fail(ErrorKind::not_implemented, plan_->name,
+         ": only a run knows the memory of shapes that depend on values, received a program of ", parts_.size(),
+         " segments");
   const SymbolValues symbols = bind_symbols(inputs);
   std::shared_ptr<const MemoryPlan> memory;
   {

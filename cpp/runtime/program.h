@@ -7,6 +7,7 @@
 
 #include "runtime/context.h"
 #include "runtime/executor.h"
+#include "runtime/segments.h"
 
 namespace maas {
 
@@ -38,6 +39,10 @@ class Program {
   // From here on the bytes that this program keeps between runs (prepared weights, idle contexts) are part of `total`.
   void count_in(std::atomic<int64_t>& total);
   int64_t held_bytes();
+  // For tests and benchmarks: memory plans kept and contexts that wait, and nanoseconds to bind a context to the sizes
+  // and addresses of one of `calls` after another, on average.
+  std::pair<size_t, size_t> kept();
+  double binding_ns(const std::vector<std::vector<Array>>& calls, int repeats);
 
  private:
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
@@ -50,7 +55,15 @@ class Program {
   std::shared_ptr<StateLock> state_lock(bool wait);
   void hold(int64_t bytes);
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
+  void run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                std::vector<Array>& outputs);
+  void run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
+
+  // Where shapes depend on values: a program for each segment, run one after another; plan_ then only says what goes in
+  // and out, and which state is held.
+  Segments segments_;
+  std::vector<std::unique_ptr<Program>> parts_;
 
   std::shared_ptr<const Plan> plan_;
   std::vector<Array> prepared_;

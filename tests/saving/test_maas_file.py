@@ -349,3 +349,18 @@ def test_kept_files_go_on_loading(path):
 
 def test_there_are_kept_files():
     assert {p.stem for p in KEPT.glob("*.maas")} >= {"format1_cnn", "format1_lstm", "format1_transformer"}
+
+
+def test_loops_and_branches_round_trip(tmp_path):
+    from maas import ops
+
+    sequence = maas.Input((None, 3))
+    steps = ops.transpose(sequence, (1, 0, 2))
+    last = ops.scan(lambda c, v: (ops.tanh(c + v), c * 2.0), ops.zeros_like(sequence[:, 0]), steps)[0]
+    taken = ops.cond(ops.sum(last) > 0, lambda: 1.0, lambda: -1.0) * last
+    model = maas.Model(sequence, maas.layers.Dense(2)(taken))
+    model.export(tmp_path / "m.maas", format="maas")
+    graph = maas_file.load_graph(tmp_path / "m.maas")
+    for shape in [(4, 6, 3), (2, 1, 3)]:
+        x = np.random.default_rng(7).normal(size=shape).astype("float32")
+        np.testing.assert_array_equal(np.asarray(graph(x)), np.asarray(model(x)))

@@ -46,8 +46,10 @@ void check_operands(const char* op, const AttentionOptions& o, const Inputs& in,
       fail(ErrorKind::type, op, ": query, key and value must have one floating dtype, received ", q.dtype, ", ",
            k.dtype, " and ", v.dtype);
   const Axes at(heads_first);
-  check(q.shape[0] == k.shape[0] && q.shape[0] == v.shape[0] && at.rows(k) == at.rows(v) &&
-            at.heads(k) == at.heads(v) && q.shape[3] == k.shape[3],
+  check(agree(q.shape[0], k.shape[0], op, "query and key must have one batch") &&
+            agree(q.shape[0], v.shape[0], op, "query and value must have one batch") &&
+            agree(at.rows(k), at.rows(v), op, "key and value must have one length") && at.heads(k) == at.heads(v) &&
+            q.shape[3] == k.shape[3],
         op, ": query ",
         heads_first ? "(B, H, T, D), key (B, H, S, D), value (B, H, S, E)"
                     : "(B, T, H, D), key (B, S, H, D), value (B, S, H, E)",
@@ -64,13 +66,15 @@ void check_operands(const char* op, const AttentionOptions& o, const Inputs& in,
     const DType wanted = table == mask ? DType::b8 : q.dtype;
     if (table->dtype != wanted) fail(ErrorKind::type, op, ": ", name, " must be ", wanted, ", received ", table->dtype);
     bool fits = table->rank() == 4;
-    for (size_t i = 0; fits && i < 4; ++i) fits = table->shape[i].is(1) || table->shape[i] == full[i];
+    for (size_t i = 0; fits && i < 4; ++i)
+      fits = table->shape[i].is(1) ||
+             agree(table->shape[i], full[i], op, text(name, " must broadcast to (B, H, T, S)").c_str());
     check(fits, op, ": ", name, " must broadcast to ", to_string(full), ", received ", to_string(table->shape));
   }
   if (lengths) {
     if (lengths->dtype != DType::i32) fail(ErrorKind::type, op, ": lengths must be int32, received ", lengths->dtype);
-    check(lengths->shape == Shape{q.shape[0]}, op, ": lengths must have shape ", to_string({q.shape[0]}), ", received ",
-          to_string(lengths->shape));
+    check(agree(lengths->shape, Shape{q.shape[0]}, op, "lengths must have the batch of the query"), op,
+          ": lengths must have shape ", to_string({q.shape[0]}), ", received ", to_string(lengths->shape));
   }
   if (state) {
     if (!is_integer(state->dtype)) fail(ErrorKind::type, op, ": the state must be integers, received ", state->dtype);
@@ -303,8 +307,10 @@ Specs AttentionGrad::infer(const Inputs& in) const {
   const Axes at(heads_first);
   Shape y = in[0].shape;
   y[3] = in[2].shape[3];
-  check(in[3].shape == y && in[4].shape == y, "attention_grad: y and dy must have shape ", to_string(y), ", received ",
-        to_string(in[3].shape), " and ", to_string(in[4].shape));
+  check(agree(in[3].shape, y, "attention_grad", "y has one shape") &&
+            agree(in[4].shape, y, "attention_grad", "dy has the shape of y"),
+        "attention_grad: y and dy must have shape ", to_string(y), ", received ", to_string(in[3].shape), " and ",
+        to_string(in[4].shape));
   const Shape rows{in[0].shape[0], at.heads(in[0]), at.rows(in[0])};
   check(in[5].shape == rows, "attention_grad: lse must have shape ", to_string(rows), ", received ",
         to_string(in[5].shape));

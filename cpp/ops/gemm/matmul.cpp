@@ -16,8 +16,9 @@ Specs Matmul::infer(const Inputs& in) const {
   if (in[0].dtype != in[1].dtype)
     fail(ErrorKind::type, "matmul: operands must have one dtype, received ", in[0].dtype, " and ", in[1].dtype);
   const Dim ka = a[a.size() - (transpose_a ? 2 : 1)], kb = b[b.size() - (transpose_b ? 1 : 2)];
-  check(ka == kb, "matmul: inner sizes differ: a has ", to_string({ka}), " and b has ", to_string({kb}), ", received ",
-        to_string(a), transpose_a ? "^T" : "", " and ", to_string(b), transpose_b ? "^T" : "");
+  check(agree(ka, kb, "matmul", "inner sizes must be equal"), "matmul: inner sizes differ: a has ", to_string({ka}),
+        " and b has ", to_string({kb}), ", received ", to_string(a), transpose_a ? "^T" : "", " and ", to_string(b),
+        transpose_b ? "^T" : "");
   Shape out = broadcast("matmul", Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2));
   out.push_back(a[a.size() - (transpose_a ? 1 : 2)]);
   out.push_back(b[b.size() - (transpose_b ? 2 : 1)]);

@@ -50,13 +50,14 @@ void check_labels(const char* name, const Inputs& in) {
   const Shape &x = in[0].shape, &labels = in[1].shape;
   if (!is_integer(in[1].dtype) || bit_size(in[1].dtype) < 8)
     fail(ErrorKind::type, name, ": labels must be integers, received ", in[1].dtype);
-  check(labels == rows_of(x), name, ": labels must have the shape of logits ", to_string(x),
-        " without its last axis, received ", to_string(labels));
+  check(agree(labels, rows_of(x), name, "labels and logits must have the same rows"), name,
+        ": labels must have the shape of logits ", to_string(x), " without its last axis, received ",
+        to_string(labels));
 }
 
 void check_targets(const char* name, const Inputs& in) {
-  check(in[0].shape == in[1].shape, name, ": logits and targets must have one shape, received ", to_string(in[0].shape),
-        " and ", to_string(in[1].shape));
+  check(agree(in[0].shape, in[1].shape, name, "logits and targets must have one shape"), name,
+        ": logits and targets must have one shape, received ", to_string(in[0].shape), " and ", to_string(in[1].shape));
   if (in[0].dtype != in[1].dtype)
     fail(ErrorKind::type, name, ": logits and targets must have one dtype, received ", in[0].dtype, " and ",
          in[1].dtype);

@@ -128,8 +128,8 @@ Specs LayerNormGrad::infer(const Inputs& in) const {
   check(in.size() == wanted, "layer_norm_grad: ", wanted, " operands are needed, received ", in.size());
   const Spec& x = in[0];
   check(axes >= 1 && axes <= x.rank(), "layer_norm_grad: axes must be in [1, ", x.rank(), "], received axes=", axes);
-  check(in.back().shape == x.shape, "layer_norm_grad: dy must have x's shape ", to_string(x.shape), ", received ",
-        to_string(in.back().shape));
+  check(agree(in.back().shape, x.shape, "layer_norm_grad", "dy must have the shape of x"),
+        "layer_norm_grad: dy must have x's shape ", to_string(x.shape), ", received ", to_string(in.back().shape));
   const Shape last(x.shape.end() - axes, x.shape.end()), rest(x.shape.begin(), x.shape.end() - axes);
   if (scale)
     check(product(in[1].shape) == product(last), "layer_norm_grad: gamma must have shape ", to_string(last),

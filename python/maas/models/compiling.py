@@ -31,9 +31,8 @@ class Compiling:
             loss_weights: numbers in the form of `loss`.
             metrics: list of names, `Metric`s or functions; list of lists or dict by name for several outputs.
             weighted_metrics: the same, updated with sample weights.
-            run_eagerly: bool; steps are traced anew every time, so that Python code in them runs at every step (on
-                symbolic tensors; a warning says so).
-            steps_per_execution, jit_compile, auto_scale_loss: accepted; steps are always compiled.
+            run_eagerly: bool; steps run operation by operation, so that Python code in them sees values (slow).
+            steps_per_execution, jit_compile, auto_scale_loss: accepted; other steps are always compiled.
 
         Raises:
             ValueError: for unknown names and settings of the wrong form.
@@ -44,12 +43,6 @@ class Compiling:
                 f"optimizer={optimizer!r}, loss={loss!r}"
             )
         optimizer = optimizers.get(optimizer)
-        if run_eagerly:
-            warnings.warn(
-                "run_eagerly=True traces every step anew, so Python code in it runs each time, but on symbolic "
-                "tensors: values can be neither printed nor compared in Python",
-                stacklevel=2,
-            )
         output_names = getattr(self, "output_names", None)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         compile_metrics = None

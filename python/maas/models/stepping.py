@@ -8,7 +8,8 @@ from maas import backend, ops, tree
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
-from maas.models.steps import StepCache
+from maas.models.open_sizes import open_key
+from maas.models.steps import EagerStep, StepCache
 
 
 class Stepping:
@@ -136,10 +137,10 @@ class Stepping:
         function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
         loss, compiled_metrics = self._compile_loss, self._compile_metrics
         fresh = [part for part in (loss, compiled_metrics) if part is not None and not part.built]
-        if self.run_eagerly:
-            self._step_cache.clear()
         try:
-            return self._step_cache.get(kind, self._version_key, layout, key, function)
+            if self.run_eagerly:
+                return EagerStep(function, layout, key)
+            return self._step_cache.get(kind, self._version_key, layout, open_key(self, layout, key), function)
         except BaseException:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:

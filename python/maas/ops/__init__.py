@@ -22,6 +22,8 @@ _MODULES = (
     "normalization",
     "attention",
     "recurrent",
+    "select",
+    "control",
 )
 
 

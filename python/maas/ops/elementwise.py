@@ -130,13 +130,17 @@ def clip(x, x_min, x_max):
 
 @op
 def where(condition, x1=None, x2=None):
-    """`x1` where the condition holds, else `x2`; broadcasting.
+    """`x1` where the condition holds, else `x2`; broadcasting. The condition alone: the indices where it holds.
 
     Raises:
-        NotImplementedError: without `x1` and `x2`, because the result's shape would depend on values.
+        ValueError: if only one of `x1` and `x2` is given.
     """
+    if x1 is None and x2 is None:
+        from maas.ops.select import nonzero
+
+        return nonzero(condition)
     if x1 is None or x2 is None:
-        raise NotImplementedError("where: x1 and x2 are needed, received a condition alone")
+        raise ValueError("where: x1 and x2 are needed together, received one of them")
     return _core.where(condition, x1, x2)
 
 

@@ -34,7 +34,7 @@ struct AttentionShape {
   double scale, soft_cap;  // soft_cap 0: none
   int64_t window;          // 0: none
   bool causal, at_end;
-  const int32_t* lengths;  // (batch) or null; out of [0, keys] counts as the nearer end
+  const int32_t* lengths;  // (batch) or null; out of [0, keys] is reported and counts as the nearer end
   int64_t q_blocks() const { return (queries + q_block - 1) / q_block; }
   int64_t k_blocks() const { return (keys + k_block - 1) / k_block; }
   int64_t groups() const { return kv_heads ? heads / kv_heads : 1; }
@@ -49,6 +49,9 @@ struct AttentionShape {
   int64_t length(int64_t b) const {
     if (!lengths) return keys;
     return lengths[b] < 0 ? 0 : lengths[b] < keys ? lengths[b] : keys;
+  }
+  void check_length(int64_t b, const Exec& exec) const {
+    if (lengths && exec.status && (lengths[b] < 0 || lengths[b] > keys)) exec.status->report(b, lengths[b]);
   }
   // Keys [first, last) are those that row i of batch b may see by its position.
   struct Range {

@@ -110,7 +110,9 @@ class Stepping:
     def _version_key(self):
         """What a compiled step depends on besides the batch."""
         optimizer = self.optimizer
-        return self._compile_version, id(optimizer), getattr(optimizer, "_version", 0), self._layers_version()
+        inner = getattr(optimizer, "inner_optimizer", None)
+        versions = getattr(optimizer, "_version", 0), getattr(inner, "_version", 0)
+        return self._compile_version, id(optimizer), versions, self._layers_version()
 
     def _layers_version(self):
         """Raised by attribute writes on any layer of the model, such as `layer.trainable = False`."""

@@ -227,9 +227,9 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
         y = below * 0.5 + above * 0.5
     else:
         weight = cast(_core.reshape(_core.subtract(at, low), shape=[-1]), dtype)
+        mixed = _core.add(_core.multiply(below, _core.subtract(1.0, weight)), _core.multiply(above, weight))
         # An infinite neighbour that weighs nothing must not give NaN.
-        apart = _core.where(_core.equal(weight, 0.0), cast(0, dtype), _core.subtract(above, below))
-        y = _core.add(below, _core.multiply(apart, weight))
+        y = _core.where(_core.equal(weight, 0.0), below, mixed)
     y = _core.where(_core.isnan(last), last, y)  # (..., number of q)
     y = _core.transpose(y, axes=[y.ndim - 1, *range(y.ndim - 1)]) if y.ndim > 1 else y
     if keepdims:
@@ -290,7 +290,7 @@ def histogram(x, bins=10, range=None):
         range: (low, high), or None for the least and greatest element. Elements outside are not counted.
 
     Returns:
-        Tuple: counts (bins,) in int32, and the bins' bounds (bins + 1,).
+        Tuple: counts (bins,) in the floating dtype of `x`, and the bins' bounds (bins + 1,).
 
     Raises:
         ValueError: if `bins` is not a positive int, or the range is turned round.
@@ -320,4 +320,4 @@ def histogram(x, bins=10, range=None):
     counts = _core.scatter(
         _core.reshape(_core.where(inside, at, 0), shape=[*at.dims, 1]), cast(inside, "int32"), shape=[bins], mode="add"
     )
-    return counts, bounds
+    return cast(counts, x.dtype), bounds

@@ -54,8 +54,7 @@ Shape updates_shape(const Spec& indices, int64_t depth, const Shape& shape) {
 void check_updates(const char* op, const Spec& indices, const Spec& updates, const Shape& shape) {
   const Shape wanted = updates_shape(indices, depth_of(op, indices, shape), shape);
   check(updates.shape == wanted, op, ": updates must have shape ", to_string(wanted), " for indices of shape ",
-        to_string(indices.shape), " and a result of shape ", to_string(shape), ", received ",
-        to_string(updates.shape));
+        to_string(indices.shape), " and a result of shape ", to_string(shape), ", received ", to_string(updates.shape));
 }
 
 // x: the operand or result that the indices name places of.

@@ -75,12 +75,11 @@ void fold_any(const ScatterArgs& a, int64_t to, int64_t from, int64_t n) {
       return run(uint32_t());
     default:  // bf16 and f16 as floats, booleans as 0 and 1
       for (int64_t i = 0; i < n; ++i)
-        store_element(a.y, a.dtype, to + i,
-                      combined(a.mode, load_element<float>(a.y, a.dtype, to + i),
-                               load_element<float>(a.x, a.dtype, from + i)));
+        store_element(
+            a.y, a.dtype, to + i,
+            combined(a.mode, load_element<float>(a.y, a.dtype, to + i), load_element<float>(a.x, a.dtype, from + i)));
   }
 }
-
 
 // The neutral element of max (of min with its sign turned: the greatest).
 void fill_extreme(const ScatterArgs& a, int64_t to, int64_t n) {

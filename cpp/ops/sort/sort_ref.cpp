@@ -30,7 +30,8 @@ uint64_t double_key(double v) {
 
 uint32_t narrow_key(const SortArgs& a, int64_t at) {
   if (is_floating(a.dtype)) return float_key(load_element<float>(a.x, a.dtype, at));
-  return static_cast<uint32_t>(load_element<int64_t>(a.x, a.dtype, at) + (a.dtype == DType::u32 ? 0 : INT64_C(1) << 31));
+  return static_cast<uint32_t>(load_element<int64_t>(a.x, a.dtype, at) +
+                               (a.dtype == DType::u32 ? 0 : INT64_C(1) << 31));
 }
 
 uint64_t wide_key(const SortArgs& a, int64_t at) {
@@ -82,7 +83,8 @@ void sort_ref(const SortArgs& a, int64_t begin, int64_t end, const Exec& exec) {
     if (bit_size(a.dtype) == 64) {
       Wide* keys = static_cast<Wide*>(exec.scratch);
       const uint64_t turn = a.descending ? UINT64_MAX : 0;
-      for (int64_t i = 0; i < a.size; ++i) keys[i] = {wide_key(a, first + i * a.inner) ^ turn, static_cast<uint64_t>(i)};
+      for (int64_t i = 0; i < a.size; ++i)
+        keys[i] = {wide_key(a, first + i * a.inner) ^ turn, static_cast<uint64_t>(i)};
       first_in_order(keys, a.size, a.keep, [](const Wide& l, const Wide& r) {
         return l.key < r.key || (l.key == r.key && l.index < r.index);
       });

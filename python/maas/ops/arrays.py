@@ -481,9 +481,7 @@ def select(condlist, choicelist, default=0):
         default: number or Tensor.
     """
     if len(condlist) != len(choicelist) or not len(condlist):
-        raise ValueError(
-            f"select: one choice per condition is needed, received {len(condlist)} conditions and {len(choicelist)} choices"
-        )
+        raise ValueError(f"select: one choice per condition is needed, received {len(condlist)} and {len(choicelist)}")
     y = default
     for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist))):
         y = _core.where(cast(condition, "bool"), as_tensor(choice), y)
@@ -522,7 +520,7 @@ def rearrange(tensor, pattern, **axes_lengths):
                 f"rearrange: {group} of {pattern!r} does not fit size {size}, received lengths {axes_lengths}"
             )
         sizes.update({n: axes_lengths[n] for n in group if n in axes_lengths})
-        sizes.update({n: size if known == 1 else size // known for n in unknown})
+        sizes.update(dict.fromkeys(unknown, size if known == 1 else size // known))
     y = _core.reshape(x, shape=[sizes[n] for n in names])
     if names != result:
         y = _core.transpose(y, axes=[names.index(n) for n in result])

@@ -105,7 +105,7 @@ def _segments(name, data, segment_ids, num_segments, mode):
     data, ids = as_tensor(data), _indices(segment_ids)
     if ids.ndim != 1 or data.ndim < 1:
         raise ValueError(
-            f"{name}: segment_ids must have one axis, that of data's first, received shapes {ids.shape} and {data.shape}"
+            f"{name}: segment_ids must have one axis, the first of data, received shapes {ids.shape} and {data.shape}"
         )
     if num_segments is None:
         try:

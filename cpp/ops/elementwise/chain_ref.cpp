@@ -78,6 +78,14 @@ T power(T a, T b) {
     return std::pow(a, b);
   }
 }
+// A function of integers' bits; of a float, which has none here, NaN.
+template <class T, class F>
+T bits(T a, T b, F fn) {
+  if constexpr (std::is_integral_v<T>)
+    return fn(a, b);
+  else
+    return std::numeric_limits<T>::quiet_NaN();
+}
 template <class T>
 T nan_max(T a, T b) {
   return a != a ? a : b != b ? b : a > b ? a : b;

@@ -13,6 +13,8 @@ using simd::V;
 MAAS_INLINE V truth(Mask m) { return select(m, V(1.f), V(0.f)); }
 MAAS_INLINE V sign(V a) { return select(abs(a) > V(0.f), copysign(V(1.f), a), a); }  // keeps NaN and the zero's sign
 
+MAAS_INLINE V no_bits(V) { return V(simd::kNan); }  // bitwise functions are of integers, which run plainly
+
 // a - trunc(a / b) b without rounding: every round takes the next 24 bits of the quotient, exactly. At most 12 rounds.
 MAAS_INLINE V remainder(V a, V b) {
   const V size = abs(b);

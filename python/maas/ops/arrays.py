@@ -1,0 +1,533 @@
+"""NumPy's smaller functions, composed of others."""
+
+import math
+import re
+
+import numpy as np
+
+from maas import _core
+from maas.backend import is_float_dtype, result_type
+from maas.backend.config import floatx
+from maas.backend.symbolic import op
+from maas.ops.core import _LIMITS, as_tensor, cast
+
+__all__ = [
+    "allclose",
+    "array",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "copy",
+    "cross",
+    "cumprod",
+    "diagonal",
+    "diff",
+    "divide_no_nan",
+    "isclose",
+    "kron",
+    "log10",
+    "logspace",
+    "meshgrid",
+    "multi_hot",
+    "nan_to_num",
+    "ndim",
+    "rearrange",
+    "rot90",
+    "select",
+    "size",
+    "trace",
+]
+
+
+@op
+def array(x, dtype=None):
+    """`x` as a Tensor; the same as `convert_to_tensor`."""
+    from maas.ops.core import convert_to_tensor
+
+    return convert_to_tensor(x, dtype)
+
+
+@op
+def copy(x):
+    """The values of `x` in a tensor of their own."""
+    return _core.copy(as_tensor(x))
+
+
+@op
+def ndim(x):
+    """The number of axes of `x`."""
+    return as_tensor(x).ndim
+
+
+@op
+def size(x):
+    """The number of elements of `x`: an int where sizes are known, else a symbolic size."""
+    n = 1
+    for d in as_tensor(x).dims:
+        n = d * n if isinstance(d, _core.Dim) else n * d
+    return n
+
+
+@op
+def log10(x):
+    """`y = log10(x)`, element by element.
+
+    Args:
+        x: Tensor.
+    """
+    x = as_tensor(x)
+    x = x if is_float_dtype(x.dtype) else cast(x, floatx())
+    return _core.multiply(_core.log2(x), math.log10(2))
+
+
+def _integers(name, x1, x2):
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    dtype = result_type(x1.dtype, x2.dtype)
+    if is_float_dtype(dtype):
+        raise TypeError(f"{name}: integers are needed, received {x1.dtype} and {x2.dtype}")
+    return cast(x1, dtype), cast(x2, dtype), dtype == "bool"
+
+
+@op
+def bitwise_and(x1, x2):
+    """The bits that both integers have, element by element.
+
+    Args:
+        x1, x2: Tensors of integers or booleans that broadcast.
+    """
+    x1, x2, truth = _integers("bitwise_and", x1, x2)
+    return _core.logical_and(x1, x2) if truth else _core.bitwise_and(x1, x2)
+
+
+@op
+def bitwise_or(x1, x2):
+    """The bits that either integer has, element by element.
+
+    Args:
+        x1, x2: Tensors of integers or booleans that broadcast.
+    """
+    x1, x2, truth = _integers("bitwise_or", x1, x2)
+    return _core.logical_or(x1, x2) if truth else _core.bitwise_or(x1, x2)
+
+
+@op
+def bitwise_xor(x1, x2):
+    """The bits that one integer has and the other has not, element by element.
+
+    Args:
+        x1, x2: Tensors of integers or booleans that broadcast.
+    """
+    x1, x2, truth = _integers("bitwise_xor", x1, x2)
+    return _core.logical_xor(x1, x2) if truth else _core.bitwise_xor(x1, x2)
+
+
+@op
+def bitwise_not(x):
+    """The bits that the integer has not, element by element.
+
+    Args:
+        x: Tensor of integers or booleans.
+    """
+    x, _, truth = _integers("bitwise_not", x, x)
+    if truth:
+        return _core.logical_not(x)
+    ones = _LIMITS[x.dtype][1] if x.dtype.startswith("uint") else -1
+    return _core.bitwise_xor(x, cast(as_tensor(np.asarray(ones, "int64")), x.dtype))
+
+
+@op
+def bitwise_invert(x):
+    """The same as `bitwise_not`."""
+    return bitwise_not(x)
+
+
+@op
+def divide_no_nan(x1, x2):
+    """`y = x1 / x2`, 0 where `x2` is 0.
+
+    Args:
+        x1, x2: Tensors that broadcast.
+    """
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    none = _core.equal(x2, 0)
+    return _core.where(none, 0.0, _core.divide(x1, _core.where(none, cast(1, x2.dtype), x2)))
+
+
+@op
+def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Whether `|x1 - x2| <= atol + rtol * |x2|`, element by element; infinities are close to themselves.
+
+    Args:
+        x1, x2: Tensors that broadcast.
+        rtol, atol: numbers.
+        equal_nan: bool, whether a NaN is close to a NaN.
+
+    Returns:
+        Tensor of bool.
+    """
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    dtype = result_type(x1.dtype, x2.dtype, float)
+    x1, x2 = cast(x1, dtype), cast(x2, dtype)
+    near = _core.less_equal(
+        _core.absolute(_core.subtract(x1, x2)), _core.add(float(atol), _core.multiply(_core.absolute(x2), float(rtol)))
+    )
+    finite = _core.logical_and(_core.isfinite(x1), _core.isfinite(x2))
+    close = _core.logical_or(_core.logical_and(near, finite), _core.equal(x1, x2))
+    return _core.logical_or(close, _core.logical_and(_core.isnan(x1), _core.isnan(x2))) if equal_nan else close
+
+
+@op
+def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Whether all elements are close: `all(isclose(x1, x2))`, a Tensor of one bool."""
+    return _core.all(isclose(x1, x2, rtol, atol, equal_nan), axis=[], keepdims=False)
+
+
+@op
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+    """`x` with numbers in place of NaN and infinities.
+
+    Args:
+        x: Tensor.
+        nan: number for NaN.
+        posinf, neginf: numbers for the infinities; None takes the greatest and the least of the dtype.
+    """
+    x = as_tensor(x)
+    if not is_float_dtype(x.dtype):
+        return x
+    low, high = _LIMITS[x.dtype]
+    infinite, positive = _core.isinf(x), _core.greater(x, 0.0)
+    ends = _core.where(
+        positive, cast(float(high if posinf is None else posinf), x.dtype), float(low if neginf is None else neginf)
+    )
+    return _core.where(_core.isnan(x), cast(float(nan), x.dtype), _core.where(infinite, ends, x))
+
+
+def _at(name, axis, rank):
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}: axis must be in [{-rank}, {rank}), received axis={axis}")
+    return axis % rank
+
+
+def _cut(x, axis, begin, end):
+    low, high = [0] * x.ndim, list(x.dims)
+    low[axis], high[axis] = begin, end
+    return _core.slice(x, begin=low, end=high, step=[1] * x.ndim)
+
+
+@op
+def diff(a, n=1, axis=-1):
+    """Differences of neighbours along one axis, taken `n` times: `y[i] = a[i + 1] - a[i]`.
+
+    Args:
+        a: Tensor; of booleans, whether neighbours differ.
+        n: int.
+        axis: int.
+
+    Raises:
+        ValueError: if `n` is negative or `axis` is out of range.
+    """
+    x = as_tensor(a)
+    if n < 0:
+        raise ValueError(f"diff: n must be at least 0, received n={n}")
+    axis = _at("diff", axis, x.ndim)
+    for _ in range(n):
+        if x.shape[axis] == 0:
+            return x
+        later, earlier = _cut(x, axis, 1, x.dims[axis]), _cut(x, axis, 0, x.dims[axis] - 1)
+        x = _core.logical_xor(later, earlier) if x.dtype == "bool" else _core.subtract(later, earlier)
+    return x
+
+
+@op
+def cumprod(x, axis=None, dtype=None):
+    """Running product: `y[j] = x[0] * ... * x[j]` along one axis.
+
+    Args:
+        x: Tensor of any shape. Booleans are multiplied in int32, integers wrap.
+        axis: int, or None for the flat order of elements.
+        dtype: dtype of the products; that of `x` if None.
+
+    Returns:
+        Tensor of the shape of `x`, flat if `axis` is None. The gradient is right where elements are 0 too.
+
+    Raises:
+        ValueError: if `axis` is out of range.
+    """
+    x = as_tensor(x)
+    if dtype is not None:
+        x = cast(x, dtype)
+    elif x.dtype == "bool":
+        x = cast(x, "int32")
+    result = x.dtype
+    if result == "bool":
+        x = cast(x, "int32")
+    if axis is None:
+        x, axis = _core.reshape(x, shape=[-1]), 0
+    axis = _at("cumprod", axis, x.ndim)
+    if x.shape[axis] == 0:
+        return cast(x, result)
+    # y[0] = x[0], y[j] = x[j] y[j - 1] + 0
+    first = _cut(x, axis, 0, 1)
+    behind = [0] * x.ndim
+    behind[axis] = x.dims[axis] - 1
+    rest = _core.pad(first, before=[0] * x.ndim, after=behind, value=0.0)
+    return cast(_core.linear_scan(x, rest, axis=axis), result)
+
+
+@op
+def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """Cross product of vectors of two or three elements: `y = (a1 b2 - a2 b1, a2 b0 - a0 b2, a0 b1 - a1 b0)`.
+
+    Args:
+        x1, x2: Tensors whose other axes broadcast.
+        axisa, axisb: int, the vectors' axes in `x1` and `x2`.
+        axisc: int, the vectors' axis in the result.
+        axis: int that stands for all three, or None.
+
+    Returns:
+        Tensor; of two vectors of two elements only the third component, without an axis.
+
+    Raises:
+        ValueError: if a vector has another size.
+    """
+    from maas.ops.shape import stack
+    from maas.ops.views import moveaxis
+
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = as_tensor(x1), as_tensor(x2)
+    dtype = result_type(a.dtype, b.dtype)
+    a = cast(moveaxis(a, _at("cross", axisa, a.ndim), -1), dtype)
+    b = cast(moveaxis(b, _at("cross", axisb, b.ndim), -1), dtype)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError(f"cross: vectors must have 2 or 3 elements, received shapes {a.shape} and {b.shape}")
+
+    def part(x, i):
+        return _core.reshape(_cut(x, x.ndim - 1, i, i + 1), shape=list(x.dims[:-1])) if i < x.shape[-1] else None
+
+    def product(left, right):
+        return None if left is None or right is None else _core.multiply(left, right)
+
+    def minor(i, j):
+        """a[i] b[j] - a[j] b[i] where what is missing is 0."""
+        left, right = product(part(a, i), part(b, j)), product(part(a, j), part(b, i))
+        if left is None:
+            return _core.negative(right)
+        return left if right is None else _core.subtract(left, right)
+
+    if a.shape[-1] == b.shape[-1] == 2:
+        return minor(0, 1)
+    y = stack([minor(1, 2), minor(2, 0), minor(0, 1)], axis=-1)
+    return moveaxis(y, -1, _at("cross", axisc, y.ndim))
+
+
+@op
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """The elements with `j = i + offset` on two axes, which a last axis takes the place of.
+
+    Args:
+        x: Tensor with at least two axes; the two have known sizes.
+        offset: int, above (positive) or below the main diagonal.
+        axis1, axis2: int.
+    """
+    from maas.ops.views import moveaxis
+
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"diagonal: x must have at least two axes, received shape {x.shape}")
+    a, b = _at("diagonal", axis1, x.ndim), _at("diagonal", axis2, x.ndim)
+    if a == b:
+        raise ValueError(f"diagonal: two different axes are needed, received axis1={axis1} and axis2={axis2}")
+    rows, columns = x.shape[a], x.shape[b]
+    if rows is None or columns is None:
+        raise ValueError(f"diagonal: the sizes of both axes must be known, received x of shape {x.shape}")
+    x = moveaxis(x, [a, b], [-2, -1])
+    i = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
+    places = (i - min(offset, 0)) * columns + i + max(offset, 0)
+    flat = _core.reshape(x, shape=[*x.dims[:-2], rows * columns])
+    return _core.take(flat, as_tensor(places.astype("int32")), axis=-1)
+
+
+@op
+def trace(x, offset=0, axis1=0, axis2=1):
+    """Sum of a diagonal: `sum(diagonal(x, offset, axis1, axis2), -1)`."""
+    return _core.sum(diagonal(x, offset, axis1, axis2), axis=[-1], keepdims=False)
+
+
+@op
+def rot90(array, k=1, axes=(0, 1)):
+    """`array` turned by `k` quarters from the first of two axes to the second.
+
+    Args:
+        array: Tensor with at least two axes.
+        k: int.
+        axes: two different ints.
+    """
+    from maas.ops.shape import flip
+    from maas.ops.views import swapaxes
+
+    x = as_tensor(array)
+    if x.ndim < 2:
+        raise ValueError(f"rot90: array must have at least two axes, received shape {x.shape}")
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes must be two different axes, received axes={axes}")
+    a, b = (_at("rot90", v, x.ndim) for v in axes)
+    if a == b:
+        raise ValueError(f"rot90: axes must be two different axes, received axes={axes}")
+    k %= 4
+    if k == 0:
+        return x
+    if k == 2:
+        return flip(x, (a, b))
+    return swapaxes(flip(x, b), a, b) if k == 1 else flip(swapaxes(x, a, b), b)
+
+
+@op
+def meshgrid(*x, indexing="xy"):
+    """The coordinates of every point of a grid, one Tensor for each of the given axes.
+
+    Args:
+        *x: Tensors (n,).
+        indexing: "xy" (the first two axes of the results are exchanged) or "ij".
+
+    Returns:
+        List of Tensors.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', received indexing={indexing!r}")
+    xs = [_core.reshape(as_tensor(v), shape=[-1]) for v in x]
+    order = list(range(len(xs)))
+    if indexing == "xy" and len(xs) > 1:
+        order[:2] = [1, 0]
+    dims = [xs[i].dims[0] for i in order]
+    results = []
+    for i, v in enumerate(xs):
+        shape = [1] * len(xs)
+        shape[order.index(i)] = v.dims[0]
+        results.append(_core.broadcast_to(_core.reshape(v, shape=shape), shape=dims))
+    return results
+
+
+@op
+def kron(x1, x2):
+    """Kronecker product: every element of `x1` times the whole of `x2`.
+
+    Args:
+        x1, x2: Tensors.
+
+    Returns:
+        Tensor whose sizes are the products of theirs.
+    """
+    a, b = as_tensor(x1), as_tensor(x2)
+    rank = max(a.ndim, b.ndim)
+    m, n = ([1] * (rank - t.ndim) + list(t.dims) for t in (a, b))
+    wide = _core.reshape(a, shape=[s for d in m for s in (d, 1)])
+    y = _core.multiply(wide, _core.reshape(b, shape=[s for d in n for s in (1, d)]))
+    return _core.reshape(y, shape=[p * q if not isinstance(q, _core.Dim) else q * p for p, q in zip(m, n)])
+
+
+@op
+def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
+    """`num` numbers from `base^start` to `base^stop` at equal ratios.
+
+    Args:
+        start, stop: numbers.
+        num: int.
+        endpoint: bool, whether `base^stop` is the last one.
+        base: number.
+        dtype: str, default float32.
+        axis: must be 0.
+    """
+    if axis != 0:
+        raise NotImplementedError(f"logspace: axis must be 0, received {axis}")
+    return as_tensor(np.logspace(float(start), float(stop), num, endpoint, base).astype(dtype or floatx()))
+
+
+@op
+def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False, **kwargs):
+    """1 at every place that a row of `inputs` names, 0 elsewhere; indices out of range are left out.
+
+    Args:
+        inputs: Tensor of integers (n,) or (batch, n, ...).
+        num_classes: int, size of the new axis.
+        axis: int, place of the new axis before the rows are joined.
+        dtype: str, default float32.
+        sparse: must be False.
+
+    Raises:
+        NotImplementedError: for `sparse=True`.
+    """
+    from maas.ops.shape import one_hot
+
+    num_classes = kwargs.pop("num_tokens", num_classes)
+    if kwargs or num_classes is None:
+        raise ValueError(f"multi_hot: num_classes is needed and nothing else is known, received {sorted(kwargs)}")
+    if sparse:
+        raise NotImplementedError("multi_hot: sparse tensors are not available, received sparse=True")
+    x = as_tensor(inputs)
+    y = one_hot(cast(x, "int32"), num_classes, axis=axis, dtype=dtype)
+    return _core.max(y, axis=[1 if x.ndim > 1 else 0], keepdims=False)
+
+
+@op
+def select(condlist, choicelist, default=0):
+    """The element of the first choice whose condition holds, else `default`.
+
+    Args:
+        condlist: list of Tensors of bool.
+        choicelist: list of Tensors, as many; all broadcast.
+        default: number or Tensor.
+    """
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(f"select: one choice per condition is needed, received {len(condlist)} and {len(choicelist)}")
+    y = default
+    for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist))):
+        y = _core.where(cast(condition, "bool"), as_tensor(choice), y)
+    return y
+
+
+def _terms(side):
+    return [group.strip("()").split() for group in re.findall(r"\w+|\(.*?\)", side)]
+
+
+@op
+def rearrange(tensor, pattern, **axes_lengths):
+    """`tensor` with its axes split, reordered and joined as the pattern says, such as "b (h p) c -> b h (p c)".
+
+    Args:
+        tensor: Tensor.
+        pattern: str, axes by name; those in parentheses are one axis.
+        **axes_lengths: sizes of axes that are split off; one per parenthesis may be left out.
+
+    Raises:
+        ValueError: if the pattern does not fit `tensor`.
+    Reference: Rogozhnikov, 2022, "Einops", ICLR.
+    """
+    x = as_tensor(tensor)
+    given, arrow, wanted = pattern.partition("->")
+    given, wanted = _terms(given), _terms(wanted)
+    names, result = [n for g in given for n in g], [n for g in wanted for n in g]
+    if not arrow or len(given) != x.ndim or len(set(names)) != len(names) or sorted(names) != sorted(result):
+        raise ValueError(f"rearrange: the pattern must name every axis of shape {x.shape} once, received {pattern!r}")
+    sizes = {}
+    for group, size in zip(given, x.dims):
+        known = math.prod(axes_lengths[n] for n in group if n in axes_lengths)
+        unknown = [n for n in group if n not in axes_lengths]
+        if len(unknown) > 1 or (isinstance(size, int) and (size % known if unknown else size != known)):
+            raise ValueError(
+                f"rearrange: {group} of {pattern!r} does not fit size {size}, received lengths {axes_lengths}"
+            )
+        sizes.update({n: axes_lengths[n] for n in group if n in axes_lengths})
+        sizes.update(dict.fromkeys(unknown, size if known == 1 else size // known))
+    y = _core.reshape(x, shape=[sizes[n] for n in names])
+    if names != result:
+        y = _core.transpose(y, axes=[names.index(n) for n in result])
+    shape = []
+    for group in wanted:
+        n = 1
+        for name in group:
+            n = sizes[name] * n if isinstance(sizes[name], _core.Dim) else n * sizes[name]
+        shape.append(n)
+    return _core.reshape(y, shape=shape)

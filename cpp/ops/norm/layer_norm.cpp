@@ -50,7 +50,8 @@ Nodes LayerNorm::composition(const Nodes& in) const {
   const DType type = statistics_type(in[0].dtype());
   const Node x = cast(in[0], type);
   const auto axes = normalize_axes("layer_norm", axis, x.shape());
-  const Node mean = norm::mean(x, axes, true), centered = x - mean;
+  const Node average = norm::mean(x, axes, true), mean = subtract_mean ? average : zeros_like(average);
+  const Node centered = subtract_mean ? x - mean : x;
   const Node rstd = unary("rsqrt", norm::mean(centered * centered, axes, true) + epsilon);
   Node y = centered * rstd;
   Shape shape(x.shape().size(), Dim(1)), rest;
@@ -94,7 +95,8 @@ Nodes LayerNorm::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   Nodes inputs{order.to_last(cast(x, type))};
   if (scale) inputs.push_back(cast(y.input(1), type));
   inputs.insert(inputs.end(), {y.output(1), y.output(2), order.to_last(cast(dys[0], type))});
-  const Node g = apply(LayerNormGrad{static_cast<int64_t>(order.count), epsilon, scale}, std::move(inputs));
+  const Node g =
+      apply(LayerNormGrad{static_cast<int64_t>(order.count), epsilon, scale, subtract_mean}, std::move(inputs));
   Nodes out{cast(order.back(g), x.dtype())};
   if (scale) out.push_back(cast(reshape(g.output(1), y.input(1).shape()), y.input(1).dtype()));
   if (center) {
@@ -115,7 +117,8 @@ void LayerNorm::bind(const Bind& b, LayerNormArgs& a) const {
        b.write(2),
        x.size(0, first),
        x.size(first, x.rank),
-       epsilon};
+       epsilon,
+       subtract_mean};
 }
 
 // ---- backward
@@ -149,11 +152,12 @@ Nodes LayerNormGrad::composition(const Nodes& in) const {
   const Node &x = in[0], &dy = in.back();
   std::vector<int64_t> over, rows;
   for (int64_t i = 0; i < x.rank(); ++i) (i < x.rank() - axes ? rows : over).push_back(i);
-  const Node centered = x - norm::mean(x, over, true);
+  const Node centered = subtract_mean ? x - norm::mean(x, over, true) : x;
   const Node rstd = unary("rsqrt", norm::mean(centered * centered, over, true) + epsilon), h = centered * rstd;
   const Shape last(x.shape().end() - axes, x.shape().end());
   const Node g = scale ? dy * reshape(in[1], last) : dy;
-  const Node dx = rstd * (g - norm::mean(g, over, true) - h * norm::mean(g * h, over, true));
+  const Node gm = subtract_mean ? g - norm::mean(g, over, true) : g;
+  const Node dx = rstd * (gm - h * norm::mean(g * h, over, true));
   if (rows.empty()) return {dx, dy * h, dy * 1.0};
   return {dx, sum(dy * h, rows, false), sum(dy, rows, false)};
 }
@@ -175,7 +179,8 @@ void LayerNormGrad::bind(const Bind& b, LayerNormGradArgs& a) const {
        b.write(2),
        b.workspace(),
        x.size(0, first),
-       x.size(first, x.rank)};
+       x.size(first, x.rank),
+       subtract_mean};
 }
 
 int64_t LayerNormGrad::units(const LayerNormGradArgs& a, int64_t phase) const {

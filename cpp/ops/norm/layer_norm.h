@@ -5,12 +5,14 @@
 namespace maas {
 
 // layer_norm(x[, gamma][, beta]): every sample normalised over `axis`. gamma and beta have x's sizes along the sorted
-// axes. Hidden outputs mean and 1 / sqrt(variance + epsilon) have x's other axes; float32 for 16-bit x.
+// axes. Without subtract_mean: RMS normalization, mean is 0. Hidden outputs mean and 1 / sqrt(variance + epsilon) have
+// x's other axes; float32 for 16-bit x.
 struct LayerNorm {
   std::vector<int64_t> axis{-1};
   double epsilon = 1e-3;
   bool scale = true, center = true;  // whether gamma, beta are among the inputs
-  MAAS_PARAMS(axis, epsilon, scale, center)
+  bool subtract_mean = true;
+  MAAS_PARAMS(axis, epsilon, scale, center, subtract_mean)
   using Args = LayerNormArgs;
   static const KernelTable& kernels();
 
@@ -30,8 +32,8 @@ struct LayerNorm {
 struct LayerNormGrad {
   int64_t axes = 1;
   double epsilon = 1e-3;
-  bool scale = true;
-  MAAS_PARAMS(axes, epsilon, scale)
+  bool scale = true, subtract_mean = true;
+  MAAS_PARAMS(axes, epsilon, scale, subtract_mean)
   using Args = LayerNormGradArgs;
   static const KernelTable& kernels();
 

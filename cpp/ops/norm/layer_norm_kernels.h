@@ -1,7 +1,8 @@
 #pragma once
 // y[r][c] = (x[r][c] - mean[r]) * rstd[r] * gamma[c] + beta[c],  rstd[r] = 1 / sqrt(var[r] + epsilon), var about the
-// mean, divided by cols. x, y: rows x cols, dense, float32 or float64 as the row says; y may be x. gamma, beta: cols or
-// null; mean, rstd: rows or null. Sums run in 16 virtual lanes and one tree on every ISA. One unit = one row.
+// mean, divided by cols. Without subtract_mean the mean is 0: RMS normalization. x, y: rows x cols, dense, float32 or
+// float64 as the row says; y may be x. gamma, beta: cols or null; mean, rstd: rows or null. Sums run in 16 virtual
+// lanes and one tree on every ISA. One unit = one row.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -17,6 +18,7 @@ struct LayerNormArgs {
   void* rstd;
   int64_t rows, cols;
   double epsilon;
+  bool subtract_mean;
 };
 
 // With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - avg_c(g) - h avg_c(g h)),  dgamma = sum_r dy h,  dbeta =
@@ -35,6 +37,7 @@ struct LayerNormGradArgs {
   void* dbeta;
   void* partial;
   int64_t rows, cols;
+  bool subtract_mean;  // without it avg_c(g) is not taken off
 };
 
 }  // namespace maas

@@ -13,6 +13,7 @@ _MODULES = (
     "elementwise",
     "views",
     "linear",
+    "linalg",
     "reduction",
     "shape",
     "gather",

@@ -18,6 +18,7 @@ class GradientTape:
     def __init__(self, persistent=False, watch_accessed_variables=True):
         self._persistent, self._watches = persistent, watch_accessed_variables
         self._tape, self._recording, self._traced = None, False, False
+        self._watched = []
 
     def __enter__(self):
         if self._recording:
@@ -52,6 +53,7 @@ class GradientTape:
                 raise ValueError(f"GradientTape.watch: a Tensor or Variable is needed, received {type(x).__name__}")
             if not self._traced and self._need("watch"):
                 self._tape.watch(x)
+                self._watched.append(x)
 
     def _need(self, what):
         if self._tape is None:
@@ -62,6 +64,7 @@ class GradientTape:
         """Forget everything recorded."""
         if self._tape is not None:
             self._tape.reset()
+            self._watched.clear()
 
     def stop_recording(self):
         """A context in which nothing is recorded."""
@@ -106,9 +109,16 @@ class GradientTape:
             raise RuntimeError(
                 "a GradientTape gives gradients once unless it is made with persistent=True, received a second call"
             )
-        known = [_source(x) for x in sources]
+        known = [self._source(x) for x in sources]
         found = iter(self._tape.gradient(targets, dys, [x for x in known if x is not None]))
         return [None if x is None else next(found) for x in known]
+
+    def _source(self, x):
+        """A source as the tape knows it; None for what it does not watch."""
+        x = getattr(x, "__maas_variable__", x)
+        if isinstance(x, _core.Variable) and not x.trainable and all(w is not x for w in self._watched):
+            return None
+        return x if isinstance(x, (_core.Tensor, _core.Variable)) else None
 
     def jacobian(self, target, source):
         """d target[i] / d source[j], of shape `target.shape + source.shape`; one backward pass per element of target.
@@ -149,13 +159,6 @@ def _checked(targets, dys):
                 raise ValueError(f"GradientTape: an output gradient must have shape {t.shape}, received {dy.shape}")
         out.append(dy)
     return targets, out
-
-
-def _source(x):
-    """A source as the tape knows it; None for what it cannot have recorded."""
-    if hasattr(x, "__maas_variable__"):
-        x = x.__maas_variable__
-    return x if isinstance(x, (_core.Tensor, _core.Variable)) else None
 
 
 class _Pause:

@@ -74,7 +74,7 @@ def _own(x, where, number):
         return None
     if not (is_variable(x) or is_array(x) or isinstance(x, (int, float))):
         raise TypeError(f"{where}: argument {number} must hold float arrays, received {type(x).__name__}")
-    if isinstance(x, float):
+    if type(x) is float:
         x = np.float32(x)
     dtype = str(x.dtype) if hasattr(x, "dtype") else type(x).__name__
     if not is_float_dtype(dtype):

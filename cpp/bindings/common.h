@@ -35,7 +35,8 @@ class Trace {
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
   Graph graph(const Nodes& outputs) const;
-  // Until `end_overlay` the variables read as these values, and nothing that is written counts. Gives their last values.
+  // Until `end_overlay` the variables read as these values, and nothing that is written counts. Gives their last
+  // values.
   void overlay(const std::vector<VariablePtr>& variables, const Nodes& values);
   Nodes end_overlay(const std::vector<VariablePtr>& variables);
   // Between the two, ops run eagerly: what is made then is no part of any trace.

@@ -105,9 +105,8 @@ void Tape::watch(const Array& array) {
 }
 
 void Tape::record(const OpPtr& op, const std::vector<Array>& in, const std::vector<Array>& out) {
-  const bool any = std::any_of(in.begin(), in.end(), [&](const Array& a) {
-    return is_floating(a.dtype) && active_.count(a.storage.get()) > 0;
-  });
+  const bool any = std::any_of(
+      in.begin(), in.end(), [&](const Array& a) { return is_floating(a.dtype) && active_.count(a.storage.get()) > 0; });
   if (!any) return;
   for (const Array& a : out)
     if (is_floating(a.dtype)) active_.insert(a.storage.get());

@@ -218,9 +218,7 @@ def test_tape_output_gradients_jacobian_pauses_and_unwatched():
             z = x * 5.0
     np.testing.assert_allclose(tape.gradient(y, x, output_gradients=X).numpy(), X * np.exp(X), rtol=1e-12)
     assert tape.gradient(z, x) is None and tape.gradient(y, other) is None
-    np.testing.assert_allclose(
-        tape.jacobian(y, x).numpy().reshape(12, 12), np.diag(np.exp(X).reshape(-1)), rtol=1e-12
-    )
+    np.testing.assert_allclose(tape.jacobian(y, x).numpy().reshape(12, 12), np.diag(np.exp(X).reshape(-1)), rtol=1e-12)
 
 
 def test_models_under_a_tape_give_the_gradients_of_a_trace():

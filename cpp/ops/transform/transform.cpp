@@ -118,8 +118,8 @@ Nodes Barrier::gradient(const Node&, const Nodes& dys, const Needs&) const { ret
 MAAS_DEFINE_OP(remat, Remat)
 
 Specs Remat::infer(const Inputs& in) const {
-  check(outputs >= 1 && static_cast<size_t>(outputs) <= in.size(), "remat: ", outputs,
-        " results are needed, received ", in.size(), " operands");
+  check(outputs >= 1 && static_cast<size_t>(outputs) <= in.size(), "remat: ", outputs, " results are needed, received ",
+        in.size(), " operands");
   return first_specs(in, outputs);
 }
 

@@ -377,9 +377,7 @@ class Layer(LayerState, LayerBuilding, Operation):
                 f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}"
             ) from None
 
-    def stateless_call(
-        self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs
-    ):
+    def stateless_call(self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs):
         """Call the layer with given values of its variables, and give back what it would have written.
 
         Args:

@@ -57,7 +57,10 @@ def _pair(f, args, kwargs):
 
 def _record(f, args, kwargs):
     args = [tree.map_structure(lambda x: x.value if is_variable(x) else x, a) for a in args]
-    args = [tree.map_structure(lambda x: x if not is_array(x) or isinstance(x, _core.Tensor) else _core.Tensor(x), a) for a in args]
+    args = [
+        tree.map_structure(lambda x: x if not is_array(x) or isinstance(x, _core.Tensor) else _core.Tensor(x), a)
+        for a in args
+    ]
     outputs, rule = _pair(f, args, kwargs)
     flat = tree.flatten(outputs)
     places = [i for i, y in enumerate(flat) if isinstance(y, _core.Tensor) and is_float_dtype(y.dtype)]

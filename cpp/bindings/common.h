@@ -57,6 +57,13 @@ class Trace {
     Node input, value;
   };
   std::vector<State>& state() { return body_state_; }
+  // Until `end_overlay` the variables read as these values, and nothing that is written counts. Gives their last
+  // values.
+  void overlay(const std::vector<VariablePtr>& variables, const Nodes& values);
+  Nodes end_overlay(const std::vector<VariablePtr>& variables);
+  // Between the two, ops run eagerly: what is made then is no part of any trace.
+  static void pause();
+  static void resume();
   static Trace* current();
   void enter();
   void exit();
@@ -71,6 +78,7 @@ class Trace {
   std::vector<std::pair<std::string, Dim>> symbols_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
+  std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;
 };
 
 Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies
@@ -104,6 +112,11 @@ Poll signal_poll();
 Array read_variable(const Variable& variable);
 void write_variable(Variable& variable, const Array& value);
 
+// Tapes of this thread are told what ran eagerly, and which value of a variable was read.
+bool is_recording();
+void record_eager(const OpPtr& op, const std::vector<Array>& in, const std::vector<Array>& out);
+void record_read(const VariablePtr& variable, const Array& value);
+
 void set_python_error(const Error& e);
 void bind_errors(py::module_& m);
 void bind_tensor(py::module_& m);
@@ -111,6 +124,7 @@ void bind_ops(py::module_& m);
 void bind_trace(py::module_& m);
 void bind_control(py::module_& m);
 Node to_node(const py::handle& value);
+void bind_tape(py::module_& m);
 void bind_system(py::module_& m);
 void bind_fast_call(py::module_& m);
 void bind_model_file(py::module_& m);

@@ -15,6 +15,7 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_tensor(m);
   maas::bindings::bind_trace(m);
   maas::bindings::bind_control(m);
+  maas::bindings::bind_tape(m);
   maas::bindings::bind_ops(m);
   maas::bindings::bind_system(m);
   maas::bindings::bind_fast_call(m);

@@ -55,7 +55,7 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     if (trace)
       o.node = trace->read(v);
     else
-      o.array = read_variable(*v);
+      record_read(v, o.array = read_variable(*v));
   } else if (py::isinstance<Dim>(value)) {
     o.node = size_node(value.cast<Dim>());
   } else if (py::isinstance<py::bool_>(value)) {
@@ -74,7 +74,9 @@ Operand to_operand(const py::handle& value, Trace* trace) {
 }
 
 std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
-  return run_program(*eager_program(op, inputs), inputs, cut_seed);
+  std::vector<Array> outputs = run_program(*eager_program(op, inputs), inputs, cut_seed);
+  record_eager(op, inputs, outputs);
+  return outputs;
 }
 
 void resolve(Operand& o, DType dtype) {

@@ -77,7 +77,7 @@ Node Trace::read(const VariablePtr& variable) {
   for (auto& [v, node] : state_)
     if (v == variable) return node;
   // An enclosing trace's reading is ours too: it is the same leaf.
-  for (size_t i = traces.size(); i-- > 0;)
+  for (size_t i = traces.size(); i-- > 0 && traces[i];)
     if (traces[i]->body_)
       return traces[i]->read(variable);
     else if (traces[i] != this)
@@ -153,6 +153,33 @@ void Trace::commit() {
   for (const auto& [variable, node] : written_) write_variable(*variable, evaluate(node));
 }
 
+void Trace::overlay(const std::vector<VariablePtr>& variables, const Nodes& values) {
+  for (const VariablePtr& v : variables) read(v);
+  saved_.emplace_back(state_, written_);
+  for (size_t i = 0; i < variables.size(); ++i) write(variables[i], values[i]);
+}
+
+Nodes Trace::end_overlay(const std::vector<VariablePtr>& variables) {
+  Nodes last;
+  for (const VariablePtr& v : variables) last.push_back(read(v));
+  auto [state, written] = std::move(saved_.back());
+  saved_.pop_back();
+  // State that was read for the first time: it stays one leaf.
+  for (const auto& [v, node] : state_)
+    if (node->leaf == Leaf::state &&
+        std::none_of(state.begin(), state.end(), [&](const auto& s) { return s.first == node->variable; }))
+      state.emplace_back(node->variable, node);
+  state_ = std::move(state);
+  written_ = std::move(written);
+  return last;
+}
+
+void Trace::pause() { traces.push_back(nullptr); }
+void Trace::resume() {
+  if (traces.empty() || traces.back()) fail(ErrorKind::runtime, "a pause must end in the order it began");
+  traces.pop_back();
+}
+
 Graph Trace::graph(const Nodes& outputs) const {
   Graph g{inputs, outputs, {}};
   for (const auto& [v, node] : written_) g.updates.push_back({v, node});
@@ -204,8 +231,10 @@ void bind_trace(py::module_& m) {
       .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
                              [](const VariablePtr& v) {
-                               Trace* trace = Trace::current();
-                               return trace ? trace->tensor(trace->read(v)) : Tensor(read_variable(*v));
+                               if (Trace* trace = Trace::current()) return trace->tensor(trace->read(v));
+                               Tensor value(read_variable(*v));
+                               record_read(v, value.array);
+                               return value;
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
@@ -343,6 +372,18 @@ void bind_trace(py::module_& m) {
              return t;
            })
       .def("__exit__", [](Trace& t, const py::args&) { t.exit(); })
+      .def("overlay",
+           [](Trace& t, const std::vector<VariablePtr>& variables, const std::vector<py::object>& values) {
+             Nodes nodes;
+             for (const auto& v : values) nodes.push_back(to_node(v));
+             t.overlay(variables, nodes);
+           })
+      .def("end_overlay",
+           [](Trace& t, const std::vector<VariablePtr>& variables) {
+             py::list out;
+             for (const Node& n : t.end_overlay(variables)) out.append(Tensor(n));
+             return out;
+           })
       .def("input", &Trace::input, py::arg("shape"), py::arg("dtype") = "float32", py::arg("name") = "x")
       .def("graph",
            [](const Trace& t, const std::vector<py::object>& outputs) {
@@ -364,6 +405,9 @@ void bind_trace(py::module_& m) {
       "True in a trace that runs what it records: Python may look at values.");
   m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
   m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+  m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
+  m.def("resume_traces", &Trace::resume);
+  m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
   m.def(
       "gradients",

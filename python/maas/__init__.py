@@ -9,7 +9,7 @@ from maas._core import __version__
 
 _SUBMODULES = frozenset(
     "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
-    "metrics models ops optimizers random regularizers saving serving testing tree utils".split()
+    "metrics models ops optimizers random regularizers saving serving testing transforms tree utils".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",
@@ -24,10 +24,16 @@ _NAMES = {
     "Model": "maas.models",
     "Optimizer": "maas.optimizers",
     "Regularizer": "maas.regularizers",
+    "RematScope": "maas.transforms",
     "Sequential": "maas.models",
     "Server": "maas.serving",
     "Variable": "maas.backend",
+    "custom_gradient": "maas.transforms",
+    "grad": "maas.transforms",
+    "jit": "maas.transforms",
     "name_scope": "maas.backend",
+    "remat": "maas.transforms",
+    "value_and_grad": "maas.transforms",
 }
 _CORE = {"set_num_threads", "get_num_threads"}
 

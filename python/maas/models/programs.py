@@ -27,7 +27,7 @@ def runs_as_program(model, args, kwargs):
         return False
     from maas import _core
 
-    if _core.is_tracing():
+    if _core.is_tracing() or _core.is_recording():
         return False
     found = False
     for x in args if not kwargs else (*args, *kwargs.values()):

@@ -48,5 +48,6 @@ def _load():
 
 _load()
 importlib.import_module("maas.backend.tensor_methods")
+from maas.transforms.custom_gradient import custom_gradient  # noqa: E402, F401
 
 __getattr__ = missing_names.getattr_of(__name__)

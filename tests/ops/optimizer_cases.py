@@ -103,7 +103,7 @@ def cases(options, *scalars, smooth=False):
     """For (slot values, params): every size, several variables in one op, and decay."""
     for slots, params in options:
 
-        def case(sizes, gradient=True, slots=slots, rows=None, **more):
+        def case(sizes, gradient=True, slots=slots, rows=None, params=params, **more):
             numbers = [*(np.asarray(s) for s in (scalars or (0.01,))), *([np.asarray(0.02)] if "decay" in more else [])]
             operands = [o for n in sizes for o in ((n,), (n,), *(Operand((n,), s) for s in slots))]
             return Case(*numbers, *operands, gradient=gradient, rows=rows, **more, **params)

@@ -1,6 +1,12 @@
 """Losses: classes for `compile(loss=...)` and functions that return one value per sample."""
 
 from maas import missing_names
+from maas.losses.alignment import (
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
+    categorical_generalized_cross_entropy,
+    ctc,
+)
 from maas.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -39,6 +45,8 @@ from maas.losses.regression import (
 ALL_OBJECTS = (
     Loss,
     LossFunctionWrapper,
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,
@@ -58,6 +66,8 @@ ALL_OBJECTS = (
     SparseCategoricalCrossentropy,
     SquaredHinge,
     Tversky,
+    categorical_generalized_cross_entropy,
+    ctc,
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,

@@ -42,8 +42,9 @@ class Adafactor(Optimizer):
         for var in var_list:
             shape, matrix = tuple(var.shape), len(var.shape) >= 2
             add = self.add_variable
-            self._r.append(add(shape[:-1], dtype=var.dtype, name=var.name) if matrix else None)
-            self._c.append(add((*shape[:-2], shape[-1]), dtype=var.dtype, name=var.name) if matrix else None)
+            # A vector keeps its whole mean of squares; two unused scalars stand here, as in Keras's files.
+            self._r.append(add(shape[:-1] if matrix else (), dtype=var.dtype, name=var.name))
+            self._c.append(add((*shape[:-2], shape[-1]) if matrix else (), dtype=var.dtype, name=var.name))
             self._v.append(self.add_variable_from_reference(var, name="velocity"))
 
     def update_step(self, gradient, variable, learning_rate):
@@ -55,7 +56,7 @@ class Adafactor(Optimizer):
         step = ops.maximum(_root_mean_square(ops.convert_to_tensor(variable)), self.epsilon_2)
         step = step * ops.minimum(rate, 1.0 / ops.sqrt(t))
         square, decay = ops.square(g) + self.epsilon_1, 1.0 - ops.power(t, self.beta_2_decay)
-        if self._r[i] is None:
+        if len(variable.shape) < 2:
             v = decay * self._v[i] + (1.0 - decay) * square
         else:
             r = decay * self._r[i] + (1.0 - decay) * ops.mean(square, axis=-1)

@@ -3,7 +3,7 @@
 from maas import _core, ops
 from maas.optimizers.optimizer import Optimizer
 
-MAX_SPANS = 64  # variables that one op takes
+MAX_OPERANDS = 64  # what a step of a plan takes
 # A larger variable gets an op of its own, so that its gradient is given back before the others are made.
 LARGE = 1 << 16
 
@@ -64,8 +64,10 @@ class FusedOptimizer(Optimizer):
             numbers, rate = scalars[dtype]
             if decay:
                 numbers = [*numbers, rate * self.weight_decay]
-            for i in range(0, len(pairs), MAX_SPANS):
-                self._update_group(pairs[i : i + MAX_SPANS], numbers, decay)
+            slots = len(self._slots(self._get_variable_index(pairs[0][1])))
+            count = (MAX_OPERANDS - len(numbers)) // (2 + slots)
+            for i in range(0, len(pairs), count):
+                self._update_group(pairs[i : i + count], numbers, decay)
 
     def _update_group(self, pairs, numbers, decay):
         operands, targets = list(numbers), []

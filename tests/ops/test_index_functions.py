@@ -206,3 +206,34 @@ def test_variance_far_from_zero(axis):
     want = x.astype("float64").var(axis)
     error = np.abs(np.asarray(ops.var(x, axis=axis)) - want) / want
     assert error.max() <= 16 * np.finfo("float32").eps
+
+
+def test_in_a_functional_model_and_its_file(tmp_path):
+    import maas
+
+    x = maas.Input((7,))
+    values, places = ops.top_k(x, 3)
+    ys = [
+        ops.diff(x),
+        ops.rot90(x),
+        ops.rearrange(x, "b (h p) -> h b p", p=1),
+        ops.sort(x),
+        ops.median(x, axis=-1),
+        ops.cumprod(x, axis=1),
+        values,
+        ops.digitize(x, np.array([-1.0, 0.0, 1.0], "float32")),
+        ops.take_along_axis(x, places, axis=1),
+        ops.nan_to_num(x),
+        ops.isclose(x, x),
+    ]
+    model = maas.Model(x, ys)
+    wanted = [
+        np.diff(X), np.rot90(X), X.T[:, :, None], np.sort(X), np.median(X, -1), np.cumprod(X, 1), np.sort(X)[:, :3:-1],
+        np.digitize(X, [-1, 0, 1]), np.sort(X)[:, :3:-1], X, np.ones_like(X, bool),
+    ]  # fmt: skip
+    for got, want in zip(model(X), wanted):
+        np.testing.assert_allclose(np.asarray(got), want, rtol=1e-6, atol=1e-7)
+    model = maas.Model(x, [y for i, y in enumerate(ys) if i != 7])  # files hold no arrays among an op's arguments
+    model.save(tmp_path / "m.keras")
+    for got, want in zip(maas.models.load_model(tmp_path / "m.keras")(X), model(X)):
+        np.testing.assert_array_equal(np.asarray(got), np.asarray(want))

@@ -14,6 +14,7 @@ _MODULES = (
     "views",
     "linear",
     "linalg",
+    "fft",
     "reduction",
     "shape",
     "gather",
@@ -42,6 +43,8 @@ def _load():
 
 
 _load()
+image = importlib.import_module("maas.ops.image")
+linalg = importlib.import_module("maas.ops.linalg")
 importlib.import_module("maas.backend.tensor_methods")
 
 __getattr__ = missing_names.getattr_of(__name__)

@@ -290,7 +290,7 @@ def _vector_norm(x, ord, axes, keepdims):
     options = {"axis": axes, "keepdims": keepdims}
     if ord is None or ord == 2:
         return _core.sqrt(_core.sum(_core.square(x), **options))
-    size = _core.abs(x)
+    size = _core.absolute(x)
     if ord == np.inf:
         return _core.max(size, **options)
     if ord == -np.inf:
@@ -308,7 +308,7 @@ def _matrix_norm(x, ord, axes, keepdims):
     if ord in (1, -1, np.inf, -np.inf):
         rows, columns = axes
         summed, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        sums = _core.sum(_core.abs(x), axis=[summed], keepdims=True)
+        sums = _core.sum(_core.absolute(x), axis=[summed], keepdims=True)
         y = (_core.max if ord > 0 else _core.min)(sums, axis=[over], keepdims=True)
     elif ord in (2, -2, "nuc"):
         s = svd(moveaxis(x, tuple(axes), (-2, -1)), compute_uv=False)

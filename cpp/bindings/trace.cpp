@@ -5,6 +5,7 @@
 #include "bindings/common.h"
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/threads.h"
 
 namespace maas::bindings {
 namespace {
@@ -203,18 +204,26 @@ void bind_trace(py::module_& m) {
               p.run(inputs);
               for (int i = 0; i < repeats; ++i) p.run(inputs, options);
             }
+            const std::vector<StepCost> costs = p.costs(inputs);
             py::list rows;
             for (size_t s = 0; s < ns.size(); ++s) {
               const PlanStep& step = p.plan().steps[s];
-              std::string shape;
-              if (!step.out.empty() && step.out[0] >= 0)
-                shape = to_string(p.plan().values[static_cast<size_t>(step.out[0])].spec.shape);
-              rows.append(py::make_tuple(step.op->name(), step.row->name, shape, ns[s] / repeats / 1e3));
+              py::dict row;
+              row["op"] = step.op->name();
+              row["kernel"] = step.row ? step.row->name : "";
+              row["why"] = step.why;
+              row["shape"] = py::tuple(py::cast(costs[s].shape));
+              row["us"] = ns[s] / repeats / 1e3;
+              row["flops"] = costs[s].flops < 0 ? py::object(py::none()) : py::cast(costs[s].flops);
+              row["bytes"] = costs[s].bytes;
+              row["threads"] = std::min(costs[s].team, ThreadPool::instance().size());
+              rows.append(std::move(row));
             }
             return rows;
           },
           py::arg("args"), py::arg("repeats") = 20,
-          "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
+          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads. State is updated as in a "
+          "run.")
       .def(
           "memory",
           [](Program& p, const std::vector<py::object>& args) {

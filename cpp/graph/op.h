@@ -81,6 +81,7 @@ class Op {
   virtual int64_t units(const void* args, int64_t phase) const = 0;
   virtual size_t scratch(const void* args) const = 0;  // bytes per worker
   virtual double work(const void* args) const = 0;     // nanoseconds on one thread; negative: from the bytes moved
+  virtual double flops(const void* args) const = 0;    // multiplications and additions, for profiles; negative: few
   virtual std::vector<Dim> workspaces(const Specs& in, const Specs& out) const = 0;  // bytes, live during the step only
 };
 

@@ -317,6 +317,29 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   return true;
 }
 
+std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
+  MemoryClaim claim;
+  auto context = take(bind_symbols(inputs), claim);
+  std::vector<Array> outputs;
+  for (int v : plan_->outputs)
+    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
+  context->bind_io(inputs, outputs);
+  context->bind_steps(claim);
+  std::vector<StepCost> costs;
+  for (const Context::Step& step : context->steps()) {
+    StepCost cost;
+    cost.flops = step.plan->op->flops(step.args);
+    cost.team = step.team;
+    for (const auto* list : {&step.plan->in, &step.plan->out})
+      for (int v : *list)
+        if (v >= 0) cost.bytes += static_cast<int64_t>(context->bytes_of(v));
+    if (!step.plan->out.empty() && step.plan->out[0] >= 0) cost.shape = context->shape_of(step.plan->out[0]);
+    costs.push_back(std::move(cost));
+  }
+  give(std::move(context));
+  return costs;
+}
+
 MemoryReport Program::memory_report(const std::vector<Array>& inputs) {
   const SymbolValues symbols = bind_symbols(inputs);
   std::shared_ptr<const MemoryPlan> memory;

@@ -10,6 +10,13 @@
 
 namespace maas {
 
+struct StepCost {
+  double flops = -1;           // multiplications and additions; negative: few for the bytes
+  int64_t bytes = 0;           // read and written
+  int team = 1;                // threads that it asks for
+  std::vector<int64_t> shape;  // of the first output
+};
+
 // A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
 class Program {
  public:
@@ -24,6 +31,8 @@ class Program {
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
+  // What every step of a run on these inputs costs; empty for a plan of no steps.
+  std::vector<StepCost> costs(const std::vector<Array>& inputs);
   // Memory that runs on these inputs' sizes need.
   MemoryReport memory_report(const std::vector<Array>& inputs);
   // From here on the bytes that this program keeps between runs (prepared weights, idle contexts) are part of `total`.

@@ -289,6 +289,10 @@ double Attention::work(const AttentionArgs& a) const {
   return pairs(s) * (2e-2 * static_cast<double>(s.head_dim + s.value_dim) + 1);
 }
 
+double Attention::flops(const AttentionArgs& a) const {
+  return pairs(a.s) * 2 * static_cast<double>(a.s.head_dim + a.s.value_dim);
+}
+
 // ---- backward
 
 MAAS_DEFINE_OP(attention_grad, AttentionGrad)
@@ -361,6 +365,11 @@ int64_t AttentionGrad::units(const AttentionGradArgs& a, int64_t phase) const {
 double AttentionGrad::work(const AttentionGradArgs& a) const {
   const AttentionShape& s = a.s;
   return pairs(s) * (7e-2 * static_cast<double>(s.head_dim + s.value_dim) + 2);
+}
+
+// Scores again, dp, and the products for dq, dk and dv.
+double AttentionGrad::flops(const AttentionGradArgs& a) const {
+  return pairs(a.s) * 2 * static_cast<double>(3 * a.s.head_dim + 2 * a.s.value_dim);
 }
 
 std::vector<Dim> AttentionGrad::workspaces(const Specs& in, const Specs&) const {

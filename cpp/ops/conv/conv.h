@@ -33,6 +33,14 @@ struct ConvInputGradient {
   Nodes lower(const Node& y) const;
 };
 
+// Multiplications and additions for one pair of channels. A gradient's taps are spread over what it writes.
+inline double conv_flops(const ConvAxes& axes, int64_t n) {
+  double sum = 2.0 * static_cast<double>(n);
+  for (const ConvAxis* a : {&axes.d, &axes.h, &axes.w})
+    sum *= static_cast<double>(a->gradient ? a->in : a->out) * static_cast<double>(a->kernel);
+  return sum;
+}
+
 // dw of a convolution: (x, dy) -> the gradient for a kernel of spatial sizes `kernel_size`.
 struct ConvKernelGradient {
   std::vector<int64_t> strides, dilation, pads;
@@ -50,6 +58,7 @@ struct ConvKernelGradient {
   int64_t units(const Args& a, int64_t phase) const;
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.ic * a.oc * a.groups); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 
@@ -83,6 +92,7 @@ struct ConvPacked {
   int64_t units(const Args& a) const;
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
 };
 
 // (x, kernel of one channel per group): what conv and conv_input_gradient lower to where groups == channels.
@@ -100,6 +110,7 @@ struct Depthwise {
   int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.channels); }
 };
 
 // (x, dy) -> dw of a depthwise convolution.
@@ -115,6 +126,7 @@ struct DepthwiseKernelGradient {
   int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
   int64_t units(const Args& a, int64_t phase) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.channels); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 

@@ -62,6 +62,12 @@ size_t GemmBatched::scratch(const GemmBatchedArgs& g) const {
   return static_cast<size_t>(std::min(g.k, kKc) * g.nr) * sizeof(float);
 }
 
+double GemmBatched::flops(const GemmBatchedArgs& a) const {
+  double sum = 2.0 * static_cast<double>(a.m) * static_cast<double>(a.n * a.k);
+  for (int i = 0; i < a.batch_rank; ++i) sum *= static_cast<double>(a.batch[i]);
+  return sum;
+}
+
 double GemmBatched::work(const GemmBatchedArgs& g) const {
   double batches = 1;
   for (int d = 0; d < g.batch_rank; ++d) batches *= static_cast<double>(g.batch[d]);

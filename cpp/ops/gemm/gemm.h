@@ -44,6 +44,7 @@ struct Gemm {
   int64_t units(const GemmArgs& a) const { return (a.m + a.mr - 1) / a.mr * ((a.n + a.nr - 1) / a.nr); }
   size_t scratch(const GemmArgs& a) const;
   double work(const GemmArgs& a) const;
+  double flops(const GemmArgs& a) const { return 2.0 * static_cast<double>(a.m) * static_cast<double>(a.n * a.k); }
 };
 
 // Both operands with leading axes; b is packed on the way.
@@ -60,6 +61,7 @@ struct GemmBatched {
   int64_t units(const GemmBatchedArgs& a) const;
   size_t scratch(const GemmBatchedArgs& a) const;
   double work(const GemmBatchedArgs& a) const;
+  double flops(const GemmBatchedArgs& a) const;
 };
 
 }  // namespace maas

@@ -4,6 +4,11 @@
 
 namespace maas {
 
+// Of the products of the states with the recurrent kernel.
+inline double recurrent_flops(const RecurrenceShape& a) {
+  return 2.0 * static_cast<double>(a.steps * a.batch) * static_cast<double>(a.units * a.units * cell_gates(a.cell));
+}
+
 // A whole layer. Inputs: x (B, T, I), h0 (B, H), [c0 (B, H)], kernel (I, G H), recurrent_kernel (H, G H), [bias (G H)],
 // [mask (B, T) bool]. Outputs: h, [c], y (B, T, H) in the order of the steps; then residuals for the gradient.
 struct Lstm {
@@ -68,6 +73,7 @@ struct Recurrence {
   int64_t phases(const RecurrenceArgs& a) const;
   int64_t units(const RecurrenceArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceArgs& a) const;
+  double flops(const RecurrenceArgs& a) const { return recurrent_flops(a); }
 };
 
 // Backwards. Inputs: gates, panels of the transposed kernel, [c_prev of lstm, h_prev of gru], [mask], [dy], [dh], [dc].
@@ -84,6 +90,7 @@ struct RecurrenceGradient {
   int64_t phases(const RecurrenceGradientArgs& a) const;
   int64_t units(const RecurrenceGradientArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceGradientArgs& a) const;
+  double flops(const RecurrenceGradientArgs& a) const { return recurrent_flops(a); }
 };
 
 }  // namespace maas

@@ -1,7 +1,8 @@
 #pragma once
 // Dense linear algebra on `count` matrices a (m x n, row-major) and right-hand sides b (m x k). One unit = one matrix.
 // All is computed in float64 and stored in the tensor's dtype. An output may be null. What has no result (a matrix that
-// is not positive definite, a NaN or infinity in the input, complex eigenvalues, no memory left) is NaN.
+// is not positive definite, a NaN or infinity in the input, complex eigenvalues) is NaN. Unlike other kernels these
+// allocate: Eigen's decompositions keep memory of their own, and one of them cannot be stopped half way.
 //   cholesky         out0 L (n x n), (a + a^T) / 2 = L L^T; without lower: L^T
 //   solve            out0 x (n x k), a x = b; transpose: a^T x = b
 //   triangular_solve the same from one triangle of a (lower, or upper)

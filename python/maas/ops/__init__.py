@@ -14,6 +14,7 @@ _MODULES = (
     "views",
     "linear",
     "linalg",
+    "fft",
     "reduction",
     "shape",
     "gather",
@@ -47,6 +48,8 @@ def _load():
 
 
 _load()
+image = importlib.import_module("maas.ops.image")
+linalg = importlib.import_module("maas.ops.linalg")
 importlib.import_module("maas.backend.tensor_methods")
 from maas.transforms.custom_gradient import custom_gradient  # noqa: E402, F401
 

@@ -75,6 +75,10 @@ def _record(f, args, kwargs):
     return tree.pack_sequence_as(outputs, flat)
 
 
+def _tensor(x):
+    return _core.Tensor(x) if is_array(x) and not isinstance(x, _core.Tensor) else x
+
+
 def _apply_rule(f, rule, args, upstream):
     try:
         parameters = inspect.signature(rule).parameters

@@ -10,6 +10,7 @@ namespace {
 constexpr size_t kAlign = 64;
 // Turns that a loop without a bound is priced for.
 constexpr int64_t kUnknownTurns = 16;
+constexpr double kLeastUnknownNs = 1e5;
 
 // Empty buffers have no address; nobody reads or writes them.
 void copy_bytes(void* to, const void* from, size_t bytes) {
@@ -144,6 +145,8 @@ void ControlRun::bind(const BoundValue* in, const BoundValue* out, MemoryClaim& 
   const int64_t turns = length_ >= 0 ? length_ : kUnknownTurns;
   turn_ns = body_[0]->work_ns() + (condition_.empty() ? 0 : condition_[0]->work_ns());
   work_ns_ = turn_ns * static_cast<double>(turns);
+  // It may go on for ever: nobody may take it for a run so short that Ctrl-C can wait.
+  if (length_ < 0) work_ns_ = std::max(work_ns_, kLeastUnknownNs);
   barriers_ = std::max<int64_t>(meetings / 2 * turns, 1);
 }
 

@@ -157,6 +157,7 @@ class CompileLoss:
         for k, (i, loss, weight, name) in enumerate(self._terms):
             _need_targets(flat_true[i], loss.name, name)
             try:
+                _need_columns(loss, flat_true[i], flat_pred[i])
                 value = loss(flat_true[i], flat_pred[i], flat_weight[i])
             except (ValueError, TypeError) as e:
                 raise type(e)(
@@ -179,6 +180,15 @@ def _fix(y_true, y_pred):
     if len(true) == len(pred) - 1 and pred[-1] not in (None, 1):
         return f"; the output has {pred[-1]} units for one number per sample of y"
     return ""
+
+
+def _need_columns(loss, y_true, y_pred):
+    """One number per sample against several units would broadcast rows against columns where the sizes happen to meet."""
+    function = getattr(loss, "fn", None)
+    ours = getattr(function, "__module__", "").startswith("maas.losses") and "sparse" not in function.__name__
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    if ours and "ctc" not in function.__name__ and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
+        raise ValueError("y has no axis of units")
 
 
 def _need_targets(target, loss, output):

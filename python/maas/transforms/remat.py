@@ -55,14 +55,15 @@ class RematScope:
     """Inside `with`, layers that are made rematerialise what they compute.
 
     Args:
-        mode: "full" for all layers; "activations" for the activation functions of layers; "larger_than" for layers
-            whose output has more than `output_size_threshold` elements; "list_of_layers" for those named in
+        mode: "full" for all layers; "larger_than" for layers whose output has more than `output_size_threshold` elements
+            (of one row, where the batch is unknown); "list_of_layers" for those named in
             `layer_names`; None for none.
         output_size_threshold: int.
         layer_names: list of str.
 
     Raises:
         ValueError: for another mode.
+        NotImplementedError: for "activations", which Keras has too.
     """
 
     MODES = ("full", "activations", "larger_than", "list_of_layers", None)
@@ -70,6 +71,10 @@ class RematScope:
     def __init__(self, mode="full", output_size_threshold=1024, layer_names=None):
         if mode not in self.MODES:
             raise ValueError(f"RematScope: mode must be one of {self.MODES}, received {mode!r}")
+        if mode == "activations":
+            raise NotImplementedError(
+                "RematScope: only whole layers can be rematerialised, received mode='activations'"
+            )
         self.mode, self.output_size_threshold = mode, output_size_threshold
         self.layer_names = list(layer_names or ())
 

@@ -183,11 +183,13 @@ def _fix(y_true, y_pred):
 
 
 def _need_columns(loss, y_true, y_pred):
-    """One number per sample against several units would broadcast rows against columns where the sizes happen to meet."""
+    """One number per sample against several units would broadcast rows against columns where sizes happen to meet."""
     function = getattr(loss, "fn", None)
-    ours = getattr(function, "__module__", "").startswith("maas.losses") and "sparse" not in function.__name__
+    name = getattr(function, "__name__", "")
+    # Cross-entropies say more about class numbers themselves.
+    ours = getattr(function, "__module__", "").startswith("maas.losses") and "crossentropy" not in name
     true, pred = tuple(y_true.shape), tuple(y_pred.shape)
-    if ours and "ctc" not in function.__name__ and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
+    if ours and "ctc" not in name and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
         raise ValueError("y has no axis of units")
 
 

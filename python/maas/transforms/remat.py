@@ -55,8 +55,8 @@ class RematScope:
     """Inside `with`, layers that are made rematerialise what they compute.
 
     Args:
-        mode: "full" for all layers; "larger_than" for layers whose output has more than `output_size_threshold` elements
-            (of one row, where the batch is unknown); "list_of_layers" for those named in
+        mode: "full" for all layers; "larger_than" for layers whose output has more than `output_size_threshold`
+            elements (of one row, where the batch is unknown); "list_of_layers" for those named in
             `layer_names`; None for none.
         output_size_threshold: int.
         layer_names: list of str.

@@ -68,7 +68,7 @@ struct Model {
         slots.push_back(std::make_shared<Variable>(zeros, "slot", false));
       }
       const Node m = state_node(slots[slots.size() - 2]), s = state_node(slots.back());
-      const Node next = op("adam", {node, gradient[static_cast<size_t>(k++)], scalar_node(DType::f32, 1e-3), m, s});
+      const Node next = op("adam", {scalar_node(DType::f32, 1e-3), node, gradient[static_cast<size_t>(k++)], m, s});
       graph.updates.push_back({v, next});
       graph.updates.push_back({slots[slots.size() - 2], next.output(1)});
       graph.updates.push_back({slots.back(), next.output(2)});

@@ -5,6 +5,8 @@ from maas import tree
 
 def input_shapes(model):
     """Shapes of the model's inputs, flat, with None for open axes; empty for models that do not say."""
+    if model.__dict__.get("_needs_known_sizes"):
+        return []
     try:
         inputs = model.inputs
     except (AttributeError, ValueError):
@@ -14,6 +16,8 @@ def input_shapes(model):
 
 def output_shapes(model):
     """The same of its outputs."""
+    if model.__dict__.get("_needs_known_sizes"):
+        return []
     try:
         outputs = model.outputs
     except (AttributeError, ValueError):
@@ -49,3 +53,15 @@ def open_key(model, layout, key):
             if name != "x" or len(parts[i][0]) + 1 == len(shape):
                 parts[i] = (open_shape(parts[i][0], shape, f"{name}{n}"), parts[i][1])
     return form, tuple(parts)
+
+
+def close_sizes(model):
+    """A layer of the model cannot do with open sizes (a loop of Python over time): from now on every size is its own.
+
+    Returns:
+        bool, whether this changes anything.
+    """
+    if model.__dict__.get("_needs_known_sizes") or not any(None in shape[1:] for shape in input_shapes(model)):
+        return False
+    object.__setattr__(model, "_needs_known_sizes", True)
+    return True

@@ -12,7 +12,7 @@ from maas.backend.keras_tensor import KerasTensor
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.backend.standardize import standardize_dtype
 from maas.layers.tracking import global_epoch
-from maas.models.open_sizes import input_shapes, open_shape
+from maas.models.open_sizes import close_sizes, input_shapes, open_shape
 
 _CAPACITY = 60  # signatures kept per model
 
@@ -69,7 +69,13 @@ class ProgramCache:
         key = self._key(args, kwargs, flat, shapes)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._trace(model, args, kwargs, leaves, shapes)
+            try:
+                entry = self._trace(model, args, kwargs, leaves, shapes)
+            except NotImplementedError:
+                if not close_sizes(model):
+                    raise
+                self._declared = None
+                return self.run(model, args, kwargs)
             # Attribute writes made by the trace itself are no reason to trace again.
             self._versions, self._epoch = _versions(model), global_epoch()
             self._entries[key] = entry

@@ -8,7 +8,7 @@ from maas import backend, ops, tree
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
-from maas.models.open_sizes import open_key
+from maas.models.open_sizes import close_sizes, open_key
 from maas.models.steps import EagerStep, StepCache
 
 
@@ -143,10 +143,12 @@ class Stepping:
             if self.run_eagerly:
                 return EagerStep(function, layout, key)
             return self._step_cache.get(kind, self._version_key, layout, open_key(self, layout, key), function)
-        except BaseException:
+        except BaseException as e:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:
                 part.reset()
+            if isinstance(e, NotImplementedError) and close_sizes(self):
+                return self._step(kind, layout, key)
             raise
 
     def make_train_function(self, force=False):

@@ -14,17 +14,6 @@ namespace {
 
 thread_local std::vector<Tape*> tapes;
 
-// With residual outputs, which a gradient may read.
-std::vector<Array> run_all_outputs(const OpPtr& op, const std::vector<Array>& inputs, size_t outputs) {
-  if (outputs == static_cast<size_t>(op->visible_outputs())) return run_program(*eager_program(op, inputs), inputs);
-  Graph graph;
-  for (const Array& a : inputs) graph.inputs.push_back(input_node({a.dtype, to_shape(a.shape), {}}, "operand"));
-  const Node result = apply(op, graph.inputs);
-  for (size_t i = 0; i < outputs; ++i) graph.outputs.push_back(result.output(static_cast<int>(i)));
-  Program program(graph, op->name());
-  return run_program(program, inputs);
-}
-
 Array ones(const Array& like) {
   Array a(like.dtype, like.shape);
   for (int64_t i = 0; i < a.size(); ++i) write_element(a, i, 1);
@@ -80,7 +69,9 @@ Array Evaluator::operator()(const Node& wanted) {
         std::vector<Array> arrays;
         for (const Node& in : node->inputs)
           arrays.push_back(known_.at(in.data()).second[static_cast<size_t>(in.index())]);
-        results = run_all_outputs(node->op, arrays, node->outputs.size());
+        // With residual outputs, which a gradient may read.
+        const bool residuals = node->outputs.size() > static_cast<size_t>(node->op->visible_outputs());
+        results = run_program(*eager_program(node->op, arrays, residuals), arrays);
         record_eager(node->op, arrays, results);
       }
     }

@@ -142,7 +142,7 @@ class Reader {
     if (const auto* tensor = data.get<std::string>()) return constant_node(array(*tensor, declared));
     const auto* numbers = data.get<json::List>();
     check(numbers, "a constant must be the name of a tensor or a list of numbers, received something else");
-    check(is_constant(declared.shape) && bit_size(declared.dtype) >= 8 && declared.dtype != DType::f8 &&
+    check(is_constant(declared.shape) && is_readable(declared.dtype) &&
               product(declared.shape).is(static_cast<int64_t>(numbers->size())),
           "a constant of ", numbers->size(), " numbers, received shape ", to_string(declared.shape));
     Array a(declared.dtype, eval(declared.shape, {}));

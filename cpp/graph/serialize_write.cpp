@@ -14,7 +14,7 @@ constexpr int64_t kInlineElements = 16;
 constexpr double kExactInteger = 9007199254740992;  // 2^53
 
 bool is_inline(const Array& a) {
-  if (a.size() > kInlineElements || bit_size(a.dtype) < 8 || a.dtype == DType::f8) return false;
+  if (a.size() > kInlineElements || !is_readable(a.dtype)) return false;
   for (int64_t i = 0; i < a.size(); ++i) {
     const double v = read_element(a, i);
     if (!std::isfinite(v) || (v == 0 && std::signbit(v)) || (!is_floating(a.dtype) && std::fabs(v) > kExactInteger))

@@ -13,8 +13,7 @@ inline bool is(const Node& n, std::string_view name) { return n->op && n->op->na
 
 // The value of a constant of one element.
 inline std::optional<double> scalar(const Node& n) {
-  if (n->leaf != Leaf::constant || n->constant.size() != 1 || bit_size(n.dtype()) < 8 || n.dtype() == DType::f8)
-    return {};
+  if (n->leaf != Leaf::constant || n->constant.size() != 1 || !is_readable(n.dtype())) return {};
   return read_element(n->constant, 0);
 }
 inline bool is_scalar(const Node& n, double value) {

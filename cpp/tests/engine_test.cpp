@@ -192,8 +192,10 @@ BOOST_AUTO_TEST_CASE(interrupts_and_bad_data_leave_state_alone) {
       ++good;
       if (spoilt) ++wrong;
     } catch (const Error& e) {
-      ++(e.kind() == ErrorKind::index ? bad : stopped);
-      if (e.kind() == ErrorKind::index && !spoilt) ++wrong;
+      if (e.kind() == ErrorKind::index)
+        ++(spoilt ? bad : wrong);
+      else
+        ++(e.kind() == ErrorKind::interrupted ? stopped : wrong);
     }
   };
   const auto interrupt = [](uint32_t seed) {

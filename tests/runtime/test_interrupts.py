@@ -31,10 +31,12 @@ def is_prompt(work, tries=6):
         timer = threading.Timer(0.12 + 0.033 * i, send)
         timer.start()
         try:
+            done = False
             with pytest.raises(KeyboardInterrupt):
                 work()
+                done = True
                 timer.join()
-                pytest.fail("the work was done before the signal came")
+            assert not done, "the work was done before the signal came"
             worked = (time.process_time() - sent[1]) / _core.get_num_threads()
             delays.append(min(time.perf_counter() - sent[0], max(worked, (time.perf_counter() - sent[0]) / 10)))
         finally:

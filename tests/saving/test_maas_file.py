@@ -15,6 +15,7 @@ import safetensors
 import maas
 from maas import _core
 from maas.saving import load_model, maas_file
+from tests.ops import support
 from tests.saving import models
 
 KEPT = Path(__file__).with_name("kept")
@@ -102,18 +103,11 @@ def test_other_tools_read_the_tensors(good, tmp_path):
 @pytest.mark.parametrize("level", ["ref", "avx2"])
 @pytest.mark.parametrize("size", [0, 1, 13, 14, 15, 16, 17, 100, 65536 + 3])
 def test_the_checksum_is_sha256(size, level, tmp_path):
-    before = _core.isa()
-    try:
-        _core.set_isa(level)
-    except ValueError:
-        pytest.skip(f"missing ISA {level}")
-    try:
+    with support.isa(level):
         writer = _core.ModelWriter()
         value = np.arange(size, dtype="int32")
         writer.array("x", value)
         header = split(b"".join(bytes(p) for p in writer.encode()))[0]
-    finally:
-        _core.set_isa("avx512" if "avx512" in before else "avx2" if "avx2" in before else "ref")
     assert header["__metadata__"]["sha256"] == hashlib.sha256(value.tobytes()).hexdigest()
 
 

@@ -282,3 +282,38 @@ def test_train_step_unpacks_two_values_without_sample_weights():
     model.compile("adam", "mse")
     model.fit(np.ones((8, 3), "float32"), np.ones((8, 1), "float32"), verbose=0)
     assert seen[0] == ((None, 3), (None, 1))
+
+
+def test_a_frozen_variable_is_noticed_by_the_compiled_step():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 5), "float32"), np.ones((4, 3), "float32")
+    model.fit(x, y, verbose=0)
+    bias = model.layers[0].bias
+    bias.trainable = False
+    before, kernel = bias.numpy(), model.layers[0].kernel.numpy()
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(bias.numpy(), before)
+    assert (model.layers[0].kernel.numpy() != kernel).any()
+
+
+def test_a_loss_that_takes_class_numbers():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", maas.losses.CategoricalGeneralizedCrossEntropy())
+    history = model.fit(np.ones((4, 5), "float32"), np.array([0, 1, 2, 1]), verbose=0).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_mixed_float16_scales_the_loss():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    assert not isinstance(model.optimizer, maas.optimizers.LossScaleOptimizer)
+
+    class Half(maas.Sequential):
+        dtype_policy = maas.dtype_policies.DTypePolicy("mixed_float16")
+
+    scaled = Half([maas.Input((5,)), maas.layers.Dense(3)])
+    scaled.compile("sgd", "mse")
+    assert isinstance(scaled.optimizer, maas.optimizers.LossScaleOptimizer)
+    scaled.compile("sgd", "mse", auto_scale_loss=False)
+    assert not isinstance(scaled.optimizer, maas.optimizers.LossScaleOptimizer)

@@ -117,7 +117,7 @@ void bind_shared(const AttentionOptions& o, const Bind& b, int first, Args& a) {
          : d > 0      ? 1 / std::sqrt(d)
                       : 1,
          o.soft_cap,
-         o.window,
+         std::min(o.window, q.shape[at.row] + k.shape[at.row]),  // a wider one hides nothing either
          o.causal,
          o.at_end,
          f.lengths < 0 ? nullptr : b.template read<int32_t>(f.lengths)};

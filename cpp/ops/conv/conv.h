@@ -98,7 +98,8 @@ struct ConvPacked {
 // (x, kernel of one channel per group): what conv and conv_input_gradient lower to where groups == channels.
 struct Depthwise {
   std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid", epilogue;
+  std::string padding = "valid";
+  Chain epilogue;
   Shape size;
   bool input_gradient = false;
   MAAS_PARAMS(strides, padding, pads, dilation, size, input_gradient, epilogue)

@@ -3,6 +3,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 
 #define MAAS_KERNELS "ops/conv/depthwise_kernels.inc"
@@ -37,6 +38,7 @@ double multiplications(const ConvAxes& a, int64_t n, int64_t channels) {
 // ---- images
 
 Specs Depthwise::infer(const Inputs& in) const {
+  check_chain(epilogue, in.size() - 1, true);
   const Shape &x = in[0].shape, &k = in[1].shape;
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
@@ -47,7 +49,7 @@ Specs Depthwise::infer(const Inputs& in) const {
 OpPtr Depthwise::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
   if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
   Depthwise fused = *this;
-  fused.epilogue = to_text(chain);
+  fused.epilogue = chain;
   return std::make_shared<OpModel<Depthwise>>(std::move(fused));
 }
 
@@ -59,7 +61,7 @@ void Depthwise::bind(const Bind& b, const KernelRow& row, DepthwiseArgs& a) cons
   a.axes = conv_axes({sizes_of(k.shape, k.rank), strides, dilation, padding, pads}, input_gradient, x, y);
   a.n = x.shape[0];
   a.channels = x.shape[x.rank - 1];
-  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, a.channels)) + 63) / 64 * 64;
 }
 

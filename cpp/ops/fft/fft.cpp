@@ -21,8 +21,9 @@ Specs Fft::infer(const Inputs& in) const {
   const Shape& shape = in[0].shape;
   check(in[1].shape == shape, "fft: real and imaginary part must have one shape, received ", to_string(shape), " and ",
         to_string(in[1].shape));
-  check(!shape.empty() && shape.back().is_constant() && shape.back().constant() >= 1,
-        "fft: the last axis must be known and not empty, received ", to_string(shape));
+  check(!shape.empty() && shape.back().is_constant() && shape.back().constant() >= 1 &&
+            shape.back().constant() <= (int64_t{1} << 30),
+        "fft: the last axis must be known and have 1 to 2^30 elements, received ", to_string(shape));
   const Spec y{in[0].dtype, shape, {}};
   return {y, y};
 }

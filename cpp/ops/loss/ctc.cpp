@@ -36,6 +36,8 @@ Specs CtcLoss::infer(const Inputs& in) const {
 }
 
 Nodes CtcLoss::gradient(const Node& y, const Nodes& dys, const Needs&) const {
+  if (dys.size() > 1 && dys[1])
+    fail(ErrorKind::not_implemented, "ctc_loss has no second derivative, received a request for one");
   if (!dys[0]) return {};
   return {y.output(1) * maas::reshape(dys[0], {y.shape()[0], Dim(1), Dim(1)}), Node(), Node(), Node()};
 }

@@ -26,8 +26,8 @@ Specs GroupNorm::infer(const Inputs& in) const {
   check(x.rank() >= 2 && x.shape.back().is_constant(),
         "group_norm: x must have at least two axes and known channels, received ", to_string(x.shape));
   const int64_t channels = x.shape.back().constant();
-  check(groups >= 1 && channels % groups == 0, "group_norm: groups must divide the ", channels,
-        " channels, received groups=", groups);
+  check(groups >= 1 && groups <= std::max<int64_t>(channels, 1) && channels % groups == 0,
+        "group_norm: groups must divide the ", channels, " channels, received groups=", groups);
   for (size_t i = 1; i < in.size(); ++i)
     check(in[i].shape == Shape{Dim(channels)} && is_floating(in[i].dtype),
           "group_norm: ", scale && i == 1 ? "gamma" : "beta", " must be floating and of shape ",
@@ -74,7 +74,7 @@ void GroupNorm::bind(const Bind& b, GroupNormArgs& a) const {
        x.size(1, x.rank - 1),
        channels,
        groups,
-       std::max<int64_t>(1, 64 * groups / std::max<int64_t>(channels, 1)),
+       std::clamp<int64_t>(64 * groups / std::max<int64_t>(channels, 1), 1, 64),
        epsilon};
 }
 

@@ -31,9 +31,8 @@ struct LinearScan {
 
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const {
-    return bit_size(in[0].dtype) >= 8 && in[0].dtype != DType::f8;
-  }
+  int in_place(int) const { return 1; }
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   void bind(const Bind& b, LinearScanArgs& a) const;
   int64_t units(const LinearScanArgs& a) const { return a.outer * a.inner; }
   double work(const LinearScanArgs& a) const { return static_cast<double>(a.outer * a.inner * a.size) * 3; }

@@ -31,6 +31,11 @@ Dim count_of(const char* name, const Inputs& in) {
         ": at most 2^31 - 1 elements, received x of shape ", to_string(in[0].shape));
   return n;
 }
+// Sizes that only a run tells.
+int64_t bound_count(const char* name, const BoundValue& x) {
+  check(x.size() <= std::numeric_limits<int32_t>::max(), name, ": at most 2^31 - 1 elements, received ", x.size());
+  return x.size();
+}
 }  // namespace
 
 Specs Nonzero::infer(const Inputs& in) const {
@@ -38,7 +43,7 @@ Specs Nonzero::infer(const Inputs& in) const {
 }
 
 void Nonzero::bind(const Bind& b, NonzeroArgs& a) const {
-  a = {b.read(0), b.in(0).dtype, b.in(0).size(), b.write<int32_t>(0), b.write<int32_t>(1)};
+  a = {b.read(0), b.in(0).dtype, bound_count("nonzero", b.in(0)), b.write<int32_t>(0), b.write<int32_t>(1)};
 }
 
 Specs Unique::infer(const Inputs& in) const {
@@ -48,7 +53,7 @@ Specs Unique::infer(const Inputs& in) const {
 }
 
 void Unique::bind(const Bind& b, UniqueArgs& a) const {
-  a = {b.read(0),           b.in(0).dtype,       b.in(0).size(),
+  a = {b.read(0),           b.in(0).dtype,       bound_count("unique", b.in(0)),
        b.write(0),          b.write<int32_t>(1), b.write<int32_t>(2),
        b.write<int32_t>(3), b.write<int32_t>(4), b.workspace<int32_t>()};
 }

@@ -11,7 +11,7 @@ struct Nonzero {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   int visible_outputs() const { return 2; }
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return bit_size(in[0].dtype) >= 8; }
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   void bind(const Bind& b, NonzeroArgs& a) const;
   int64_t units(const NonzeroArgs&) const { return 1; }
 };
@@ -23,7 +23,7 @@ struct Unique {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   int visible_outputs() const { return 5; }
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return bit_size(in[0].dtype) >= 8; }
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   std::vector<Dim> workspaces(const Specs& in, const Specs&) const { return {product(in[0].shape) * Dim(4)}; }
   void bind(const Bind& b, UniqueArgs& a) const;
   int64_t units(const UniqueArgs&) const { return 1; }

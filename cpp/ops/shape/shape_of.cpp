@@ -25,8 +25,11 @@ Specs ShapeOf::infer(const Inputs& in) const {
 void ShapeOf::bind(const Bind& b, ShapeOfArgs& a) const {
   a.y = b.write<int32_t>();
   a.rank = b.in(0).rank;
-  for (int i = 0; i < a.rank; ++i)
-    a.sizes[i] = static_cast<int32_t>(std::min<int64_t>(b.in(0).shape[i], std::numeric_limits<int32_t>::max()));
+  for (int i = 0; i < a.rank; ++i) {
+    const int64_t size = b.in(0).shape[i];
+    check(size <= std::numeric_limits<int32_t>::max(), "shape_of: sizes must fit into int32, received ", size);
+    a.sizes[i] = static_cast<int32_t>(size);
+  }
 }
 
 }  // namespace maas

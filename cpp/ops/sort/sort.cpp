@@ -40,6 +40,7 @@ void bind_axis(const BoundValue& x, int64_t axis, SortArgs& a) {
   a.dtype = x.dtype;
   a.outer = x.size(0, at);
   a.size = a.keep = x.shape[at];
+  check(a.size <= INT32_MAX, "sort: an axis has at most 2^31 - 1 elements, received ", a.size);
   a.inner = x.size(at + 1, x.rank);
 }
 

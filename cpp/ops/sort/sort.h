@@ -9,9 +9,7 @@ namespace maas {
 struct SortKernels {
   using Args = SortArgs;
   static const KernelTable& kernels();
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const {
-    return bit_size(in[0].dtype) >= 8 && in[0].dtype != DType::f8;
-  }
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   int64_t units(const SortArgs& a) const { return a.outer * a.inner; }
   size_t scratch(const SortArgs& a) const { return static_cast<size_t>(a.size) * 16; }
   double work(const SortArgs& a) const {
@@ -53,9 +51,7 @@ struct Searchsorted {
   using Args = SearchArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const {
-    return bit_size(in[0].dtype) >= 8 && in[0].dtype != DType::f8;
-  }
+  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   void bind(const Bind& b, SearchArgs& a) const;
   int64_t units(const SearchArgs& a) const { return a.count; }
   double work(const SearchArgs& a) const {

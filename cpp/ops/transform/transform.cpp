@@ -141,13 +141,7 @@ Nodes Remat::gradient(const Node& y, const Nodes& dys, const Needs& needs) const
     if (needs[i + static_cast<size_t>(outputs)]) targets.push_back(values.back());
   }
   const Nodes recomputed = again.rebuild(results);
-  Nodes gradient(targets.size());
-  for (size_t k = 0; k < recomputed.size(); ++k) {
-    if (!dys[k]) continue;
-    const Nodes ds = gradients(recomputed[k], dys[k], targets);
-    for (size_t j = 0; j < ds.size(); ++j)
-      if (ds[j]) gradient[j] = gradient[j] ? add(gradient[j], ds[j]) : ds[j];
-  }
+  const Nodes gradient = gradients(recomputed, dys, targets);
   // Gradients leave together: else those of weights would wait for the end of the backward pass, and keep what was
   // computed again alive till then.
   Nodes all;

@@ -19,19 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
-def _itemsize(dtype: str) -> float:
-    digits = "".join(c for c in dtype.split("_")[0] if c.isdigit())
-    return int(digits) / 8 if digits else 1
-
-
 def _weights(tensors: list[tuple[str, str, tuple[int, ...]]]) -> dict[str, Any]:
     """Counts and bytes of `(name, dtype, shape)`."""
+    from maas.saving.load_budget import item_bytes
+
     by_dtype: dict[str, dict[str, int]] = {}
     for _, dtype, shape in tensors:
         entry = by_dtype.setdefault(dtype, {"tensors": 0, "parameters": 0, "bytes": 0})
         entry["tensors"] += 1
         entry["parameters"] += math.prod(shape)
-        entry["bytes"] += math.ceil(math.prod(shape) * _itemsize(dtype))
+        entry["bytes"] += math.prod(shape) * item_bytes(dtype)
     return by_dtype
 
 

@@ -99,9 +99,6 @@ for _function, _aliases in {
 }.items():
     ALL_OBJECTS_DICT.update(dict.fromkeys(_aliases, _function))
 
-# What an error lists; base classes are no choice.
-_NAMES = ALL_OBJECTS_DICT
-
 
 def serialize(loss):
     """The loss as a dict of plain values, in Keras's format."""
@@ -131,7 +128,7 @@ def get(identifier):
 
         obj = get_registered_object(identifier, module_objects=ALL_OBJECTS_DICT)
         if obj is None:
-            raise ValueError(missing_names.unknown_name("loss", identifier, _NAMES))
+            raise ValueError(missing_names.unknown_name("loss", identifier, ALL_OBJECTS_DICT))
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if not callable(obj):

@@ -186,10 +186,11 @@ def _need_columns(loss, y_true, y_pred):
     """One number per sample against several units would broadcast rows against columns where sizes happen to meet."""
     function = getattr(loss, "fn", None)
     name = getattr(function, "__name__", "")
-    # Cross-entropies say more about class numbers themselves.
-    ours = getattr(function, "__module__", "").startswith("maas.losses") and "crossentropy" not in name
+    # These take class numbers, or say more about them themselves.
+    numbers = any(word in name for word in ("crossentropy", "cross_entropy", "ctc"))
+    ours = getattr(function, "__module__", "").startswith("maas.losses") and not numbers
     true, pred = tuple(y_true.shape), tuple(y_pred.shape)
-    if ours and "ctc" not in name and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
+    if ours and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
         raise ValueError("y has no axis of units")
 
 

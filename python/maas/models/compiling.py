@@ -32,7 +32,8 @@ class Compiling:
             metrics: list of names, `Metric`s or functions; list of lists or dict by name for several outputs.
             weighted_metrics: the same, updated with sample weights.
             run_eagerly: bool; steps run operation by operation, so that Python code in them sees values (slow).
-            steps_per_execution, jit_compile, auto_scale_loss: accepted; other steps are always compiled.
+            auto_scale_loss: bool; under the policy "mixed_float16" the optimizer becomes a `LossScaleOptimizer`.
+            steps_per_execution, jit_compile: accepted; other steps are always compiled.
 
         Raises:
             ValueError: for unknown names and settings of the wrong form.
@@ -43,6 +44,9 @@ class Compiling:
                 f"optimizer={optimizer!r}, loss={loss!r}"
             )
         optimizer = optimizers.get(optimizer)
+        mixed = optimizer is not None and self.dtype_policy.name == "mixed_float16"
+        if auto_scale_loss and mixed and not isinstance(optimizer, optimizers.LossScaleOptimizer):
+            optimizer = optimizers.LossScaleOptimizer(optimizer)
         output_names = getattr(self, "output_names", None)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         compile_metrics = None

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from maas import backend, ops, tree
+from maas.backend import call_context
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
@@ -112,7 +113,8 @@ class Stepping:
         optimizer = self.optimizer
         inner = getattr(optimizer, "inner_optimizer", None)
         versions = getattr(optimizer, "_version", 0), getattr(inner, "_version", 0)
-        return self._compile_version, id(optimizer), versions, self._layers_version()
+        trainable = call_context.trainable_version()
+        return self._compile_version, id(optimizer), versions, self._layers_version(), trainable
 
     def _layers_version(self):
         """Raised by attribute writes on any layer of the model, such as `layer.trainable = False`."""

@@ -21,6 +21,8 @@ _MODULES = (
     "scatter",
     "sorting",
     "arrays",
+    "bits",
+    "layout",
     "softmax",
     "losses",
     "nn_conv",

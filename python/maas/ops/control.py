@@ -213,7 +213,7 @@ def fori_loop(lower, upper, body_fun, init_val):
         lower, upper = (v if isinstance(v, _core.Dim) else int(v) for v in (lower, upper))
         distance = upper - lower
         length = [distance.max(0) if isinstance(distance, _core.Dim) else max(distance, 0)]
-        start, count = _size_tensor(lower), []
+        start, count = as_tensor(lower, "int32"), []
     else:
         start, length = cast(lower, "int32"), []
         count = [_core.maximum(cast(cast(upper, "int32") - start, "int32"), 0)]
@@ -232,12 +232,6 @@ def fori_loop(lower, upper, body_fun, init_val):
         counted=bool(count),
     )
     return body.pack(_results(results, written, len(values)))[1]
-
-
-def _size_tensor(size):
-    from maas.ops.core import convert_to_tensor
-
-    return convert_to_tensor(size, "int32")
 
 
 @op

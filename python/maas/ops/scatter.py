@@ -81,24 +81,19 @@ def slice_update(inputs, start_indices, updates):
     depth = x.ndim
     while depth > 1 and x.shape[depth - 1] is not None and x.shape[depth - 1] == updates.shape[depth - 1]:
         depth -= 1
+    from maas.ops.views import _inside
+
     places = []
     for axis in range(depth):
         size = updates.dims[axis]
         start = cast(starts[axis], "int32")
-        start = _core.where(_core.less(start, 0), _core.add(start, _whole(x.dims[axis])), start)
-        start = _core.maximum(_core.minimum(start, _whole(x.dims[axis] - size)), 0)
+        start = _core.where(_core.less(start, 0), _core.add(start, as_tensor(x.dims[axis])), start)
+        start = _inside(start, x.dims[axis], size)
         along = _core.add(ops.arange(size, dtype="int32"), start)
         shape = [1] * depth
         shape[axis] = size
         places.append(_core.broadcast_to(_core.reshape(along, shape=shape), shape=list(updates.dims[:depth])))
     return _core.scatter_update(x, ops.stack(places, axis=-1), updates, mode="set")
-
-
-def _whole(size):
-    """A size, known or symbolic, as an int32 tensor."""
-    from maas import ops
-
-    return ops.sum(ops.ones((size,), "int32")) if isinstance(size, _core.Dim) else as_tensor(int(size))
 
 
 def _segments(name, data, segment_ids, num_segments, mode):

@@ -1,6 +1,6 @@
 """Adafactor."""
 
-from maas import backend, ops
+from maas import ops
 from maas.optimizers.optimizer import Optimizer
 
 
@@ -8,12 +8,12 @@ class Adafactor(Optimizer):
     """Adam's mean of squares kept as row and column means, so that the state of a matrix is a row and a column.
 
     Args:
-        learning_rate: float, schedule or callable; at most `1 / sqrt(t)` if `relative_step`.
+        learning_rate: float, schedule or callable; at step t at most `1 / sqrt(t)` of it counts, as in Keras.
         beta_2_decay: float, exponent of the decay `1 - t^beta_2_decay`.
         epsilon_1: float, added to squared gradients.
         epsilon_2: float, smallest scale of a variable.
         clip_threshold: float, limit of the root mean square of an update.
-        relative_step: bool.
+        relative_step: bool; kept in the config, as in Keras it changes nothing else.
         others: see `Optimizer`, in its order.
 
     Reference: Shazeer and Stern, 2018, arXiv:1804.04235.
@@ -50,9 +50,6 @@ class Adafactor(Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         dtype, i = variable.dtype, self._get_variable_index(variable)
         g, rate, t = ops.cast(gradient, dtype), ops.cast(learning_rate, dtype), ops.cast(self.iterations + 1, dtype)
-        fixed = isinstance(self._learning_rate, backend.Variable)
-        if fixed and self.relative_step:
-            rate = ops.minimum(rate, 1.0 / ops.sqrt(t))
         step = ops.maximum(_root_mean_square(ops.convert_to_tensor(variable)), self.epsilon_2)
         step = step * ops.minimum(rate, 1.0 / ops.sqrt(t))
         square, decay = ops.square(g) + self.epsilon_1, 1.0 - ops.power(t, self.beta_2_decay)

@@ -35,7 +35,6 @@ def stateless(name, f, variables, values, args, kwargs):
         trace = _core.current_trace()
         given = [v for part in values for v in part]
         trace.overlay(flat, given)
-        after = given
         try:
             outputs = f(*args, **kwargs)
         finally:

@@ -14,24 +14,30 @@
 namespace maas {
 #define MAAS_CUDA_KERNEL(...)
 #define MAAS_CUDA_KERNEL_SCRATCH(...)
+#define MAAS_CUDA_HARDWARE_KERNEL(...)
+#define MAAS_CUDA_HARDWARE_KERNEL_SCRATCH(...)
 #define MAAS_CPU_KERNEL(name, isa, dtype, ...) \
   void name(const MAAS_KERNEL_ARGS& args, int64_t begin, int64_t end, const Exec& exec);
 #include MAAS_KERNELS
 #undef MAAS_CPU_KERNEL
 namespace {
-#define MAAS_CPU_KERNEL(name, isa, dtype, ...)           \
-  KernelRow {                                            \
-#name, isa, DType::dtype,                            \
-        [](const void* args, int64_t begin, int64_t end, \
-           const Exec& exec) { name(*static_cast<const MAAS_KERNEL_ARGS*>(args), begin, end, exec); }, {__VA_ARGS__ },
+#define MAAS_CPU_KERNEL(name, isa, dtype, ...)                                 \
+  KernelRow {                                                                  \
+    #name, isa, DType::dtype,                                                  \
+        [](const void* args, int64_t begin, int64_t end, const Exec& exec) {   \
+          name(*static_cast<const MAAS_KERNEL_ARGS*>(args), begin, end, exec); \
+        },                                                                     \
+        {__VA_ARGS__},
 nullptr, nullptr, 0
 }  // namespace
 , const KernelRow MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)[] = {
 #include MAAS_KERNELS
-};
+  };
 #undef MAAS_CPU_KERNEL
 #undef MAAS_CUDA_KERNEL
 #undef MAAS_CUDA_KERNEL_SCRATCH
+#undef MAAS_CUDA_HARDWARE_KERNEL
+#undef MAAS_CUDA_HARDWARE_KERNEL_SCRATCH
 const KernelTable MAAS_KERNEL_TABLE{MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows),
                                     sizeof(MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)) / sizeof(KernelRow),
                                     MAAS_TEXT(MAAS_KERNEL_TABLE)};

@@ -5,6 +5,8 @@
 //   #define MAAS_KERNEL_TABLE softmax_kernels
 // Rows: MAAS_CUDA_KERNEL(name, sm, dtype[, flags[, tile...]]) declares void name(const Args&, const Launch&);
 // MAAS_CUDA_KERNEL_SCRATCH(...) the same and size_t name_scratch(const Args&), bytes of GPU memory that it wants.
+// MAAS_CUDA_HARDWARE_KERNEL and MAAS_CUDA_HARDWARE_KERNEL_SCRATCH: rows with instructions that the emulator does not
+// know (wgmma, bulk tensor copies, clusters); no rows there.
 #include "core/kernel.h"
 
 #define MAAS_CONCAT_(a, b) a##b
@@ -14,6 +16,13 @@
 
 namespace maas {
 #define MAAS_CPU_KERNEL(...)
+#ifdef MAAS_CUDA_EMULATE
+#define MAAS_CUDA_HARDWARE_KERNEL(...)
+#define MAAS_CUDA_HARDWARE_KERNEL_SCRATCH(...)
+#else
+#define MAAS_CUDA_HARDWARE_KERNEL(...) MAAS_CUDA_KERNEL(__VA_ARGS__)
+#define MAAS_CUDA_HARDWARE_KERNEL_SCRATCH(...) MAAS_CUDA_KERNEL_SCRATCH(__VA_ARGS__)
+#endif
 #define MAAS_CUDA_KERNEL(name, ...) void name(const MAAS_KERNEL_ARGS& args, const Launch& launch);
 #define MAAS_CUDA_KERNEL_SCRATCH(name, ...)                      \
   void name(const MAAS_KERNEL_ARGS& args, const Launch& launch); \
@@ -50,6 +59,8 @@ const KernelRow MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)[] = {
 };
 #undef MAAS_CUDA_KERNEL
 #undef MAAS_CUDA_KERNEL_SCRATCH
+#undef MAAS_CUDA_HARDWARE_KERNEL
+#undef MAAS_CUDA_HARDWARE_KERNEL_SCRATCH
 #undef MAAS_CUDA_ROW_
 #undef MAAS_CPU_KERNEL
 [[maybe_unused]] const bool MAAS_CONCAT(MAAS_KERNEL_TABLE, _registered) = [] {

@@ -21,18 +21,18 @@ namespace maas {
 #include MAAS_KERNELS
 #undef MAAS_CPU_KERNEL
 namespace {
-#define MAAS_CPU_KERNEL(name, isa, dtype, ...)                                 \
-  KernelRow {                                                                  \
-    #name, isa, DType::dtype,                                                  \
-        [](const void* args, int64_t begin, int64_t end, const Exec& exec) {   \
-          name(*static_cast<const MAAS_KERNEL_ARGS*>(args), begin, end, exec); \
-        },                                                                     \
-        {__VA_ARGS__},
-nullptr, nullptr, 0
-}  // namespace
-, const KernelRow MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)[] = {
+// Fields that are not named stay 0: what only rows of the CUDA library have.
+#define MAAS_CPU_KERNEL(name, isa, dtype, ...)                                     \
+  KernelRow{#name,                                                                 \
+            isa,                                                                   \
+            DType::dtype,                                                          \
+            [](const void* args, int64_t begin, int64_t end, const Exec& exec) {   \
+              name(*static_cast<const MAAS_KERNEL_ARGS*>(args), begin, end, exec); \
+            },                                                                     \
+            {__VA_ARGS__}},
+const KernelRow MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)[] = {
 #include MAAS_KERNELS
-  };
+};
 #undef MAAS_CPU_KERNEL
 #undef MAAS_CUDA_KERNEL
 #undef MAAS_CUDA_KERNEL_SCRATCH
@@ -41,7 +41,7 @@ nullptr, nullptr, 0
 const KernelTable MAAS_KERNEL_TABLE{MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows),
                                     sizeof(MAAS_CONCAT(MAAS_KERNEL_TABLE, _rows)) / sizeof(KernelRow),
                                     MAAS_TEXT(MAAS_KERNEL_TABLE)};
-}  // namespace maas
+}  // namespace
 }  // namespace maas
 #undef MAAS_KERNELS
 #undef MAAS_KERNEL_ARGS

@@ -111,6 +111,7 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
 }
 
 py::array to_numpy(const Array& array) {
+  if (!array.device().is_cpu()) return share_numpy(array.host());
   if (array.dtype == DType::bf16) {  // NumPy has no bfloat16 of its own
     Array wide(DType::f32, array.shape);
     for (int64_t i = 0; i < array.size(); ++i) wide.as<float>()[i] = bf16_to_f32(array.as<uint16_t>()[i]);
@@ -122,6 +123,7 @@ py::array to_numpy(const Array& array) {
 }
 
 py::array share_numpy(Array array) {
+  array = array.host();
   if (array.dtype == DType::bf16) return to_numpy(array);
   auto* keep = new std::shared_ptr<Storage>(array.storage);
   py::capsule owner(keep, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });

@@ -1,8 +1,6 @@
 #pragma once
 // One element of any dtype on the GPU, as core/element_io.h does it on the CPU. The switches are the same for a whole
 // kernel, so they cost little where elements are many.
-#include <limits>
-
 #include "core/dtype.h"
 #include "cuda/platform.h"
 
@@ -34,7 +32,9 @@ __device__ __forceinline__ I to_integer(int64_t v) {
 }
 template <class I>
 __device__ __forceinline__ I to_integer(double v) {
-  constexpr I top = std::numeric_limits<I>::max(), bottom = std::numeric_limits<I>::min();
+  constexpr bool is_signed = I(-1) < I(0);
+  constexpr I top = static_cast<I>(~uint64_t{0} >> (64 - 8 * sizeof(I) + is_signed));
+  constexpr I bottom = is_signed ? static_cast<I>(-top - 1) : I(0);
   if (v != v) return 0;
   if (v >= static_cast<double>(top)) return top;
   if (v <= static_cast<double>(bottom)) return bottom;

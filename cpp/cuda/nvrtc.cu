@@ -186,10 +186,15 @@ std::string compile_text(const std::string&, const std::string& architecture, bo
   fail(ErrorKind::not_implemented, "the emulator compiles for no GPU, received ", architecture);
 }
 
-void launch(const Launch&, TextKernel kernel, dim3 grid, dim3 block, const void* params) {
-  const unsigned blocks[] = {grid.x, grid.y, grid.z}, threads[] = {block.x, block.y, block.z};
-  reinterpret_cast<void (*)(const unsigned*, const unsigned*, const void*)>(const_cast<void*>(kernel.function))(
-      blocks, threads, params);
+void launch(const Launch& l, TextKernel kernel, dim3 grid, dim3 block, const void* params, size_t bytes) {
+  const auto* from = static_cast<const unsigned char*>(params);
+  // One thread of the emulator's runs them all.
+  auto run = [kernel, grid, block, copy = std::vector<unsigned char>(from, from + bytes)] {
+    const unsigned blocks[] = {grid.x, grid.y, grid.z}, threads[] = {block.x, block.y, block.z};
+    reinterpret_cast<void (*)(const unsigned*, const unsigned*, const void*)>(const_cast<void*>(kernel.function))(
+        blocks, threads, copy.data());
+  };
+  check(emulator::launch({kernel.function, 1, 1, 0, stream(l), run}), "launch");
 }
 
 #else
@@ -254,7 +259,7 @@ const void* loaded(const std::string& code, const char* name) {
 
 }  // namespace
 
-void launch(const Launch& l, TextKernel kernel, dim3 grid, dim3 block, const void* params) {
+void launch(const Launch& l, TextKernel kernel, dim3 grid, dim3 block, const void* params, size_t) {
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;

@@ -22,7 +22,7 @@ struct TextKernel {
 TextKernel compile_kernel(const std::string& source, const char* name);
 
 // Queues the kernel; `params` is its Params.
-void launch(const Launch& l, TextKernel kernel, dim3 grid, dim3 block, const void* params);
+void launch(const Launch& l, TextKernel kernel, dim3 grid, dim3 block, const void* params, size_t bytes);
 
 // Compiles for an architecture such as "sm_90", without a GPU. RuntimeError as above.
 std::string compile_text(const std::string& source, const std::string& architecture, bool ptx = false);

@@ -128,7 +128,8 @@ void chain_cuda(const ChainArgs& args, const Launch& l) {
   const ChainWalk walk = walk_chain(args);
   if (walk.move && walk.rank && try_swap_axes(args, l)) return;
   const ChainParams params = chain_params(args, walk, l.multiprocessors);
-  cuda::launch(l, kernel_of(args, walk), static_cast<unsigned>(params.blocks), ChainParams::threads, params.words);
+  cuda::launch(l, kernel_of(args, walk), static_cast<unsigned>(params.blocks), ChainParams::threads, params.words,
+               static_cast<size_t>(params.count) * sizeof params.words[0]);
 }
 
 }  // namespace maas

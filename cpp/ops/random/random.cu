@@ -1,14 +1,15 @@
 // Random numbers on a GPU: the words of the CPU (core/random.h), four elements a thread and turn.
 #include <cmath>
 
-#define MAAS_EVERYWHERE __device__ __forceinline__
-#include "core/normal_quantile.inc"
 #include "cuda/element.h"
 #include "cuda/launch.h"
 #include "cuda/philox.h"
 #include "cuda/shared.h"
 #include "cuda/vector.h"
 #include "ops/random/random_kernels.h"
+
+#define MAAS_EVERYWHERE __device__ __forceinline__
+#include "core/normal_quantile.inc"
 
 #define MAAS_KERNELS "ops/random/kernels.inc"
 #define MAAS_KERNEL_ARGS RandomArgs

@@ -47,8 +47,9 @@ __device__ __forceinline__ int add_slices(float (&flat)[kAll]) {
     const bool upper = lane() & kBits;
 #pragma unroll
     for (int i = 0; i < kHalf; ++i) {
-      const float keep = upper ? flat[kHalf + i] : flat[i], give = upper ? flat[i] : flat[kHalf + i];
-      flat[i] = keep + shuffle_xor(give, kBits);
+      const float low = flat[i], high = flat[kHalf + i];
+      const float other = shuffle_xor(upper ? low : high, kBits);
+      flat[i] = (upper ? high : low) + other;
     }
     return add_slices<kHalf, kBits / 2>(flat) + (upper ? kHalf : 0);
   }

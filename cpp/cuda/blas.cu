@@ -63,7 +63,7 @@ void run_epilogue(const MatrixProduct& p, bool zero, const Launch& l) {
 
 // One thread for every element.
 template <class T, class Sum>
-__global__ void plain_kernel(MatrixProduct p, int64_t count) {
+__global__ void plain_kernel(MatrixProduct p, EpilogueOf<T> epilogue, int64_t count) {
   for (int64_t at = int64_t{blockIdx.x} * kThreads + threadIdx.x; at < count; at += int64_t{gridDim.x} * kThreads) {
     const int64_t j = at % p.n, i = at / p.n % p.m, t = at / p.n / p.m;
     const T* a = static_cast<const T*>(p.a) + t * p.a_batch + i * p.rsa;
@@ -76,24 +76,31 @@ __global__ void plain_kernel(MatrixProduct p, int64_t count) {
       else
         sum = fmaf(x, y, sum);
     }
-    static_cast<T*>(p.c)[t * p.c_batch + i * p.ldc + j] = static_cast<T>(sum);
+    const int64_t where = t * p.c_batch + i * p.ldc + j;
+    if constexpr (sizeof(Sum) == 4)
+      static_cast<T*>(p.c)[where] = from_float<T>(epilogue(sum, j, where));
+    else
+      static_cast<T*>(p.c)[where] = sum;
   }
 }
 
+template <class T, class Sum>
 void plain_product(const MatrixProduct& p, const Launch& l) {
   const int64_t count = p.batch * p.m * p.n;
-  const auto run = [&](auto* kernel) {
-    launch(l, kernel, blocks_for(count, kThreads, l.multiprocessors * 16), kThreads, 0, p, count);
-  };
+  launch(l, plain_kernel<T, Sum>, blocks_for(count, kThreads, l.multiprocessors * 16), kThreads, 0, p,
+         EpilogueOf<T>(p.epilogue), count);
+}
+
+void plain_product(const MatrixProduct& p, const Launch& l) {
   switch (p.dtype) {
     case DType::f64:
-      return run(plain_kernel<double, double>);
+      return plain_product<double, double>(p, l);
     case DType::bf16:
-      return run(plain_kernel<__nv_bfloat16, float>);
+      return plain_product<__nv_bfloat16, float>(p, l);
     case DType::f16:
-      return run(plain_kernel<__half, float>);
+      return plain_product<__half, float>(p, l);
     default:
-      return run(plain_kernel<float, float>);
+      return plain_product<float, float>(p, l);
   }
 }
 
@@ -162,11 +169,10 @@ void multiply(const MatrixProduct& whole, const Launch& l) {
   }
   if (!readable(p.k, p.n, p.rsb, p.csb)) copy_operand(p, true, scratch, l);
   if (library_product(p, l)) return;
-  const ProductEpilogue epilogue = p.epilogue;
-  p.epilogue = {};
-  if (!library_product(p, l)) plain_product(p, l);
-  if (epilogue.empty()) return;
-  p.epilogue = epilogue;
+  if (p.epilogue.empty()) return plain_product(p, l);
+  MatrixProduct sums = p;
+  sums.epilogue = {};
+  if (!library_product(sums, l)) return plain_product(p, l);
   run_epilogue(p, false, l);
 }
 

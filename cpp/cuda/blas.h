@@ -8,8 +8,9 @@
 namespace maas::cuda {
 
 // Any product of float64, float32, bfloat16 or float16. What cuBLASLt cannot read as it lies is copied first, what it
-// cannot fuse is done by a kernel behind it. Algorithms are chosen once for every shape: the first heuristic ones are
-// measured where `launch` is not being recorded, and the best is kept for the process.
+// cannot fuse is done by a kernel behind it (16-bit sums are then rounded twice). Algorithms are chosen once for every
+// shape: the first heuristic ones are measured where `launch` is not being recorded, and the best is kept for the
+// process.
 void multiply(const MatrixProduct& p, const Launch& launch);
 // Bytes of scratch that multiply wants.
 size_t multiply_scratch(const MatrixProduct& p);

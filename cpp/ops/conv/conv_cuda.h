@@ -99,7 +99,7 @@ struct FastDiv {
 template <int V, class T>
 __device__ __forceinline__ void copy_async(T* to, const T* from, bool read) {
   static_assert(V * sizeof(T) >= 4);
-  cuda::cp_async<V * static_cast<int>(sizeof(T))>(to, from, read);
+  cuda::cp_async<V* static_cast<int>(sizeof(T))>(to, from, read);
 }
 template <int V, class T>
 inline constexpr bool kInBackground = V * sizeof(T) >= 4;

@@ -132,8 +132,7 @@ struct TensorTile : TileLayout<T, BM, BN, BK, kAlongKA, kAlongKB> {
         if constexpr (kAlongKA)
           cuda::ldmatrix_x4(as[i], a + (row + lane % 16) * Layout::kRowA + k + lane / 16 * 8);
         else
-          cuda::ldmatrix_x4_trans(as[i],
-                                  a + (k + lane % 8 + lane / 16 * 8) * Layout::kRowA + row + lane / 8 % 2 * 8);
+          cuda::ldmatrix_x4_trans(as[i], a + (k + lane % 8 + lane / 16 * 8) * Layout::kRowA + row + lane / 8 % 2 * 8);
       }
 #pragma unroll
       for (int j = 0; j < WN / 8; j += 2) {

@@ -1,7 +1,7 @@
 // Convolution without packed kernels: how arguments are filled.
-#include "ops/conv/conv_epilogue.h"
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/conv_epilogue.h"
 #include "ops/elementwise/elementwise.h"
 
 #define MAAS_KERNELS "ops/conv/direct_kernels.inc"
@@ -26,8 +26,8 @@ Specs ConvDirect::infer(const Inputs& in) const {
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
   const Dim channels = input_gradient ? k[k.size() - 2] * Dim(groups) : k.back();
-  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? window(*this, kernel).output("conv", x) : size, channels),
-               {}}};
+  return {Spec{
+      in[0].dtype, image_shape(x[0], size.empty() ? window(*this, kernel).output("conv", x) : size, channels), {}}};
 }
 
 OpPtr ConvDirect::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {

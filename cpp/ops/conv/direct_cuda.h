@@ -113,8 +113,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
     const bool live = tap_d < td.count && terms > 0;
     {
       const int d = tap_d * axes.d.source_step, h = tap_h * axes.h.source_step, wide = tap_w * axes.w.source_step;
-      const T* const from =
-          x + ((static_cast<int64_t>(d) * axes.h.in + h) * axes.w.in + wide) * channels + channel;
+      const T* const from = x + ((static_cast<int64_t>(d) * axes.h.in + h) * axes.w.in + wide) * channels + channel;
       constexpr int kRows = BM / kRowStep;
       T values[kRows];
 #pragma unroll
@@ -249,7 +248,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
     } else {
 #pragma unroll
       for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
-        cuda::Vector<float, VB < 4 ? VB : 4> part;
+        cuda::Vector < float, VB<4 ? VB : 4> part;
 #pragma unroll
         for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
         cuda::store(partial + element + i, part);
@@ -279,14 +278,12 @@ TileChoice choose_direct(const ConvDirectArgs& a, const TileCost (&tiles)[N]) {
   TileChoice best;
   double least = -1;
   const int64_t classes = classes_of(a.axes);
-  const int64_t terms =
-      std::max<int64_t>(1, a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.k / classes);
+  const int64_t terms = std::max<int64_t>(1, a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.k / classes);
   const int64_t y_bytes = a.n * outputs_of(a.axes) * a.groups * a.m * 4;
   for (size_t t = 0; t < N; ++t) {
     const TileCost& c = tiles[t];
     const int64_t steps = div_up(terms, c.bk);
-    const int64_t blocks =
-        div_up(a.n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
+    const int64_t blocks = div_up(a.n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
     for (int splits : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
       if (splits > 1 && (steps / splits < 3 || y_bytes * splits > kMostScratch || blocks > 2 * kMultiprocessors)) break;
       double clocks = tile_clocks(c, blocks * splits, div_up(steps, splits));

@@ -9,8 +9,9 @@
 namespace maas {
 namespace {
 // The tile of 32 x 32 is for first layers, whose kernels have few rows.
-using KernelGradient = KernelGradientKernels<FmaConfig<64, 64, 16, 4, 4, 3, 3, 65>, FmaConfig<32, 32, 32, 4, 4, 3, 6, 50>,
-                                             FmaConfig<128, 128, 16, 8, 8, 3, 2, 85>>;
+using KernelGradient =
+    KernelGradientKernels<FmaConfig<64, 64, 16, 4, 4, 3, 3, 65>, FmaConfig<32, 32, 32, 4, 4, 3, 6, 50>,
+                          FmaConfig<128, 128, 16, 8, 8, 3, 2, 85>>;
 }  // namespace
 
 void conv_kernel_gradient_f32_cuda(const ConvKernelGradientArgs& a, const Launch& l) { KernelGradient::launch(a, l); }

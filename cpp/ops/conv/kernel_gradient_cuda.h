@@ -251,7 +251,8 @@ struct KernelGradientKernels {
   static void run(const Args& a, const Launch& l, int parts) {
     const bool va = vectors_a(a), vb = vectors_b(a);
     if (va && vb) return start<Config, V, V>(a, l, parts);
-    if constexpr (!std::is_same_v<Config, Large>) return vb ? start<Config, 1, V>(a, l, parts) : start<Config, 1, 1>(a, l, parts);
+    if constexpr (!std::is_same_v<Config, Large>)
+      return vb ? start<Config, 1, V>(a, l, parts) : start<Config, 1, 1>(a, l, parts);
   }
   static void launch(const Args& a, const Launch& l) {
     const int64_t size = rows(a) * a.groups * a.oc;
@@ -264,8 +265,7 @@ struct KernelGradientKernels {
       run<Narrow>(a, l, choice.parts);
     else
       run<Large>(a, l, choice.parts);
-    if (choice.parts > 1)
-      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size, size, a.dw, {});
+    if (choice.parts > 1) sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size, size, a.dw, {});
   }
 };
 

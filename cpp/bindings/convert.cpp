@@ -91,6 +91,11 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
            to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
   }
+  if (!py::isinstance<py::array>(value) && !py::isinstance<Tensor>(value) && is_gpu_array(value)) {
+    Array shared = import_dlpack(py::reinterpret_borrow<py::object>(value));
+    if (!wanted || *wanted == shared.dtype) return shared;
+    return to_array(py::cast(Tensor(std::move(shared))), wanted);
+  }
   py::array a = as_numpy(value);
   auto dtype = dtype_of(a.dtype());
   if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;

@@ -207,7 +207,7 @@ std::vector<Array> run_program(Program& program, const std::vector<Array>& input
 
 Array read_variable(const Variable& variable) {
   py::gil_scoped_release release;
-  return variable.read();
+  return variable.read_here();
 }
 
 void write_variable(Variable& variable, const Array& value) {

@@ -47,13 +47,15 @@ void Variable::touch() {
 }
 
 // The lock may be exchanged by a merge while we wait for it; then wait for the new one.
-Array Variable::read() const {
+Array Variable::read_here() const {
   for (;;) {
     auto held = lock();
     std::shared_lock guard(*held);
-    if (held == lock()) return value_.device().is_cpu() ? value_.clone() : value_.host();
+    if (held == lock()) return value_.clone();
   }
 }
+
+Array Variable::read() const { return read_here().host(); }
 
 void Variable::write(const Array& value) {
   auto shape_text = [](const std::vector<int64_t>& s) {

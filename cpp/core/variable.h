@@ -22,6 +22,7 @@ class Variable {
   int64_t version() const { return version_.load(std::memory_order_acquire); }
 
   Array read() const;              // a copy in memory of the host, taken under the lock
+  Array read_here() const;         // the same, in memory of its own device
   void write(const Array& value);  // same dtype and shape; ValueError otherwise
   Device device() const { return value_.device(); }
   // Programs that use it notice, and move with it. Waits for runs that hold it.

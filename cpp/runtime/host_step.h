@@ -13,8 +13,8 @@ namespace maas {
 
 class Program;
 
-// A step of a plan for a GPU that no row of the GPU takes: its operands come to the host, where the op runs as a program
-// of its own, and its results go back.
+// A step of a plan for a GPU that no row of the GPU takes: its operands come to the host, where the op runs as a
+// program of its own, and its results go back.
 class HostStep {
  public:
   // `read`: by output, whether anybody wants it.

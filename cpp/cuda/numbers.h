@@ -1,5 +1,7 @@
 #pragma once
 // Element types inside kernels: 16-bit floats are computed in float32, float64 in itself.
+#include <type_traits>
+
 #include "core/dtype.h"
 #include "cuda/vector.h"
 
@@ -51,6 +53,52 @@ __device__ __forceinline__ double larger(double a, double b) { return ::fmax(a, 
 template <class A>
 __device__ __forceinline__ A infinity_of() {
   return static_cast<A>(__builtin_huge_valf());
+}
+
+// 16 bytes of T and their values, by words: 16-bit halves that are values of their own would take a register each.
+template <class T>
+__device__ __forceinline__ void unpack(const uint4& packed, float (&f)[kLanes<T>]) {
+  const uint32_t word[4] = {packed.x, packed.y, packed.z, packed.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (sizeof(T) == 4) {
+      memcpy(&f[i], &word[i], 4);
+    } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
+      const uint32_t low = word[i] << 16, high = word[i] & 0xffff0000u;
+      memcpy(&f[2 * i], &low, 4);
+      memcpy(&f[2 * i + 1], &high, 4);
+    } else {
+      __half2 two;
+      memcpy(static_cast<void*>(&two), &word[i], 4);
+      const float2 v = __half22float2(two);
+      f[2 * i] = v.x;
+      f[2 * i + 1] = v.y;
+    }
+  }
+}
+template <class T>
+__device__ __forceinline__ uint4 pack(const float (&f)[kLanes<T>]) {
+  uint32_t word[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    if constexpr (sizeof(T) == 4) {
+      memcpy(&word[i], &f[i], 4);
+    } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
+      const __nv_bfloat162 two = __floats2bfloat162_rn(f[2 * i], f[2 * i + 1]);
+      memcpy(&word[i], static_cast<const void*>(&two), 4);
+    } else {
+      const __half2 two = __floats2half2_rn(f[2 * i], f[2 * i + 1]);
+      memcpy(&word[i], static_cast<const void*>(&two), 4);
+    }
+  }
+  return make_uint4(word[0], word[1], word[2], word[3]);
+}
+
+// The same value, of which the compiler knows nothing: what is computed from it is computed again, not kept in registers.
+__device__ __forceinline__ void forget([[maybe_unused]] uint4& v) {
+#ifndef MAAS_CUDA_EMULATE
+  asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w));
+#endif
 }
 
 // N elements at p, 16 bytes at a time where `aligned`. N is 1 or kLanes<T>.

@@ -53,31 +53,49 @@ __device__ __forceinline__ T row_reduce(T v, Op op, T identity, int lanes, T* sl
   return warp_reduce(lane() < warps ? slots[first + lane()] : identity, op);
 }
 
-// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kLanes<T>.
+// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kWidth. It stays packed, so that 16-bit
+// rows take half the registers.
 template <class T>
 struct RowPart {
   static constexpr int kWidth = kLanes<T>;
-  Vector<T> v[kRowVectors];
+  uint4 packed[kRowVectors];
+
+  __device__ __forceinline__ void get(int k, float (&f)[kWidth]) const { unpack<T>(packed[k], f); }
+  __device__ __forceinline__ void set(int k, const float (&f)[kWidth]) { packed[k] = pack<T>(f); }
+  __device__ __forceinline__ void set(int k, const Vector<T>& v) {
+    memcpy(&packed[k], static_cast<const void*>(&v), sizeof v);
+  }
+
+  // What was unpacked is unpacked again, not kept.
+  __device__ __forceinline__ void forget() {
+#pragma unroll
+    for (int k = 0; k < kRowVectors; ++k) cuda::forget(packed[k]);
+  }
 
   // Columns from `cols` on read as `fill`.
   __device__ __forceinline__ void load(const T* p, int cols, int lane, int lanes, T fill) {
+    Vector<T> missing;
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) missing[j] = fill;
     if (cols % kWidth == 0 && vectorizable(p)) {
 #pragma unroll
       for (int k = 0; k < kRowVectors; ++k) {
         const int at = (k * lanes + lane) * kWidth;
-        if (at < cols) {
-          v[k] = load_stream<T>(p + at);
-        } else {
-#pragma unroll
-          for (int j = 0; j < kWidth; ++j) v[k][j] = fill;
-        }
+        if (at < cols)
+          packed[k] = __ldcs(reinterpret_cast<const uint4*>(p + at));
+        else
+          set(k, missing);
       }
       return;
     }
-#pragma unroll
+    // Element by element, one vector at a time: unrolled, each element would take a register.
+#pragma unroll 1
     for (int k = 0; k < kRowVectors; ++k) {
       const int at = (k * lanes + lane) * kWidth;
-      v[k] = load_some<T>(p + at, cols - at, fill);
+      const Vector<T> some = load_some<T>(p + at, cols - at, fill);
+#pragma unroll
+      for (int i = 0; i < kRowVectors; ++i)
+        if (i == k) set(i, some);
     }
   }
   __device__ __forceinline__ void store(T* p, int cols, int lane, int lanes) const {
@@ -85,14 +103,18 @@ struct RowPart {
 #pragma unroll
       for (int k = 0; k < kRowVectors; ++k) {
         const int at = (k * lanes + lane) * kWidth;
-        if (at < cols) cuda::store(p + at, v[k]);
+        if (at < cols) *reinterpret_cast<uint4*>(p + at) = packed[k];
       }
       return;
     }
-#pragma unroll
+#pragma unroll 1
     for (int k = 0; k < kRowVectors; ++k) {
       const int at = (k * lanes + lane) * kWidth;
-      store_some(p + at, v[k], cols - at);
+      uint4 some = packed[0];
+#pragma unroll
+      for (int i = 1; i < kRowVectors; ++i)
+        if (i == k) some = packed[i];
+      store_some(p + at, detail::from_raw<T, kWidth>(some), cols - at);
     }
   }
 };

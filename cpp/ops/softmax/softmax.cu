@@ -20,7 +20,8 @@ namespace {
 using namespace cuda;
 
 constexpr int kMost = 1024;      // lanes of a row held in registers
-constexpr int kLongLanes = 512;  // of one that is not
+constexpr int kMostGradient = 512;  // the same where two rows are held
+constexpr int kLongLanes = 512;  // of a longer one
 
 template <class T, bool kLog>
 __global__ void __launch_bounds__(kMost) softmax_in_registers(const T* x, T* y, int64_t rows, int64_t cols, int lanes) {
@@ -31,31 +32,33 @@ __global__ void __launch_bounds__(kMost) softmax_in_registers(const T* x, T* y, 
   RowPart<T> part;
   part.load(x + row * cols, n, p.lane, lanes, from_float<T>(-infinity_of<float>()));
 
-  float top = -infinity_of<float>();
+  constexpr int kWidth = RowPart<T>::kWidth;
+  float e[kRowVectors][kWidth], top = -infinity_of<float>(), total = 0;
 #pragma unroll
-  for (int k = 0; k < kRowVectors; ++k)
+  for (int k = 0; k < kRowVectors; ++k) {
+    part.get(k, e[k]);
 #pragma unroll
-    for (int j = 0; j < part.kWidth; ++j) top = fmaxf(top, to_float(part.v[k][j]));
+    for (int j = 0; j < kWidth; ++j) top = fmaxf(top, e[k][j]);
+  }
   top = row_reduce(top, [](float a, float b) { return fmaxf(a, b); }, -infinity_of<float>(), lanes, slots[0]);
 
   // Columns that are not there are -inf: they add 0. A row of -inf alone gives inf - inf: NaN, as the formula says.
-  float e[kRowVectors][part.kWidth], total = 0;
 #pragma unroll
-  for (int k = 0; k < kRowVectors; ++k)
+  for (int k = 0; k < kRowVectors; ++k) {
+    part.get(k, e[k]);
 #pragma unroll
-    for (int j = 0; j < part.kWidth; ++j) {
-      const float z = exp_for<T>(to_float(part.v[k][j]) - top);
-      if constexpr (!kLog) e[k][j] = z;
-      total += z;
-    }
+    for (int j = 0; j < kWidth; ++j) total += e[k][j] = exp_for<T>(e[k][j] - top);
+  }
   total = row_reduce(total, Sum{}, 0.f, lanes, slots[1]);
 
   const float factor = 1.f / total, shift = kLog ? logf(total) : 0;
 #pragma unroll
-  for (int k = 0; k < kRowVectors; ++k)
+  for (int k = 0; k < kRowVectors; ++k) {
+    if constexpr (kLog) part.get(k, e[k]);
 #pragma unroll
-    for (int j = 0; j < part.kWidth; ++j)
-      part.v[k][j] = from_float<T>(kLog ? (to_float(part.v[k][j]) - top) - shift : e[k][j] * factor);
+    for (int j = 0; j < kWidth; ++j) e[k][j] = kLog ? (e[k][j] - top) - shift : e[k][j] * factor;
+    part.set(k, e[k]);
+  }
   part.store(y + row * cols, n, p.lane, lanes);
 }
 
@@ -85,7 +88,7 @@ __global__ void __launch_bounds__(kLongLanes) softmax_long(const T* x, T* y, int
 }
 
 template <class T, bool kLog>
-__global__ void __launch_bounds__(kMost)
+__global__ void __launch_bounds__(kMostGradient)
     gradient_in_registers(const T* y, const T* dy, T* dx, int64_t rows, int64_t cols, int lanes) {
   __shared__ float slots[kWarp];
   const RowPlace p(lanes);
@@ -94,19 +97,24 @@ __global__ void __launch_bounds__(kMost)
   RowPart<T> a, b;
   a.load(y + row * cols, n, p.lane, lanes, from_float<T>(0.f));
   b.load(dy + row * cols, n, p.lane, lanes, from_float<T>(0.f));
-  float sum = 0;
+  constexpr int kWidth = RowPart<T>::kWidth;
+  float v[kWidth], d[kWidth], sum = 0;
 #pragma unroll
-  for (int k = 0; k < kRowVectors; ++k)
+  for (int k = 0; k < kRowVectors; ++k) {
+    a.get(k, v);
+    b.get(k, d);
 #pragma unroll
-    for (int j = 0; j < a.kWidth; ++j) sum += kLog ? to_float(b.v[k][j]) : to_float(a.v[k][j]) * to_float(b.v[k][j]);
+    for (int j = 0; j < kWidth; ++j) sum += kLog ? d[j] : v[j] * d[j];
+  }
   sum = row_reduce(sum, Sum{}, 0.f, lanes, slots);
 #pragma unroll
-  for (int k = 0; k < kRowVectors; ++k)
+  for (int k = 0; k < kRowVectors; ++k) {
+    a.get(k, v);
+    b.get(k, d);
 #pragma unroll
-    for (int j = 0; j < a.kWidth; ++j) {
-      const float v = to_float(a.v[k][j]), d = to_float(b.v[k][j]);
-      b.v[k][j] = from_float<T>(kLog ? d - exp_for<T>(v) * sum : v * (d - sum));
-    }
+    for (int j = 0; j < kWidth; ++j) d[j] = kLog ? d[j] - exp_for<T>(v[j]) * sum : v[j] * (d[j] - sum);
+    b.set(k, d);
+  }
   b.store(dx + row * cols, n, p.lane, lanes);
 }
 
@@ -157,7 +165,7 @@ void backward(const SoftmaxGradientArgs& a, const Launch& l) {
   T* dx = static_cast<T*>(a.dx);
   if (a.rows == 0) return;
   if constexpr (sizeof(T) < 8) {
-    const RowPlan plan = plan_rows(a.cols, kLanes<T>, kMost);
+    const RowPlan plan = plan_rows(a.cols, kLanes<T>, kMostGradient);
     if (plan.in_registers)
       return launch(l, gradient_in_registers<T, kLog>, dim3(blocks_for(a.rows, plan.rows)), plan.block(), 0, y, dy, dx,
                     a.rows, a.cols, plan.lanes);

@@ -81,6 +81,14 @@ py::capsule export_array(const Array& array) {
 template <class M>
 Array adopt(M* managed) {
   const std::shared_ptr<void> owner(managed, [](M* m) {
+    // Our stream may still read it, and its owner would use the memory again at once.
+    const DeviceOf d = m->tensor.device;
+    if (d.type == kCuda && gpu_problem().empty()) {
+      try {
+        gpu().synchronize(d.id);
+      } catch (const Error&) {  // a GPU that is lost reads nothing
+      }
+    }
     if (m->deleter) m->deleter(m);
   });
   const TensorView& view = managed->tensor;

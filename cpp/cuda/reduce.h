@@ -8,7 +8,7 @@ namespace maas::cuda {
 // op over v of all threads, in every thread. `identity`: op(identity, v) == v. op(a, b) must equal op(b, a).
 template <class T, class Op>
 __device__ __forceinline__ T block_reduce(T v, Op op, T identity) {
-  __shared__ alignas(16) unsigned char memory[kWarp * sizeof(T)];
+  __shared__ __align__(16) unsigned char memory[kWarp * sizeof(T)];
   T* const of_warp = reinterpret_cast<T*>(memory);
   v = warp_reduce(v, op);
   const int warps = block_threads() / kWarp;
@@ -73,7 +73,7 @@ struct ArgMin {
 // Thread i gets op over v of threads 0 .. i; `total` gets op over all.
 template <class T, class Op>
 __device__ __forceinline__ T block_scan(T v, Op op, T identity, T& total) {
-  __shared__ alignas(16) unsigned char memory[kWarp * sizeof(T)];
+  __shared__ __align__(16) unsigned char memory[kWarp * sizeof(T)];
   T* const of_warp = reinterpret_cast<T*>(memory);
   const int warps = block_threads() / kWarp;
   v = warp_scan(v, op);

@@ -130,7 +130,7 @@ void GpuRun::execute(Context& context, size_t commit, const RunOptions& options,
     committed = true;
   };
   for (Section& section : sections_) {
-    if (!committed && section.begin >= commit) begin_writing();
+    if (!committed && section.end > commit) begin_writing();
     if (!committed && interrupt_requested()) {
       clear_interrupt();
       fail(ErrorKind::interrupted, "interrupted; no state was written");

@@ -6,16 +6,14 @@
 //
 // 16 warps: 4 groups of 8 units x 4 parts of k. Sums of a group meet in shared memory; one thread finishes a unit of a
 // row. Sums run in one fixed order, whatever the batch is.
-#include "cuda/cluster.h"
-#include "cuda/mma.h"
-#include "cuda/warp.h"
-#include "ops/recurrent/recurrent_device.h"
+#ifndef MAAS_CUDA_EMULATE
+#include "ops/recurrent/recurrent_cluster.h"
 
 namespace maas {
 namespace cuda::recurrent {
 namespace {
 
-constexpr int kThreads = 512, kUnits = 32, kParts = 4;
+constexpr int kParts = 4;
 
 template <int kCluster, int kTiles>
 struct ClusterShared {
@@ -248,3 +246,4 @@ void recurrence_bf16_cluster(const RecurrenceArgs& a, const Launch& l) {
 }
 
 }  // namespace maas
+#endif

@@ -4,16 +4,12 @@
 //
 // Shares of even and odd steps lie apart: nobody sends those of step s - 2 before it has all of step s - 1, which every
 // block sends after it has read those of step s. dz is kept apart likewise: warps of a block may be a step behind.
-#include "cuda/cluster.h"
-#include "cuda/mma.h"
-#include "cuda/warp.h"
-#include "ops/recurrent/recurrent_device.h"
+#ifndef MAAS_CUDA_EMULATE
+#include "ops/recurrent/recurrent_cluster.h"
 
 namespace maas {
 namespace cuda::recurrent {
 namespace {
-
-constexpr int kThreads = 512, kUnits = 32;
 
 template <int kGateCount, int kCluster, int kTiles>
 struct BackShared {
@@ -162,8 +158,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster(Recur
         const bf16 d = as<bf16>(nothing ? 0.f : dx[g]), r = kCell == Cell::gru ? as<bf16>(nothing ? 0.f : dr[g]) : d;
         mem.dz[now][row][g * kUnits + local] = r;
         if (real) {
-          static_cast<bf16*>(a.dxz)[at + g * H] = d;
-          if (kCell == Cell::gru) static_cast<bf16*>(a.dhz)[at + g * H] = r;
+          if (a.dxz) static_cast<bf16*>(a.dxz)[at + g * H] = d;
+          if (kCell == Cell::gru && a.dhz) static_cast<bf16*>(a.dhz)[at + g * H] = r;
         }
       }
       at += way * G * H;
@@ -242,3 +238,4 @@ void recurrence_gradient_bf16_cluster(const RecurrenceGradientArgs& a, const Lau
 }
 
 }  // namespace maas
+#endif

@@ -58,19 +58,6 @@ __device__ inline float activate(CellActivation a, float z) {
   return z;
 }
 
-// The same within the error of bfloat16.
-__device__ inline float activate_16(CellActivation a, float z) {
-  if (a == CellActivation::sigmoid) return __fdividef(1.f, 1.f + __expf(-z));
-#ifndef MAAS_CUDA_EMULATE
-  if (a == CellActivation::tanh) {
-    float y;
-    asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(z));
-    return y;
-  }
-#endif
-  return activate(a, z);
-}
-
 // The derivative from the result.
 __device__ inline float slope(CellActivation a, float y) {
   switch (a) {

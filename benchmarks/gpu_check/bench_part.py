@@ -1,0 +1,4 @@
+def run(records, device, options, compile_only=False):
+    pass
+def summary(records):
+    return []

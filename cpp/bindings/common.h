@@ -81,9 +81,11 @@ class Trace {
   std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;
 };
 
-Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies
-py::array to_numpy(const Array& array);                                    // copies
-py::array share_numpy(Array array);                                        // the NumPy array owns the buffer
+Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies, but for arrays on a GPU
+Array import_dlpack(const py::object& value);  // shares the memory of another library's array
+bool is_gpu_array(const py::handle& value);    // of another library, in memory of a GPU
+py::array to_numpy(const Array& array);        // copies
+py::array share_numpy(Array array);            // the NumPy array owns the buffer
 // A view of NumPy memory for the length of a call; copies only if it must (dtype, order).
 Array borrow(const py::handle& value, DType dtype, const char* what);
 // The array's memory without a copy if it is aligned, dense and of exactly this dtype; false otherwise.
@@ -126,6 +128,7 @@ void bind_control(py::module_& m);
 Node to_node(const py::handle& value);
 void bind_tape(py::module_& m);
 void bind_system(py::module_& m);
+void bind_device(py::module_& m);
 void bind_fast_call(py::module_& m);
 void bind_model_file(py::module_& m);
 

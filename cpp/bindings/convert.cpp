@@ -91,6 +91,11 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
            to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
   }
+  if (!py::isinstance<py::array>(value) && !py::isinstance<Tensor>(value) && is_gpu_array(value)) {
+    Array shared = import_dlpack(py::reinterpret_borrow<py::object>(value));
+    if (!wanted || *wanted == shared.dtype) return shared;
+    return to_array(py::cast(Tensor(std::move(shared))), wanted);
+  }
   py::array a = as_numpy(value);
   auto dtype = dtype_of(a.dtype());
   if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;
@@ -111,6 +116,7 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
 }
 
 py::array to_numpy(const Array& array) {
+  if (!array.device().is_cpu()) return share_numpy(array.host());
   if (array.dtype == DType::bf16) {  // NumPy has no bfloat16 of its own
     Array wide(DType::f32, array.shape);
     for (int64_t i = 0; i < array.size(); ++i) wide.as<float>()[i] = bf16_to_f32(array.as<uint16_t>()[i]);
@@ -122,6 +128,7 @@ py::array to_numpy(const Array& array) {
 }
 
 py::array share_numpy(Array array) {
+  array = array.host();
   if (array.dtype == DType::bf16) return to_numpy(array);
   auto* keep = new std::shared_ptr<Storage>(array.storage);
   py::capsule owner(keep, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });

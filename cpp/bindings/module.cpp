@@ -18,6 +18,7 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_tape(m);
   maas::bindings::bind_ops(m);
   maas::bindings::bind_system(m);
+  maas::bindings::bind_device(m);
   maas::bindings::bind_fast_call(m);
   maas::bindings::bind_model_file(m);
 #if MAAS_SERVING

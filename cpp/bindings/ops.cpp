@@ -136,7 +136,7 @@ py::object finish(const OpPtr& op, std::vector<Operand>& operands, Trace* trace)
   std::vector<py::object> results;
   if (symbolic) {
     Nodes inputs;
-    for (Operand& o : operands) inputs.push_back(o.node ? o.node : constant_node(o.array));
+    for (Operand& o : operands) inputs.push_back(o.node ? o.node : constant_node(o.array.host()));
     const Node result = apply(op, std::move(inputs));
     for (int i = 0; i < visible; ++i)
       results.push_back(py::cast(trace ? trace->tensor(result.output(i)) : Tensor(result.output(i))));

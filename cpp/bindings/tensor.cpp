@@ -58,7 +58,7 @@ double scalar(const Tensor& t) {
 // Integers exactly: a double holds 53 bits.
 int64_t integer(const Tensor& t) {
   const double value = scalar(t);
-  return t.dtype() == DType::i64 ? *t.array.as<int64_t>() : static_cast<int64_t>(value);
+  return t.dtype() == DType::i64 ? *t.array.host().as<int64_t>() : static_cast<int64_t>(value);
 }
 
 py::object number(const Tensor& t) {
@@ -118,6 +118,7 @@ void bind_tensor(py::module_& m) {
                                return out;
                              })
       .def_property_readonly("dtype", [](const Tensor& t) { return std::string(to_string(t.dtype())); })
+      .def_property_readonly("device", [](const Tensor& t) { return to_string(t.array.device()); })
       .def_property_readonly("ndim", [](const Tensor& t) { return t.shape().size(); })
       .def_property_readonly("size",
                              [](const Tensor& t) -> py::object {

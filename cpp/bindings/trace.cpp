@@ -30,7 +30,7 @@ bool poll_signals() {
 Node to_node(const py::handle& value) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    return t.symbolic() ? t.node : constant_node(t.array);
+    return t.symbolic() ? t.node : constant_node(t.array.host());
   }
   if (py::isinstance<Variable>(value)) {
     Trace* trace = Trace::current();
@@ -38,7 +38,7 @@ Node to_node(const py::handle& value) {
     return trace->read(value.cast<VariablePtr>());
   }
   if (py::hasattr(value, "__maas_variable__")) return to_node(value.attr("__maas_variable__"));
-  return constant_node(to_array(value));
+  return constant_node(to_array(value).host());
 }
 
 Trace* Trace::current() { return traces.empty() ? nullptr : traces.back(); }
@@ -194,6 +194,7 @@ Poll signal_poll() {
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed) {
   RunOptions options;
   options.cut_seed = cut_seed;
+  options.keep_on_device = true;
   // Whoever holds the state may need the GIL to look at signals, so nobody waits for state with the GIL held.
   if (program.work_ns() < kReleaseGil && program.work_ns() > 0) {
     std::vector<Array> outputs;
@@ -206,7 +207,7 @@ std::vector<Array> run_program(Program& program, const std::vector<Array>& input
 
 Array read_variable(const Variable& variable) {
   py::gil_scoped_release release;
-  return variable.read();
+  return variable.read_here();
 }
 
 void write_variable(Variable& variable, const Array& value) {
@@ -228,6 +229,15 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(v.dtype())); })
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
+      .def_property_readonly("device", [](const Variable& v) { return to_string(v.device()); })
+      .def(
+          "move_to",
+          [](Variable& v, const std::string& device) {
+            const Device there = parse_device(device);
+            py::gil_scoped_release release;
+            v.move_to(there);
+          },
+          py::arg("device"), "Moves the value to 'cpu' or 'gpu:0'; what uses it notices.")
       .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
                              [](const VariablePtr& v) {

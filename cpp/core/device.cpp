@@ -28,6 +28,7 @@ Device parse_device(const std::string& name) {
 }
 
 Device current_device() { return t_current; }
+void set_current_device(Device device) { t_current = device; }
 DeviceScope::DeviceScope(Device device) : before_(t_current) { t_current = device; }
 DeviceScope::~DeviceScope() { t_current = before_; }
 

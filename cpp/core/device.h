@@ -17,6 +17,7 @@ Device parse_device(const std::string& name);  // "cpu", "gpu", "gpu:0", "cuda:0
 
 // Where this thread makes state, and runs graphs that have none: the cpu outside every scope.
 Device current_device();
+void set_current_device(Device device);
 class DeviceScope {
  public:
   explicit DeviceScope(Device device);

@@ -29,7 +29,7 @@ class GpuApi {
   virtual void deallocate(int gpu, void* p, size_t bytes) noexcept = 0;
   virtual std::pair<int64_t, int64_t> memory(int gpu) = 0;  // bytes in use, and the most so far
 
-  virtual void upload(int gpu, void* to, const void* from, size_t bytes) = 0;  // `from` may change once it returns
+  virtual void upload(int gpu, void* to, const void* from, size_t bytes) = 0;    // `from` may change once it returns
   virtual void download(int gpu, void* to, const void* from, size_t bytes) = 0;  // waits
   virtual void copy(int gpu, void* to, const void* from, size_t bytes, void* stream = nullptr) = 0;
   virtual void fill(int gpu, void* to, int byte, size_t bytes, void* stream = nullptr) = 0;
@@ -49,8 +49,8 @@ class GpuApi {
   virtual void destroy_mark(int gpu, void* mark) noexcept = 0;
 };
 
-// Loads the CUDA library on first use. RuntimeError, saying why, where it is not built, finds no driver or no GPU, is of
-// another version, or where this process is a fork of one that used it.
+// Loads the CUDA library on first use. RuntimeError, saying why, where it is not built, finds no driver or no GPU, is
+// of another version, or where this process is a fork of one that used it.
 GpuApi& gpu();
 // Why gpu() fails, or "" if it works.
 std::string gpu_problem();

@@ -44,9 +44,13 @@ struct KernelTable {
 KernelTable cuda_kernels(const char* table);
 void register_cuda_kernels(const KernelTable& rows);
 
+// True where rows of the CUDA library that never ran on hardware may be chosen: MAAS_UNVERIFIED=1.
+bool unverified_allowed();
+
 // Lower ISA rank is slower; the default cost of a row when its op states none.
 inline double default_cost(Isa isa) {
   if (isa == Isa::none) return 100;
+  if (isa == Isa::cuda) return 1;
   return has(isa, Isa::avx512) ? 1 : 2;
 }
 

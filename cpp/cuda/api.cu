@@ -58,7 +58,13 @@ class Api final : public GpuApi {
     Gpu& g = at(gpu);
     void* p = nullptr;
     const size_t size = bytes ? bytes : 1;
-    const cudaError_t result = cudaMallocFromPoolAsync(&p, size, g.pool, g.stream);
+    cudaError_t result = cudaMallocFromPoolAsync(&p, size, g.pool, g.stream);
+    if (result == cudaErrorMemoryAllocation) {  // what was freed may lie in pieces: give it back and ask again
+      cudaGetLastError();
+      cudaStreamSynchronize(g.stream);
+      cudaMemPoolTrimTo(g.pool, 0);
+      result = cudaMallocFromPoolAsync(&p, size, g.pool, g.stream);
+    }
     if (result == cudaErrorMemoryAllocation) {
       cudaGetLastError();  // not sticky: the next call must not see it
       size_t free = 0, total = 0;

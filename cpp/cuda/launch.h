@@ -1,10 +1,14 @@
 #pragma once
 // Starting kernels, and what kernels report. All launches go through launch(), so that .cu files are plain C++ for
 // every other compiler too.
-#include <cuda_runtime.h>
-
 #include "core/error.h"
 #include "core/launch.h"
+#include "cuda/platform.h"
+#ifdef MAAS_CUDA_EMULATE
+#include <tuple>
+
+#include "cuda/emulator/emulator.h"
+#endif
 
 namespace maas::cuda {
 

@@ -1,5 +1,6 @@
 #include "graph/op.h"
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace maas {
@@ -24,6 +25,22 @@ OpPtr make_op(const std::string& name, const ParamList& params) {
 
 Node op(const std::string& name, Nodes inputs, const ParamList& params) {
   return apply(make_op(name, params), std::move(inputs));
+}
+
+Choice choose_row(const Op& op, const Specs& in, const Specs& out) {
+  Choice best;
+  const KernelTable* table = op.kernels();
+  if (!table) return best;
+  const bool on_cpu = target().is_cpu();
+  // Rows of the CUDA library may come later than a table was first looked at.
+  const KernelTable rows = on_cpu ? *table : cuda_kernels(table->name);
+  for (const KernelRow& row : rows) {
+    if (on_cpu ? !has(active_isa(), row.isa) : (row.flags & cuda_unverified) && !unverified_allowed()) continue;
+    if (!op.accepts(row, in, out)) continue;
+    const double cost = op.cost(row, in, out);
+    if (!best.row || cost < best.cost) best = {&row, cost};
+  }
+  return best;
 }
 
 }  // namespace maas

@@ -104,6 +104,13 @@ class Op {
   virtual std::vector<Dim> workspaces(const Specs& in, const Specs& out) const = 0;  // bytes, live during the step only
 };
 
+// The row with the least cost of those that the target (core/device.h) has and that accept; null if there is none.
+struct Choice {
+  const KernelRow* row = nullptr;
+  double cost = 0;
+};
+Choice choose_row(const Op& op, const Specs& in, const Specs& out);
+
 // The registry: every op of ops.inc, and groups of ops generated from a table.
 const OpInfo* find_op(const std::string& name);
 const std::vector<const OpInfo*>& all_ops();

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "runtime/control.h"
+#include "runtime/gpu_run.h"
 
 namespace maas {
 namespace {
@@ -32,8 +33,11 @@ Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& 
     : plan_(std::move(plan)),
       memory_(std::move(memory)),
       body_(arena != nullptr),
-      arena_(arena ? 0 : memory_->arena_bytes),
-      base_(arena ? arena : static_cast<std::byte*>(arena_.data())) {
+      arena_(arena || !plan_->device.is_cpu() ? 0 : memory_->arena_bytes),
+      gpu_arena_(plan_->device.is_cpu() ? nullptr : Storage::allocate(memory_->arena_bytes, plan_->device)),
+      base_(arena        ? arena
+            : gpu_arena_ ? gpu_arena_->data()
+                         : static_cast<std::byte*>(arena_.data())) {
   const size_t n = plan_->values.size();
   bound_.resize(n);
   sizes_.resize(n);
@@ -94,6 +98,30 @@ Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& 
     for (int v : step.out)
       if (v >= 0) value_steps_[static_cast<size_t>(v)].push_back(static_cast<int>(s));
   }
+  if (plan_->device.is_cpu()) return;
+  gpu_run_ = std::make_unique<GpuRun>(*plan_, steps);
+  if (&steps == &plan_->steps && steps.size() > 1) fix_addresses();
+}
+
+void Context::fix_addresses() {
+  auto make = [&](const std::vector<int>& values) {
+    std::vector<std::shared_ptr<Storage>> list;
+    for (int v : values)
+      list.push_back(Storage::allocate(
+          static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(memory_->capacity)), plan_->device));
+    return list;
+  };
+  fixed_inputs_ = make(plan_->inputs);
+  fixed_outputs_ = make(plan_->outputs);
+}
+
+size_t Context::held_bytes() const {
+  size_t bytes = arena_.size() + scratch_.size();
+  for (const auto& block : {gpu_arena_, gpu_scratch_})
+    if (block) bytes += block->bytes();
+  for (const auto* list : {&fixed_inputs_, &fixed_outputs_})
+    for (const auto& block : *list) bytes += block->bytes();
+  return bytes;
 }
 
 Context::~Context() {
@@ -158,8 +186,34 @@ void Context::bind_addresses(const std::vector<std::byte*>& inputs, const std::v
     for (int v : slot_outputs_[i]) rebase(v, outputs[i]);
 }
 
+// Kernels of a GPU cut their work themselves: nothing is asked but the arguments and scratch.
+void Context::bind_gpu_steps() {
+  size_t scratch = 0;
+  for (size_t s = 0; s < run_.size(); ++s) {
+    const PlanStep& p = *run_[s].plan;
+    if (!p.row) continue;
+    if (dirty_[s]) {
+      std::byte* workspaces[16];
+      check(p.workspace.size() <= 16, p.op->name(), ": more than 16 workspaces, received ", p.workspace.size());
+      for (size_t i = 0; i < p.in.size(); ++i) in_[i] = bound_[static_cast<size_t>(p.in[i])];
+      for (size_t i = 0; i < p.out.size(); ++i)
+        out_[i] = p.out[i] < 0 ? BoundValue{} : bound_[static_cast<size_t>(p.out[i])];
+      for (size_t w = 0; w < p.workspace.size(); ++w) workspaces[w] = base_ + memory_->workspace_offset[s][w];
+      p.op->bind(Bind(in_.data(), out_.data(), workspaces), *p.row, run_[s].args);
+      run_[s].scratch = p.row->scratch ? p.row->scratch(run_[s].args) : 0;
+      dirty_[s] = 0;
+    }
+    scratch = std::max(scratch, run_[s].scratch);
+  }
+  if (scratch > (gpu_scratch_ ? gpu_scratch_->bytes() : 0)) gpu_scratch_ = Storage::allocate(scratch, plan_->device);
+  gpu_run_->forget();
+  work_ns_ = 1e6;  // callers drop the GIL: a run may wait for the GPU
+  any_dirty_ = false;
+}
+
 void Context::bind_steps(MemoryClaim& claim) {
   if (!any_dirty_) return;
+  if (gpu_run_) return bind_gpu_steps();
   BoundValue *const in = in_.data(), *const out = out_.data();
   std::byte* workspaces[16];
   size_t scratch = 0;

@@ -9,6 +9,7 @@
 namespace maas {
 
 class ControlRun;
+class GpuRun;
 
 // One run's memory: arena, bound sizes, bound kernel arguments. Used by one run at a time, reused by the next.
 class Context {
@@ -44,7 +45,13 @@ class Context {
   const std::vector<Step>& steps() const { return run_; }
   std::byte* address(int value) const { return bound_[static_cast<size_t>(value)].data; }
   size_t bytes_of(int value) const;
-  size_t held_bytes() const { return arena_.size() + scratch_.size(); }
+  size_t held_bytes() const;
+  // Of a plan for a GPU; null on the host.
+  GpuRun* gpu_run() const { return gpu_run_.get(); }
+  void* gpu_scratch() const { return gpu_scratch_ ? gpu_scratch_->data() : nullptr; }
+  // A plan of several steps keeps inputs and outputs at fixed addresses of the GPU, as its graphs need; else null.
+  std::byte* fixed_input(size_t slot) const { return fixed_inputs_.empty() ? nullptr : fixed_inputs_[slot]->data(); }
+  std::byte* fixed_output(size_t slot) const { return fixed_outputs_.empty() ? nullptr : fixed_outputs_[slot]->data(); }
   double work_ns() const { return work_ns_; }
   int team() const { return team_; }
   size_t scratch_needed() const { return scratch_needed_; }  // bytes per worker
@@ -56,11 +63,16 @@ class Context {
 
  private:
   void rebase(int value, std::byte* base);
+  void fix_addresses();
+  void bind_gpu_steps();
 
   std::shared_ptr<const Plan> plan_;
   std::shared_ptr<const MemoryPlan> memory_;
   const bool body_;  // runs in the memory of the context around
   HostBuffer arena_;
+  std::shared_ptr<Storage> gpu_arena_, gpu_scratch_;
+  std::vector<std::shared_ptr<Storage>> fixed_inputs_, fixed_outputs_;
+  std::unique_ptr<GpuRun> gpu_run_;
   std::byte* base_;
   HostBuffer scratch_;
   size_t scratch_stride_ = 0, scratch_needed_ = 0;

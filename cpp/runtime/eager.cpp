@@ -59,7 +59,13 @@ void keep(const std::string& key, const std::shared_ptr<Program>& program) {
 }  // namespace
 
 std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs, bool all_outputs) {
-  std::string key = text(all_outputs ? "*" : "", op->str(), " ", static_cast<uint32_t>(active_isa()));
+  // Where an operand lies on a GPU, the op runs there.
+  Device device = current_device();
+  for (const Array& a : inputs)
+    if (!a.device().is_cpu()) device = a.device();
+  const DeviceScope scope(device);
+  std::string key =
+      text(all_outputs ? "*" : "", op->str(), " ", static_cast<uint32_t>(active_isa()), " ", to_string(device));
   for (const Array& a : inputs) {
     key += text(" ", static_cast<int>(a.dtype));
     for (int64_t s : a.shape) key += text(",", s);

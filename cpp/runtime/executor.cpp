@@ -14,6 +14,7 @@
 #include "core/threads.h"
 #include "core/wait.h"
 #include "runtime/control.h"
+#include "runtime/gpu_run.h"
 
 namespace maas {
 namespace {
@@ -289,6 +290,7 @@ void Commit::begin() {
 }
 
 void execute(Context& context, size_t commit, const RunOptions& options, Commit* writing) {
+  if (GpuRun* gpu = context.gpu_run()) return gpu->execute(context, commit, options, writing);
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, writing, nullptr};
@@ -335,12 +337,14 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const Op& op = *run.bad_op.load();
-    const int64_t position = context.status().position.load(), value = context.status().value.load();
-    if (const std::string rule = rule_of(op); !rule.empty())
-      fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
-    fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);
+    fail_bad_index(*run.bad_op.load(), context.status().position.load(), context.status().value.load());
   }
+}
+
+void fail_bad_index(const Op& op, int64_t position, int64_t value) {
+  if (const std::string rule = rule_of(op); !rule.empty())
+    fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
+  fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);
 }
 
 }  // namespace maas

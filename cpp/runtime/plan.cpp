@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
+#include "runtime/host_step.h"
 #include "runtime/segments.h"
 
 namespace maas {
@@ -33,6 +34,7 @@ class Builder {
   // `body`: a sub-Graph, run many times by the plan around it; it has no list of prepared steps.
   Builder(const Graph& graph, const std::string& name, bool body = false) : graph_(graph), body_(body) {
     plan_->name = name;
+    plan_->device = target();
     plan_->isa = active_isa();
   }
 
@@ -195,7 +197,7 @@ class Builder {
     if (node->leaf == Leaf::constant || node->leaf == Leaf::state) {
       const int v = new_value(node->outputs[0], node->leaf == Leaf::state ? Place::state : Place::constant);
       plan_->values.back().variable = node->variable;
-      plan_->values.back().constant = node->constant;
+      plan_->values.back().constant = node->constant.to(plan_->device);
       if (node->variable) add_state(node->variable);
       name(Node(node, 0), v);
       return;
@@ -215,9 +217,14 @@ class Builder {
     }
     PlanStep step;
     step.op = node->op;
+    if (plan_->device.is_cpu())
+      step.control = node->op->control();
+    else
+      choose_device_row(*node, step);
     for (size_t i = 0; i < node->inputs.size(); ++i)
-      step.in.push_back(
-          conform(value_of(node->inputs[i]), node->op->input_layout(static_cast<int>(i)), list, prepared));
+      step.in.push_back(conform(value_of(node->inputs[i]),
+                                step.host ? InputLayout::dense : node->op->input_layout(static_cast<int>(i)), list,
+                                prepared));
     for (size_t k = 0; k < node->outputs.size(); ++k) {
       const Node out(node, static_cast<int>(k));
       if (k >= static_cast<size_t>(node->op->visible_outputs()) && !reads_.count(key(out))) {
@@ -227,14 +234,27 @@ class Builder {
       step.out.push_back(place_output(out, step, prepared));
       name(out, step.out.back());
     }
-    if ((step.control = node->op->control())) {
+    if (step.control) {
       for (const Body& body : step.control->bodies)
         step.bodies.push_back(Plan::build_body(*body.graph, plan_->name + "/" + node->op->name()));
       step.control->bodies.clear();
-    } else {
+    } else if (!step.host) {
       choose(step);
     }
+    if (step.host) log(step, "host", "no row of the GPU takes it");
     list.push_back(std::move(step));
+  }
+
+  // On a GPU: a row, or else a program of the host.
+  void choose_device_row(const NodeData& node, PlanStep& step) {
+    Specs in;
+    for (const Node& n : node.inputs) in.push_back(n.spec());
+    if (!node.op->control() && choose_row(*node.op, in, node.outputs).row) return;
+    std::vector<bool> read;
+    for (size_t k = 0; k < node.outputs.size(); ++k)
+      read.push_back(k < static_cast<size_t>(node.op->visible_outputs()) || reads_.count({&node, static_cast<int>(k)}));
+    step.host = std::make_shared<HostStep>(node.op, in, std::move(read), plan_->name);
+    step.why = "no row of the GPU takes it";
   }
 
   bool emit_view(const Node& node, int base) {
@@ -358,26 +378,27 @@ class Builder {
     Specs in, out;
     for (int v : step.in) in.push_back(plan_->values[static_cast<size_t>(v)].spec);
     for (int v : step.out) out.push_back(v < 0 ? Spec{} : plan_->values[static_cast<size_t>(v)].spec);
-    const KernelTable* table = step.op->kernels();
-    double best = 0;
-    if (table)
-      for (const KernelRow& row : *table) {
-        if (!has(plan_->isa, row.isa) || !step.op->accepts(row, in, out)) continue;
-        const double cost = step.op->cost(row, in, out);
-        if (!step.row || cost < best) {
-          step.row = &row;
-          best = cost;
-        }
-      }
-    std::string shapes;
-    for (const Spec& s : in) shapes += text(shapes.empty() ? "" : ", ", s.dtype, to_string(s.shape));
+    const Choice best = choose_row(*step.op, in, out);
+    step.row = best.row;
     if (!step.row)
-      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes);
-    step.why = text("cost ", best);
+      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes(step));
+    step.why = text("cost ", best.cost);
     step.workspace = step.op->workspaces(in, out);
+    log(step, step.row->name, step.why);
+  }
+
+  std::string shapes(const PlanStep& step) const {
+    std::string list;
+    for (int v : step.in) {
+      const Spec& s = plan_->values[static_cast<size_t>(v)].spec;
+      list += text(list.empty() ? "" : ", ", s.dtype, to_string(s.shape));
+    }
+    return list;
+  }
+  void log(const PlanStep& step, const char* kernel, const std::string& why) const {
     if (log_kernels())
       std::fprintf(stderr, "maas: %s | %s | %s | %s | %s\n", plan_->name.c_str(), step.op->name().c_str(),
-                   shapes.c_str(), step.row->name, step.why.c_str());
+                   shapes(step).c_str(), kernel, why.c_str());
   }
 
   // ---- ends
@@ -469,6 +490,7 @@ std::shared_ptr<const Plan> Plan::outline(const Graph& graph, const std::string&
                                           const std::vector<const Plan*>& parts) {
   auto plan = std::make_shared<Plan>();
   plan->name = name;
+  plan->device = target();
   plan->isa = active_isa();
   auto add = [&](const Node& n, Place place, size_t slot) {
     PlanValue v;

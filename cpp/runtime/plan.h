@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
 #include "core/isa.h"
 #include "graph/graph.h"
 #include "graph/op.h"
@@ -20,7 +21,7 @@ struct PlanValue {
   Place place = Place::none;
   int slot = -1;              // number of the input, output or prepared buffer
   VariablePtr variable;       // state
-  Array constant;             // constant
+  Array constant;             // constant, on the plan's device
   int first = -1, last = -1;  // steps of the run list between which an owner is alive
   Dim bytes;                  // of an owner
   // Numbers in Plan::sizes of shape, then strides, then offset and bytes; -1 for what is known.
@@ -28,14 +29,16 @@ struct PlanValue {
 };
 
 class Plan;
+class HostStep;
 
 struct PlanStep {
   OpPtr op;
   const KernelRow* row = nullptr;
+  std::shared_ptr<HostStep> host;  // of a plan for a GPU: no row takes it, so it runs on the host
   // An op that holds sub-Graphs has no kernel but the plans of its bodies, which know no state and prepare nothing.
   std::optional<Control> control;
   std::vector<std::shared_ptr<const Plan>> bodies;
-  const char* kernel_name() const { return row ? row->name : "sub-plans"; }
+  const char* kernel_name() const { return row ? row->name : host ? "host" : "sub-plans"; }
   std::vector<int> in, out;  // values; -1 for an output nobody reads
   std::vector<Dim> workspace;
   std::string why;  // why this kernel
@@ -50,6 +53,7 @@ struct CommitCopy {
 // Immutable: chosen kernels, steps in order, values and layouts, all in symbols. Shared by every run.
 class Plan {
  public:
+  // For the target of this thread.
   static std::shared_ptr<const Plan> build(const Graph& graph, const std::string& name);
   static int64_t built();  // how many, by this process so far; bodies do not count
   // What goes in and out of a graph that runs as several plans, and the state they use; it has no steps.
@@ -59,6 +63,7 @@ class Plan {
   static std::shared_ptr<const Plan> build_body(const Graph& graph, const std::string& name);
 
   std::string name;
+  Device device;
   Isa isa;
   std::vector<PlanValue> values;
   std::vector<PlanStep> prepare;  // depend on state and constants alone

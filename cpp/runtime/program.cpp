@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fork.h"
+#include "core/gpu.h"
 #include "core/interrupt.h"
 
 namespace maas {
@@ -78,18 +79,44 @@ constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from fr
 
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
 
+std::vector<VariablePtr> state_of(const Graph& graph) {
+  std::vector<VariablePtr> state;
+  for (const auto& node : topological_order(graph.roots()))
+    if (node->leaf == Leaf::state) state.push_back(node->variable);
+  for (const Update& u : graph.updates) state.push_back(u.variable);
+  return state;
+}
+
+Device device_of(const std::vector<VariablePtr>& state) {
+  for (const auto& v : state)
+    if (!v->device().is_cpu()) return v->device();
+  return state.empty() ? current_device() : Device{};
+}
+
 }  // namespace
 
-Program::Program(const Graph& graph, std::string name) : segments_(split(graph)) {
-  for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name));
+Program::Program(const Graph& graph, std::string name)
+    : graph_(graph), name_(std::move(name)), segments_(split(graph)) {
+  build();
+  LivePrograms::instance().add(this);
+}
+
+void Program::build() {
+  const std::vector<VariablePtr> state = state_of(graph_);
+  const Device device = device_of(state);
+  for (const auto& v : state) v->move_to(device);
+  moves_.store(Variable::moves(), std::memory_order_relaxed);
+  const TargetScope scope(device);
+  const DeviceScope home(device);
+  parts_.clear();
+  for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name_));
   if (!parts_.empty()) {
     std::vector<const Plan*> plans;
     for (const auto& part : parts_) plans.push_back(part->plan_.get());
-    plan_ = Plan::outline(graph, name, plans);
-    LivePrograms::instance().add(this);
+    plan_ = Plan::outline(graph_, name_, plans);
     return;
   }
-  plan_ = Plan::build(graph, name);
+  plan_ = Plan::build(graph_, name_);
   for (const PlanValue& v : plan_->values)
     if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
       prepared_.resize(static_cast<size_t>(v.slot) + 1);
@@ -100,14 +127,46 @@ Program::Program(const Graph& graph, std::string name) : segments_(split(graph))
       const PlanValue& v = plan_->values[i];
       if (v.place != Place::prepared || v.root != static_cast<int>(i)) continue;
       if (allocate)
-        prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none));
+        prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none), device);
       else
         bytes += static_cast<size_t>(v.bytes.eval(none));
     }
-    if (!allocate && bytes) prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
+    if (!allocate && bytes && device.is_cpu())
+      prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
   }
-  held_bytes_ = static_cast<int64_t>(bytes);
-  LivePrograms::instance().add(this);
+  hold(static_cast<int64_t>(bytes) - held_bytes_);
+}
+
+// State moved: the plan is made again where it is now. All state is held, so nobody else runs this program.
+void Program::relocate(const RunOptions& options) {
+  const int64_t moves = Variable::moves();
+  const std::vector<VariablePtr> state = state_of(graph_);
+  const auto here = [&] {
+    return std::all_of(state.begin(), state.end(), [&](const auto& v) { return v->device() == plan_->device; });
+  };
+  if (here()) {
+    moves_.store(moves, std::memory_order_relaxed);
+    return;
+  }
+  const Device device = device_of(state);
+  for (const auto& v : state) v->move_to(device);
+  const auto lock = state_lock(true);
+  if (!lock->lock(options.poll)) {
+    clear_interrupt();
+    fail(ErrorKind::interrupted, "interrupted while another run held the state; no state was written");
+  }
+  const HeldState held{*lock, true};
+  if (here()) return;  // another thread did it
+  std::lock_guard preparing(prepare_mutex_);
+  std::lock_guard guard(mutex_);
+  idle_.clear();
+  memory_plans_.clear();
+  prepare_context_.reset();
+  prepared_.clear();
+  was_prepared_ = false;
+  prepared_epoch_.store(-1, std::memory_order_relaxed);
+  old_plans_.push_back(plan_);
+  build();
 }
 
 Program::~Program() {
@@ -178,7 +237,7 @@ std::unique_ptr<Context> Program::make(std::shared_ptr<const MemoryPlan> memory,
                                        MemoryClaim& claim) {
   size_t bytes = memory->arena_bytes;
   for (int v : plan_->outputs) bytes += static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(symbols));
-  claim.add(bytes, text("Plan '", plan_->name, "'"));
+  if (plan_->device.is_cpu()) claim.add(bytes, text("Plan '", plan_->name, "'"));
   auto context = std::make_unique<Context>(plan_, plan_->steps, std::move(memory), prepared_);
   if (context->bind_sizes(symbols)) return context;
   context.reset();
@@ -249,7 +308,7 @@ void Program::prepare(const RunOptions& options) {
           end += bytes;
         }
       none->arena_bytes = end;
-      prepared_claim_.add(end, text("Preparing weights of plan '", plan_->name, "'"));
+      if (plan_->device.is_cpu()) prepared_claim_.add(end, text("Preparing weights of plan '", plan_->name, "'"));
       prepare_context_ = std::make_unique<Context>(plan_, plan_->prepare, none, prepared_);
     }
     prepare_context_->bind_sizes(SymbolValues{});
@@ -294,6 +353,10 @@ bool Program::try_run(const std::vector<Array>& inputs, const RunOptions& option
 
 bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait,
                          std::vector<Array>& outputs) {
+  if (moves_.load(std::memory_order_relaxed) != Variable::moves()) {
+    if (!wait) return false;
+    relocate(options);
+  }
   const SymbolValues symbols = bind_symbols(inputs);
   const auto lock = state_lock(wait);
   if (!lock) return false;
@@ -329,7 +392,7 @@ void Program::run_segments(const std::vector<Array>& inputs, RunOptions options,
     while (cuts.size() < static_cast<size_t>(s.cuts)) {
       const Cut& cut = segments_.cuts[cuts.size()];
       Array rows = value(cut.padded);  // the first rows of a dense array are a dense array
-      rows.shape[0] = std::clamp<int64_t>(*value(cut.count).as<int32_t>(), 0, rows.shape[0]);
+      rows.shape[0] = std::clamp<int64_t>(*value(cut.count).host().as<int32_t>(), 0, rows.shape[0]);
       cuts.push_back(std::move(rows));
     }
     std::vector<Array> in;
@@ -351,11 +414,26 @@ void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& in
     for (int v : plan_->outputs) bytes += context->bytes_of(v);
     if (bytes > kClaimOutputs) claim.add(bytes, text("Outputs of plan '", plan_->name, "'"));
   }
+  if (!plan_->device.is_cpu()) {
+    try {
+      run_gpu(*context, inputs, options, claim, outputs);
+    } catch (...) {
+      give(std::move(context));
+      throw;
+    }
+    return give(std::move(context));
+  }
   outputs.clear();
   outputs.reserve(plan_->outputs.size());
   for (int v : plan_->outputs)
     outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-  context->bind_io(inputs, outputs);
+  std::vector<Array> local;  // operands that lie on a GPU
+  const std::vector<Array>* from = &inputs;
+  if (std::any_of(inputs.begin(), inputs.end(), [](const Array& a) { return !a.device().is_cpu(); })) {
+    for (const Array& a : inputs) local.push_back(a.host());
+    from = &local;
+  }
+  context->bind_io(*from, outputs);
   context->bind_steps(claim);
   work_ns_.store(context->work_ns(), std::memory_order_relaxed);
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
@@ -370,6 +448,56 @@ void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& in
     std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
   for (const auto& v : plan_->writes) v->touch();
   give(std::move(context));
+}
+
+void Program::run_gpu(Context& context, const std::vector<Array>& inputs, const RunOptions& options, MemoryClaim& claim,
+                      std::vector<Array>& outputs) {
+  const Device device = plan_->device;
+  std::vector<Array> local;
+  std::vector<std::byte*> from, to;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    std::byte* const fixed = context.fixed_input(i);
+    if (!fixed) {
+      local.push_back(inputs[i].to(device));
+      from.push_back(static_cast<std::byte*>(local.back().data()));
+    } else {
+      if (inputs[i].device() == device)
+        gpu().copy(device.index, fixed, inputs[i].data(), inputs[i].bytes());
+      else
+        gpu().upload(device.index, fixed, inputs[i].host().data(), inputs[i].bytes());
+      from.push_back(fixed);
+    }
+  }
+  std::vector<Array> results;
+  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
+    const int v = plan_->outputs[i];
+    std::byte* const fixed = context.fixed_output(i);
+    if (!fixed || options.keep_on_device)
+      results.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v), device);
+    to.push_back(fixed ? fixed : static_cast<std::byte*>(results[i].data()));
+  }
+  context.bind_addresses(from, to);
+  context.bind_steps(claim);
+  work_ns_.store(context.work_ns(), std::memory_order_relaxed);
+  if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
+  Commit writing;
+  execute(context, plan_->commit, options, plan_->writes.empty() ? nullptr : &writing);
+  for (const CommitCopy& c : plan_->copies)
+    gpu().copy(device.index, c.variable->raw().data(), context.address(c.value), context.bytes_of(c.value));
+  for (const auto& v : plan_->writes) v->touch();
+  outputs.clear();
+  for (size_t i = 0; i < plan_->outputs.size(); ++i) {
+    const int v = plan_->outputs[i];
+    if (options.keep_on_device) {
+      if (context.fixed_output(i)) gpu().copy(device.index, results[i].data(), to[i], results[i].bytes());
+      outputs.push_back(std::move(results[i]));
+    } else if (!context.fixed_output(i)) {
+      outputs.push_back(results[i].host());
+    } else {
+      outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v));
+      gpu().download(device.index, outputs.back().data(), to[i], outputs.back().bytes());
+    }
+  }
 }
 
 std::pair<size_t, size_t> Program::kept() {
@@ -410,12 +538,16 @@ std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
   std::vector<Array> outputs;
   for (int v : plan_->outputs)
     outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-  context->bind_io(inputs, outputs);
-  context->bind_steps(claim);
+  if (plan_->device.is_cpu()) {
+    context->bind_io(inputs, outputs);
+    context->bind_steps(claim);
+  } else {
+    run_gpu(*context, inputs, {}, claim, outputs);
+  }
   std::vector<StepCost> costs;
   for (const Context::Step& step : context->steps()) {
     StepCost cost;
-    cost.flops = step.plan->op->flops(step.args);
+    cost.flops = step.plan->host ? -1 : step.plan->op->flops(step.args);
     cost.team = step.team;
     for (const auto* list : {&step.plan->in, &step.plan->out})
       for (int v : *list)

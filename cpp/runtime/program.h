@@ -19,6 +19,7 @@ struct StepCost {
 };
 
 // A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
+// It runs where its state is, and its other state moves there; without state, on this thread's device when it is made.
 class Program {
  public:
   Program(const Graph& graph, std::string name);
@@ -32,6 +33,7 @@ class Program {
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
+  Device device() const { return plan_->device; }
   // What every step of a run on these inputs costs; empty for a plan of no steps.
   std::vector<StepCost> costs(const std::vector<Array>& inputs);
   // Memory that runs on these inputs' sizes need.
@@ -45,6 +47,10 @@ class Program {
   double binding_ns(const std::vector<std::vector<Array>>& calls, int repeats);
 
  private:
+  void build();
+  void relocate(const RunOptions& options);
+  void run_gpu(Context& context, const std::vector<Array>& inputs, const RunOptions& options, MemoryClaim& claim,
+               std::vector<Array>& outputs);
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
   std::unique_ptr<Context> take(const SymbolValues& symbols, MemoryClaim& claim);
   std::unique_ptr<Context> make(std::shared_ptr<const MemoryPlan> memory, const SymbolValues& symbols,
@@ -62,6 +68,11 @@ class Program {
 
   // Where shapes depend on values: a program for each segment, run one after another; plan_ then only says what goes in
   // and out, and which state is held.
+  const Graph graph_;
+  const std::string name_;
+  std::atomic<int64_t> moves_{-1};
+  std::vector<std::shared_ptr<const Plan>> old_plans_;  // of other devices; somebody may still be looking at one
+
   Segments segments_;
   std::vector<std::unique_ptr<Program>> parts_;
 

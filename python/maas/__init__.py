@@ -29,10 +29,14 @@ _NAMES = {
     "Server": "maas.serving",
     "Variable": "maas.backend",
     "custom_gradient": "maas.transforms",
+    "device": "maas.backend.devices",
+    "from_dlpack": "maas.backend.devices",
     "grad": "maas.transforms",
     "jit": "maas.transforms",
+    "list_devices": "maas.backend.devices",
     "name_scope": "maas.backend",
     "remat": "maas.transforms",
+    "synchronize": "maas.backend.devices",
     "value_and_grad": "maas.transforms",
 }
 _CORE = {"set_num_threads", "get_num_threads"}

@@ -9,7 +9,7 @@ import sys
 # looked up only after the module itself.
 NOT_YET = {
     "maas": (
-        "FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications device "
+        "FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications "
         "distillation distribution export legacy mixed_precision preprocessing quantizers remat version visualization "
         "wrappers"
     ),

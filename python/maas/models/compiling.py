@@ -131,6 +131,10 @@ class Compiling:
         """State of all metrics."""
         return [v for m in self.metrics for v in m.variables]
 
+    def _all_state(self):
+        optimizer = getattr(self, "optimizer", None)
+        return [*super()._all_state(), *(optimizer.variables if optimizer is not None else ())]
+
     def reset_metrics(self):
         """Sets all metrics to zero; `fit` does it at the start of every epoch."""
         for m in self.metrics:

@@ -26,7 +26,6 @@ def run(options):
     configure = [
         "cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
         f"-DPython_EXECUTABLE={sys.executable}", "-DMAAS_SERVING=OFF", "-DMAAS_EIGEN=OFF", "-DMAAS_CUDA=ON",
-        "-DCMAKE_CUDA_ARCHITECTURES=90a-real",
     ]  # fmt: skip
     for command in (configure, ["ninja", "-C", str(folder)], ["cmake", "--install", str(folder), "--prefix", str(ROOT / "python")]):
         left = options.seconds - (time.monotonic() - start)

@@ -29,10 +29,11 @@ def label(item):
 
 
 def all_items():
-    """Models and the rest first, for they take longest; cases after them."""
+    """Models and the rest first, for they take longest; then a case of every op, another of every op, and so on."""
     from tests.cuda import interop, models
 
-    return [*(f"model:{name}" for name in models.MODELS), *(f"interop:{name}" for name in interop.CHECKS), *all_cases()]
+    first = [*(f"model:{name}" for name in models.MODELS), *(f"interop:{name}" for name in interop.CHECKS)]
+    return [*first, *sorted(all_cases(), key=lambda item: int(item.split(":")[2]))]
 
 
 def alone():

@@ -65,7 +65,7 @@ def main():
         if part in ("bench", "peers"):
             bench_part.run(records, options.device, options, compile_only=part == "peers")
         print(f"{part}: {time.monotonic() - start:.0f} s")
-    tests = {i: r for i, r in records.last(records.build).items() if ":" in i and not i.startswith(("bench:", "san"))}
+    tests = tests_part.tests_of(records.last())
     clean, faulty = tests_part.verdicts(tests)
     verified = {"build": records.build, "clean": sorted(clean), "faulty": sorted(faulty)}
     (Path(options.results) / "verified.json").write_text(json.dumps(verified, indent=1))

@@ -56,7 +56,7 @@ def run(records, device, options, compile_only=False):
     done = records.done() if not options.again else set()
     items = [i for i in ("bench:peaks", *(f"bench:{row.name}" for row in rows)) if i not in done]
     if options.failed:
-        items = [i for i in items if i in records.failed()]
+        items = [i for i in items if i in records.failed() or i not in records.last()]
     left = run_items(items, device, records, 1, 120, deadline)
     pack(options.results)
     print(f"bench: {time.monotonic() - start:.0f} s, {len(left)} rows left for the next run")
@@ -65,17 +65,23 @@ def run(records, device, options, compile_only=False):
 
 def summary(records):
     """A line for every row: ratio to the best peer, microseconds, rate and share of the peak, error, host steps."""
-    last = {i[6:]: r for i, r in records.last(records.build).items() if i.startswith("bench:")}
+    last = {i[6:]: r for i, r in records.last().items() if i.startswith("bench:")}
     if not last:
         return []
     peaks = last.pop("peaks", {})
-    lines = [f"bench on {peaks.get('card')}: measured {peaks.get('tflops')} TFLOP/s bf16, {peaks.get('tbytes')} TB/s copy"]
+    lines = [
+        f"bench on {peaks.get('card')}: measured {peaks.get('tflops')} TFLOP/s bf16, {peaks.get('tbytes')} TB/s copy"
+    ]
     for name, r in last.items():
         if "us" not in r:
             lines.append(f"{name[:52]:52s} FAILED {r.get('error', '')[:90]}")
             continue
         us, units = r["us"], r["units"]
-        ours = f"{us['maas']:9.1f}us {units['maas'][0]:7.2f} {100 * (units['maas'][1] or 0):3.0f}%" if "maas" in us else "-"
+        ours = (
+            f"{us['maas']:9.1f}us {units['maas'][0]:7.2f} {100 * (units['maas'][1] or 0):3.0f}%"
+            if "maas" in us
+            else "-"
+        )
         ratio = f"{r['ratio'][0]:5.2f}x" if "ratio" in r else "     -"
         peers = " ".join(f"{n}:{v:.1f}" for n, v in us.items() if n != "maas")
         more = f" host:{','.join(r['host'])}" if r["host"] else ""

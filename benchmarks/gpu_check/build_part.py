@@ -27,7 +27,11 @@ def run(options):
         "cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
         f"-DPython_EXECUTABLE={sys.executable}", "-DMAAS_SERVING=OFF", "-DMAAS_EIGEN=OFF", "-DMAAS_CUDA=ON",
     ]  # fmt: skip
-    for command in (configure, ["ninja", "-C", str(folder)], ["cmake", "--install", str(folder), "--prefix", str(ROOT / "python")]):
+    for command in (
+        configure,
+        ["ninja", "-C", str(folder)],
+        ["cmake", "--install", str(folder), "--prefix", str(ROOT / "python")],
+    ):
         left = options.seconds - (time.monotonic() - start)
         try:
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=left)

@@ -111,7 +111,14 @@ def convs():
 
         return F.relu(F.conv2d(x, k, b, stride=strides, padding=k.shape[2] // 2) + r).permute(0, 2, 3, 1)
 
-    layers = ((56, 64, 64, 3), (56, 64, 256, 1), (28, 128, 128, 3), (14, 256, 256, 3), (14, 1024, 256, 1), (7, 512, 512, 3))
+    layers = (
+        (56, 64, 64, 3),
+        (56, 64, 256, 1),
+        (28, 128, 128, 3),
+        (14, 256, 256, 3),
+        (14, 1024, 256, 1),
+        (7, 512, 512, 3),
+    )
     for batch in (1, 8, 32):
         for side, ic, oc, k in layers:
             image = (batch, side, side)

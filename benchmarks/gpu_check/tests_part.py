@@ -61,14 +61,14 @@ def run(records, device, options):
         i for i in everything if i not in done and (not options.rows or any(p in items.label(i) for p in options.rows))
     ]
     if options.failed:
-        failed = records.failed()
-        wanted = [i for i in wanted if i in failed]
+        failed, ever = records.failed(), records.last()
+        wanted = [i for i in wanted if i in failed or i not in ever]
     print(f"tests: {len(wanted)} of {len(everything)} items to run on {device}, {options.workers} workers")
     tools = []
     if not options.rows and not options.failed:
         short = items.short_list()
         for tool in options.tools:
-            shards = 4
+            shards = 3
             for shard in range(shards):
                 args = (tool, short[shard::shards], device, options.seconds * 0.75, records)
                 tools.append(threading.Thread(target=sanitize, args=args))
@@ -85,10 +85,16 @@ def run(records, device, options):
     return len(left)
 
 
+def tests_of(last):
+    """Results of cases, models and the rest."""
+    return {i: r for i, r in last.items() if i.split(":")[0] in ("case", "model", "interop", "memory")}
+
+
 def summary(records):
-    """Lines about tests: counts, failures by cause, rows that ran clean, ops of the host."""
-    last = {i: r for i, r in records.last(records.build).items() if not i.startswith("bench:")}
-    tests = {i: r for i, r in last.items() if not i.startswith("sanitizer:")}
+    """Lines about tests: counts, failures by cause, rows that ran clean, ops of the host; newest result of each item."""
+    last = records.last()
+    tests = tests_of(last)
+    old = sum(1 for r in tests.values() if r["build"] != records.build)
     bad = {i: r for i, r in tests.items() if not r["ok"]}
     clean, faulty = verdicts(tests)
     host = {}
@@ -96,7 +102,9 @@ def summary(records):
         for check in r.get("checks", ()):
             for op in check["host"]:
                 host.setdefault(op, set()).add(item)
-    lines = [f"tests: {len(tests) - len(bad)} items passed, {len(bad)} failed; rows: {len(clean)} clean, {len(faulty)} not"]
+    lines = [
+        f"tests: {len(tests) - len(bad)} items passed, {len(bad)} failed; rows: {len(clean)} clean, {len(faulty)} not; {old} results are of an earlier build"
+    ]
     causes = {}
     for item, r in bad.items():
         op = item.split(":")[1]

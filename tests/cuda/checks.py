@@ -10,7 +10,6 @@ from tests.ops import support
 from tests.ops.case import widened
 
 
-
 class Skipped(Exception):
     """There is nothing to check: the op refuses such operands on every device, or a peer is not installed."""
 

@@ -1,5 +1,7 @@
 """Tensors of other libraries, eager calls, gradients by tape, devices by name."""
 
+import os
+
 import numpy as np
 
 import maas
@@ -58,6 +60,40 @@ def to_torch(check, device):
     del y
     torch.randn(300, 300, device=place)
     same(t.cpu().numpy(), a @ b, "kept alive", 1e-4, 1e-4)
+
+
+def exchanged(module, device, make, read):
+    """Dense arrays of a library come here and go back where they lie."""
+    if device == "cpu":
+        raise Skipped("its arrays are on a GPU")
+    x = np.random.default_rng(0).standard_normal((40, 30)).astype("float32")
+    theirs = make(x)
+    t = maas.from_dlpack(theirs)
+    assert str(t.device) == device, str(t.device)
+    with on(device):
+        y = ops.multiply(t, 3.0)
+    same(read(y), 3 * x, f"to {module} and back")
+
+
+def cupy(check, device):
+    """CuPy's arrays."""
+    try:
+        import cupy as library
+    except ImportError:
+        raise Skipped("CuPy is not installed") from None
+    exchanged("CuPy", device, library.asarray, lambda y: library.asnumpy(library.from_dlpack(y)))
+
+
+def jax(check, device):
+    """JAX's arrays."""
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    try:
+        import jax as library
+    except ImportError:
+        raise Skipped("JAX is not installed") from None
+    if library.default_backend() != "gpu":
+        raise Skipped("JAX sees no GPU")
+    exchanged("JAX", device, library.device_put, lambda y: np.asarray(library.dlpack.from_dlpack(y)))
 
 
 def eager(check, device):
@@ -132,4 +168,4 @@ def devices(check, device):
             raise AssertionError(f"{wrong} was taken")
 
 
-CHECKS = {f.__name__: f for f in (from_torch, to_torch, eager, tape, state, devices)}
+CHECKS = {f.__name__: f for f in (from_torch, to_torch, cupy, jax, eager, tape, state, devices)}

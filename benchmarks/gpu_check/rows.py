@@ -125,7 +125,8 @@ def convs():
             flops = 2.0 * batch * side * side * ic * oc * k * k
             yield Row(
                 f"G5 conv {k}x{k} {side}x{side} {ic}->{oc} batch {batch}",
-                [((*image, ic), BF, 1), ((k, k, ic, oc), BF, (k * k * ic) ** -0.5), ((oc,), BF, 1), ((*image, oc), BF, 1)],
+                [((*image, ic), BF, 1), ((k, k, ic, oc), BF, (k * k * ic) ** -0.5), ((oc,), BF, 1),
+                 ((*image, oc), BF, 1)],
                 ours, theirs, nchw, flops=flops, compiled=NO_GRAPHS if batch == 32 and side == 28 else None,
                 quick=(side, k) == (28, 3) and batch in (1, 32),
             )  # fmt: skip
@@ -172,8 +173,8 @@ def attentions():
             f"G7 decode attention batch {batch} context {context}",
             [((batch, 1, 32, 128), BF, 1), ((batch, context, 8, 128), BF, 1), ((batch, context, 8, 128), BF, 1)],
             functools.partial(attend, at_end=True), torch_attention, bytes=4.0 * batch * context * 8 * 128,
-            sets=6 if batch == 1 else 1, error=3e-2, backends=("FLASH_ATTENTION", "CUDNN_ATTENTION", "EFFICIENT_ATTENTION"),
-            quick=context == 4096,
+            sets=6 if batch == 1 else 1, error=3e-2,
+            backends=("FLASH_ATTENTION", "CUDNN_ATTENTION", "EFFICIENT_ATTENTION"), quick=context == 4096,
         )  # fmt: skip
 
 
@@ -427,8 +428,8 @@ def transformers():
         )  # fmt: skip
     ours, theirs = both(12, True, True)
     yield Row(
-        "G12 GPT-2 124M decode batch 1 context 1024", transformer_inputs(1, 1, 768, 12, 12, 1024), ours, theirs, prepare,
-        bytes=2.0 * (85e6 + 12 * 2 * 1024 * 768), compiled="max-autotune", error=6e-2, quick=True,
+        "G12 GPT-2 124M decode batch 1 context 1024", transformer_inputs(1, 1, 768, 12, 12, 1024), ours, theirs,
+        prepare, bytes=2.0 * (85e6 + 12 * 2 * 1024 * 768), compiled="max-autotune", error=6e-2, quick=True,
     )  # fmt: skip
     ours, theirs = both(12, True, False)
     yield Row(

@@ -91,7 +91,7 @@ def tests_of(last):
 
 
 def summary(records):
-    """Lines about tests: counts, failures by cause, rows that ran clean, ops of the host; newest result of each item."""
+    """Lines about tests, the newest result of each item: counts, failures by cause, rows, ops of the host."""
     last = records.last()
     tests = tests_of(last)
     old = sum(1 for r in tests.values() if r["build"] != records.build)
@@ -103,7 +103,8 @@ def summary(records):
             for op in check["host"]:
                 host.setdefault(op, set()).add(item)
     lines = [
-        f"tests: {len(tests) - len(bad)} items passed, {len(bad)} failed; rows: {len(clean)} clean, {len(faulty)} not; {old} results are of an earlier build"
+        f"tests: {len(tests) - len(bad)} items passed, {len(bad)} failed, {old} results are of an earlier build",
+        f"rows: {len(clean)} clean, {len(faulty)} not",
     ]
     causes = {}
     for item, r in bad.items():

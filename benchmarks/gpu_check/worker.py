@@ -1,4 +1,4 @@
-"""Runs items on a device: `python -m benchmarks.gpu_check.worker gpu:0 [ITEM ...]`; without items, one a line of stdin."""
+"""Runs items on a device: `python -m benchmarks.gpu_check.worker gpu:0 [ITEM ...]`, or those that stdin names."""
 
 import json
 import os

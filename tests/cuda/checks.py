@@ -1,4 +1,4 @@
-"""What every case of tests/ops must hold on a device. Needs no pytest: `benchmarks.gpu_check` runs it on bare machines."""
+"""What every case of tests/ops must hold on a device, without pytest: `benchmarks.gpu_check` runs on bare machines."""
 
 import contextlib
 from dataclasses import dataclass, field

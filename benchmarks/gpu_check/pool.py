@@ -1,5 +1,6 @@
 """Items run in worker processes: a crash, a hang or a broken device costs one item, never the others."""
 
+import contextlib
 import json
 import os
 import queue
@@ -17,10 +18,10 @@ ROOT = Path(__file__).parent.parent.parent
 class Worker:
     """A process that runs one item after another."""
 
-    def __init__(self, device):
+    def __init__(self, command):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gpu_check.worker", device], stdin=subprocess.PIPE,
+            command, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.log, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
 
@@ -44,7 +45,8 @@ class Worker:
 
     def end(self):
         """Ends the process; its status and its last words."""
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         try:
             status = self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -55,8 +57,9 @@ class Worker:
         return f"status {status}; {words}"
 
 
-def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=print):
+def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=print, command=None):
     """Runs (item, seconds) in order on so many processes; what the deadline leaves over is returned."""
+    command = command or [sys.executable, "-m", "benchmarks.gpu_check.worker", device]
     waiting, lock, counts = queue.Queue(), threading.Lock(), {"ok": 0, "failed": 0}
     for item in items:
         waiting.put(item)
@@ -68,7 +71,7 @@ def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=
                 item = waiting.get_nowait()
             except queue.Empty:
                 break
-            worker = worker or Worker(device)
+            worker = worker or Worker(command)
             start = time.monotonic()
             limit = seconds if deadline is None else max(5, min(seconds, deadline + 10 - time.monotonic()))
             answer = worker.run(item, limit)

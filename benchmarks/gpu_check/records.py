@@ -21,8 +21,10 @@ class Records:
     def __init__(self, folder, build):
         self.path, self.build = Path(folder) / "gpu_check.jsonl", build
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.all = [json.loads(line) for line in lines if line.endswith("}")]
+        text = self.path.read_text() if self.path.exists() else ""
+        self.all = [json.loads(line) for line in text.split("\n")[:-1]]
+        if not text.endswith("\n"):  # a line that was cut short
+            self.path.write_text(text[: text.rfind("\n") + 1])
 
     def add(self, item, **result):
         result = {"item": item, "build": self.build, **result}

@@ -11,11 +11,15 @@ CACHE = Path("/tmp/maas_inductor")
 
 
 def rows_wanted(options):
+    """(name, whether torch.compile takes part) of the rows that were asked for."""
+    from benchmarks.gpu_check import training
     from benchmarks.gpu_check.rows import all_rows
 
+    rows = [(row.name, bool(row.compiled), row.quick) for row in all_rows().values()]
+    rows += [(name, False, training.QUICK in name) for name in training.ROWS]
     return [
-        row for row in all_rows().values()
-        if (row.quick or not options.quick) and (not options.rows or any(p in row.name for p in options.rows))
+        (name, compiled) for name, compiled, quick in rows
+        if (quick or not options.quick) and (not options.rows or any(p in name for p in options.rows))
     ]  # fmt: skip
 
 
@@ -49,12 +53,12 @@ def run(records, device, options, compile_only=False):
     deadline = start + options.seconds
     rows = rows_wanted(options)
     if compile_only:
-        items = [f"peer:{row.name}" for row in rows if row.compiled]
+        items = [f"peer:{name}" for name, compiled in rows if compiled]
         left = run_items(items, device, records, min(options.workers, 8), 240, deadline)
         pack(options.results)
         return len(left)
     done = records.done() if not options.again else set()
-    items = [i for i in ("bench:peaks", *(f"bench:{row.name}" for row in rows)) if i not in done]
+    items = [i for i in ("bench:peaks", *(f"bench:{name}" for name, _ in rows)) if i not in done]
     if options.failed:
         items = [i for i in items if i in records.failed() or i not in records.last()]
     left = run_items(items, device, records, 1, 120, deadline)

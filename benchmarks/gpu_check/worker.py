@@ -47,8 +47,10 @@ def run(item, device):
 
 def measured(kind, name):
     """One row of the benchmarks; a worker that failed starts anew, for its memory may be full."""
-    from benchmarks.gpu_check import measure
+    from benchmarks.gpu_check import measure, training
     from benchmarks.gpu_check.rows import all_rows
+
+    rounds = int(os.environ.get("GPU_CHECK_ROUNDS", "5"))
 
     try:
         if name == "peaks":
@@ -56,7 +58,9 @@ def measured(kind, name):
         if kind == "peer":
             measure.compile_only(all_rows()[name])
             return {"ok": True}
-        result = measure.measure(all_rows()[name], int(os.environ.get("GPU_CHECK_ROUNDS", "5")))
+        if name in training.ROWS:
+            return training.measure(name, rounds, os.environ.get("GPU_CHECK_COMPILE", "1") == "1")
+        result = measure.measure(all_rows()[name], rounds)
         return {**result, "broken": "maas" in result["problems"] and not healthy("gpu:0")}
     except Exception as error:  # noqa: BLE001, it is the result
         return {"ok": False, "error": f"{type(error).__name__}: {error}"[:500], "broken": True}

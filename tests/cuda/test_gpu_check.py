@@ -1,4 +1,4 @@
-"""The command that runs everything on a GPU, tried without one: crashes, hangs, results that are kept, marks taken off."""
+"""The command that runs everything on a GPU, without one: crashes, hangs, results that are kept, marks taken off."""
 
 import sys
 import time

@@ -13,21 +13,25 @@ find_file(MAAS_LIBCUDA libcuda.so.1 PATHS ENV LD_LIBRARY_PATH /usr/lib/x86_64-li
 find_path(MAAS_CUDA_HEADERS cuda_runtime_api.h HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
           PATH_SUFFIXES include)
 
-# Every kernel as plain C++, for MAAS_CUDA=EMULATE and for the C++ tests. gcc's checks call handlers of the emulator.
+# Every kernel as plain C++, for MAAS_CUDA=EMULATE and for the C++ tests: each .cu through a .cpp that includes it.
+# gcc's checks call handlers of the emulator.
 if(MAAS_CUDA_HEADERS)
-  add_library(maas_cuda_emulated OBJECT EXCLUDE_FROM_ALL ${MAAS_CUDA_SOURCES} ${MAAS_EMULATOR_SOURCES})
-  set(maas_emulate -Wno-unknown-pragmas -Wno-unused-parameter -fdata-sections -fno-gnu-unique)
-  set(kernels ${MAAS_CUDA_SOURCES})
-  list(FILTER kernels INCLUDE REGEX "\\.cu$")
+  add_library(maas_cuda_emulated OBJECT EXCLUDE_FROM_ALL ${MAAS_EMULATOR_SOURCES})
+  foreach(source IN LISTS MAAS_CUDA_SOURCES)
+    if(source MATCHES "\\.cu$")
+      file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/cpp ${source})
+      set(source ${PROJECT_BINARY_DIR}/emulated/${path}.cpp)
+      file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${path}\"\n" @ONLY)
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -fsanitize=alignment,bounds)
+    endif()
+    target_sources(maas_cuda_emulated PRIVATE ${source})
+  endforeach()
   target_compile_definitions(maas_cuda_emulated PUBLIC MAAS_CUDA_EMULATE)
-  target_compile_options(maas_cuda_emulated PUBLIC ${maas_emulate})
+  target_compile_options(maas_cuda_emulated PUBLIC -Wno-unknown-pragmas -Wno-unused-parameter -fdata-sections
+                                                   -fno-gnu-unique)
   target_include_directories(maas_cuda_emulated SYSTEM PUBLIC ${MAAS_CUDA_HEADERS})
   target_link_libraries(maas_cuda_emulated PUBLIC maas_flags)
   target_link_options(maas_cuda_emulated INTERFACE LINKER:-T,${PROJECT_SOURCE_DIR}/cpp/cuda/emulator/shared.ld)
-  if(NOT MAAS_CUDA STREQUAL "ON" AND NOT (MAAS_CUDA STREQUAL "AUTO" AND MAAS_NVCC AND MAAS_LIBCUDA))
-    set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS
-                                "-x;c++;-fsanitize=alignment,bounds")
-  endif()
 endif()
 
 if(MAAS_CUDA STREQUAL "AUTO" AND NOT (MAAS_NVCC AND MAAS_LIBCUDA))

@@ -31,6 +31,8 @@ namespace maas {
 #undef MAAS_CUDA_KERNEL
 #undef MAAS_CUDA_KERNEL_SCRATCH
 namespace {
+#ifndef MAAS_CUDA_ROW_OPTIONS  // a .cu may have several tables
+#define MAAS_CUDA_ROW_OPTIONS
 template <uint32_t kFlags = 0, int... kTile>
 struct CudaRowOptions {
   static constexpr uint32_t flags = kFlags;
@@ -39,6 +41,7 @@ struct CudaRowOptions {
     for (int i = 0; i < 4; ++i) row.tile[i] = tile[i];
   }
 };
+#endif
 #define MAAS_CUDA_ROW_(row_name, type, scratch_fn, ...)                                                 \
   [] {                                                                                                  \
     using Options = CudaRowOptions<__VA_ARGS__>;                                                        \

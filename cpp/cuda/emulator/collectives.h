@@ -10,7 +10,8 @@ namespace maas::cuda::emulator {
 void fault(cudaError_t error, const char* what);
 template <class T>
 void aligned(const T* p) {
-  if (reinterpret_cast<uintptr_t>(p) % alignof(T)) fault(cudaErrorMisalignedAddress, "address is not aligned to its type");
+  if (reinterpret_cast<uintptr_t>(p) % alignof(T))
+    fault(cudaErrorMisalignedAddress, "address is not aligned to its type");
 }
 
 void* dynamic_shared();

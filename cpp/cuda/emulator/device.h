@@ -95,11 +95,11 @@ inline unsigned __reduce_xor_sync(unsigned mask, unsigned v) {
 
 // ---- memory
 
-#define MAAS_LOAD(name)                \
-  template <class T>                   \
-  T name(const T* p) {                 \
-    maas::cuda::emulator::aligned(p);  \
-    return *p;                         \
+#define MAAS_LOAD(name)               \
+  template <class T>                  \
+  T name(const T* p) {                \
+    maas::cuda::emulator::aligned(p); \
+    return *p;                        \
   }
 MAAS_LOAD(__ldg)
 MAAS_LOAD(__ldcs)
@@ -108,11 +108,11 @@ MAAS_LOAD(__ldca)
 MAAS_LOAD(__ldlu)
 MAAS_LOAD(__ldcv)
 #undef MAAS_LOAD
-#define MAAS_STORE(name)                                  \
-  template <class T>                                      \
-  void name(T* p, const std::type_identity_t<T>& v) {     \
-    maas::cuda::emulator::aligned(p);                     \
-    *p = v;                                               \
+#define MAAS_STORE(name)                              \
+  template <class T>                                  \
+  void name(T* p, const std::type_identity_t<T>& v) { \
+    maas::cuda::emulator::aligned(p);                 \
+    *p = v;                                           \
   }
 MAAS_STORE(__stcs)
 MAAS_STORE(__stcg)
@@ -120,13 +120,13 @@ MAAS_STORE(__stwb)
 MAAS_STORE(__stwt)
 #undef MAAS_STORE
 
-#define MAAS_ATOMIC(name, expression)                   \
-  template <class T>                                    \
-  T name(T* p, const std::type_identity_t<T> v) {       \
-    maas::cuda::emulator::aligned(p);                   \
-    const T old = *p;                                   \
-    *p = expression;                                    \
-    return old;                                         \
+#define MAAS_ATOMIC(name, expression)             \
+  template <class T>                              \
+  T name(T* p, const std::type_identity_t<T> v) { \
+    maas::cuda::emulator::aligned(p);             \
+    const T old = *p;                             \
+    *p = expression;                              \
+    return old;                                   \
   }
 MAAS_ATOMIC(atomicAdd, static_cast<T>(old + v))
 MAAS_ATOMIC(atomicSub, static_cast<T>(old - v))
@@ -255,10 +255,13 @@ inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 // Conversions clamp, and NaN gives 0 (or, to 64 bits, the lowest value), as on hardware.
 template <class I, class F>
 I maas_emulated_to_int(F v) {
-  constexpr F kEnd = static_cast<F>(static_cast<uint64_t>(1) << (8 * sizeof(I) - (std::is_signed_v<I> ? 1 : 0) - 1)) * 2;
+  constexpr F kEnd =
+      static_cast<F>(static_cast<uint64_t>(1) << (8 * sizeof(I) - (std::is_signed_v<I> ? 1 : 0) - 1)) * 2;
   if (v != v) return sizeof(I) == 8 ? static_cast<I>(static_cast<uint64_t>(1) << 63) : I(0);
-  if (v >= kEnd) return static_cast<I>(~static_cast<uint64_t>(0) >> (64 - 8 * sizeof(I) + (std::is_signed_v<I> ? 1 : 0)));
-  if (v <= (std::is_signed_v<I> ? -kEnd : F(0))) return std::is_signed_v<I> ? static_cast<I>(static_cast<uint64_t>(1) << (8 * sizeof(I) - 1)) : I(0);
+  if (v >= kEnd)
+    return static_cast<I>(~static_cast<uint64_t>(0) >> (64 - 8 * sizeof(I) + (std::is_signed_v<I> ? 1 : 0)));
+  if (v <= (std::is_signed_v<I> ? -kEnd : F(0)))
+    return std::is_signed_v<I> ? static_cast<I>(static_cast<uint64_t>(1) << (8 * sizeof(I) - 1)) : I(0);
   return static_cast<I>(v);
 }
 inline int __float2int_rn(float v) { return maas_emulated_to_int<int>(rintf(v)); }

@@ -10,7 +10,7 @@
 namespace maas::cuda::emulator {
 namespace {
 
-constexpr size_t kGuard = 512;  // before and after; keeps the 256-byte alignment of cudaMalloc
+constexpr size_t kGuard = 512;           // before and after; keeps the 256-byte alignment of cudaMalloc
 constexpr uint16_t kGuardWord = 0xfffe;  // NaN in all floating types
 
 enum class Kind { device, host };
@@ -23,8 +23,7 @@ struct Allocation {
 
 struct Memory {
   std::map<char*, Allocation> all;
-  size_t used = 0;
-  size_t devices = 0;
+  size_t used = 0, most = 0;  // bytes of the GPU
 };
 Memory& memory() {
   static auto* const m = new Memory;
@@ -76,7 +75,7 @@ cudaError_t allocate(void** out, size_t bytes, Kind kind) {
   m.all[p] = {kind, bytes, raw, after};
   if (kind == Kind::device) {
     m.used += bytes;
-    ++m.devices;
+    if (m.used > m.most) m.most = m.used;
   }
   *out = p;
   return cudaSuccess;
@@ -91,10 +90,7 @@ cudaError_t release(void* p, Kind kind) {
   const Allocation a = found->second;
   const std::string what = damage(found->first, a);
   m.all.erase(found);
-  if (kind == Kind::device) {
-    m.used -= a.bytes;
-    --m.devices;
-  }
+  if (kind == Kind::device) m.used -= a.bytes;
   std::memset(p, kPoison, a.bytes < (1 << 20) ? a.bytes : 1 << 20);
   std::free(a.raw);
   if (!what.empty()) {
@@ -197,6 +193,18 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total) {
   *total = total_memory();
   *free_bytes = total_memory() - memory().used;
   return device_error() == cudaSuccess ? cudaSuccess : failed(device_error());
+}
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void* value) {
+  std::lock_guard guard(lock());
+  const bool most = attribute == cudaMemPoolAttrUsedMemHigh || attribute == cudaMemPoolAttrReservedMemHigh;
+  const uint64_t bytes = most ? memory().most : memory().used;
+  std::memcpy(value, &bytes, sizeof bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void*) {
+  std::lock_guard guard(lock());
+  if (attribute == cudaMemPoolAttrUsedMemHigh) memory().most = memory().used;
+  return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* out, const void* p) {
   std::lock_guard guard(lock());

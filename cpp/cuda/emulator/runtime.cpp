@@ -75,7 +75,8 @@ cudaError_t launch(KernelLaunch l) {
     return failed(cudaErrorInvalidConfiguration,
                   maas::text(name(), ": a grid of ", l.grid.x, " x ", l.grid.y, " x ", l.grid.z));
   const auto most = most_shared().find(l.kernel);
-  if (l.shared > kSharedPerBlock || (l.shared > kSharedDefault && (most == most_shared().end() || l.shared > most->second)))
+  if (l.shared > kSharedPerBlock ||
+      (l.shared > kSharedDefault && (most == most_shared().end() || l.shared > most->second)))
     return failed(cudaErrorInvalidValue, maas::text(name(), ": ", l.shared, " bytes of dynamic shared memory"));
   const cudaStream_t stream = l.stream;
   enqueue(stream, [l = std::move(l)] { run(l); });
@@ -265,7 +266,8 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   std::lock_guard guard(lock());
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   if (value < 0 || static_cast<size_t>(value) > kSharedPerBlock)
-    return failed(cudaErrorInvalidValue, maas::text(kernel_name(kernel), ": ", value, " bytes of dynamic shared memory"));
+    return failed(cudaErrorInvalidValue,
+                  maas::text(kernel_name(kernel), ": ", value, " bytes of dynamic shared memory"));
   most_shared()[kernel] = static_cast<size_t>(value);
   return cudaSuccess;
 }
@@ -293,7 +295,6 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device) { return cudaDeviceGetDefaultMemPool(pool, device); }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
 // No driver.
 cudaError_t cudaGetDriverEntryPointByVersion(const char*, void** function, unsigned, unsigned long long,

@@ -21,8 +21,20 @@ Specs ChainOp::infer(const Inputs& in) const {
   return {Spec{dtype, std::move(shape), {}}};
 }
 
+namespace {
+constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
+bool is_move(int fn) { return fn == find_fn("identity"); }
+}  // namespace
+
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.isa == Isa::none) return true;
+  if (row.isa == Isa::cuda) {
+    // Everything of whole bytes; float8 is only moved.
+    auto known = [](DType t) { return bit_size(t) >= 8 && t != DType::f8; };
+    const bool moves = in.size() == 1 && steps.steps.size() == 1 && in[0].dtype == out[0].dtype && is_move(steps.steps[0].fn);
+    return (moves && bit_size(out[0].dtype) >= 8) ||
+           (known(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return known(s.dtype); }));
+  }
   // Vector kernels compute in float32, which holds these; results of 16-bit floats are rounded to them once.
   auto held = [](DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; };
   if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
@@ -37,9 +49,6 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
   return (byte(from) && held(to)) || (wide(from) && to == DType::f32) || (held(from) && (byte(to) || wide(to)));
 }
 
-namespace {
-constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
-}
 
 void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   const Chain& chain = steps;

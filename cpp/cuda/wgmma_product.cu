@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "cuda/activation.h"
+#include "cuda/blas.h"
 #include "cuda/launch.h"
 #include "cuda/tma.h"
 #include "cuda/wgmma.h"
@@ -311,7 +312,7 @@ bool wgmma_product(const MatrixProduct& q, const Launch& l) {
   };
   const bool rows_b = q.csb == 1;
   if (q.dtype != DType::bf16 && q.dtype != DType::f16) return false;
-  if (q.m < 64 || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 || (!rows_b && q.rsb != 1)) return false;
+  if (q.m < (deterministic() ? 1 : 64) || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 || (!rows_b && q.rsb != 1)) return false;
   if (!fits(q.a, q.rsa, q.a_batch) || !fits(q.b, rows_b ? q.rsb : q.csb, q.b_batch) || !fits(q.c, q.ldc, q.c_batch))
     return false;
   const ProductEpilogue& e = q.epilogue;

@@ -27,7 +27,7 @@ struct Storage {
     std::normal_distribution<double> normal(0, scale);
     for (int64_t i = 0; i < count; ++i) store_element(at, t, i, scale > 0 ? normal(g_random) : NAN);
   }
-  double operator[](int64_t i) const { return load_element(at, dtype, i); }
+  double operator[](int64_t i) const { return load_element<double>(at, dtype, i); }
 };
 
 enum Layout { rows, columns, gaps, apart };

@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
   if (m0 >= rows) return;
 
   const int channels = p.groups * p.k, filters = p.groups * p.m;
-  DirectRow* const row_table = cuda::shared<DirectRow>();
+  DirectRow* const row_table = reinterpret_cast<DirectRow*>(shared_from<Tile::kAlign>());
   T* const stages = reinterpret_cast<T*>(row_table + BM);
   for (int r = thread; r < BM; r += kThreads) {
     DirectRow row{0, -1, -(1 << 30), 0, 0};
@@ -124,13 +124,13 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
                           static_cast<unsigned>(row.w + wide) < static_cast<unsigned>(axes.w.in);
         const T* const source = read ? from + row.source : x;
         if constexpr (kInBackground<VA, T>)
-          copy_async<VA>(a + (row0 + i * kRowStep) * Tile::kRowA + column, source, read);
+          copy_async<VA>(a + Tile::at_a(row0 + i * kRowStep, column), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
       if constexpr (!kInBackground<VA, T>) {
 #pragma unroll
-        for (int i = 0; i < kRows; ++i) a[(row0 + i * kRowStep) * Tile::kRowA + column] = values[i];
+        for (int i = 0; i < kRows; ++i) a[Tile::at_a(row0 + i * kRowStep, column)] = values[i];
       }
     }
     if constexpr (kGradient) {
@@ -150,7 +150,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         const bool read = live && n0 + r < p.m;
         const T* const source = read ? from + static_cast<int64_t>(r) * channels : w;
         if constexpr (kInBackground<VA, T>)
-          copy_async<VA>(b + r * Tile::kRowB + column, source, read);
+          copy_async<VA>(b + Tile::at_b(r, column), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         for (int i = 0; i < kRows; ++i) {
           const int r = row0 + i * kRowStep;
           if (kRowStep > BN && r >= BN) break;
-          b[r * Tile::kRowB + column] = values[i];
+          b[Tile::at_b(r, column)] = values[i];
         }
       }
     } else {
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         const bool read = at < terms && n0 + nb < p.m;
         const T* const source = read ? from + at * filters : w;
         if constexpr (kInBackground<VB, T>)
-          copy_async<VB>(b + kb * Tile::kRowB + nb, source, read);
+          copy_async<VB>(b + Tile::at_b(kb, nb), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         for (int i = 0; i < kRows; ++i) {
           const int kb = k0 + i * kStepK;
           if (kStepK > BK && kb >= BK) break;
-          b[kb * Tile::kRowB + nb] = values[i];
+          b[Tile::at_b(kb, nb)] = values[i];
         }
       }
     }
@@ -214,11 +214,14 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
   }
   for (int s = 0; s < count; ++s) {
     cuda::cp_async_wait<kStages - 2>();
+    Tile::written();
     __syncthreads();
+    const T* const a = stages + s % kStages * Tile::kStage;
+    if constexpr (Tile::kAsync) tile.step(a, a + Tile::kSizeA);
     if (s + kStages - 1 < count) load_stage(first + s + kStages - 1, (s + kStages - 1) % kStages);
     cuda::cp_async_commit();
-    const T* const a = stages + s % kStages * Tile::kStage;
-    tile.step(a, a + Tile::kSizeA);
+    if constexpr (!Tile::kAsync) tile.step(a, a + Tile::kSizeA);
+    tile.wait();
   }
   cuda::cp_async_wait<0>();
   __syncthreads();
@@ -262,7 +265,7 @@ constexpr size_t direct_shared() {
   using Tile = typename Config::template Tile<true, kGradient>;
   const size_t stages = Config::kStages * Tile::kStage * sizeof(typename Config::T);
   const size_t sums = Config::BM * Tile::kRowSums * sizeof(float);
-  return Config::BM * sizeof(DirectRow) + std::max(stages, sums);
+  return Config::BM * sizeof(DirectRow) + std::max(stages, sums) + shared_slack(Tile::kAlign);
 }
 
 // ---- the choice of a tile and of how often the sum is split
@@ -273,14 +276,13 @@ inline int64_t largest_class(const ConvAxes& a) {
 }
 
 // A split sum costs a second kernel and its memory.
-template <size_t N>
-TileChoice choose_direct(const ConvDirectArgs& a, const TileCost (&tiles)[N]) {
+inline TileChoice choose_direct(const ConvDirectArgs& a, const TileCost* tiles, int count) {
   TileChoice best;
   double least = -1;
   const int64_t classes = classes_of(a.axes);
   const int64_t terms = std::max<int64_t>(1, a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.k / classes);
   const int64_t y_bytes = a.n * outputs_of(a.axes) * a.groups * a.m * 4;
-  for (size_t t = 0; t < N; ++t) {
+  for (int t = 0; t < count; ++t) {
     const TileCost& c = tiles[t];
     const int64_t steps = div_up(terms, c.bk);
     const int64_t blocks = div_up(a.n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
@@ -290,12 +292,14 @@ TileChoice choose_direct(const ConvDirectArgs& a, const TileCost (&tiles)[N]) {
       if (splits > 1) clocks += 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
       if (least < 0 || clocks < least) {
         least = clocks;
-        best = {static_cast<int>(t), splits};
+        best = {t, splits};
       }
     }
   }
   return best;
 }
+
+inline int64_t written(const ConvDirectArgs& a) { return a.n * outputs_of(a.axes) * a.groups * a.m; }
 
 // ---- launches
 
@@ -340,15 +344,14 @@ struct DirectKernels {
   using T = typename Small::T;
   static constexpr int V = cuda::kLanes<T>;
 
+  static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
   static TileChoice choose(const ConvDirectArgs& a) {
-    static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
-    static constexpr TileCost any[] = {tile_cost<Small>(), tile_cost<Narrow>()};
     const Vectors<T> v(a);
-    return v.a && v.b ? choose_direct(a, all) : choose_direct(a, any);
+    return choose_direct(a, all, v.a && v.b ? 3 : 2);
   }
   static size_t scratch(const ConvDirectArgs& a) {
     const int splits = choose(a).parts;
-    return splits > 1 ? static_cast<size_t>(splits * a.n * outputs_of(a.axes) * a.groups * a.m) * sizeof(float) : 0;
+    return splits > 1 ? static_cast<size_t>(splits * written(a)) * sizeof(float) : 0;
   }
   template <class Config, bool kGradient>
   static void run(const ConvDirectArgs& a, const Launch& l, int splits) {
@@ -364,8 +367,7 @@ struct DirectKernels {
     return a.axes.w.gradient ? run<Config, true>(a, l, splits) : run<Config, false>(a, l, splits);
   }
   static void launch(const ConvDirectArgs& a, const Launch& l) {
-    const int64_t size = a.n * outputs_of(a.axes) * a.groups * a.m;
-    if (size == 0) return;
+    if (written(a) == 0) return;
     check_pixels(a.axes);
     const TileChoice choice = choose(a);
     if (choice.tile == 0)
@@ -375,14 +377,14 @@ struct DirectKernels {
     else
       run<Large>(a, l, choice.parts);
     if (choice.parts > 1)
-      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size, a.groups * a.m, a.y, a.epilogue);
+      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, written(a), a.groups * a.m, a.y, a.epilogue);
   }
 };
 
 template <class T>
 using DirectTensor =
-    DirectKernels<TensorConfig<T, 64, 64, 64, 32, 32, 4, 2, 48>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 52>,
-                  TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 60>>;
+    DirectKernels<TensorConfig<T, 64, 64, 64, 32, 32, 4, 2, 30>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 36>,
+                  TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 42>>;
 
 }  // namespace
 }  // namespace maas

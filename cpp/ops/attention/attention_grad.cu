@@ -1,10 +1,9 @@
-#include "ops/attention/attention_kernels.h"
+#include "ops/attention/attention_grad_cuda.h"
 
 #define MAAS_KERNELS "ops/attention/grad_kernels.inc"
 #define MAAS_KERNEL_ARGS AttentionGradArgs
 #define MAAS_KERNEL_TABLE attention_grad_kernels
 #include "cuda/kernel_table.h"
-#include "ops/attention/attention_grad_cuda.h"
 
 namespace maas {
 namespace attention_cuda {

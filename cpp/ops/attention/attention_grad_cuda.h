@@ -56,7 +56,7 @@ __device__ __forceinline__ PairGradient pair_gradient(const Problem& p, const Sc
   float slope;
   const float t = score(p, j, product, slope);
   if (t == kNothing) return {0, 0, 0};
-  const float w = exp2f(t - lse * kLog2e), g = w * (factor * dp - delta);
+  const float w = exp2_fast(t - lse * kLog2e), g = w * (factor * dp - delta);
   return {w * factor, g, g * slope};
 }
 

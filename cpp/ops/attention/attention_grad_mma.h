@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(C::kThreads) attention_dkdv_mma_kernel(GradPro
           PairGradient pair{0, 0, 0};
           if (kPlain) {
             if (i < i1 && range.holds(j) && lse != -INFINITY) {
-              const float w = exp2f(fmaf(x, p.scale_log2, -lse * kLog2e));
+              const float w = exp2_fast(fmaf(x, p.scale_log2, -lse * kLog2e));
               pair = {w, 0, w * (y - delta)};
             } else if (i < i1 && j < n && lse == -INFINITY) {
               pair.weight = 1 / static_cast<float>(n);
@@ -251,7 +251,7 @@ __global__ void __launch_bounds__(C::kThreads) attention_dq_mma_kernel(GradProbl
           PairGradient pair{0, 0, 0};
           if (kPlain) {
             if (i < i1 && range.holds(j) && lse[half] != -INFINITY)
-              pair.ds = exp2f(fmaf(x, p.scale_log2, -lse[half] * kLog2e)) * (y - delta[half]);
+              pair.ds = exp2_fast(fmaf(x, p.scale_log2, -lse[half] * kLog2e)) * (y - delta[half]);
           } else if (i < i1) {
             const bool keep = !kept.on || kept(flat * p.keys + j);
             pair = pair_gradient(p, score, range, n, j, x, y, lse[half], delta[half], keep);

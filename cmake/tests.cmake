@@ -9,6 +9,7 @@ foreach(source IN LISTS MAAS_TEST_SOURCES)
   target_link_libraries(${name} PRIVATE maas_objects boost_headers)
   if(name MATCHES "^cuda_")  # kernels, in the emulator
     target_link_libraries(${name} PRIVATE maas_cuda_emulated)
+    target_compile_options(${name} PRIVATE -fsanitize=alignment,bounds)
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/cpp_tests)
   add_dependencies(cpp_tests ${name})

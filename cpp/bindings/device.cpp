@@ -129,14 +129,14 @@ Array import_dlpack(const py::object& value) {
   }
   PyObject* const c = capsule.ptr();
   if (PyCapsule_IsValid(c, "dltensor")) {
-    Array a = adopt(static_cast<Managed*>(PyCapsule_GetPointer(c, "dltensor")));
-    PyCapsule_SetName(c, "used_dltensor");
-    return a;
+    auto* const managed = static_cast<Managed*>(PyCapsule_GetPointer(c, "dltensor"));
+    PyCapsule_SetName(c, "used_dltensor");  // from here on adopt frees it, also when it refuses it
+    return adopt(managed);
   }
   if (PyCapsule_IsValid(c, "dltensor_versioned")) {
-    Array a = adopt(static_cast<ManagedVersioned*>(PyCapsule_GetPointer(c, "dltensor_versioned")));
-    PyCapsule_SetName(c, "used_dltensor_versioned");
-    return a;
+    auto* const managed = static_cast<ManagedVersioned*>(PyCapsule_GetPointer(c, "dltensor_versioned"));
+    PyCapsule_SetName(c, "used_dltensor_versioned");  // from here on adopt frees it, also when it refuses it
+    return adopt(managed);
   }
   fail(ErrorKind::type, "a DLPack capsule that nobody took yet is needed, received ",
        py::repr(capsule).cast<std::string>());

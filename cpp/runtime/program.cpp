@@ -134,6 +134,7 @@ void Program::build() {
     if (!allocate && bytes && device.is_cpu())
       prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
   }
+  std::lock_guard guard(mutex_);
   hold(static_cast<int64_t>(bytes) - held_bytes_);
 }
 
@@ -158,9 +159,11 @@ void Program::relocate(const RunOptions& options) {
   const HeldState held{*lock, true};
   if (here()) return;  // another thread did it
   std::lock_guard preparing(prepare_mutex_);
-  std::lock_guard guard(mutex_);
-  idle_.clear();
-  memory_plans_.clear();
+  {
+    std::lock_guard guard(mutex_);
+    idle_.clear();
+    memory_plans_.clear();
+  }
   prepare_context_.reset();
   prepared_.clear();
   was_prepared_ = false;

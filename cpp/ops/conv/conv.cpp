@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/conv/repeat.h"
@@ -139,6 +140,16 @@ Node packed_conv(const T& op, const Node& x, const Node& kernel, bool gradient, 
   return apply(packed, {x, apply(ConvPack{op.groups, packed.nr, gradient, packed.dot}, {kernel})});
 }
 
+// GPUs read kernels as they are.
+bool on_gpu() { return target().kind == DeviceKind::cuda; }
+template <class T>
+Node direct_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& size) {
+  auto direct = like<ConvDirect>(op);
+  direct.size = size;
+  direct.input_gradient = gradient;
+  return apply(direct, {x, kernel});
+}
+
 template <class T>
 Node depthwise(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& size) {
   auto packed = window_like<Depthwise>(op);
@@ -180,7 +191,7 @@ Nodes Conv::lower(const Node& y) const {
     const int64_t filters = kernel.shape().back().constant() / groups;
     return {depthwise(*this, repeat_channels(x, filters), kernel, false, size)};
   }
-  return {packed_conv(*this, x, kernel, false, size)};
+  return {on_gpu() ? direct_conv(*this, x, kernel, false, size) : packed_conv(*this, x, kernel, false, size)};
 }
 
 // ---- input gradient
@@ -213,7 +224,7 @@ Nodes ConvInputGradient::lower(const Node& y) const {
   if (is_matmul(*this, dy, kernel, y.shape())) return {matmul(dy, as_matrix(kernel), false, true)};
   if (is_depthwise(*this, kernel.shape()))
     return {sum_repeated(depthwise(*this, dy, kernel, true, size), kernel.shape().back().constant() / groups)};
-  return {packed_conv(*this, dy, kernel, true, size)};
+  return {on_gpu() ? direct_conv(*this, dy, kernel, true, size) : packed_conv(*this, dy, kernel, true, size)};
 }
 
 // ---- kernel gradient; its kernels are in kernel_gradient.cpp

@@ -1,7 +1,7 @@
 #pragma once
 #include "graph/chain_param.h"
 #include "graph/op.h"
-#include "ops/conv/conv_kernels.h"
+#include "ops/conv/direct_kernels.h"
 #include "ops/conv/window.h"
 
 namespace maas {
@@ -92,6 +92,24 @@ struct ConvPacked {
   int64_t units(const Args& a) const;
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
+};
+
+// (x, kernel): what both lower to on CUDA. `size` is the output of a gradient.
+struct ConvDirect {
+  std::vector<int64_t> strides, dilation, pads;
+  std::string padding = "valid";
+  Chain epilogue;
+  int64_t groups = 1;
+  Shape size;
+  bool input_gradient = false;
+  MAAS_PARAMS(strides, padding, pads, dilation, groups, size, input_gradient, epilogue)
+  using Args = ConvDirectArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const;
+  void bind(const Bind& b, ConvDirectArgs& a) const;
+  int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
   double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
 };
 

@@ -1,8 +1,10 @@
 // Depthwise convolution and its kernel gradient: how arguments are filled. The input gradient is the same kernel.
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/conv_epilogue.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 
@@ -47,7 +49,9 @@ Specs Depthwise::infer(const Inputs& in) const {
 }
 
 OpPtr Depthwise::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
-  if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
+  const bool fits = target().kind == DeviceKind::cuda ? conv_epilogue_fits(chain, extra, result)
+                                                      : epilogue_fits(chain, extra, result);
+  if (!epilogue.empty() || !fits) return nullptr;
   Depthwise fused = *this;
   fused.epilogue = chain;
   return std::make_shared<OpModel<Depthwise>>(std::move(fused));
@@ -61,6 +65,7 @@ void Depthwise::bind(const Bind& b, const KernelRow& row, DepthwiseArgs& a) cons
   a.axes = conv_axes({sizes_of(k.shape, k.rank), strides, dilation, padding, pads}, input_gradient, x, y);
   a.n = x.shape[0];
   a.channels = x.shape[x.rank - 1];
+  if (row.isa == Isa::cuda) return bind_conv_epilogue(epilogue, b, 2, a.fused);
   if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, a.channels)) + 63) / 64 * 64;
 }
@@ -96,9 +101,9 @@ void DepthwiseKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a)
   a.n = x.shape[0];
   a.channels = x.shape[x.rank - 1];
   a.column_units = (a.channels + kDepthwiseColumns - 1) / kDepthwiseColumns;
-  // The reference sums all in double.
+  // The reference sums all in double; CUDA kernels cut the sum in their own way.
   const int64_t pixels = a.axes.d.out * a.axes.h.out * a.axes.w.out;
-  a.part_images = row.isa == Isa::none ? std::max<int64_t>(a.n, 1) : images_of_part(pixels);
+  a.part_images = row.isa == Isa::none || row.isa == Isa::cuda ? std::max<int64_t>(a.n, 1) : images_of_part(pixels);
   a.parts = std::max<int64_t>((a.n + a.part_images - 1) / a.part_images, 1);
   a.partial = a.parts > 1 ? b.workspace(0) : nullptr;
 }

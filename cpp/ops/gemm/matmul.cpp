@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/gemm/gemm.h"
@@ -43,10 +44,10 @@ Nodes Matmul::gradient(const Node& y, const Nodes& dys, const Needs& needs) cons
 
 namespace {
 
-// What a product is computed in: 16-bit floats are summed in float32 and rounded once; sums of small integers and of
-// truth values wrap from 32 bits to the same.
+// What a product is computed in: 16-bit floats are summed in float32 and rounded once (kernels of GPUs do that
+// themselves); sums of small integers and of truth values wrap from 32 bits to the same.
 DType sum_type(DType t) {
-  if (t == DType::f16 || t == DType::bf16) return DType::f32;
+  if (t == DType::f16 || t == DType::bf16) return target().is_cpu() ? DType::f32 : t;
   return is_floating(t) || bit_size(t) >= 32 ? t : DType::i32;
 }
 
@@ -67,7 +68,8 @@ Nodes Matmul::lower(const Node& y) const {
   const Node b = as_matrix(y.input(1), a.rank());
   const int64_t nr = has(active_isa(), Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
   const Dim& n = y.shape().back();
-  if (is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
+  // Panels are for CPUs.
+  if (target().is_cpu() && is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
     const Node panels = apply(GemmPack{transpose_b, nr}, {b});
     return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, {}}, {a, panels})};
   }

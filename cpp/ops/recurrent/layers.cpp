@@ -38,8 +38,8 @@ Specs infer_layer(const char* name, const Recurrence& r, bool use_bias, const In
           given, "'");
   const size_t kernel_at = lstm ? 3 : 2;
   const Spec &x = in[0], &kernel = in[kernel_at], &recurrent = in[kernel_at + 1];
-  if (x.dtype != DType::f32 && x.dtype != DType::f64)
-    fail(ErrorKind::type, name, ": x must be float32 or float64, received ", x.dtype);
+  if (!is_floating(x.dtype) || bit_size(x.dtype) < 16)
+    fail(ErrorKind::type, name, ": x must be float32, float64, bfloat16 or float16, received ", x.dtype);
   for (size_t i = 1; i < count - (r.use_mask ? 1 : 0); ++i)
     if (in[i].dtype != x.dtype)
       fail(ErrorKind::type, name, ": all operands must have the dtype of x, ", x.dtype, ", received ", in[i].dtype);

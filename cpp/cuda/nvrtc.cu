@@ -118,6 +118,8 @@ std::string emulated(const std::string& source, const char* name) {
   return text(kBefore, source, R"text(
 template <class P> static const P& params_of(void (*)(P), const void* p) { return *static_cast<const P*>(p); }
 extern "C" void maas_run(const unsigned* grid, const unsigned* block, const void* params) {
+  const unsigned mode = __builtin_ia32_stmxcsr();
+  __builtin_ia32_ldmxcsr(mode | 0x8040);  // denormals are 0
   gridDim = {grid[0], grid[1], grid[2]};
   blockDim = {block[0], block[1], block[2]};
   for (unsigned z = 0; z < grid[2]; ++z)
@@ -130,6 +132,7 @@ extern "C" void maas_run(const unsigned* grid, const unsigned* block, const void
               threadIdx = {i, j, k};
               )text", name, "(params_of(&", name, R"text(, params));
             }
+  __builtin_ia32_ldmxcsr(mode);
 }
 )text");
 }

@@ -53,8 +53,8 @@ __device__ __forceinline__ T row_reduce(T v, Op op, T identity, int lanes, T* sl
   return warp_reduce(lane() < warps ? slots[first + lane()] : identity, op);
 }
 
-// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kWidth. It stays packed, so that 16-bit
-// rows take half the registers.
+// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kWidth. It stays packed, so that
+// 16-bit rows take half the registers.
 template <class T>
 struct RowPart {
   static constexpr int kWidth = kLanes<T>;

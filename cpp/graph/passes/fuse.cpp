@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "core/device.h"
 #include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
@@ -11,8 +12,11 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; bool operands are read and written as bytes.
-bool chain_type(DType t) { return t == DType::f32 || t == DType::b8; }
+// Chains compute in float32; bool operands are read and written as bytes. On a GPU 16-bit floats are chained too: what
+// is between their functions is then not rounded.
+bool chain_type(DType t) {
+  return t == DType::f32 || t == DType::b8 || (!target().is_cpu() && (t == DType::bf16 || t == DType::f16));
+}
 bool fusable(const Node& n) {
   return is_elementwise(n) && chain_type(n.dtype()) &&
          std::all_of(n->inputs.begin(), n->inputs.end(), [](const Node& in) { return chain_type(in.dtype()); });

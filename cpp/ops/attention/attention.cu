@@ -1,3 +1,5 @@
+#include "ops/attention/attention_kernels.h"
+
 #define MAAS_KERNELS "ops/attention/kernels.inc"
 #define MAAS_KERNEL_ARGS AttentionArgs
 #define MAAS_KERNEL_TABLE attention_kernels

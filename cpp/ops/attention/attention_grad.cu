@@ -1,3 +1,5 @@
+#include "ops/attention/attention_kernels.h"
+
 #define MAAS_KERNELS "ops/attention/grad_kernels.inc"
 #define MAAS_KERNEL_ARGS AttentionGradArgs
 #define MAAS_KERNEL_TABLE attention_grad_kernels

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "graph/graph.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 

@@ -204,7 +204,8 @@ struct TileChoice {
 };
 struct TileCost {
   int bm, bn, bk, part;
-  double rate;  // multiplications a clock of a multiprocessor, at the unit's peak
+  double rate;            // multiplications a clock of a multiprocessor, at the unit's peak
+  bool clusters = false;  // parts may be blocks of a cluster
 };
 template <class Config>
 constexpr TileCost tile_cost() {

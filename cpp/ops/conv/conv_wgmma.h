@@ -1,7 +1,6 @@
 #pragma once
 // A block's tile on Hopper's warpgroup instructions: 64 rows a warpgroup. Operands lie in blocks of 64 elements a row
 // with 128-byte swizzle, as cuda/wgmma.h says, written by 16-byte copies. HARDWARE rows only.
-#include "cuda/tma.h"
 #include "cuda/wgmma.h"
 #include "ops/conv/conv_tile.h"
 
@@ -28,7 +27,7 @@ struct WgmmaTile {
 #pragma unroll
     for (int i = 0; i < BN / 2; ++i) sum[i] = 0;
   }
-  static __device__ __forceinline__ void written() { cuda::copy_fence(); }
+  static __device__ __forceinline__ void written() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
   __device__ __forceinline__ void step(const T* a, const T* b) {
     const int group = static_cast<int>(threadIdx.x) / 128;
     const T* const mine = a + group * 64 * 64;  // rows along k lie 64 apart; else a block has 64 rows of the product

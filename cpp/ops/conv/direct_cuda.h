@@ -1,6 +1,7 @@
 #pragma once
 // Convolution and its input gradient as implicit matrix products: rows are pixels of y, columns its channels, k runs
 // over taps and channels of x. A gradient with strides is one product per class of pixels, over the taps that reach it.
+#include "cuda/cluster.h"
 #include "ops/conv/conv_cuda.h"
 #include "ops/conv/conv_tile.h"
 #include "ops/conv/direct_kernels.h"
@@ -25,8 +26,21 @@ struct DirectRow {
   int d, h, w;
 };
 
-// Channels VA at a time from x (and of a gradient's w), VB at a time to y (and from w).
-template <class Config, bool kGradient, int VA, int VB>
+#ifndef MAAS_CUDA_EMULATE
+// Of another block of the cluster.
+__device__ __forceinline__ float4 remote_load(uint32_t address) {
+  float4 v;
+  asm volatile("ld.shared::cluster.v4.f32 {%0,%1,%2,%3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(address)
+               : "memory");
+  return v;
+}
+#endif
+
+// Channels VA at a time from x (and of a gradient's w), VB at a time to y (and from w). kCluster: the parts of a split
+// sum are the blocks of a cluster, which read each other's sums; else they go to `partial`.
+template <class Config, bool kGradient, int VA, int VB, bool kCluster = false>
 __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct_kernel(const DirectProblem p) {
   using T = typename Config::T;
   using Tile = typename Config::template Tile<true, kGradient>;
@@ -42,9 +56,10 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
     block /= size;
     return static_cast<int>(at);
   };
+  const int split = cut(static_cast<uint32_t>(p.splits));
   const int n0 = cut(static_cast<uint32_t>(p.tiles_n)) * BN;
   const int64_t m0 = static_cast<int64_t>(cut(static_cast<uint32_t>(p.tiles_m))) * BM;
-  const int split = cut(static_cast<uint32_t>(p.splits)), group = cut(static_cast<uint32_t>(p.groups));
+  const int group = cut(static_cast<uint32_t>(p.groups));
   const int class_w = cut(static_cast<uint32_t>(axes.w.classes)), class_h = cut(static_cast<uint32_t>(axes.h.classes));
   const int class_d = static_cast<int>(block);
   const GpuTaps td = gpu_taps(axes.d, class_d), th = gpu_taps(axes.h, class_h), tw = gpu_taps(axes.w, class_w);
@@ -231,30 +246,60 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
 
   constexpr int kVectorsN = BN / VB, kStepM = kThreads / kVectorsN;
   static_assert(kThreads % kVectorsN == 0 && BM % kStepM == 0);
-  const int nb = thread % kVectorsN * VB;
-  if (n0 + nb >= p.m) return;
-  const int filter = group * p.m + n0 + nb;
-  const bool whole = p.splits == 1;
-  const ChannelEpilogue<VB, T> epilogue(whole ? p.epilogue : ConvEpilogue{}, filter);
-  float* const partial = whole ? nullptr : p.partial + split * (p.n * axes.d.out * axes.h.out * axes.w.out) * filters;
+  const int nb = thread % kVectorsN * VB, filter = group * p.m + n0 + nb;
   T* const y = static_cast<T*>(p.y);
-  for (int r = thread / kVectorsN; r < BM; r += kStepM) {
-    const int64_t pixel = row_table[r].pixel;
-    if (pixel < 0) break;
-    const int64_t element = pixel * filters + filter;
-    float v[VB];
+  if constexpr (kCluster) {
+#ifndef MAAS_CUDA_EMULATE
+    // Each block adds some rows of all blocks, in their order.
+    cuda::cluster_sync();
+    if (n0 + nb < p.m) {
+      const ChannelEpilogue<VB, T> epilogue(p.epilogue, filter);
+      for (int r = thread / kVectorsN + split * kStepM; r < BM; r += kStepM * p.splits) {
+        const int64_t pixel = row_table[r].pixel;
+        if (pixel < 0) break;
+        float v[VB] = {};
+        for (int s = 0; s < p.splits; ++s) {
+          const uint32_t from = cuda::remote_address(sums + r * Tile::kRowSums + nb, static_cast<uint32_t>(s));
 #pragma unroll
-    for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
-    if (whole) {
-      epilogue(p.epilogue, v, element);
-      cuda::store(y + element, cuda::from_float<T, VB>(v));
-    } else {
+          for (int i = 0; i < VB; i += 4) {
+            const float4 more = remote_load(from + i * 4);
+            v[i] += more.x;
+            v[i + 1] += more.y;
+            v[i + 2] += more.z;
+            v[i + 3] += more.w;
+          }
+        }
+        const int64_t element = pixel * filters + filter;
+        epilogue(p.epilogue, v, element);
+        cuda::store(y + element, cuda::from_float<T, VB>(v));
+      }
+    }
+    __syncwarp();
+    cuda::cluster_sync();
+#endif
+  } else {
+    if (n0 + nb >= p.m) return;
+    const bool whole = p.splits == 1;
+    const ChannelEpilogue<VB, T> epilogue(whole ? p.epilogue : ConvEpilogue{}, filter);
+    float* const partial = whole ? nullptr : p.partial + split * (p.n * axes.d.out * axes.h.out * axes.w.out) * filters;
+    for (int r = thread / kVectorsN; r < BM; r += kStepM) {
+      const int64_t pixel = row_table[r].pixel;
+      if (pixel < 0) break;
+      const int64_t element = pixel * filters + filter;
+      float v[VB];
 #pragma unroll
-      for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
-        cuda::Vector < float, VB<4 ? VB : 4> part;
+      for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
+      if (whole) {
+        epilogue(p.epilogue, v, element);
+        cuda::store(y + element, cuda::from_float<T, VB>(v));
+      } else {
 #pragma unroll
-        for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
-        cuda::store(partial + element + i, part);
+        for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
+          cuda::Vector < float, VB<4 ? VB : 4> part;
+#pragma unroll
+          for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
+          cuda::store(partial + element + i, part);
+        }
       }
     }
   }
@@ -268,14 +313,19 @@ constexpr size_t direct_shared() {
   return Config::BM * sizeof(DirectRow) + std::max(stages, sums) + shared_slack(Tile::kAlign);
 }
 
-// ---- the choice of a tile and of how often the sum is split
+// ---- the choice of a tile and of how often the sum is split, and by a cluster
 
 inline int64_t classes_of(const ConvAxes& a) { return a.d.classes * a.h.classes * a.w.classes; }
 inline int64_t largest_class(const ConvAxes& a) {
   return div_up(a.d.out, a.d.classes) * div_up(a.h.out, a.h.classes) * div_up(a.w.out, a.w.classes);
 }
 
-// A split sum costs a second kernel and its memory.
+// Clusters of other sizes than these fit badly on a GPU's groups of multiprocessors.
+inline bool in_cluster(const TileCost& c, int splits) {
+  return c.clusters && (splits == 2 || splits == 4 || splits == 8);
+}
+
+// A split sum costs a second kernel and its memory; in a cluster, little.
 inline TileChoice choose_direct(const ConvDirectArgs& a, const TileCost* tiles, int count) {
   TileChoice best;
   double least = -1;
@@ -289,7 +339,7 @@ inline TileChoice choose_direct(const ConvDirectArgs& a, const TileCost* tiles, 
     for (int splits : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
       if (splits > 1 && (steps / splits < 3 || y_bytes * splits > kMostScratch || blocks > 2 * kMultiprocessors)) break;
       double clocks = tile_clocks(c, blocks * splits, div_up(steps, splits));
-      if (splits > 1) clocks += 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
+      if (splits > 1) clocks += in_cluster(c, splits) ? 1000 : 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
       if (least < 0 || clocks < least) {
         least = clocks;
         best = {t, splits};
@@ -303,7 +353,7 @@ inline int64_t written(const ConvDirectArgs& a) { return a.n * outputs_of(a.axes
 
 // ---- launches
 
-template <class Config, bool kGradient, int VA, int VB>
+template <class Config, bool kGradient, int VA, int VB, bool kCluster = false>
 void launch_direct(const ConvDirectArgs& a, const Launch& l, int splits) {
   const int64_t tiles_m = div_up(a.n * largest_class(a.axes), Config::BM), tiles_n = div_up(a.m, Config::BN);
   const int64_t blocks = tiles_m * tiles_n * splits * a.groups * classes_of(a.axes);
@@ -322,8 +372,19 @@ void launch_direct(const ConvDirectArgs& a, const Launch& l, int splits) {
                   static_cast<int>(tiles_n),
                   splits,
                   a.epilogue};
-  cuda::launch(l, conv_direct_kernel<Config, kGradient, VA, VB>, dim3(static_cast<unsigned>(blocks)),
-               dim3(Config::kThreads), direct_shared<Config, kGradient>(), p);
+  const auto kernel = conv_direct_kernel<Config, kGradient, VA, VB, kCluster>;
+  const size_t shared = direct_shared<Config, kGradient>();
+#ifndef MAAS_CUDA_EMULATE
+  if constexpr (kCluster) {
+    cuda::check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     static_cast<int>(shared)),
+                "shared memory");
+    cuda::launch_clusters(l, kernel, static_cast<unsigned>(blocks / splits), static_cast<unsigned>(splits),
+                          dim3(Config::kThreads), shared, p);
+    return;
+  }
+#endif
+  cuda::launch(l, kernel, dim3(static_cast<unsigned>(blocks)), dim3(Config::kThreads), shared, p);
 }
 
 // Vectors of V channels where all sizes and addresses allow.
@@ -342,6 +403,7 @@ struct Vectors {
 template <class Small, class Narrow, class Large>
 struct DirectKernels {
   using T = typename Small::T;
+  using SmallTile = Small;
   static constexpr int V = cuda::kLanes<T>;
 
   static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};

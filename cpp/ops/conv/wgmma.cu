@@ -27,35 +27,46 @@ template <class T>
 struct DirectWgmma {
   static constexpr int V = cuda::kLanes<T>;
   using Plain = DirectTensor<T>;
-  // A tile of 2 or more: the plain kernels.
-  static TileChoice choose(const ConvDirectArgs& a) {
-    static constexpr TileCost tiles[] = {tile_cost<Square<T>>(), tile_cost<Narrow<T>>(), Plain::all[0], Plain::all[1],
-                                         Plain::all[2]};
+  enum { square, narrow, small };  // after them, the other plain ones
+  static constexpr TileCost with_clusters(TileCost c) {
+    c.clusters = true;
+    return c;
+  }
+  static constexpr TileCost tiles[] = {tile_cost<Square<T>>(), with_clusters(tile_cost<Narrow<T>>()),
+                                       with_clusters(Plain::all[0]), Plain::all[1], Plain::all[2]};
+  static bool takes(const ConvDirectArgs& a) {
     const Vectors<T> v(a);
-    return v.a && v.b ? choose_direct(a, tiles, 5) : TileChoice{2, 1};
+    return v.a && v.b && written(a) > 0;
   }
+  static bool plain(TileChoice c) { return c.tile > small || (c.tile == small && !in_cluster(tiles[small], c.parts)); }
   static size_t scratch(const ConvDirectArgs& a) {
-    const TileChoice choice = choose(a);
-    if (choice.tile >= 2) return Plain::scratch(a);
-    return choice.parts > 1 ? static_cast<size_t>(choice.parts * written(a)) * sizeof(float) : 0;
+    if (!takes(a)) return Plain::scratch(a);
+    const TileChoice c = choose_direct(a, tiles, 5);
+    if (plain(c)) return Plain::scratch(a);
+    return c.parts == 1 || in_cluster(tiles[c.tile], c.parts)
+               ? 0
+               : static_cast<size_t>(c.parts * written(a)) * sizeof(float);
   }
-  template <class Config>
+  template <class Config, bool kCluster>
   static void run(const ConvDirectArgs& a, const Launch& l, int parts) {
     if (a.axes.w.gradient)
-      launch_direct<Config, true, V, V>(a, l, parts);
+      launch_direct<Config, true, V, V, kCluster>(a, l, parts);
     else
-      launch_direct<Config, false, V, V>(a, l, parts);
+      launch_direct<Config, false, V, V, kCluster>(a, l, parts);
   }
-  static void launch(const ConvDirectArgs& a, const Launch& l, void (*plain)(const ConvDirectArgs&, const Launch&)) {
-    const TileChoice choice = choose(a);
-    if (choice.tile >= 2 || written(a) == 0) return plain(a, l);
+  static void launch(const ConvDirectArgs& a, const Launch& l, void (*without)(const ConvDirectArgs&, const Launch&)) {
+    if (!takes(a)) return without(a, l);
+    const TileChoice c = choose_direct(a, tiles, 5);
+    if (plain(c)) return without(a, l);
     check_pixels(a.axes);
-    if (choice.tile == 0)
-      run<Square<T>>(a, l, choice.parts);
+    if (c.tile == small) return run<typename Plain::SmallTile, true>(a, l, c.parts);
+    if (in_cluster(tiles[c.tile], c.parts)) return run<Narrow<T>, true>(a, l, c.parts);
+    if (c.tile == square)
+      run<Square<T>, false>(a, l, c.parts);
     else
-      run<Narrow<T>>(a, l, choice.parts);
-    if (choice.parts > 1)
-      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, written(a), a.groups * a.m, a.y, a.epilogue);
+      run<Narrow<T>, false>(a, l, c.parts);
+    if (c.parts > 1)
+      sum_parts<T>(l, static_cast<const float*>(l.scratch), c.parts, written(a), a.groups * a.m, a.y, a.epilogue);
   }
 };
 

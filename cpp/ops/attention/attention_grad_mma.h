@@ -295,8 +295,7 @@ template <class T>
 void attention_grad_mma(const AttentionGradArgs& args, const Launch& l) {
   const GradProblem a = problem_of(args);
   const Problem& p = a.p;
-  const int64_t rows = static_cast<int64_t>(p.batch) * p.heads * p.queries;
-  if (rows > 0) cuda::launch(l, attention_delta_kernel<T>, dim3(cuda::blocks_for(rows, 4)), dim3(128), 0, a);
+  run_delta<T>(a, l);
   const int dim = p.head_dim > p.value_dim ? p.head_dim : p.value_dim;
   const bool plain = is_plain(p) && !a.dscores;
   if (dim <= 64) {

@@ -9,24 +9,13 @@ void attention_f16_cuda(const AttentionArgs& args, const Launch& l);
 namespace attention_cuda {
 namespace {
 
-bool has_steps(const AttentionTensor& t, int64_t batch, int64_t heads, int64_t rows) {
-  return (batch == 1 || t.batch > 0) && (heads == 1 || t.head > 0) && (rows == 1 || t.row > 0);
-}
-
-bool every_row_sees_a_key(const AttentionShape& s) {
-  if (s.keys == 0 || (s.causal && s.at_end && s.queries > s.keys)) return false;
-  if (s.window == 0) return true;
-  return s.at_end ? s.queries < s.keys + s.window : s.queries < s.keys + s.window - 1;
-}
-
 template <class T>
 bool takes(const AttentionArgs& a) {
   const AttentionShape& s = a.s;
-  return s.queries > kDecodeQueries && s.head_dim > 0 && s.value_dim > 0 && s.heads > 0 && s.batch > 0 && !s.lengths &&
-         is_plain(problem_of(a)) && every_row_sees_a_key(s) && by_vectors<T>(a.q, s.head_dim) &&
-         by_vectors<T>(a.k, s.head_dim) && by_vectors<T>(a.v, s.value_dim) && by_vectors<T>(a.y, s.value_dim) &&
-         has_steps(a.q, s.batch, s.heads, s.queries) && has_steps(a.k, s.batch, s.kv_heads, s.keys) &&
-         has_steps(a.v, s.batch, s.kv_heads, s.keys);
+  return s.queries > kDecodeQueries && s.heads > 0 && s.batch > 0 && !s.lengths && is_plain(problem_of(a)) &&
+         every_row_sees_a_key(s) && can_map<T>(a.q, s.batch, s.heads, s.queries, s.head_dim) &&
+         can_map<T>(a.k, s.batch, s.kv_heads, s.keys, s.head_dim) &&
+         can_map<T>(a.v, s.batch, s.kv_heads, s.keys, s.value_dim) && by_vectors<T>(a.y, s.value_dim);
 }
 
 template <class T>

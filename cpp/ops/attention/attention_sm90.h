@@ -33,6 +33,7 @@ struct Sm90Problem {
   int heads, groups, queries, keys, value_dim, window, q_blocks;
   bool causal, at_end;
   float scale, scale_log2;
+  uint32_t zero;  // 0, which the compiler does not know
 };
 
 // Keys that rows [first, last] may see; the rows' positions start at `shift`.
@@ -203,9 +204,11 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       cuda::named_barrier_arrive(1 + (mine + 1) % C::kConsumers, 256);
       cuda::wgmma_wait<1>();
       cuda::keep(scores);
-      if (lane == 0) cuda::mbarrier_arrive(&bar.k_empty[stage]);
       soften(kind, n, factor);
-      cuda::keep(scores);  // the softmax is over before the wait, not after it
+      cuda::keep(scores);
+      // That the softmax is over before the wait, and not moved behind it, is said by an address that needs its sums.
+      const uint32_t needed = (__float_as_uint(total[0]) | __float_as_uint(total[1])) & p.zero;
+      if (lane == 0) cuda::mbarrier_arrive(&bar.k_empty[stage] + needed);
       cuda::wgmma_wait<0>();
       cuda::keep(sums);
       if (lane == 0) cuda::mbarrier_arrive(&bar.v_empty[before]);
@@ -257,15 +260,34 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   }
 }
 
+// A tensor map of rows of heads: boxes of 64 columns of one head.
+template <class T>
+CUtensorMap sm90_map(const AttentionTensor& t, int64_t batch, int64_t heads, int64_t rows, int64_t dim, int box_rows) {
+  constexpr CUtensorMapDataType type =
+      __is_same(T, __half) ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+  const int64_t shape[] = {batch, heads, rows, dim}, strides[] = {t.batch, t.head, t.row};
+  const int box[] = {1, 1, box_rows, 64};
+  return cuda::tensor_map(type, 2, t.data, 4, shape, strides, box);
+}
+
+// What a bulk tensor copy needs of a tensor.
+template <class T>
+bool can_map(const AttentionTensor& t, int64_t batch, int64_t heads, int64_t rows, int64_t dim) {
+  return dim > 0 && by_vectors<T>(t, dim) && (batch == 1 || t.batch > 0) && (heads == 1 || t.head > 0) &&
+         (rows == 1 || t.row > 0);
+}
+
+inline bool every_row_sees_a_key(const AttentionShape& s) {
+  if (s.keys == 0 || (s.causal && s.at_end && s.queries > s.keys)) return false;
+  if (s.window == 0) return true;
+  return s.at_end ? s.queries < s.keys + s.window : s.queries < s.keys + s.window - 1;
+}
+
 template <class T, class C>
 void run_sm90(const AttentionArgs& a, const Launch& l) {
   const AttentionShape& s = a.s;
-  constexpr CUtensorMapDataType type =
-      __is_same(T, __half) ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
   const auto map = [&](const AttentionTensor& t, int64_t heads, int64_t rows, int64_t dim, int box_rows) {
-    const int64_t shape[] = {s.batch, heads, rows, dim}, strides[] = {t.batch, t.head, t.row};
-    const int box[] = {1, 1, box_rows, 64};
-    return cuda::tensor_map(type, 2, t.data, 4, shape, strides, box);
+    return sm90_map<T>(t, s.batch, heads, rows, dim, box_rows);
   };
   Sm90Problem p{};
   p.y = a.y, p.lse = static_cast<float*>(a.lse);

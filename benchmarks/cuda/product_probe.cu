@@ -1,8 +1,4 @@
-// Products on hardware, without Python: every way against plain sums in float64, then times. Build:
-//   g++ -std=c++20 -O2 -Icpp -I$CUDA/include -c cpp/cuda/library_product.cpp cpp/core/dtype.cpp
-//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -Icpp benchmarks/cuda/product_probe.cu cpp/cuda/blas.cu
-//     cpp/cuda/skinny_product.cu cpp/cuda/wgmma_product.cu cpp/cuda/split_product.cu cpp/cuda/launch.cu
-//     library_product.o dtype.o -lcublasLt -o product_probe
+// Products on hardware, without Python: every way against plain sums in float64, then times. probe.sh builds it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -61,8 +61,7 @@ __global__ void __launch_bounds__(kMost) loss_of_rows(CrossEntropyArgs a, int la
   const int64_t n = there ? a.classes : 0;
   const T* const x = static_cast<const T*>(a.x) + row * a.classes;
   OnlineSum<T> sum;
-  const T* const logits[1] = {x};
-  for_row<T>(logits, n, p.lane, lanes, [&](int64_t, const auto& v) { sum.add(v[0]); });
+  sum.add_row(x, n, p.lane, lanes);
   sum.merge(lanes, slots[0]);
   const A log_total = log_of(sum.total);
 

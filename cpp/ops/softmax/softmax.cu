@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kLongLanes) softmax_long(const T* x, T* y, int
   y += static_cast<int64_t>(blockIdx.x) * cols;
   const T* const from[1] = {x};
   OnlineSum<T> sum;
-  for_row<T>(from, cols, lane, lanes, [&](int64_t, const auto& v) { sum.add(v[0]); });
+  sum.add_row(x, cols, lane, lanes);
   sum.merge(lanes, slots);
 
   const A factor = 1 / sum.total, shift = kLog ? log_of(sum.total) : 0;

@@ -157,7 +157,7 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
     float z[G], kept[K];
 #pragma unroll
     for (int g = 0; g < G; ++g) {
-      const float(*p)[4][8][Shared::kSums] = mem.sums[group];
+      const float (*p)[4][8][Shared::kSums] = mem.sums[group];
       z[g] = (p[0][g][local][row] + p[1][g][local][row]) + (p[2][g][local][row] + p[3][g][local][row]) + bias[g];
     }
     const float old = h, c_old = c;
@@ -170,7 +170,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
       h = keep ? old : o * activate_16(a.activation, next);
       c = keep ? c : next;
     } else if constexpr (kCell == Cell::gru) {
-      const float update = activate_16(a.gate, as_float(x[0]) + z[0]), reset = activate_16(a.gate, as_float(x[1]) + z[1]);
+      const float update = activate_16(a.gate, as_float(x[0]) + z[0]),
+                  reset = activate_16(a.gate, as_float(x[1]) + z[1]);
       const float n = activate_16(a.activation, fmaf(reset, z[2], as_float(x[2])));
       kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
       h = keep ? old : fmaf(update, old, (1.f - update) * n);

@@ -16,4 +16,10 @@ __device__ inline float activate_16(CellActivation a, float z) {
   return activate(a, z);
 }
 
+// The same within some epsilons of float32.
+__device__ inline float activate_32(CellActivation a, float z) {
+  if (a == CellActivation::sigmoid) return __fdividef(1.f, 1.f + __expf(-z));
+  return activate(a, z);
+}
+
 }  // namespace maas::cuda::recurrent

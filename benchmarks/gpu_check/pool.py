@@ -99,4 +99,5 @@ def first_error(answer):
     for check in answer.get("checks", ()):
         if check["error"]:
             return f"{check['name']}: {check['error']}"
-    return answer.get("error") or "no check ran"
+    problems = [f"{who}: {text}" for who, text in answer.get("problems", {}).items()]
+    return answer.get("error") or "; ".join(problems) or "no check ran"

@@ -1,6 +1,7 @@
 """Every test on the device: workers side by side, a tool for memory errors beside them, then what needs it alone."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,12 +31,12 @@ def sanitize(tool, chosen, device, seconds, records):
     process = subprocess.Popen(
         [command, "--tool", tool, "--error-exitcode", "66", sys.executable, "-m", "benchmarks.gpu_check.worker",
          device, *chosen],
-        stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
+        stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True,
     )  # fmt: skip
     try:
         status = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # the tool and what it runs: that would go on using the GPU
         status = process.wait()
     log.seek(0)
     lines = log.read().decode(errors="replace").splitlines()

@@ -21,8 +21,11 @@ std::shared_ptr<Program> HostStep::program_for(const std::vector<std::vector<int
   const TargetScope host_target{Device{}};
   const DeviceScope host{Device{}};
   Graph graph;
+  // Bodies name the sizes of the graph around them: their operands keep these names, and a run tells them again.
+  const bool bodies = op_->control().has_value();
   for (size_t i = 0; i < shapes.size(); ++i)
-    graph.inputs.push_back(input_node({in_[i].dtype, to_shape(shapes[i]), {}}, text("operand ", i)));
+    graph.inputs.push_back(
+        input_node({in_[i].dtype, bodies ? in_[i].shape : to_shape(shapes[i]), {}}, text("operand ", i)));
   const Node result = apply(op_, graph.inputs);
   for (size_t k = 0; k < read_.size(); ++k)
     if (read_[k]) graph.outputs.push_back(result.output(static_cast<int>(k)));

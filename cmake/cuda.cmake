@@ -74,7 +74,7 @@ else()
   add_library(maas_cuda_objects OBJECT ${MAAS_CUDA_SOURCES})
   target_link_libraries(maas_cuda_objects PUBLIC maas_flags CUDA::cudart_static CUDA::cublasLt CUDA::nvrtc)
   target_compile_options(maas_cuda_objects PRIVATE
-                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
+                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Xfatbin=-compress-all -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
   add_library(libmaas_cuda SHARED)
   target_link_libraries(libmaas_cuda PRIVATE maas_cuda_objects libmaas)
   set_target_properties(libmaas_cuda PROPERTIES INSTALL_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}")

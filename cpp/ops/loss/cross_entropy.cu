@@ -151,18 +151,18 @@ void run(void (*kernel)(CrossEntropyArgs, int, Reporter), const CrossEntropyArgs
 
 }  // namespace
 
-#define MAAS_CROSS_ENTROPY(name, T)                                                     \
-  void cross_entropy_labels_##name(const CrossEntropyArgs& a, const Launch& l) {        \
-    run<T>(loss_of_rows<T, true>, a, l);                                                \
-  }                                                                                     \
-  void cross_entropy_targets_##name(const CrossEntropyArgs& a, const Launch& l) {       \
-    run<T>(loss_of_rows<T, false>, a, l);                                               \
-  }                                                                                     \
-  void cross_entropy_labels_gradient_##name(const CrossEntropyArgs& a, const Launch& l) { \
-    run<T>(gradient_of_rows<T, true>, a, l);                                            \
-  }                                                                                     \
+#define MAAS_CROSS_ENTROPY(name, T)                                                        \
+  void cross_entropy_labels_##name(const CrossEntropyArgs& a, const Launch& l) {           \
+    run<T>(loss_of_rows<T, true>, a, l);                                                   \
+  }                                                                                        \
+  void cross_entropy_targets_##name(const CrossEntropyArgs& a, const Launch& l) {          \
+    run<T>(loss_of_rows<T, false>, a, l);                                                  \
+  }                                                                                        \
+  void cross_entropy_labels_gradient_##name(const CrossEntropyArgs& a, const Launch& l) {  \
+    run<T>(gradient_of_rows<T, true>, a, l);                                               \
+  }                                                                                        \
   void cross_entropy_targets_gradient_##name(const CrossEntropyArgs& a, const Launch& l) { \
-    run<T>(gradient_of_rows<T, false>, a, l);                                           \
+    run<T>(gradient_of_rows<T, false>, a, l);                                              \
   }
 MAAS_CROSS_ENTROPY(f32_cuda, float)
 MAAS_CROSS_ENTROPY(bf16_cuda, __nv_bfloat16)

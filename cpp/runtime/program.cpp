@@ -10,6 +10,7 @@
 #include "core/fork.h"
 #include "core/gpu.h"
 #include "core/interrupt.h"
+#include "runtime/gpu_run.h"
 
 namespace maas {
 

@@ -1,7 +1,7 @@
 // Printed chains, compiled and run by the emulator, against the plain interpreter.
 #define BOOST_TEST_MODULE cuda_chain
-#include <boost/test/included/unit_test.hpp>
 #include <algorithm>
+#include <boost/test/included/unit_test.hpp>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -63,7 +63,7 @@ void set_modes(ChainArgs& a) {
   for (int i = 0; i < a.inputs; ++i) {
     bool zero = true;
     for (int d = 0; d < a.rank; ++d) zero = zero && a.in[i].strides[d] == 0;
-    a.in[i].mode = zero                                         ? ChainInput::scalar
+    a.in[i].mode = zero                                     ? ChainInput::scalar
                    : a.rank == 1 && a.in[i].strides[0] == 1 ? ChainInput::dense
                                                             : ChainInput::gather;
   }
@@ -90,7 +90,8 @@ void compare(ChainArgs a, double allowed, const std::string& what, int64_t y_off
       continue;
     }
     const auto x = load_element<double>(got.at, a.dtype, i), y = load_element<double>(want.at, a.dtype, i);
-    const bool same = x == y || (x != x && y != y) || (std::isfinite(y) && std::fabs(x - y) <= allowed * epsilon * std::max(std::fabs(y), floor));
+    const bool same = x == y || (x != x && y != y) ||
+                      (std::isfinite(y) && std::fabs(x - y) <= allowed * epsilon * std::max(std::fabs(y), floor));
     if (!same) BOOST_ERROR(what << ": element " << i << " is " << x << " instead of " << y);
     if (!same) return;
   }

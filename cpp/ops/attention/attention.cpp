@@ -231,8 +231,8 @@ bool has_kernel_type(DType t) { return t == DType::f32 || t == DType::f64 || t =
 // CUDA rows hold a head's columns in shared memory.
 bool accepts_heads(const KernelRow& row, const Specs& in) {
   constexpr int64_t kMost = 256;
-  return row.dtype == in[0].dtype && (row.isa != Isa::cuda || (in[0].shape[3].constant() <= kMost &&
-                                                               in[2].shape[3].constant() <= kMost));
+  return row.dtype == in[0].dtype &&
+         (row.isa != Isa::cuda || (in[0].shape[3].constant() <= kMost && in[2].shape[3].constant() <= kMost));
 }
 
 // Halves as float32, so that a composition rounds its results once.

@@ -372,7 +372,8 @@ void run_grad_sm90(const AttentionGradArgs& a, const Launch& l) {
   };
   Sm90GradProblem p{};
   p.lse = static_cast<const float*>(a.lse), p.delta = static_cast<const float*>(a.delta);
-  p.heads = static_cast<int>(s.heads), p.kv_heads = static_cast<int>(s.kv_heads), p.groups = static_cast<int>(s.groups());
+  p.heads = static_cast<int>(s.heads), p.kv_heads = static_cast<int>(s.kv_heads),
+  p.groups = static_cast<int>(s.groups());
   p.queries = static_cast<int>(s.queries), p.keys = static_cast<int>(s.keys);
   p.head_dim = static_cast<int>(s.head_dim), p.value_dim = static_cast<int>(s.value_dim);
   p.window = static_cast<int>(s.window), p.causal = s.causal, p.at_end = s.at_end;

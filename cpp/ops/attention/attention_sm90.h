@@ -103,7 +103,8 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     }
   } else {
     cuda::more_registers<C::kMultiplying>();
-    const int mine = group - 1, warp = static_cast<int>(threadIdx.x) % 128 / 32, lane = static_cast<int>(threadIdx.x) % 32;
+    const int mine = group - 1, warp = static_cast<int>(threadIdx.x) % 128 / 32,
+              lane = static_cast<int>(threadIdx.x) % 32;
     const int g = lane / 4, t = lane % 4, row0 = i0 + 64 * mine + 16 * warp + g;  // this thread's rows: row0, row0 + 8
     constexpr int kScores = C::kKeys / 2, kSums = C::kDim / 2, kSteps = C::kKeys / 16;
     float scores[kScores], sums[kSums], top[2] = {kNothing, kNothing}, total[2] = {0, 0};
@@ -171,8 +172,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
 #pragma unroll
       for (int step = 0; step < kSteps; ++step)
 #pragma unroll
-        for (int i = 0; i < 4; ++i)
-          weights[step][i] = pack<T>(scores[8 * step + 2 * i], scores[8 * step + 2 * i + 1]);
+        for (int i = 0; i < 4; ++i) weights[step][i] = pack<T>(scores[8 * step + 2 * i], scores[8 * step + 2 * i + 1]);
     };
 
     // No branches between a product's start and its end: the compiler would wait for it there. So blocks that all rows
@@ -239,8 +239,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
       by[half] = 1 / total[half];
       const int i = row0 + 8 * half;
       if (p.lse && t == 0 && i < p.queries)
-        p.lse[(static_cast<int64_t>(batch) * p.heads + head) * p.queries + i] =
-            top[half] * p.scale + logf(total[half]);
+        p.lse[(static_cast<int64_t>(batch) * p.heads + head) * p.queries + i] = top[half] * p.scale + logf(total[half]);
     }
 #pragma unroll
     for (int c = 0; c < C::kDim / 8; ++c)

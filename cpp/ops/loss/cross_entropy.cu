@@ -61,8 +61,7 @@ __global__ void __launch_bounds__(kMost) loss_of_rows(CrossEntropyArgs a, int la
   const int64_t n = there ? a.classes : 0;
   const T* const x = static_cast<const T*>(a.x) + row * a.classes;
   OnlineSum<T> sum;
-  const T* const logits[1] = {x};
-  for_row<T>(logits, n, p.lane, lanes, [&](int64_t, const auto& v) { sum.add(v[0]); });
+  sum.add_row(x, n, p.lane, lanes);
   sum.merge(lanes, slots[0]);
   const A log_total = log_of(sum.total);
 
@@ -152,18 +151,18 @@ void run(void (*kernel)(CrossEntropyArgs, int, Reporter), const CrossEntropyArgs
 
 }  // namespace
 
-#define MAAS_CROSS_ENTROPY(name, T)                                                     \
-  void cross_entropy_labels_##name(const CrossEntropyArgs& a, const Launch& l) {        \
-    run<T>(loss_of_rows<T, true>, a, l);                                                \
-  }                                                                                     \
-  void cross_entropy_targets_##name(const CrossEntropyArgs& a, const Launch& l) {       \
-    run<T>(loss_of_rows<T, false>, a, l);                                               \
-  }                                                                                     \
-  void cross_entropy_labels_gradient_##name(const CrossEntropyArgs& a, const Launch& l) { \
-    run<T>(gradient_of_rows<T, true>, a, l);                                            \
-  }                                                                                     \
+#define MAAS_CROSS_ENTROPY(name, T)                                                        \
+  void cross_entropy_labels_##name(const CrossEntropyArgs& a, const Launch& l) {           \
+    run<T>(loss_of_rows<T, true>, a, l);                                                   \
+  }                                                                                        \
+  void cross_entropy_targets_##name(const CrossEntropyArgs& a, const Launch& l) {          \
+    run<T>(loss_of_rows<T, false>, a, l);                                                  \
+  }                                                                                        \
+  void cross_entropy_labels_gradient_##name(const CrossEntropyArgs& a, const Launch& l) {  \
+    run<T>(gradient_of_rows<T, true>, a, l);                                               \
+  }                                                                                        \
   void cross_entropy_targets_gradient_##name(const CrossEntropyArgs& a, const Launch& l) { \
-    run<T>(gradient_of_rows<T, false>, a, l);                                           \
+    run<T>(gradient_of_rows<T, false>, a, l);                                              \
   }
 MAAS_CROSS_ENTROPY(f32_cuda, float)
 MAAS_CROSS_ENTROPY(bf16_cuda, __nv_bfloat16)

@@ -85,8 +85,8 @@ Nodes BatchNormTrain::lower(const Node& y) const {
   const DType type = norm::kernel_type(x.dtype());
   const norm::Order order("batch_norm_train", {axis}, x.shape());
   auto read = [&](const Node& n) { return target().is_cpu() ? cast(n, type) : norm::parameter(n, type); };
-  const bool plain = x.dtype() == type && std::all_of(y->inputs.begin() + 1, y->inputs.end(),
-                                                      [&](const Node& n) { return read(n) == n; });
+  const bool plain = x.dtype() == type &&
+                     std::all_of(y->inputs.begin() + 1, y->inputs.end(), [&](const Node& n) { return read(n) == n; });
   if (order.trailing && plain) return {};
   Nodes inputs{order.to_last(cast(x, type))};
   for (size_t i = 1; i < y->inputs.size(); ++i) inputs.push_back(read(y.input(static_cast<int>(i))));

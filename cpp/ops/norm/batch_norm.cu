@@ -73,9 +73,8 @@ __global__ void __launch_bounds__(kColumnThreads)
 }
 
 template <class A>
-__global__ void __launch_bounds__(256)
-    merge_chunks(const A* partial, int64_t chunks, int64_t rows_of_chunk, int64_t rows, int64_t cols, A* mean,
-                 A* variance) {
+__global__ void __launch_bounds__(256) merge_chunks(const A* partial, int64_t chunks, int64_t rows_of_chunk,
+                                                    int64_t rows, int64_t cols, A* mean, A* variance) {
   __shared__ A shared[3][8][32];
   const int x = static_cast<int>(threadIdx.x) % 32, y = static_cast<int>(threadIdx.x) / 32;
   const int64_t column = static_cast<int64_t>(blockIdx.x) * 32 + x;
@@ -204,8 +203,18 @@ void forward(const BatchNormArgs& a, const Launch& l, const ColumnPlan& plan) {
     launch(l, chunk_moments<T, N>, plan.grid(), block, 0, x, a.rows, a.cols, plan.across, plan.rows_of_chunk, partial);
   launch(l, merge_chunks<A>, dim3(blocks_for(a.cols, 32)), dim3(256), 0, partial, a.rows ? plan.chunks : 0,
          plan.rows_of_chunk, a.rows, a.cols, mean, variance);
-  const Channels<A> c{mean, variance, {a.gamma, a.gamma_type}, {a.beta, a.beta_type}, nullptr, nullptr, nullptr,
-                      nullptr, a.rows, a.cols, plan.rows_of_chunk, a.epsilon};
+  const Channels<A> c{mean,
+                      variance,
+                      {a.gamma, a.gamma_type},
+                      {a.beta, a.beta_type},
+                      nullptr,
+                      nullptr,
+                      nullptr,
+                      nullptr,
+                      a.rows,
+                      a.cols,
+                      plan.rows_of_chunk,
+                      a.epsilon};
   if (a.rows) launch(l, apply_moments<T, N>, plan.grid(), block, 0, x, static_cast<T*>(a.y), c, plan.across);
 }
 
@@ -215,9 +224,18 @@ void backward(const BatchNormGradArgs& a, const Launch& l, const ColumnPlan& pla
   const T *x = static_cast<const T*>(a.x), *dy = static_cast<const T*>(a.dy);
   A *partial = static_cast<A*>(l.scratch), *dgamma = static_cast<A*>(a.dgamma), *dbeta = static_cast<A*>(a.dbeta);
   const dim3 block(kColumnThreads);
-  const Channels<A> c{static_cast<const A*>(a.mean), static_cast<const A*>(a.variance), {a.gamma, a.gamma_type},
-                      {nullptr, DType::f32}, dgamma, dbeta, static_cast<const A*>(a.dmean),
-                      static_cast<const A*>(a.dvariance), a.rows, a.cols, plan.rows_of_chunk, a.epsilon};
+  const Channels<A> c{static_cast<const A*>(a.mean),
+                      static_cast<const A*>(a.variance),
+                      {a.gamma, a.gamma_type},
+                      {nullptr, DType::f32},
+                      dgamma,
+                      dbeta,
+                      static_cast<const A*>(a.dmean),
+                      static_cast<const A*>(a.dvariance),
+                      a.rows,
+                      a.cols,
+                      plan.rows_of_chunk,
+                      a.epsilon};
   // Without rows the one chunk is empty and the sums are 0.
   launch(l, chunk_gradients<T, N>, plan.grid(), block, 0, x, dy, c, plan.across, partial);
   launch_add_chunks(l, partial, plan.chunks, a.cols, dgamma, dbeta);
@@ -239,10 +257,10 @@ void run(const BatchNormGradArgs& a, const Launch& l) {
 
 }  // namespace
 
-#define MAAS_BATCH_NORM(name, T)                                                                     \
-  void batch_norm_train_##name(const BatchNormArgs& a, const Launch& l) { run<T>(a, l); }            \
-  void batch_norm_grad_##name(const BatchNormGradArgs& a, const Launch& l) { run<T>(a, l); }         \
-  size_t batch_norm_train_##name##_scratch(const BatchNormArgs& a) { return scratch<T>(a); }         \
+#define MAAS_BATCH_NORM(name, T)                                                             \
+  void batch_norm_train_##name(const BatchNormArgs& a, const Launch& l) { run<T>(a, l); }    \
+  void batch_norm_grad_##name(const BatchNormGradArgs& a, const Launch& l) { run<T>(a, l); } \
+  size_t batch_norm_train_##name##_scratch(const BatchNormArgs& a) { return scratch<T>(a); } \
   size_t batch_norm_grad_##name##_scratch(const BatchNormGradArgs& a) { return scratch<T>(a); }
 MAAS_BATCH_NORM(f32_cuda, float)
 MAAS_BATCH_NORM(bf16_cuda, __nv_bfloat16)

@@ -14,7 +14,9 @@ namespace maas::norm {
 inline DType statistics_type(DType x) { return x == DType::f64 ? DType::f64 : DType::f32; }
 inline bool is_half(DType t) { return t == DType::f16 || t == DType::bf16; }
 // What kernels of a GPU read beside a tensor of this type: statistics' type, and parameters of 16 bits too.
-inline bool gpu_reads(DType parameter, DType x) { return parameter == statistics_type(x) || (is_half(parameter) && x != DType::f64); }
+inline bool gpu_reads(DType parameter, DType x) {
+  return parameter == statistics_type(x) || (is_half(parameter) && x != DType::f64);
+}
 // The type a tensor is computed in by kernels of the target: those of a GPU take 16 bits as they are.
 inline DType kernel_type(DType x) { return target().is_cpu() ? statistics_type(x) : x; }
 // A parameter beside a tensor of that type, so that gradients take it.

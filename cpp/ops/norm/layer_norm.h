@@ -28,8 +28,8 @@ struct LayerNorm {
   double work(const LayerNormArgs& a) const { return static_cast<double>(a.rows * a.cols) * 0.3; }
 };
 
-// (x[, gamma], mean, rstd, dy) -> dx, dgamma, dbeta over the last `axes` axes. x, dy and dx may have 16 bits, gamma too;
-// all else is then float32.
+// (x[, gamma], mean, rstd, dy) -> dx, dgamma, dbeta over the last `axes` axes. x, dy and dx may have 16 bits, gamma
+// too; all else is then float32.
 struct LayerNormGrad {
   int64_t axes = 1;
   double epsilon = 1e-3;

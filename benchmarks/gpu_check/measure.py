@@ -23,12 +23,16 @@ def torch_inputs(row, number):
     return out
 
 
-def our_program(row):
-    """The row as a program: `inputs[, cotangent] -> y[, gradients]`."""
+def our_program(row, inputs):
+    """The row as a program: `inputs[, cotangent] -> y[, gradients]`; weights are no inputs but its state."""
+    import maas
     from maas import _core, ops
 
+    given = row.inputs[:1] if row.state else row.inputs
+    weights = [maas.Variable(maas.from_dlpack(t)) for t in inputs[len(given) :]]
     with _core.Trace() as trace:
-        xs = [trace.input(list(shape), dtype, f"x{i}") for i, (shape, dtype, _) in enumerate(row.inputs)]
+        xs = [trace.input(list(shape), dtype, f"x{i}") for i, (shape, dtype, _) in enumerate(given)]
+        xs += [w.value for w in weights]
         y = row.ours(*xs)
         if not row.backward:
             return trace.compile([y], row.name)
@@ -158,8 +162,11 @@ def measure(row, rounds):
     functions, problems = {}, result["problems"]
     try:
         with on("gpu:0"):
-            program = check.saw(our_program(row))
-            given = [[maas.from_dlpack(t) for t in (*s, *([w] if row.backward else []))] for s, w in zip(sets, ws)]
+            program = check.saw(our_program(row, sets[0]))
+            given = [
+                [maas.from_dlpack(t) for t in (*(s[:1] if row.state else s), *([w] if row.backward else []))]
+                for s, w in zip(sets, ws)
+            ]
             error = errors(row, program(*given[0]), reference, sets[0], ws[0])
             result["relative_error"] = error
             if not error <= row.error:

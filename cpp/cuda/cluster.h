@@ -56,10 +56,17 @@ __device__ __forceinline__ void mbarrier_wait(Mbarrier* bar, uint32_t parity) {
       "r"(parity)
       : "memory");
 }
-// 16 bytes into the shared memory of a block; they count for its mbarrier.
-__device__ __forceinline__ void remote_store(uint32_t to, uint32_t bar, uint32_t x, uint32_t y, uint32_t z, uint32_t w) {
+// 16 or 4 bytes into the shared memory of a block; they count for its mbarrier.
+__device__ __forceinline__ void remote_store(uint32_t to, uint32_t bar, uint32_t x, uint32_t y, uint32_t z,
+                                             uint32_t w) {
   asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1,%2,%3,%4}, [%5];" ::"r"(to),
                "r"(x), "r"(y), "r"(z), "r"(w), "r"(bar)
+               : "memory");
+}
+
+__device__ __forceinline__ void remote_store(uint32_t to, uint32_t bar, uint32_t x) {
+  asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(to), "r"(x),
+               "r"(bar)
                : "memory");
 }
 
@@ -89,8 +96,7 @@ bool cluster_fits(void (*kernel)(P...), unsigned cluster, dim3 block, size_t sha
   config.attrs = &attribute;
   config.numAttrs = 1;
   int clusters = 0;
-  if (cudaOccupancyMaxActiveClusters(&clusters, kernel, &config) != cudaSuccess)
-    return (void)cudaGetLastError(), false;
+  if (cudaOccupancyMaxActiveClusters(&clusters, kernel, &config) != cudaSuccess) return (void)cudaGetLastError(), false;
   return clusters > 0;
 }
 

@@ -94,7 +94,8 @@ __device__ __forceinline__ uint4 pack(const float (&f)[kLanes<T>]) {
   return make_uint4(word[0], word[1], word[2], word[3]);
 }
 
-// The same value, of which the compiler knows nothing: what is computed from it is computed again, not kept in registers.
+// The same value, of which the compiler knows nothing: what is computed from it is computed again, not kept in
+// registers.
 __device__ __forceinline__ void forget([[maybe_unused]] uint4& v) {
 #ifndef MAAS_CUDA_EMULATE
   asm volatile("" : "+r"(v.x), "+r"(v.y), "+r"(v.z), "+r"(v.w));
@@ -104,7 +105,7 @@ __device__ __forceinline__ void forget([[maybe_unused]] uint4& v) {
 // N elements at p, 16 bytes at a time where `aligned`. N is 1 or kLanes<T>.
 template <class T, int N>
 __device__ __forceinline__ Vector<T, N> fetch(const T* p, bool aligned) {
-  if (N > 1 && aligned) return load_stream<T, N>(p);
+  if (N > 1 && aligned) return load<T, N>(p);
   Vector<T, N> v;
 #pragma unroll
   for (int i = 0; i < N; ++i) v[i] = p[i];

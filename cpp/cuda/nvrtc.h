@@ -10,15 +10,19 @@
 
 namespace maas::cuda {
 
+// Of NVRTC, beside the architecture.
+inline constexpr const char* kTextOptions[] = {"--std=c++20", "--ftz=true", "--fmad=false",
+                                               "--device-as-default-execution-space", "--disable-warnings"};
+
 // A loaded kernel; lives as long as the process.
 struct TextKernel {
   const void* function = nullptr;
 };
 
 // The kernel of a text that defines `extern "C" __global__ void name(const Params)` for a struct of its own, visible
-// in the global namespace. Denormal float32 numbers are 0 in it, as on the CPU, and nothing is contracted. Thread-safe; may be called
-// while a stream is captured. RuntimeError with the compiler's words if it does not compile.
-// In the emulator the host's compiler makes it, and its threads run one after the other: no barriers, no warps.
+// in the global namespace. Denormal float32 numbers are 0 in it, as on the CPU, and nothing is contracted. Thread-safe;
+// may be called while a stream is captured. RuntimeError with the compiler's words if it does not compile. In the
+// emulator the host's compiler makes it, and its threads run one after the other: no barriers, no warps.
 TextKernel compile_kernel(const std::string& source, const char* name);
 
 // Queues the kernel; `params` is its Params.

@@ -53,8 +53,8 @@ __device__ __forceinline__ T row_reduce(T v, Op op, T identity, int lanes, T* sl
   return warp_reduce(lane() < warps ? slots[first + lane()] : identity, op);
 }
 
-// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kWidth. It stays packed, so that 16-bit
-// rows take half the registers.
+// The part of a row that a lane keeps: vector k begins at column (k lanes + lane) kWidth. It stays packed, so that
+// 16-bit rows take half the registers.
 template <class T>
 struct RowPart {
   static constexpr int kWidth = kLanes<T>;
@@ -166,6 +166,28 @@ struct OnlineSum {
     const A base = top == -infinity_of<A>() ? A(0) : top;
 #pragma unroll
     for (int i = 0; i < N; ++i) total += exp_for<T>(widen(v[i]) - base);
+  }
+  // This lane's columns of a row of any length.
+  __device__ __forceinline__ void add_row(const T* x, int64_t cols, int lane, int lanes) {
+    const T* const from[1] = {x};
+    if (cols % kLanes<T> == 0) {
+      for_columns<T, kLanes<T>>(from, cols, lane, lanes, [&](int64_t, const auto& v) { add(v[0]); });
+      return;
+    }
+    // Eight neighbours in time share one look for the maximum.
+    constexpr int kAhead = 8;
+    const T none = narrow<T>(-infinity_of<A>());
+    for (int64_t first = lane; first < cols; first += kAhead * lanes) {
+      Vector<T, kAhead> v;
+      if (first + (kAhead - 1) * lanes < cols) {
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) v[u] = x[first + u * lanes];
+      } else {
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) v[u] = first + u * lanes < cols ? x[first + u * lanes] : none;
+      }
+      add(v);
+    }
   }
   // Over the lanes of a row. `slots`: twice 32. A row of -inf alone becomes NaN.
   __device__ __forceinline__ void merge(int lanes, A* slots) {

@@ -246,6 +246,8 @@ bool run(const MatrixProduct& q, const Launch& l) {
 bool skinny_product(const MatrixProduct& p, const Launch& l) {
   if (p.m < 1 || p.m > kMostRows || p.n < 1 || p.k < 1 || p.batch < 1 || deterministic()) return false;
   // Many small products are better off in one call of the library.
+  // So are long sums for few columns, of which too few blocks would be at work.
+  if (p.k > int64_t{1} << 15 && p.n * p.batch < 1024) return false;
   if (p.n * p.batch > int64_t{1} << 30 || (p.batch > 1 && p.n * p.k < 4096)) return false;
   switch (p.dtype) {
     case DType::f32:

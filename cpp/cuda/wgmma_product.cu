@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "cuda/activation.h"
+#include "cuda/blas.h"
 #include "cuda/launch.h"
 #include "cuda/tma.h"
 #include "cuda/wgmma.h"
@@ -55,42 +56,32 @@ __device__ __forceinline__ void store_columns(const Problem<T>& p, const CUtenso
                                               unsigned char* staging, int barrier, int batch, int row0, int column0) {
   const int thread = threadIdx.x % 128, warp = thread / 32, lane = thread % 32;
   const int row = row0 + warp * 16 + lane / 4, column = column0 + lane % 4 * 2;
-  float more[8][4];
-  const bool adds = p.epilogue.residual;
-  if (adds) {
-    const T* const residual = p.epilogue.residual + batch * p.c_batch;
+  // What is not there is zero: no branches around registers.
+  const bool adds = p.epilogue.residual, biased = p.epilogue.bias, first = p.epilogue.residual_first;
+  const T* const residual = p.epilogue.residual + batch * p.c_batch + row * p.ldc + column;
+  Vector<T, 2> more[8][2], bias[8];
 #pragma unroll
-    for (int j = 0; j < 8; ++j)
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        const bool in = row + h * 8 < p.m && column + j * 8 < p.n;
-        const int64_t at = (row + h * 8) * p.ldc + column + j * 8;
-        const Vector<T, 2> v = in ? load_const<T, 2>(residual + at) : Vector<T, 2>{};
-        more[j][h * 2] = to_float(v[0]);
-        more[j][h * 2 + 1] = to_float(v[1]);
-      }
+  for (int j = 0; j < 8; ++j) {
+    const bool in = column + j * 8 < p.n;
+    bias[j] = {};
+    more[j][0] = more[j][1] = {};
+    if (biased && in) bias[j] = load_const<T, 2>(p.epilogue.bias + column + j * 8);
+    if (adds && in && row < p.m) more[j][0] = load_const<T, 2>(residual + j * 8);
+    if (adds && in && row + 8 < p.m) more[j][1] = load_const<T, 2>(residual + 8 * p.ldc + j * 8);
   }
   uint32_t packed[8][2];
 #pragma unroll
-  for (int j = 0; j < 8; ++j) {
-    float v[4] = {d[j * 4], d[j * 4 + 1], d[j * 4 + 2], d[j * 4 + 3]};
-    if (p.epilogue.bias && column + j * 8 < p.n) {
-      const Vector<T, 2> bias = load_const<T, 2>(p.epilogue.bias + column + j * 8);
-      const float b0 = to_float(bias[0]), b1 = to_float(bias[1]);
-      v[0] += b0;
-      v[1] += b1;
-      v[2] += b0;
-      v[3] += b1;
-    }
+  for (int j = 0; j < 8; ++j)
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      if (adds && p.epilogue.residual_first) v[i] += more[j][i];
-      v[i] = activate<kActivation>(v[i]);
-      if (adds && !p.epilogue.residual_first) v[i] += more[j][i];
+    for (int h = 0; h < 2; ++h) {
+      float v[2];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const float added = to_float(more[j][h][i]), sum = d[j * 4 + h * 2 + i] + to_float(bias[j][i]);
+        v[i] = activate<kActivation>(sum + (first ? added : 0.f)) + (first ? 0.f : added);
+      }
+      packed[j][h] = pack<T>(v[0], v[1]);
     }
-    packed[j][0] = pack<T>(v[0], v[1]);
-    packed[j][1] = pack<T>(v[2], v[3]);
-  }
   // The copy that left from this half of the staging two steps ago must have read it.
   if (thread == 0) tma_store_wait<1>();
   named_barrier(barrier, 128);
@@ -108,14 +99,18 @@ __device__ __forceinline__ void store_columns(const Problem<T>& p, const CUtenso
   }
 }
 
+// `turn`: which half of the staging is next.
 template <class T, ProductEpilogue::Activation kActivation, int kN>
 __device__ __forceinline__ void store_tile(const Problem<T>& p, const CUtensorMap& map, const float (&d)[kN / 2],
-                                           unsigned char* staging, int barrier, int batch, int row0, int column0) {
+                                           unsigned char* staging, int& turn, int barrier, int batch, int row0,
+                                           int column0) {
 #pragma unroll
   for (int c = 0; c < kN / kAtom; ++c)
-    if (column0 + c * kAtom < p.n)
-      store_columns<T, kActivation>(p, map, d + c * 32, staging + c % 2 * kBlockBytes, barrier, batch, row0,
+    if (column0 + c * kAtom < p.n) {
+      store_columns<T, kActivation>(p, map, d + c * 32, staging + turn * kBlockBytes, barrier, batch, row0,
                                     column0 + c * kAtom);
+      turn ^= 1;
+    }
 }
 
 // kRowsB: b lies by rows (n contiguous), else by columns (k contiguous).
@@ -203,7 +198,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
         if (thread == 0) mbarrier_arrive(&empty[s]);
       }
     };
-    int stage = 0;
+    int stage = 0, turn = 0;
     uint32_t parity = 0;
     float d[kN / 2];
     for (int tile = cluster; tile < p.tiles; tile += clusters) {
@@ -235,16 +230,16 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
       const int barrier = 1 + half;
       switch (p.epilogue.activation) {
         case ProductEpilogue::relu:
-          store_tile<T, ProductEpilogue::relu, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::relu, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         case ProductEpilogue::gelu_erf:
-          store_tile<T, ProductEpilogue::gelu_erf, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::gelu_erf, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         case ProductEpilogue::gelu_tanh:
-          store_tile<T, ProductEpilogue::gelu_tanh, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::gelu_tanh, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         default:
-          store_tile<T, ProductEpilogue::none, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::none, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
       }
     }
@@ -321,7 +316,9 @@ bool wgmma_product(const MatrixProduct& q, const Launch& l) {
   };
   const bool rows_b = q.csb == 1;
   if (q.dtype != DType::bf16 && q.dtype != DType::f16) return false;
-  if (q.m < 64 || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 || (!rows_b && q.rsb != 1)) return false;
+  if (q.m < (deterministic() ? 1 : 64) || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 ||
+      (!rows_b && q.rsb != 1))
+    return false;
   if (!fits(q.a, q.rsa, q.a_batch) || !fits(q.b, rows_b ? q.rsb : q.csb, q.b_batch) || !fits(q.c, q.ldc, q.c_batch))
     return false;
   const ProductEpilogue& e = q.epilogue;

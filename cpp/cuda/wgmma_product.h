@@ -6,7 +6,7 @@
 namespace maas::cuda {
 
 // Queues the product, or returns false where it does not take it: a by columns, addresses or strides that are no
-// multiples of 16 bytes, fewer than 64 rows.
+// multiples of 16 bytes, or fewer than 64 rows unless deterministic().
 bool wgmma_product(const MatrixProduct& p, const Launch& launch);
 
 }  // namespace maas::cuda

@@ -119,6 +119,9 @@ LSTM = [
     recurrent("lstm", 14, 9, 4, 24, use_mask=True, right=True),
     recurrent("lstm", 3, 5, 4, 19, activation="relu", recurrent_activation="hard_sigmoid"),
     recurrent("lstm", 3, 5, 4, 19, use_mask=True, activation="softsign", recurrent_activation="relu6"),
+    recurrent("lstm", 9, 4, 3, 200, use_mask=True),
+    recurrent("lstm", 17, 5, 3, 512, reverse=True),
+    recurrent("lstm", 2, 3, 4, 600, use_mask=True),
 ]
 GRU = [
     *(
@@ -135,6 +138,8 @@ GRU = [
             ((40, 4, 3, 20), {}),
             ((0, 3, 2, 5), {}),
             ((3, 0, 2, 5), {}),
+            ((9, 4, 3, 250), {"use_mask": True}),
+            ((2, 5, 3, 390), {"reverse": True}),
         ]
     ),
     recurrent("gru", 3, 5, 4, 19, activation="elu", recurrent_activation="hard_sigmoid"),
@@ -149,6 +154,8 @@ SIMPLE = [
     recurrent("simple_rnn", 8, 80, 16, 128, use_mask=True),
     recurrent("simple_rnn", 40, 5, 6, 75),
     recurrent("simple_rnn", 3, 0, 2, 5, use_mask=True),
+    recurrent("simple_rnn", 19, 4, 3, 256, use_mask=True),
+    recurrent("simple_rnn", 2, 4, 3, 520),
 ]
 LAYERS = {"lstm": LSTM, "gru": GRU, "simple_rnn": SIMPLE}
 PARTS = {

@@ -73,7 +73,7 @@ Nodes Matmul::lower(const Node& y) const {
     const Node panels = apply(GemmPack{transpose_b, nr}, {b});
     return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, {}}, {a, panels})};
   }
-  return {apply(GemmBatched{transpose_a, transpose_b, nr}, {a, b})};
+  return {apply(GemmBatched{transpose_a, transpose_b, nr, {}}, {a, b})};
 }
 
 }  // namespace maas

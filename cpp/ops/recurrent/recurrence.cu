@@ -60,8 +60,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_rows(RecurrenceArgs a)
   constexpr int kFirst = kCell == Cell::gru_before ? 2 : G;  // gates of the first product
   const int64_t H = a.units;
   const int stride = static_cast<int>(H + 3) / 4 * 4;
-  float* states = shared<float>();                // 2 x kRows x stride
-  float* extra = states + 2 * kRows * stride;     // lstm: c; gru_before: r h
+  float* states = shared<float>();             // 2 x kRows x stride
+  float* extra = states + 2 * kRows * stride;  // lstm: c; gru_before: r h
   const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows;
   const int rows = static_cast<int>(a.batch - first < kRows ? a.batch - first : kRows);
   const T *xz = static_cast<const T*>(a.xz), *panels = static_cast<const T*>(a.panels);
@@ -199,6 +199,8 @@ void any_cell(const RecurrenceArgs& a, const Launch& l) {
 }  // namespace cuda::recurrent
 
 void recurrence_f32_cuda(const RecurrenceArgs& a, const Launch& l) { cuda::recurrent::any_cell<float>(a, l); }
-void recurrence_bf16_cuda(const RecurrenceArgs& a, const Launch& l) { cuda::recurrent::any_cell<cuda::recurrent::bf16>(a, l); }
+void recurrence_bf16_cuda(const RecurrenceArgs& a, const Launch& l) {
+  cuda::recurrent::any_cell<cuda::recurrent::bf16>(a, l);
+}
 
 }  // namespace maas

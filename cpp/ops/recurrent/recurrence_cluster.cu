@@ -25,16 +25,6 @@ struct ClusterShared {
   float sums[kUnits / 8][kParts][4][8][kSums];
 };
 
-// (k, k + 1) of row `unit` of a gate, as mma takes them; zeros beyond the units.
-template <Cell kCell>
-__device__ uint32_t pair_of(const bf16* panels, int64_t H, int gate, int64_t unit, int64_t k) {
-  if (gate >= kGates<kCell> || unit >= H) return 0;
-  const Panel p = gate_panel<kCell>(H, gate, unit);
-  const float low = k < H ? as_float(panels[p.at + k * p.stride]) : 0.f;
-  const float high = k + 1 < H ? as_float(panels[p.at + (k + 1) * p.stride]) : 0.f;
-  return pack_bf16(low, high);
-}
-
 template <Cell kCell, int kCluster, int kTiles>
 __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs a) {
   using Shared = ClusterShared<kCluster, kTiles>;
@@ -157,7 +147,7 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
     float z[G], kept[K];
 #pragma unroll
     for (int g = 0; g < G; ++g) {
-      const float(*p)[4][8][Shared::kSums] = mem.sums[group];
+      const float (*p)[4][8][Shared::kSums] = mem.sums[group];
       z[g] = (p[0][g][local][row] + p[1][g][local][row]) + (p[2][g][local][row] + p[3][g][local][row]) + bias[g];
     }
     const float old = h, c_old = c;
@@ -170,7 +160,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
       h = keep ? old : o * activate_16(a.activation, next);
       c = keep ? c : next;
     } else if constexpr (kCell == Cell::gru) {
-      const float update = activate_16(a.gate, as_float(x[0]) + z[0]), reset = activate_16(a.gate, as_float(x[1]) + z[1]);
+      const float update = activate_16(a.gate, as_float(x[0]) + z[0]),
+                  reset = activate_16(a.gate, as_float(x[1]) + z[1]);
       const float n = activate_16(a.activation, fmaf(reset, z[2], as_float(x[2])));
       kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
       h = keep ? old : fmaf(update, old, (1.f - update) * n);

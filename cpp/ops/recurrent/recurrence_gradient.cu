@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_rows(Recurren
   constexpr int kFirst = kCell == Cell::gru_before ? 2 : G;
   const int64_t H = a.units;
   const int stride = static_cast<int>(H + 3) / 4 * 4, row = G * stride;
-  float* dz = shared<float>();            // kRows x G x stride: the gradient of h U
-  float* pass = dz + kRows * row;         // kRows x stride
+  float* dz = shared<float>();              // kRows x G x stride: the gradient of h U
+  float* pass = dz + kRows * row;           // kRows x stride
   float* dc_state = pass + kRows * stride;  // lstm
   const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows;
   const int rows = static_cast<int>(a.batch - first < kRows ? a.batch - first : kRows);
@@ -187,7 +187,9 @@ void any_cell(const RecurrenceGradientArgs& a, const Launch& l) {
 }  // namespace
 }  // namespace cuda::recurrent
 
-void recurrence_gradient_f32_cuda(const RecurrenceGradientArgs& a, const Launch& l) { cuda::recurrent::any_cell<float>(a, l); }
+void recurrence_gradient_f32_cuda(const RecurrenceGradientArgs& a, const Launch& l) {
+  cuda::recurrent::any_cell<float>(a, l);
+}
 void recurrence_gradient_bf16_cuda(const RecurrenceGradientArgs& a, const Launch& l) {
   cuda::recurrent::any_cell<cuda::recurrent::bf16>(a, l);
 }

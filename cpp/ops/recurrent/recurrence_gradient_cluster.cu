@@ -23,9 +23,9 @@ template <Cell kCell, int kCluster, int kTiles>
 __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster(RecurrenceGradientArgs a) {
   constexpr int G = kGates<kCell>, K = kKept<kCell>;
   using Shared = BackShared<G, kCluster, kTiles>;
-  constexpr int kSteps = Shared::kDepth / 16;                            // of 16 k
-  constexpr int M = kCluster > 8 ? kCluster * kUnits / 16 / 16 : 1;      // tiles of 16 units, of a warp
-  constexpr int kWarps = kCluster * kUnits / 16 / M;                     // that have tiles
+  constexpr int kSteps = Shared::kDepth / 16;                        // of 16 k
+  constexpr int M = kCluster > 8 ? kCluster * kUnits / 16 / 16 : 1;  // tiles of 16 units, of a warp
+  constexpr int kWarps = kCluster * kUnits / 16 / M;                 // that have tiles
   constexpr int kChains = M * kTiles == 1 ? 2 : 1;
   Shared& mem = *shared<Shared>();
   const int64_t H = a.units;
@@ -194,7 +194,8 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster(Recur
         const float x = shuffle_xor(even ? v[2] : v[0], 1), y = shuffle_xor(even ? v[3] : v[1], 1);
         if (n * 8 + target_row < rows) {
           const uint32_t move = now * kOdd + m * kTile + n * 32;
-          const float first_two[2] = {even ? v[0] : x, even ? v[1] : y}, last_two[2] = {even ? x : v[2], even ? y : v[3]};
+          const float first_two[2] = {even ? v[0] : x, even ? v[1] : y},
+                      last_two[2] = {even ? x : v[2], even ? y : v[3]};
           remote_store(to + move, bar + now * 8, __float_as_uint(first_two[0]), __float_as_uint(first_two[1]),
                        __float_as_uint(last_two[0]), __float_as_uint(last_two[1]));
         }

@@ -37,6 +37,7 @@ Nodes Cumsum::gradient(const Node&, const Nodes& dys, const Needs&) const {
 }
 
 bool Cumsum::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (row.isa == Isa::cuda) return is_readable(in[0].dtype);
   return row.isa == Isa::none || in[0].dtype == DType::f32;
 }
 
@@ -48,7 +49,7 @@ void Cumsum::bind(const Bind& b, const KernelRow& row, ScanArgs& a) const {
   a.dtype = x.dtype;
   a.result = b.out().dtype;
   a.reverse = reverse;
-  a.vector = row.isa != Isa::none;
+  a.vector = row.isa != Isa::none && row.isa != Isa::cuda;
   a.outer = x.size(0, at);
   a.size = x.shape[at];
   a.inner = x.size(at + 1, x.rank);

@@ -71,7 +71,9 @@ void bind_places(const BoundValue& x, const BoundValue& indices, bool wrap, Scat
   a.inner = x.size(a.depth, x.rank);
 }
 
-bool can_scatter(const std::string& mode, DType dtype) {
+// On a GPU rows are numbered in 31 bits, and booleans are only set.
+bool can_scatter(const KernelRow& row, const std::string& mode, DType dtype) {
+  if (row.isa == Isa::cuda && mode != "set" && (dtype == DType::b8 || dtype == DType::f8)) return false;
   return bit_size(dtype) >= 8 && (mode == "set" || dtype != DType::f8);
 }
 int64_t column_units(const ScatterArgs& a) { return (a.inner + ScatterArgs::columns - 1) / ScatterArgs::columns; }
@@ -144,7 +146,9 @@ Nodes Scatter::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   return {Node(), scatter_gradient(*this, Node(), y.input(0), y.input(1), y, dys[0])[1]};
 }
 
-bool Scatter::accepts(const KernelRow&, const Specs& in, const Specs&) const { return can_scatter(mode, in[1].dtype); }
+bool Scatter::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return can_scatter(row, mode, in[1].dtype);
+}
 
 void Scatter::bind(const Bind& b, ScatterArgs& a) const {
   a = {};
@@ -172,8 +176,8 @@ Nodes ScatterUpdate::gradient(const Node& y, const Nodes& dys, const Needs&) con
   return {d[0], Node(), d[1]};
 }
 
-bool ScatterUpdate::accepts(const KernelRow&, const Specs& in, const Specs&) const {
-  return can_scatter(mode, in[0].dtype);
+bool ScatterUpdate::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return can_scatter(row, mode, in[0].dtype);
 }
 
 void ScatterUpdate::bind(const Bind& b, ScatterArgs& a) const {

@@ -6,12 +6,20 @@ if(NOT MAAS_CUDA MATCHES "^(AUTO|ON|OFF|EMULATE)$")
   message(FATAL_ERROR "MAAS_CUDA must be AUTO, ON, OFF or EMULATE, received ${MAAS_CUDA}")
 endif()
 set(MAAS_CUDA_ARCHITECTURES 90a-real CACHE STRING "GPU architectures, in CMake's words")
+option(MAAS_CUDA_COMPRESS "Smaller GPU code in the library; loading takes a little longer" ON)
 
 find_program(MAAS_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 find_file(MAAS_LIBCUDA libcuda.so.1 PATHS ENV LD_LIBRARY_PATH /usr/lib/x86_64-linux-gnu /usr/lib64 /usr/lib
           /usr/local/nvidia/lib64 /usr/lib/wsl/lib NO_DEFAULT_PATH)
 find_path(MAAS_CUDA_HEADERS cuda_runtime_api.h HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda
           PATH_SUFFIXES include)
+
+function(maas_cuda_link target)
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME maas_cuda LINKER_LANGUAGE CXX LINK_DEPENDS
+                        ${PROJECT_SOURCE_DIR}/cmake/cuda_exports.map)
+  target_link_options(${target} PRIVATE LINKER:-z,defs LINKER:--as-needed
+                      LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/cuda_exports.map)
+endfunction()
 
 # Every kernel as plain C++, for MAAS_CUDA=EMULATE and for the C++ tests: each .cu through a .cpp that includes it.
 # gcc's checks call handlers of the emulator.
@@ -32,6 +40,11 @@ if(MAAS_CUDA_HEADERS)
   target_include_directories(maas_cuda_emulated SYSTEM PUBLIC ${MAAS_CUDA_HEADERS})
   target_link_libraries(maas_cuda_emulated PUBLIC maas_flags)
   target_link_options(maas_cuda_emulated INTERFACE LINKER:-T,${PROJECT_SOURCE_DIR}/cpp/cuda/emulator/shared.ld)
+  # For tests of builds that have no emulator: MAAS_CUDA_LIBRARY names it.
+  add_library(libmaas_cuda_emulated SHARED EXCLUDE_FROM_ALL)
+  target_link_libraries(libmaas_cuda_emulated PRIVATE maas_cuda_emulated libmaas)
+  set_target_properties(libmaas_cuda_emulated PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/emulated)
+  maas_cuda_link(libmaas_cuda_emulated)
 endif()
 
 if(MAAS_CUDA STREQUAL "AUTO" AND NOT (MAAS_NVCC AND MAAS_LIBCUDA))
@@ -62,14 +75,11 @@ else()
   add_library(maas_cuda_objects OBJECT ${MAAS_CUDA_SOURCES})
   target_link_libraries(maas_cuda_objects PUBLIC maas_flags CUDA::cudart_static CUDA::cublasLt CUDA::nvrtc)
   target_compile_options(maas_cuda_objects PRIVATE
-                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
+                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo $<$<BOOL:${MAAS_CUDA_COMPRESS}>:-Xfatbin=-compress-all> -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
   add_library(libmaas_cuda SHARED)
   target_link_libraries(libmaas_cuda PRIVATE maas_cuda_objects libmaas)
   set_target_properties(libmaas_cuda PROPERTIES INSTALL_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}")
 endif()
-set_target_properties(libmaas_cuda PROPERTIES OUTPUT_NAME maas_cuda LINKER_LANGUAGE CXX LINK_DEPENDS
-                      ${PROJECT_SOURCE_DIR}/cmake/cuda_exports.map)
-target_link_options(libmaas_cuda PRIVATE LINKER:-z,defs LINKER:--as-needed
-                    LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/cuda_exports.map)
+maas_cuda_link(libmaas_cuda)
 install(TARGETS libmaas_cuda LIBRARY DESTINATION maas)
 add_dependencies(develop libmaas_cuda)

@@ -1,8 +1,4 @@
-// Products on hardware, without Python: every way against plain sums in float64, then times. Build:
-//   g++ -std=c++20 -O2 -Icpp -I$CUDA/include -c cpp/cuda/library_product.cpp cpp/core/dtype.cpp
-//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -Icpp benchmarks/cuda/product_probe.cu cpp/cuda/blas.cu
-//     cpp/cuda/skinny_product.cu cpp/cuda/wgmma_product.cu cpp/cuda/launch.cu library_product.o dtype.o -lcublasLt
-//     -o product_probe
+// Products on hardware, without Python: every way against plain sums in float64, then times. probe.sh builds it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +11,7 @@
 #include "cuda/launch.h"
 #include "cuda/library_product.h"
 #include "cuda/skinny_product.h"
+#include "cuda/split_product.h"
 #include "cuda/vector.h"
 #include "cuda/wgmma_product.h"
 
@@ -90,8 +87,8 @@ void fill(DType t, void* x, int64_t count, uint32_t seed, float scale) {
   if (t == DType::f16) fill_kernel<<<512, 256>>>(static_cast<__half*>(x), count, seed, scale);
 }
 
-enum Way { library, own, few };
-const char* const kWays[] = {"library", "wgmma", "skinny"};
+enum Way { library, own, few, split };
+const char* const kWays[] = {"library", "wgmma", "skinny", "split"};
 // Layouts of a and b: by rows, by columns, rows with gaps, nothing contiguous.
 enum Layout { rows, columns, gaps, apart };
 
@@ -141,6 +138,7 @@ void make(Buffers& s, DType t, int64_t m, int64_t n, int64_t k, int la, int lb, 
 bool run(Way way, const MatrixProduct& p) {
   if (way == own) return cuda::wgmma_product(p, g_launch);
   if (way == few) return cuda::skinny_product(p, g_launch);
+  if (way == split) return cuda::split_product(p, g_launch);
   cuda::multiply(p, g_launch);
   return true;
 }
@@ -286,6 +284,16 @@ int main(int argc, char** argv) {
           }
     failed += g_bad;
     part_done("wgmma");
+    for (const Size z :
+         {Size{64, 32, 32}, {65, 40, 100}, {128, 128, 64}, {200, 264, 72}, {257, 521, 1031}, {1024, 768, 4096}})
+      for (int la = 0; la < 4; ++la)
+        for (int lb = 0; lb < 4; ++lb) {
+          ++turn;
+          one(split, DType::f32, z.m, z.n, z.k, la, lb, turn % 3 == 2 ? 3 : 1, turn % 2, turn % 4, turn / 2 % 4,
+              turn % 5 < 2);
+        }
+    failed += g_bad;
+    part_done("split");
     // What the library makes of NaN in its relu.
     Buffers s;
     make(s, DType::bf16, 128, 128, 64, rows, rows, 1, false, 1, ProductEpilogue::relu, false);
@@ -320,7 +328,7 @@ int main(int argc, char** argv) {
     time_of("bf16", DType::bf16, 16, 4096, 4096, rows, 0, 0, {library});
     time_of("bf16", DType::bf16, 64, 4096, 4096, rows, 0, 0, both);
     time_of("bf16", DType::bf16, 1, 50256, 768, columns, 0, 0, {library, few});
-    time_of("f32", DType::f32, 4096, 4096, 4096, rows, 0, 0, {library});
+    for (int lb : {rows, columns}) time_of("f32", DType::f32, 4096, 4096, 4096, lb, 0, 0, {library, split});
   }
   return failed != 0;
 }

@@ -1,7 +1,6 @@
 // Checks on hardware what cuda/tma.h and cuda/wgmma.h say of it: swizzle, descriptors, fragments, tensor maps,
 // clusters. Prints PASS or FAIL a line; where a descriptor is wrong, which of the others is right. Needs a Hopper GPU
-// only:
-//   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -Icpp benchmarks/cuda/wgmma_probe.cu -o wgmma_probe
+// only; probe.sh builds it.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

@@ -37,6 +37,9 @@ def run(item, device):
             continue
         except Exception as error:  # noqa: BLE001, it is the result
             text = str(error)
+            if isinstance(error, NotImplementedError) and "maas was built without" in text:
+                checks.append({"name": name, "error": None, "rows": [], "host": [], "skipped": text})
+                continue
             place = traceback.extract_tb(error.__traceback__)[-1]
             check.error = f"{type(error).__name__}: {text[:500]} ({os.path.basename(place.filename)}:{place.lineno})"
         checks.append({"name": name, "error": check.error, "rows": sorted(check.rows), "host": sorted(check.host)})

@@ -41,9 +41,7 @@ DType from_dlpack_type(DataType t) {
        t.lanes, " lanes");
 }
 
-DeviceOf to_dlpack(Device device) {
-  return device.is_cpu() ? DeviceOf{kCpu, 0} : DeviceOf{kCuda, device.index};
-}
+DeviceOf to_dlpack(Device device) { return device.is_cpu() ? DeviceOf{kCpu, 0} : DeviceOf{kCuda, device.index}; }
 
 // What a capsule keeps alive.
 struct Export {
@@ -105,10 +103,10 @@ Array adopt(M* managed) {
   if (view.device.type == kCuda || view.device.type == kCudaManaged)
     device = {DeviceKind::cuda, view.device.id};
   else if (view.device.type != kCpu && view.device.type != kCudaHost)
-    fail(ErrorKind::type, "an array from another library must be on the cpu or a CUDA gpu, received DLPack device type ",
+    fail(ErrorKind::type,
+         "an array from another library must be on the cpu or a CUDA gpu, received DLPack device type ",
          view.device.type);
-  array.storage =
-      Storage::wrap(static_cast<char*>(view.data) + view.byte_offset, array.bytes(), owner, device);
+  array.storage = Storage::wrap(static_cast<char*>(view.data) + view.byte_offset, array.bytes(), owner, device);
   return array;
 }
 
@@ -122,8 +120,7 @@ Array import_dlpack(const py::object& value) {
     const auto device = value.attr("__dlpack_device__")().cast<std::pair<int, int>>();
     // The producer makes our stream wait for what it still computes.
     if (device.first == kCuda)
-      capsule = value.attr("__dlpack__")(
-          py::arg("stream") = reinterpret_cast<intptr_t>(gpu().stream(device.second)));
+      capsule = value.attr("__dlpack__")(py::arg("stream") = reinterpret_cast<intptr_t>(gpu().stream(device.second)));
     else
       capsule = value.attr("__dlpack__")();
   }

@@ -8,7 +8,7 @@ namespace maas::cuda {
 __device__ __forceinline__ float relu(float x) { return x > 0.f || x != x ? x : 0.f; }
 
 // x Phi(x) with Phi(-a) = exp(-a^2 / 2) p(a) / q(a): the rational form of the CPU kernels (simd/math.h), with the
-// hardware's exp2 and reciprocal. Relative error below 1e-5, also in the tail.
+// hardware's exp2 and reciprocal. Relative error below 1e-5, also in the tail: for 16-bit results.
 __device__ __forceinline__ float gelu_erf(float x) {
   const float a = fminf(fabsf(x), 14.f);
   const float e = exp2f(a * a * -0.72134752f);
@@ -27,6 +27,16 @@ __device__ __forceinline__ float gelu_tanh(float x) {
   return x < -12.f ? -0.f : __fdividef(x, 1.f + __expf(minus_2u));
 }
 
+// The same to a few units of the last place of float32.
+__device__ __forceinline__ float gelu_erf_exact(float x) {
+  const float bounded = x < -14.f ? -14.f : x;
+  return 0.5f * bounded * erfcf(bounded * -0.70710678f);
+}
+__device__ __forceinline__ float gelu_tanh_exact(float x) {
+  const float minus_2u = x * fmaf(x * x, -0.0713548163f, -1.5957691216f);
+  return x < -12.f ? -0.f : x / (1.f + expf(minus_2u));
+}
+
 template <ProductEpilogue::Activation kActivation>
 __device__ __forceinline__ float activate(float x) {
   if constexpr (kActivation == ProductEpilogue::relu) return relu(x);
@@ -34,14 +44,17 @@ __device__ __forceinline__ float activate(float x) {
   if constexpr (kActivation == ProductEpilogue::gelu_tanh) return gelu_tanh(x);
   return x;
 }
+// For elements of T.
+template <class T>
 __device__ __forceinline__ float activate(float x, ProductEpilogue::Activation activation) {
+  constexpr bool kExact = sizeof(T) > 2;
   switch (activation) {
     case ProductEpilogue::relu:
       return relu(x);
     case ProductEpilogue::gelu_erf:
-      return gelu_erf(x);
+      return kExact ? gelu_erf_exact(x) : gelu_erf(x);
     case ProductEpilogue::gelu_tanh:
-      return gelu_tanh(x);
+      return kExact ? gelu_tanh_exact(x) : gelu_tanh(x);
     default:
       return x;
   }
@@ -64,7 +77,7 @@ struct EpilogueOf {
     if (bias) v += to_float(bias[column]);
     const float more = residual ? to_float(residual[at]) : 0.f;
     if (residual_first) v += more;
-    v = activate(v, activation);
+    v = activate<T>(v, activation);
     return residual && !residual_first ? v + more : v;
   }
 };

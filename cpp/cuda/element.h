@@ -25,16 +25,20 @@ __device__ __forceinline__ int64_t load_integer(const void* p, DType t, int64_t 
   }
 }
 
-// T: double or int64_t; integers of 64 bits keep all of them as int64_t.
+// On the CPU denormals count as zero; where that decides between results (order, equality with 0), so do they here.
+__device__ __forceinline__ float flushed(float v) { return fabsf(v) < 1.17549435e-38f ? 0.f : v; }
+__device__ __forceinline__ double flushed(double v) { return fabs(v) < 2.2250738585072014e-308 ? 0.0 : v; }
+
+// T: float, double or int64_t; integers of 64 bits keep all of them as int64_t. Denormals are flushed.
 template <class T>
 __device__ __forceinline__ T load_element(const void* p, DType t, int64_t i) {
   switch (t) {
     case DType::f64:
-      return static_cast<T>(static_cast<const double*>(p)[i]);
+      return static_cast<T>(flushed(static_cast<const double*>(p)[i]));
     case DType::f32:
-      return static_cast<T>(static_cast<const float*>(p)[i]);
+      return static_cast<T>(flushed(static_cast<const float*>(p)[i]));
     case DType::bf16:
-      return static_cast<T>(__bfloat162float(static_cast<const __nv_bfloat16*>(p)[i]));
+      return static_cast<T>(flushed(__bfloat162float(static_cast<const __nv_bfloat16*>(p)[i])));
     case DType::f16:
       return static_cast<T>(__half2float(static_cast<const __half*>(p)[i]));
     case DType::b8:

@@ -157,7 +157,8 @@ struct Problem {
     }
   }
 
-  cublasStatus_t run(const MatrixProduct& p, const cublasLtMatmulAlgo_t& algo, const Launch& l, cublasLtHandle_t h) const {
+  cublasStatus_t run(const MatrixProduct& p, const cublasLtMatmulAlgo_t& algo, const Launch& l,
+                     cublasLtHandle_t h) const {
     const void* beta = p.epilogue.residual ? (wide ? static_cast<const void*>(&one) : &one_f)
                                            : (wide ? static_cast<const void*>(&zero) : &zero_f);
     return cublasLtMatmul(h, operation.desc, wide ? static_cast<const void*>(&one) : &one_f, p.b, left.layout, p.a,
@@ -250,8 +251,8 @@ MatrixProduct with_usual_rows(MatrixProduct p, const Problem& q) {
 }
 
 // Milliseconds of one run; negative if it fails.
-float measure(const MatrixProduct& p, const Problem& q, const cublasLtMatmulAlgo_t& algo, const Launch& l, cublasLtHandle_t h,
-              cudaEvent_t begin, cudaEvent_t end) {
+float measure(const MatrixProduct& p, const Problem& q, const cublasLtMatmulAlgo_t& algo, const Launch& l,
+              cublasLtHandle_t h, cudaEvent_t begin, cudaEvent_t end) {
   float ms = 0;
   int runs = 1;
   for (int round = 0; round < 2; ++round) {

@@ -105,7 +105,7 @@ __device__ __forceinline__ void forget([[maybe_unused]] uint4& v) {
 // N elements at p, 16 bytes at a time where `aligned`. N is 1 or kLanes<T>.
 template <class T, int N>
 __device__ __forceinline__ Vector<T, N> fetch(const T* p, bool aligned) {
-  if (N > 1 && aligned) return load_stream<T, N>(p);
+  if (N > 1 && aligned) return load<T, N>(p);
   Vector<T, N> v;
 #pragma unroll
   for (int i = 0; i < N; ++i) v[i] = p[i];

@@ -1,13 +1,12 @@
-#include "cuda/nvrtc.h"
-
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <sstream>
@@ -17,6 +16,7 @@
 #include "core/error.h"
 #include "core/sha256.h"
 #include "cuda/launch.h"
+#include "cuda/nvrtc.h"
 
 #ifdef MAAS_CUDA_EMULATE
 #include <dlfcn.h>
@@ -130,7 +130,8 @@ extern "C" void maas_run(const unsigned* grid, const unsigned* block, const void
             for (unsigned i = 0; i < block[0]; ++i) {
               blockIdx = {x, y, z};
               threadIdx = {i, j, k};
-              )text", name, "(params_of(&", name, R"text(, params));
+              )text",
+              name, "(params_of(&", name, R"text(, params));
             }
   __builtin_ia32_ldmxcsr(mode);
 }
@@ -144,8 +145,17 @@ std::string build(const std::string& source) {
   const std::string at = folder, from = at + "/kernel.cpp", to = at + "/kernel.so", log = at + "/log";
   std::ofstream(from) << source;
   const char* compiler = std::getenv("CXX");
-  std::string words[] = {compiler && *compiler ? compiler : "c++", "-std=c++20", "-O1", "-w", "-ffp-contract=off",
-                         "-fno-strict-aliasing", "-shared", "-fPIC", "-o", to, from};
+  std::string words[] = {compiler && *compiler ? compiler : "c++",
+                         "-std=c++20",
+                         "-O1",
+                         "-w",
+                         "-ffp-contract=off",
+                         "-fno-strict-aliasing",
+                         "-shared",
+                         "-fPIC",
+                         "-o",
+                         to,
+                         from};
   std::vector<char*> arguments;
   for (std::string& w : words) arguments.push_back(w.data());
   arguments.push_back(nullptr);
@@ -212,10 +222,12 @@ std::string compile_text(const std::string& source, const std::string& architect
   };
   nvrtcProgram program;
   need(nvrtcCreateProgram(&program, source.c_str(), "maas_kernel.cu", 0, nullptr, nullptr));
-  std::unique_ptr<nvrtcProgram, void (*)(nvrtcProgram*)> keep(&program, [](nvrtcProgram* p) { nvrtcDestroyProgram(p); });
+  std::unique_ptr<nvrtcProgram, void (*)(nvrtcProgram*)> keep(&program,
+                                                              [](nvrtcProgram* p) { nvrtcDestroyProgram(p); });
   const std::string target = "--gpu-architecture=" + architecture;
-  const char* options[] = {target.c_str(), "--std=c++20", "--ftz=true", "--fmad=false", "--device-as-default-execution-space", "--disable-warnings"};
-  const nvrtcResult result = nvrtcCompileProgram(program, 6, options);
+  std::vector<const char*> options{target.c_str()};
+  options.insert(options.end(), std::begin(kTextOptions), std::end(kTextOptions));
+  const nvrtcResult result = nvrtcCompileProgram(program, static_cast<int>(options.size()), options.data());
   if (result == NVRTC_ERROR_COMPILATION) {
     size_t size = 0;
     need(nvrtcGetProgramLogSize(program, &size));

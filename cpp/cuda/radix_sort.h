@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace radix
 
-// Bytes of scratch that a sort wants besides its items: twice the items and the places of digits.
+// Bytes of scratch that a sort wants besides its items: the items once more, and the places of digits.
 template <class Item>
 size_t radix_scratch(int64_t rows, int64_t size) {
   return static_cast<size_t>(rows * size) * sizeof(Item) +

@@ -167,6 +167,28 @@ struct OnlineSum {
 #pragma unroll
     for (int i = 0; i < N; ++i) total += exp_for<T>(widen(v[i]) - base);
   }
+  // This lane's columns of a row of any length.
+  __device__ __forceinline__ void add_row(const T* x, int64_t cols, int lane, int lanes) {
+    const T* const from[1] = {x};
+    if (cols % kLanes<T> == 0) {
+      for_columns<T, kLanes<T>>(from, cols, lane, lanes, [&](int64_t, const auto& v) { add(v[0]); });
+      return;
+    }
+    // Eight neighbours in time share one look for the maximum.
+    constexpr int kAhead = 8;
+    const T none = narrow<T>(-infinity_of<A>());
+    for (int64_t first = lane; first < cols; first += kAhead * lanes) {
+      Vector<T, kAhead> v;
+      if (first + (kAhead - 1) * lanes < cols) {
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) v[u] = x[first + u * lanes];
+      } else {
+#pragma unroll
+        for (int u = 0; u < kAhead; ++u) v[u] = first + u * lanes < cols ? x[first + u * lanes] : none;
+      }
+      add(v);
+    }
+  }
   // Over the lanes of a row. `slots`: twice 32. A row of -inf alone becomes NaN.
   __device__ __forceinline__ void merge(int lanes, A* slots) {
     const A all = row_reduce(top, [](A a, A b) { return larger(a, b); }, -infinity_of<A>(), lanes, slots);

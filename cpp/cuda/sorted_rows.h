@@ -61,10 +61,10 @@ __global__ void __launch_bounds__(256)
     Acc* const partial = static_cast<Acc*>(s.partial) + (at.o * chunks + at.chunk) * 2 * s.inner + at.column;
     bool from_before = begin > 0 && s.items[begin - 1].key == s.items[begin].key;
     bool fresh = true;  // nothing is in acc
-    Acc acc[V];
+    Acc acc[V] = {};
     for (int64_t p = begin; p < end; p += kAhead) {
       Vector<T, V> v[kAhead];
-      uint32_t row[kAhead + 1];
+      uint32_t row[kAhead];
 #pragma unroll
       for (int u = 0; u < kAhead; ++u) {
         if (p + u >= end) continue;

@@ -99,14 +99,18 @@ __device__ __forceinline__ void store_columns(const Problem<T>& p, const CUtenso
   }
 }
 
+// `turn`: which half of the staging is next.
 template <class T, ProductEpilogue::Activation kActivation, int kN>
 __device__ __forceinline__ void store_tile(const Problem<T>& p, const CUtensorMap& map, const float (&d)[kN / 2],
-                                           unsigned char* staging, int barrier, int batch, int row0, int column0) {
+                                           unsigned char* staging, int& turn, int barrier, int batch, int row0,
+                                           int column0) {
 #pragma unroll
   for (int c = 0; c < kN / kAtom; ++c)
-    if (column0 + c * kAtom < p.n)
-      store_columns<T, kActivation>(p, map, d + c * 32, staging + c % 2 * kBlockBytes, barrier, batch, row0,
+    if (column0 + c * kAtom < p.n) {
+      store_columns<T, kActivation>(p, map, d + c * 32, staging + turn * kBlockBytes, barrier, batch, row0,
                                     column0 + c * kAtom);
+      turn ^= 1;
+    }
 }
 
 // kRowsB: b lies by rows (n contiguous), else by columns (k contiguous).
@@ -194,7 +198,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
         if (thread == 0) mbarrier_arrive(&empty[s]);
       }
     };
-    int stage = 0;
+    int stage = 0, turn = 0;
     uint32_t parity = 0;
     float d[kN / 2];
     for (int tile = cluster; tile < p.tiles; tile += clusters) {
@@ -226,16 +230,16 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
       const int barrier = 1 + half;
       switch (p.epilogue.activation) {
         case ProductEpilogue::relu:
-          store_tile<T, ProductEpilogue::relu, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::relu, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         case ProductEpilogue::gelu_erf:
-          store_tile<T, ProductEpilogue::gelu_erf, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::gelu_erf, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         case ProductEpilogue::gelu_tanh:
-          store_tile<T, ProductEpilogue::gelu_tanh, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::gelu_tanh, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
         default:
-          store_tile<T, ProductEpilogue::none, kN>(p, map_c, d, mine, barrier, at.batch, row, column);
+          store_tile<T, ProductEpilogue::none, kN>(p, map_c, d, mine, turn, barrier, at.batch, row, column);
           break;
       }
     }
@@ -312,7 +316,9 @@ bool wgmma_product(const MatrixProduct& q, const Launch& l) {
   };
   const bool rows_b = q.csb == 1;
   if (q.dtype != DType::bf16 && q.dtype != DType::f16) return false;
-  if (q.m < (deterministic() ? 1 : 64) || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 || (!rows_b && q.rsb != 1)) return false;
+  if (q.m < (deterministic() ? 1 : 64) || q.n < 8 || q.n % 2 || q.k < 1 || q.batch < 1 || q.csa != 1 ||
+      (!rows_b && q.rsb != 1))
+    return false;
   if (!fits(q.a, q.rsa, q.a_batch) || !fits(q.b, rows_b ? q.rsb : q.csb, q.b_batch) || !fits(q.c, q.ldc, q.c_batch))
     return false;
   const ProductEpilogue& e = q.epilogue;

@@ -100,19 +100,17 @@ Context::Context(std::shared_ptr<const Plan> plan, const std::vector<PlanStep>& 
   }
   if (plan_->device.is_cpu()) return;
   gpu_run_ = std::make_unique<GpuRun>(*plan_, steps);
-  if (&steps == &plan_->steps && steps.size() > 1) fix_addresses();
+  fixed_inputs_.resize(plan_->inputs.size());
+  fixed_outputs_.resize(plan_->outputs.size());
 }
 
-void Context::fix_addresses() {
-  auto make = [&](const std::vector<int>& values) {
-    std::vector<std::shared_ptr<Storage>> list;
-    for (int v : values)
-      list.push_back(Storage::allocate(
-          static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(memory_->capacity)), plan_->device));
-    return list;
-  };
-  fixed_inputs_ = make(plan_->inputs);
-  fixed_outputs_ = make(plan_->outputs);
+std::byte* Context::fixed(std::vector<std::shared_ptr<Storage>>& blocks, size_t slot, const std::vector<int>& values) {
+  auto& block = blocks[slot];
+  if (!block) {
+    const PlanValue& v = plan_->values[static_cast<size_t>(values[slot])];
+    block = Storage::allocate(static_cast<size_t>(v.bytes.eval(memory_->capacity)), plan_->device);
+  }
+  return block->data();
 }
 
 size_t Context::held_bytes() const {
@@ -120,7 +118,8 @@ size_t Context::held_bytes() const {
   for (const auto& block : {gpu_arena_, gpu_scratch_})
     if (block) bytes += block->bytes();
   for (const auto* list : {&fixed_inputs_, &fixed_outputs_})
-    for (const auto& block : *list) bytes += block->bytes();
+    for (const auto& block : *list)
+      if (block) bytes += block->bytes();
   return bytes;
 }
 
@@ -159,7 +158,7 @@ bool Context::bind_sizes(const SymbolValues& symbols) {
       if (static_cast<size_t>(run_[s].plan->workspace[w].eval(symbols)) > memory_->workspace_bytes[s][w]) return false;
   std::fill(dirty_.begin(), dirty_.end(), 1);
   any_dirty_ = true;
-  sized_ = true;
+  sized_ = resized_ = true;
   return true;
 }
 
@@ -205,8 +204,12 @@ void Context::bind_gpu_steps() {
     }
     scratch = std::max(scratch, run_[s].scratch);
   }
-  if (scratch > (gpu_scratch_ ? gpu_scratch_->bytes() : 0)) gpu_scratch_ = Storage::allocate(scratch, plan_->device);
-  gpu_run_->forget();
+  if (scratch > (gpu_scratch_ ? gpu_scratch_->bytes() : 0)) {
+    gpu_scratch_ = Storage::allocate(scratch, plan_->device);
+    resized_ = true;
+  }
+  if (resized_) gpu_run_->forget();
+  resized_ = false;
   work_ns_ = 1e6;  // callers drop the GIL: a run may wait for the GPU
   any_dirty_ = false;
 }

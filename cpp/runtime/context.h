@@ -49,9 +49,10 @@ class Context {
   // Of a plan for a GPU; null on the host.
   GpuRun* gpu_run() const { return gpu_run_.get(); }
   void* gpu_scratch() const { return gpu_scratch_ ? gpu_scratch_->data() : nullptr; }
-  // A plan of several steps keeps inputs and outputs at fixed addresses of the GPU, as its graphs need; else null.
-  std::byte* fixed_input(size_t slot) const { return fixed_inputs_.empty() ? nullptr : fixed_inputs_[slot]->data(); }
-  std::byte* fixed_output(size_t slot) const { return fixed_outputs_.empty() ? nullptr : fixed_outputs_[slot]->data(); }
+  // Memory of the GPU for an input or output that is copied: then its address stays, as graphs need. Made when asked
+  // for.
+  std::byte* fixed_input(size_t slot) { return fixed(fixed_inputs_, slot, plan_->inputs); }
+  std::byte* fixed_output(size_t slot) { return fixed(fixed_outputs_, slot, plan_->outputs); }
   double work_ns() const { return work_ns_; }
   int team() const { return team_; }
   size_t scratch_needed() const { return scratch_needed_; }  // bytes per worker
@@ -63,7 +64,7 @@ class Context {
 
  private:
   void rebase(int value, std::byte* base);
-  void fix_addresses();
+  std::byte* fixed(std::vector<std::shared_ptr<Storage>>& blocks, size_t slot, const std::vector<int>& values);
   void bind_gpu_steps();
 
   std::shared_ptr<const Plan> plan_;
@@ -88,7 +89,7 @@ class Context {
   std::vector<char> dirty_;
   bool any_dirty_ = true;
   SymbolValues symbols_;
-  bool sized_ = false;
+  bool sized_ = false, resized_ = false;
   double work_ns_ = 0;
   int team_ = 1;
   Status status_;

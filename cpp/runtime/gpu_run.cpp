@@ -14,6 +14,7 @@ namespace maas {
 namespace {
 // A graph of fewer steps saves nothing.
 constexpr size_t kLeastGraph = 2;
+constexpr size_t kRecordings = 8;
 }  // namespace
 
 GpuRun::GpuRun(const Plan& plan, const std::vector<PlanStep>& steps)
@@ -30,14 +31,28 @@ GpuRun::~GpuRun() {
   }
 }
 
+void GpuRun::drop(Recording& recording) noexcept {
+  for (void* graph : recording.graphs)
+    if (graph) gpu().destroy_graph(gpu_, graph);
+}
+
 void GpuRun::forget() {
-  for (Section& s : sections_)
-    if (s.graph) {
-      gpu().destroy_graph(gpu_, s.graph);
-      s.graph = nullptr;
-    }
-  runs_ = 0;
-  recordable_ = true;
+  for (Recording& r : recordings_) drop(r);
+  recordings_.clear();
+}
+
+void GpuRun::select(std::vector<std::byte*> addresses) {
+  const auto found = std::find_if(recordings_.begin(), recordings_.end(),
+                                  [&](const Recording& r) { return r.addresses == addresses; });
+  if (found != recordings_.end()) {
+    std::rotate(found, found + 1, recordings_.end());
+    return;
+  }
+  if (recordings_.size() >= kRecordings) {
+    drop(recordings_.front());
+    recordings_.erase(recordings_.begin());
+  }
+  recordings_.push_back({std::move(addresses), std::vector<void*>(sections_.size()), 0, true});
 }
 
 // Sections end before and after steps of the host, and at the commit point where the host looks at the status.
@@ -74,10 +89,11 @@ void GpuRun::run_host(Context& context, size_t s, const RunOptions& options) con
       out.push_back(v < 0 ? HostStep::Value{nullptr, {}} : HostStep::Value{context.address(v), context.shape_of(v)});
     return out;
   };
-  steps_[s].host->run(plan_.device, values(steps_[s].in), values(steps_[s].out), options);
+  steps_[s].host->run(plan_.device, values(steps_[s].in), values(steps_[s].out), context.symbols(), options);
 }
 
-void GpuRun::queue(Context& context, Section& section, const RunOptions& options) {
+void GpuRun::queue(Context& context, size_t number, const RunOptions& options) {
+  const Section section = sections_[number];
   if (steps_[section.begin].host) return run_host(context, section.begin, options);
   if (options.step_ns) {
     std::vector<void*> marks{gpu().mark(gpu_)};
@@ -90,7 +106,9 @@ void GpuRun::queue(Context& context, Section& section, const RunOptions& options
     for (void* m : marks) gpu().destroy_mark(gpu_, m);
     return;
   }
-  if (!section.graph && runs_ > 0 && recordable_ && section.end - section.begin >= kLeastGraph) {
+  Recording& recording = recordings_.back();
+  void*& graph = recording.graphs[number];
+  if (!graph && recording.runs > 0 && recording.possible && section.end - section.begin >= kLeastGraph) {
     void* const stream = gpu().begin_capture(gpu_);
     try {
       launch(context, section.begin, section.end, stream);
@@ -98,12 +116,12 @@ void GpuRun::queue(Context& context, Section& section, const RunOptions& options
       gpu().abandon_capture(gpu_, stream);
       std::fprintf(stderr, "maas: plan '%s' cannot be recorded as a graph and runs step by step: %s\n",
                    plan_.name.c_str(), e.what());
-      recordable_ = false;
+      recording.possible = false;
     }
-    if (recordable_) section.graph = gpu().end_capture(gpu_, stream);
+    if (recording.possible) graph = gpu().end_capture(gpu_, stream);
   }
-  if (section.graph)
-    gpu().launch_graph(gpu_, section.graph);
+  if (graph)
+    gpu().launch_graph(gpu_, graph);
   else
     launch(context, section.begin, section.end, gpu().stream(gpu_));
 }
@@ -118,6 +136,7 @@ void GpuRun::check_status() const {
 
 void GpuRun::execute(Context& context, size_t commit, const RunOptions& options, Commit* writing) {
   cut(commit);
+  if (recordings_.empty()) select({});
   if (reports_) gpu().fill(gpu_, status_, 0xff, sizeof(DeviceStatus));
   bool committed = false;
   auto begin_writing = [&] {
@@ -129,16 +148,16 @@ void GpuRun::execute(Context& context, size_t commit, const RunOptions& options,
     if (writing) writing->begin();
     committed = true;
   };
-  for (Section& section : sections_) {
-    if (!committed && section.end > commit) begin_writing();
+  for (size_t k = 0; k < sections_.size(); ++k) {
+    if (!committed && sections_[k].end > commit) begin_writing();
     if (!committed && interrupt_requested()) {
       clear_interrupt();
       fail(ErrorKind::interrupted, "interrupted; no state was written");
     }
-    queue(context, section, options);
+    queue(context, k, options);
   }
   if (!committed) begin_writing();
-  ++runs_;
+  ++recordings_.back().runs;
 }
 
 }  // namespace maas

@@ -25,10 +25,11 @@ class HostStep {
     std::byte* data;
     std::vector<int64_t> shape;
   };
-  void run(Device device, const std::vector<Value>& in, const std::vector<Value>& out, const RunOptions& options);
+  void run(Device device, const std::vector<Value>& in, const std::vector<Value>& out, const SymbolValues& sizes,
+           const RunOptions& options);
 
  private:
-  std::shared_ptr<Program> program_for(const std::vector<std::vector<int64_t>>& shapes);
+  std::shared_ptr<Program> program_for(const std::vector<std::vector<int64_t>>& shapes, const SymbolValues& sizes);
 
   OpPtr op_;
   Specs in_;

@@ -10,6 +10,7 @@
 #include "core/fork.h"
 #include "core/gpu.h"
 #include "core/interrupt.h"
+#include "runtime/gpu_run.h"
 
 namespace maas {
 
@@ -75,6 +76,7 @@ struct HeldState {
 
 constexpr size_t kIdleContexts = 8;
 constexpr size_t kMemoryPlans = 64;
+constexpr size_t kDirect = size_t{256} << 10;       // on a GPU: a copy of less costs next to nothing
 constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
@@ -456,31 +458,36 @@ void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& in
 void Program::run_gpu(Context& context, const std::vector<Array>& inputs, const RunOptions& options, MemoryClaim& claim,
                       std::vector<Array>& outputs) {
   const Device device = plan_->device;
-  std::vector<Array> local;
+  // Large arrays are used where they are; small ones are copied to a fixed place, so that one graph serves all calls.
+  const bool alone = plan_->steps.size() <= 1;
+  const auto direct = [&](size_t bytes) { return alone || bytes >= kDirect; };
   std::vector<std::byte*> from, to;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    std::byte* const fixed = context.fixed_input(i);
-    if (!fixed) {
-      local.push_back(inputs[i].to(device));
-      from.push_back(static_cast<std::byte*>(local.back().data()));
-    } else {
-      if (inputs[i].device() == device)
-        gpu().copy(device.index, fixed, inputs[i].data(), inputs[i].bytes());
-      else
-        gpu().upload(device.index, fixed, inputs[i].host().data(), inputs[i].bytes());
-      from.push_back(fixed);
+    const bool here = inputs[i].device() == device;
+    if (here && direct(inputs[i].bytes())) {
+      from.push_back(static_cast<std::byte*>(inputs[i].data()));
+      continue;
     }
+    from.push_back(context.fixed_input(i));
+    if (here)
+      gpu().copy(device.index, from[i], inputs[i].data(), inputs[i].bytes());
+    else
+      gpu().upload(device.index, from[i], inputs[i].host().data(), inputs[i].bytes());
   }
-  std::vector<Array> results;
+  std::vector<Array> results(plan_->outputs.size());
+  std::vector<bool> copied(plan_->outputs.size());
   for (size_t i = 0; i < plan_->outputs.size(); ++i) {
     const int v = plan_->outputs[i];
-    std::byte* const fixed = context.fixed_output(i);
-    if (!fixed || options.keep_on_device)
-      results.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v), device);
-    to.push_back(fixed ? fixed : static_cast<std::byte*>(results[i].data()));
+    copied[i] = !options.keep_on_device || !direct(context.bytes_of(v));
+    if (options.keep_on_device)
+      results[i] = Array(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v), device);
+    to.push_back(copied[i] ? context.fixed_output(i) : static_cast<std::byte*>(results[i].data()));
   }
   context.bind_addresses(from, to);
   context.bind_steps(claim);
+  std::vector<std::byte*> addresses = from;
+  addresses.insert(addresses.end(), to.begin(), to.end());
+  context.gpu_run()->select(std::move(addresses));
   work_ns_.store(context.work_ns(), std::memory_order_relaxed);
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
   Commit writing;
@@ -492,10 +499,8 @@ void Program::run_gpu(Context& context, const std::vector<Array>& inputs, const 
   for (size_t i = 0; i < plan_->outputs.size(); ++i) {
     const int v = plan_->outputs[i];
     if (options.keep_on_device) {
-      if (context.fixed_output(i)) gpu().copy(device.index, results[i].data(), to[i], results[i].bytes());
+      if (copied[i]) gpu().copy(device.index, results[i].data(), to[i], results[i].bytes());
       outputs.push_back(std::move(results[i]));
-    } else if (!context.fixed_output(i)) {
-      outputs.push_back(results[i].host());
     } else {
       outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v));
       gpu().download(device.index, outputs.back().data(), to[i], outputs.back().bytes());

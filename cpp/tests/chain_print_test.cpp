@@ -1,10 +1,11 @@
 // How chains are walked and printed for a GPU. Host logic: no CUDA.
 #define BOOST_TEST_MODULE chain_print
+#include "ops/elementwise/chain_print.h"
+
 #include <boost/test/included/unit_test.hpp>
 #include <vector>
 
 #include "core/fast_divisor.h"
-#include "ops/elementwise/chain_print.h"
 #include "ops/elementwise/elementwise.h"
 
 using namespace maas;
@@ -99,8 +100,9 @@ BOOST_AUTO_TEST_CASE(large_results_and_strides_take_64_bits) {
 
 BOOST_AUTO_TEST_CASE(sizes_strides_and_addresses_are_no_part_of_the_text) {
   const ChainArgs a = chain("add", DType::f32, {10, 64}, {{64, 1}, {0, 1}}),
-                  b = chain("add", DType::f32, {7, 128}, {{128, 1}, {0, 1}},
-                            {reinterpret_cast<const void*>(intptr_t{4096}), reinterpret_cast<const void*>(intptr_t{64})});
+                  b = chain(
+                      "add", DType::f32, {7, 128}, {{128, 1}, {0, 1}},
+                      {reinterpret_cast<const void*>(intptr_t{4096}), reinterpret_cast<const void*>(intptr_t{64})});
   BOOST_TEST(chain_key(a, walk_chain(a)) == chain_key(b, walk_chain(b)));
   BOOST_TEST(print_chain(a, walk_chain(a)) == print_chain(b, walk_chain(b)));
   const ChainArgs c = chain("multiply", DType::f32, {10, 64}, {{64, 1}, {0, 1}});
@@ -126,12 +128,14 @@ BOOST_AUTO_TEST_CASE(parameters_follow_the_fields_of_the_text) {
 }
 
 BOOST_AUTO_TEST_CASE(small_results_spread_over_blocks_and_large_ones_load_more_at_once) {
-  const ChainArgs small = chain("negative", DType::f32, {4096}, {{1}}), large = chain("negative", DType::f32, {1 << 28}, {{1}});
+  const ChainArgs small = chain("negative", DType::f32, {4096}, {{1}}),
+                  large = chain("negative", DType::f32, {1 << 28}, {{1}});
   BOOST_TEST(chain_params(small, walk_chain(small), 132).blocks == 4);
   const ChainWalk w = walk_chain(large);
   BOOST_TEST(w.unroll == 4);
   BOOST_TEST(chain_params(large, w, 132).blocks == (1 << 28) / 4 / 256 / 4);
-  BOOST_TEST(chain_params(chain("negative", DType::f32, {1}, {{0}}), walk_chain(chain("negative", DType::f32, {1}, {{0}})), 132)
+  BOOST_TEST(chain_params(chain("negative", DType::f32, {1}, {{0}}),
+                          walk_chain(chain("negative", DType::f32, {1}, {{0}})), 132)
                  .blocks == 1);
 }
 

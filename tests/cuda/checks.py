@@ -55,15 +55,34 @@ def same_twice(p, operands):
 def forward(check, op, case, device, dtype):
     """Outputs against the float64 reference, within the bounds of the case."""
     operands, result = case.operands(dtype), op.result_dtype(case, dtype)
-    wanted = op.wanted(case, operands)
-    floats = any(w.dtype.kind == "f" for w in wanted)
-    bounds = op.allowed(case, operands, wanted, result) if floats else [None] * len(wanted)
+    wanted, bounds = meaning(op, case, operands, result, operands)
     with on(device):
         p = check.saw(support.program(op.function(case), operands, gradients=False))
         results = same_twice(p, operands)
     assert len(results) == len(wanted)
+    if device != "cpu" and any(denormals(a) for a in operands):
+        # CPU kernels take denormals as 0; a GPU computes with them. Each element may be the one or the other.
+        others, more = meaning(op, case, operands, result, [a.astype("float64") for a in operands])
+        for i, y in enumerate(results):
+            with np.errstate(all="ignore"):
+                a, b = (np.abs(y.astype("float64") - w.astype("float64")) for w in (others[i], wanted[i]))
+                near = (a < b) | (y == others[i]) | np.isnan(a)
+            wanted[i] = np.where(near, others[i], wanted[i]).astype(wanted[i].dtype)
+            bounds[i] = bounds[i] if bounds[i] is None else np.where(near, more[i], bounds[i])
     for y, want, bound in zip(results, wanted, bounds):
         support.check_result(y, want, bound, result, dtype)
+
+
+def meaning(op, case, operands, result, wide):
+    """What the reference gives for operands of this width, and the errors it allows."""
+    wanted = op.wanted(case, wide)
+    floats = any(w.dtype.kind == "f" for w in wanted)
+    return wanted, op.allowed(case, wide, wanted, result) if floats else [None] * len(wanted)
+
+
+def denormals(a):
+    """Whether some number is not 0 and below the smallest normal one."""
+    return a.dtype.kind == "f" and bool(((a != 0) & (np.abs(a) < np.finfo(a.dtype).tiny)).any())
 
 
 def gradient(check, op, case, device):
@@ -77,6 +96,19 @@ def gradient(check, op, case, device):
         results = same_twice(p, [*operands, *ws])[len(ws) :]
     for got, want in zip(results, wanted):
         bound = 2.0**-23 * op.allowed_gradient(case, operands) * np.abs(want).max(initial=1)
+        error = np.abs(got - want).max(initial=0)
+        assert error <= bound, f"{error / bound} times the allowed error"
+
+
+def gradient_f64(check, op, case, device):
+    """Float64 gradients against those of the CPU."""
+    operands, f = case.operands("float64"), op.function(case)
+    ws = support.cotangents(f, operands)
+    wanted = support.program(f, operands).numpy(*operands, *ws)[len(ws) :]
+    with on(device):
+        results = same_twice(check.saw(support.program(f, operands)), [*operands, *ws])[len(ws) :]
+    for got, want in zip(results, wanted):
+        bound = 2.0**-52 * 2 * op.allowed_gradient(case, operands) * np.abs(want).max(initial=1)
         error = np.abs(got - want).max(initial=0)
         assert error <= bound, f"{error / bound} times the allowed error"
 
@@ -142,7 +174,7 @@ def close(got, want, eps, what):
         # Sums that cancel have the errors of their terms: nothing is asked of what is far below 1.
         norm = np.linalg.norm(error.ravel()) / max(np.linalg.norm(size.ravel()), 0.1 * max(1, error.size) ** 0.5)
         worst = np.abs(error).max(initial=0) / max(np.abs(size).max(initial=0), 0.1)
-    assert norm <= 4 * eps and worst <= 16 * eps, (
+    assert norm <= 6 * eps and worst <= 16 * eps, (
         f"{what}: relative error {norm:.2e} by norm, {worst:.2e} at worst, epsilon {eps:.1e}"
     )
 
@@ -187,7 +219,7 @@ def halves_of(op, case):
     if not floats or case.values in ("huge", "tiny", "ties"):
         return ()
     # A function of their values jumps, or they compute in float32 or wider alone.
-    if op.name.startswith(("random", "fft", "dropout")) or op.name in UNROUNDED:
+    if op.name.startswith(("random", "fft")) or op.name in UNROUNDED:
         return ()
     return HALVES
 
@@ -217,6 +249,8 @@ def checks(op, case):
         yield f"forward {dtype}", lambda check, device, d=dtype: forward(check, op, case, device, d)
     if op.gradient and not case.special and "dtype" not in case.params:
         yield "gradient float32", lambda check, device: gradient(check, op, case, device)
+        if "float64" in (case.dtypes or op.dtypes):
+            yield "gradient float64", lambda check, device: gradient_f64(check, op, case, device)
     if any(0 not in case.shapes[i] for i, _ in case.indices):
         yield "hostile indices", lambda check, device: hostile(check, op, case, device)
     for dtype in halves_of(op, case):

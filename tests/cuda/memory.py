@@ -5,7 +5,7 @@ import gc
 import numpy as np
 
 from maas import _core, ops
-from tests.cuda.checks import on, raised
+from tests.cuda.checks import Skipped, on, raised
 
 
 def alive(device):
@@ -29,8 +29,8 @@ def too_large(check, device):
 
 def fill(check, device):
     """Tensors of 2 GiB until there is no memory left, all of them dropped, and the same once more."""
-    if device == "cpu":
-        return
+    if device == "cpu" or _core.gpu_info(int(device.split(":")[1]))["emulated"]:
+        raise Skipped("the memory is this machine's own")
     for _ in range(2):
         kept, full = [], False
         with on(device):

@@ -110,7 +110,11 @@ def test_equals_keras(kind, backwards, masked):
     "change, error, message",
     [
         ({0: np.zeros((2, 3), "f4")}, ValueError, r"lstm: x must have the axes .*received \(2, 3\)"),
-        ({0: np.zeros((2, 3, 4), "i4")}, TypeError, "lstm: x must be float32, float64, bfloat16 or float16, received int32"),
+        (
+            {0: np.zeros((2, 3, 4), "i4")},
+            TypeError,
+            "lstm: x must be float32, float64, bfloat16 or float16, received int32",
+        ),
         ({1: np.zeros((2, 6), "f4")}, ValueError, r"lstm: h0 must have shape \(2, 7\) .*received \(2, 6\)"),
         ({2: np.zeros((3, 7), "f4")}, ValueError, r"lstm: c0 must have shape \(2, 7\) .*received \(3, 7\)"),
         ({3: np.zeros((5, 28), "f4")}, ValueError, r"lstm: kernel must have shape \(4, 28\) .*received \(5, 28\)"),

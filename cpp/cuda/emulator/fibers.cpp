@@ -1,6 +1,7 @@
 // Threads of a block. They run one after the other on one stack as long as they return; one that has to wait keeps its
 // stack, and the next goes on with another. Blocks run one after the other.
 #include <sys/mman.h>
+#include <xmmintrin.h>
 
 #include <algorithm>
 #include <bit>
@@ -402,7 +403,15 @@ void copy_wait(int pending) {
   for (size_t& e : t.ends) e -= end;
 }
 
+// Threads of the CPU may count denormals as zero (core/float_mode.h); the GPU does not.
+struct KeepDenormals {
+  unsigned before = _mm_getcsr();
+  KeepDenormals() { _mm_setcsr(before & ~0x8040u); }
+  ~KeepDenormals() { _mm_setcsr(before); }
+};
+
 KernelResult run_grid(const KernelLaunch& launch) {
+  const KeepDenormals keep;
   Block& b = block();
   const char* const seed = std::getenv("MAAS_EMULATOR_SHUFFLE");
   b.shuffled = seed && *seed && *seed != '0';

@@ -1,4 +1,5 @@
 // Memory of the emulated GPU: the host's, poisoned, with guard bytes around each allocation.
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -38,14 +39,21 @@ size_t total_memory() {
   return total;
 }
 
-void fill_guard(char* p, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i) p[i] = static_cast<char>(reinterpret_cast<const char*>(&kGuardWord)[i % 2]);
+const char* guard_bytes() {
+  static const auto* const bytes = [] {
+    auto* const all = new std::array<uint16_t, (kGuard + 256) / 2>;
+    all->fill(kGuardWord);
+    return all;
+  }();
+  return reinterpret_cast<const char*>(bytes->data());
 }
+void fill_guard(char* p, size_t bytes) { std::memcpy(p, guard_bytes(), bytes); }
 // Offset of the first byte that was written, or -1.
 int64_t guard_damage(const char* p, size_t bytes) {
-  for (size_t i = 0; i < bytes; ++i)
-    if (p[i] != reinterpret_cast<const char*>(&kGuardWord)[i % 2]) return static_cast<int64_t>(i);
-  return -1;
+  if (std::memcmp(p, guard_bytes(), bytes) == 0) return -1;
+  size_t i = 0;
+  while (p[i] == guard_bytes()[i]) ++i;
+  return static_cast<int64_t>(i);
 }
 
 std::string damage(char* p, const Allocation& a) {

@@ -12,14 +12,19 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; bool operands are read and written as bytes. On a GPU 16-bit floats are chained too: what
-// is between their functions is then not rounded.
-bool chain_type(DType t) {
-  return t == DType::f32 || t == DType::b8 || (!target().is_cpu() && (t == DType::bf16 || t == DType::f16));
-}
+// Chains compute in float32; bool operands are read and written as bytes. On a GPU a chain of one 16-bit type is
+// rounded once, at its end; casts stay outside, so that they round.
+bool chain_type(DType t) { return t == DType::f32 || t == DType::b8; }
 bool fusable(const Node& n) {
-  return is_elementwise(n) && chain_type(n.dtype()) &&
-         std::all_of(n->inputs.begin(), n->inputs.end(), [](const Node& in) { return chain_type(in.dtype()); });
+  if (!is_elementwise(n)) return false;
+  auto all = [&](auto fits) {
+    return fits(n.dtype()) &&
+           std::all_of(n->inputs.begin(), n->inputs.end(), [&](const Node& in) { return fits(in.dtype()); });
+  };
+  if (all(chain_type)) return true;
+  if (target().is_cpu()) return false;
+  return all([](DType t) { return t == DType::bf16 || t == DType::b8; }) ||
+         all([](DType t) { return t == DType::f16 || t == DType::b8; });
 }
 
 struct Group {

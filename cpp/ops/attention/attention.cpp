@@ -225,8 +225,22 @@ double pairs(const AttentionShape& s) {
          (s.causal && !s.at_end ? 0.5 : 1);
 }
 
-// Kernels are for float32 and float64; the rest is computed in float32.
-bool has_kernel_type(DType t) { return t == DType::f32 || t == DType::f64; }
+// What some device has kernels for; where one has none for halves, lowering computes them in float32.
+bool has_kernel_type(DType t) { return t == DType::f32 || t == DType::f64 || t == DType::bf16 || t == DType::f16; }
+
+// CUDA rows hold a head's columns in shared memory.
+bool accepts_heads(const KernelRow& row, const Specs& in) {
+  constexpr int64_t kMost = 256;
+  return row.dtype == in[0].dtype &&
+         (row.isa != Isa::cuda || (in[0].shape[3].constant() <= kMost && in[2].shape[3].constant() <= kMost));
+}
+
+// Halves as float32, so that a composition rounds its results once.
+Nodes widened(const Nodes& in) {
+  Nodes out;
+  for (const Node& x : in) out.push_back(is_floating(x.dtype()) ? cast(x, norm::statistics_type(x.dtype())) : x);
+  return out;
+}
 
 }  // namespace
 
@@ -245,9 +259,9 @@ Specs Attention::infer(const Inputs& in) const {
 }
 
 Nodes Attention::composition(const Nodes& in) const {
-  const Composed c = compose(*this, in, 3);
+  const Composed c = compose(*this, widened(in), 3);
   const Node y = matmul(c.drop ? c.p * c.drop : c.p, c.v);
-  return {heads_first ? y : transpose(y, {0, 2, 1, 3})};
+  return {cast(heads_first ? y : transpose(y, {0, 2, 1, 3}), in[0].dtype())};
 }
 
 Nodes Attention::lower(const Node& y) const {
@@ -263,7 +277,7 @@ Nodes Attention::lower(const Node& y) const {
 Nodes Attention::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   if (dys.size() > 1 && dys[1])
     fail(ErrorKind::not_implemented, "attention: its hidden log-sum-exp has no gradient, received one");
-  const DType type = y.dtype(), inner = norm::statistics_type(type);
+  const DType type = y.dtype(), inner = has_kernel_type(type) ? type : norm::statistics_type(type);
   const Further f = further(3);
   Nodes inputs;
   for (int i = 0; i < 3; ++i) inputs.push_back(cast(y.input(i), inner));
@@ -279,7 +293,7 @@ Nodes Attention::gradient(const Node& y, const Nodes& dys, const Needs& needs) c
 
 InputLayout Attention::input_layout(int input) const { return layout_of(*this, 3, input); }
 
-bool Attention::accepts(const KernelRow& row, const Specs& in, const Specs&) const { return row.dtype == in[0].dtype; }
+bool Attention::accepts(const KernelRow& row, const Specs& in, const Specs&) const { return accepts_heads(row, in); }
 
 void Attention::bind(const Bind& b, const KernelRow& row, AttentionArgs& a) const {
   bind_shared(*this, b, 3, a);
@@ -314,16 +328,19 @@ Specs AttentionGrad::infer(const Inputs& in) const {
   const Shape rows{in[0].shape[0], at.heads(in[0]), at.rows(in[0])};
   check(in[5].shape == rows, "attention_grad: lse must have shape ", to_string(rows), ", received ",
         to_string(in[5].shape));
+  const DType inner = norm::statistics_type(in[0].dtype);
   for (int i : {3, 4, 5})
-    if (in[static_cast<size_t>(i)].dtype != in[0].dtype)
-      fail(ErrorKind::type, "attention_grad: operands must have one dtype, received ", in[0].dtype, " and ",
-           in[static_cast<size_t>(i)].dtype);
-  const Spec scores{in[0].dtype, {in[0].shape[0], at.heads(in[0]), at.rows(in[0]), at.rows(in[1])}, {}};
+    if (in[static_cast<size_t>(i)].dtype != (i == 5 ? inner : in[0].dtype))
+      fail(ErrorKind::type, "attention_grad: y and dy must have the dtype of the query, and lse ", inner, ", received ",
+           in[3].dtype, ", ", in[4].dtype, " and ", in[5].dtype);
+  const Spec scores{inner, {in[0].shape[0], at.heads(in[0]), at.rows(in[0]), at.rows(in[1])}, {}};
   return {in[0], in[1], in[2], scores};
 }
 
 // From q, k and v alone: the gradient of this op then goes through them, not through y and lse.
-Nodes AttentionGrad::composition(const Nodes& in) const {
+Nodes AttentionGrad::composition(const Nodes& given) const {
+  const DType type = given[0].dtype();
+  const Nodes in = widened(given);
   const Composed c = compose(*this, in, 6);
   auto first = [&](const Node& x) { return heads_first ? x : transpose(x, {0, 2, 1, 3}); };
   const Node dy = first(in[4]), weights = c.drop ? c.p * c.drop : c.p;
@@ -333,8 +350,8 @@ Nodes AttentionGrad::composition(const Nodes& in) const {
   if (c.keep) g = where(c.keep, g, scalar_node(g.dtype(), 0));
   Node ds = g * effective(scale, c.q.shape());
   if (c.slope) ds = ds * c.slope;
-  return {first(matmul(ds, c.k)), first(add_heads(matmul(ds, c.q, true), c.groups)),
-          first(add_heads(matmul(weights, dy, true), c.groups)), g};
+  return {cast(first(matmul(ds, c.k)), type), cast(first(add_heads(matmul(ds, c.q, true), c.groups)), type),
+          cast(first(add_heads(matmul(weights, dy, true), c.groups)), type), g};
 }
 
 Nodes AttentionGrad::gradient(const Node& y, const Nodes& dys, const Needs&) const {
@@ -346,7 +363,7 @@ Nodes AttentionGrad::gradient(const Node& y, const Nodes& dys, const Needs&) con
 InputLayout AttentionGrad::input_layout(int input) const { return layout_of(*this, 6, input); }
 
 bool AttentionGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
-  return row.dtype == in[0].dtype;
+  return accepts_heads(row, in);
 }
 
 void AttentionGrad::bind(const Bind& b, const KernelRow& row, AttentionGradArgs& a) const {

@@ -1,11 +1,10 @@
-#include "ops/attention/attention_kernels.h"
+#include "ops/attention/attention_f32_cuda.h"
+#include "ops/attention/attention_launch.h"
 
 #define MAAS_KERNELS "ops/attention/kernels.inc"
 #define MAAS_KERNEL_ARGS AttentionArgs
 #define MAAS_KERNEL_TABLE attention_kernels
 #include "cuda/kernel_table.h"
-#include "ops/attention/attention_f32_cuda.h"
-#include "ops/attention/attention_launch.h"
 
 namespace maas {
 namespace attention_cuda {

@@ -49,7 +49,7 @@ struct Attention : AttentionOptions {
 };
 
 // (q, k, v, y, dy, lse[, mask][, bias][, lengths][, state]) -> dq, dk, dv; hidden: the gradient of the scores, (B, H,
-// queries, keys).
+// queries, keys), like lse in float32 where the others are halves.
 struct AttentionGrad : AttentionOptions {
   using Args = AttentionGradArgs;
   static const KernelTable& kernels();

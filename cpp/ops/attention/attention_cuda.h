@@ -17,6 +17,17 @@ using cuda::to_float;
 inline constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 inline constexpr float kNothing = -INFINITY;  // the score of a key that is not seen
 
+// 2^x within 2 ulp; 0 below 2^-126.
+__device__ __forceinline__ float exp2_fast(float x) {
+#ifdef MAAS_CUDA_EMULATE
+  return exp2f(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
 // The shape with 32-bit positions, and what turns a product into a score.
 struct Problem {
   AttentionTensor q, k, v;
@@ -289,7 +300,7 @@ __global__ void __launch_bounds__(128) attention_combine_kernel(Problem p, Outpu
   float top = kNothing, total = 0;
   for (int s = 0; s < splits; ++s) top = fmaxf(top, out.tops[s * rows + row]);
   const float base = top == kNothing ? 0 : top;
-  for (int s = 0; s < splits; ++s) total += out.totals[s * rows + row] * exp2f(out.tops[s * rows + row] - base);
+  for (int s = 0; s < splits; ++s) total += out.totals[s * rows + row] * exp2_fast(out.tops[s * rows + row] - base);
   const bool none = top == kNothing && total == 0;
   const Kept kept(p);
   T* const y = row_at<T>(out.y, batch, head, query);
@@ -297,7 +308,7 @@ __global__ void __launch_bounds__(128) attention_combine_kernel(Problem p, Outpu
     float sum = 0, divisor = total;
     if (!none) {
       for (int s = 0; s < splits; ++s)
-        sum += out.sums[(s * rows + row) * p.value_dim + c] * exp2f(out.tops[s * rows + row] - base);
+        sum += out.sums[(s * rows + row) * p.value_dim + c] * exp2_fast(out.tops[s * rows + row] - base);
     } else {
       for (int j = 0; j < n; ++j)
         if (!kept.on || kept(row * p.keys + j)) sum += to_float(row_at<T>(p.v, batch, kv, j)[c]);

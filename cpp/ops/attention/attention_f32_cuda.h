@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(kF32Threads)
       }
       highest = cuda::warp_reduce<16>(highest, [](float a, float b) { return fmaxf(a, b); });
       const float now = fmaxf(top[r], highest), base = now == kNothing ? 0 : now;
-      const float factor = exp2f(top[r] - base);
+      const float factor = exp2_fast(top[r] - base);
       top[r] = now;
       total[r] *= factor;
       if (factor != 1) {
@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(kF32Threads)
       }
 #pragma unroll
       for (int c = 0; c < kC; ++c) {
-        float w = exp2f(s[r][c] - base);
+        float w = exp2_fast(s[r][c] - base);
         total[r] += w;
         if (kept.on)
           w = kept(flat_row(p, tile.batch, head, query) * p.keys + j0 + tx + 16 * c) ? w * p.inverse_keep : 0;

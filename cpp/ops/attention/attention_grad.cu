@@ -1,10 +1,9 @@
-#include "ops/attention/attention_kernels.h"
+#include "ops/attention/attention_grad_cuda.h"
 
 #define MAAS_KERNELS "ops/attention/grad_kernels.inc"
 #define MAAS_KERNEL_ARGS AttentionGradArgs
 #define MAAS_KERNEL_TABLE attention_grad_kernels
 #include "cuda/kernel_table.h"
-#include "ops/attention/attention_grad_cuda.h"
 
 namespace maas {
 namespace attention_cuda {
@@ -33,8 +32,7 @@ void attention_grad_f32_cuda(const AttentionGradArgs& args, const Launch& l) {
   using namespace attention_cuda;
   const GradProblem a = problem_of(args);
   const Problem& p = a.p;
-  const int64_t rows = static_cast<int64_t>(p.batch) * p.heads * p.queries;
-  if (rows > 0) cuda::launch(l, attention_delta_kernel<float>, dim3(cuda::blocks_for(rows, 4)), dim3(128), 0, a);
+  run_delta<float>(a, l);
   const int dim = p.head_dim > p.value_dim ? p.head_dim : p.value_dim;
   if (dim <= 32) return run<32>(a, l);
   if (dim <= 64) return run<64>(a, l);

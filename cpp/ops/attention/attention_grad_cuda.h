@@ -1,6 +1,7 @@
 #pragma once
 // Gradients of attention: weights are computed again from lse. One kernel owns dk and dv, another dq, so that every sum
 // has one order. What both types of kernels share, and the float32 kernels on the ordinary units.
+#include "cuda/vector.h"
 #include "ops/attention/attention_f32_cuda.h"
 
 namespace maas::attention_cuda {
@@ -25,20 +26,40 @@ inline GradProblem problem_of(const AttentionGradArgs& a) {
           static_cast<float*>(a.dscores)};
 }
 
-// delta[row] = dy[row] . y[row]; one warp a row.
+// delta[row] = dy[row] . y[row]; one warp a row, or two rows a warp where 16 lanes load all of a row.
 template <class T>
-__global__ void __launch_bounds__(128) attention_delta_kernel(GradProblem a) {
+__global__ void __launch_bounds__(128) attention_delta_kernel(GradProblem a, bool vectors) {
+  constexpr int kVector = cuda::kLanes<T>;
   const Problem& p = a.p;
+  const bool halves = vectors && p.value_dim <= 16 * kVector;
   const int64_t rows = static_cast<int64_t>(p.batch) * p.heads * p.queries;
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * 4 + cuda::warp();
-  if (row >= rows) return;
-  const int query = static_cast<int>(row % p.queries), head = static_cast<int>(row / p.queries % p.heads),
-            batch = static_cast<int>(row / p.queries / p.heads);
+  const int lane = halves ? cuda::lane() % 16 : cuda::lane(), width = halves ? 16 : 32;
+  const int64_t warp = static_cast<int64_t>(blockIdx.x) * 4 + cuda::warp();
+  const int64_t row = halves ? 2 * warp + cuda::lane() / 16 : warp, last = min(row, rows - 1);
+  const int query = static_cast<int>(last % p.queries), head = static_cast<int>(last / p.queries % p.heads),
+            batch = static_cast<int>(last / p.queries / p.heads);
   const T *const y = row_at<const T>(a.y, batch, head, query), *const dy = row_at<const T>(a.dy, batch, head, query);
   float sum = 0;
-  for (int c = cuda::lane(); c < p.value_dim; c += 32) sum = fmaf(to_float(y[c]), to_float(dy[c]), sum);
-  sum = cuda::warp_sum(sum);
-  if (cuda::lane() == 0) a.delta[row] = sum;
+  if (vectors) {
+    for (int c = lane * kVector; c < p.value_dim; c += width * kVector) {
+      const auto u = cuda::load(y + c), v = cuda::load(dy + c);
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) sum = fmaf(to_float(u[i]), to_float(v[i]), sum);
+    }
+  } else {
+    for (int c = lane; c < p.value_dim; c += width) sum = fmaf(to_float(y[c]), to_float(dy[c]), sum);
+  }
+  sum = cuda::warp_sum<16>(sum);
+  const float other = cuda::shuffle_xor(sum, 16);
+  if (lane == 0 && row < rows) a.delta[row] = halves ? sum : sum + other;
+}
+template <class T>
+void run_delta(const GradProblem& a, const Launch& l) {
+  const Problem& p = a.p;
+  const int64_t rows = static_cast<int64_t>(p.batch) * p.heads * p.queries;
+  if (rows == 0) return;
+  const bool vectors = by_vectors<T>(a.y, p.value_dim) && by_vectors<T>(a.dy, p.value_dim);
+  cuda::launch(l, attention_delta_kernel<T>, dim3(cuda::blocks_for(rows, 4)), dim3(128), 0, a, vectors);
 }
 
 // What one pair of query and key adds: its weight after dropout, g and ds / scale.
@@ -56,7 +77,7 @@ __device__ __forceinline__ PairGradient pair_gradient(const Problem& p, const Sc
   float slope;
   const float t = score(p, j, product, slope);
   if (t == kNothing) return {0, 0, 0};
-  const float w = exp2f(t - lse * kLog2e), g = w * (factor * dp - delta);
+  const float w = exp2_fast(t - lse * kLog2e), g = w * (factor * dp - delta);
   return {w * factor, g, g * slope};
 }
 

@@ -154,7 +154,7 @@ __global__ void __launch_bounds__(C::kThreads) attention_dkdv_mma_kernel(GradPro
           PairGradient pair{0, 0, 0};
           if (kPlain) {
             if (i < i1 && range.holds(j) && lse != -INFINITY) {
-              const float w = exp2f(fmaf(x, p.scale_log2, -lse * kLog2e));
+              const float w = exp2_fast(fmaf(x, p.scale_log2, -lse * kLog2e));
               pair = {w, 0, w * (y - delta)};
             } else if (i < i1 && j < n && lse == -INFINITY) {
               pair.weight = 1 / static_cast<float>(n);
@@ -251,7 +251,7 @@ __global__ void __launch_bounds__(C::kThreads) attention_dq_mma_kernel(GradProbl
           PairGradient pair{0, 0, 0};
           if (kPlain) {
             if (i < i1 && range.holds(j) && lse[half] != -INFINITY)
-              pair.ds = exp2f(fmaf(x, p.scale_log2, -lse[half] * kLog2e)) * (y - delta[half]);
+              pair.ds = exp2_fast(fmaf(x, p.scale_log2, -lse[half] * kLog2e)) * (y - delta[half]);
           } else if (i < i1) {
             const bool keep = !kept.on || kept(flat * p.keys + j);
             pair = pair_gradient(p, score, range, n, j, x, y, lse[half], delta[half], keep);
@@ -295,8 +295,7 @@ template <class T>
 void attention_grad_mma(const AttentionGradArgs& args, const Launch& l) {
   const GradProblem a = problem_of(args);
   const Problem& p = a.p;
-  const int64_t rows = static_cast<int64_t>(p.batch) * p.heads * p.queries;
-  if (rows > 0) cuda::launch(l, attention_delta_kernel<T>, dim3(cuda::blocks_for(rows, 4)), dim3(128), 0, a);
+  run_delta<T>(a, l);
   const int dim = p.head_dim > p.value_dim ? p.head_dim : p.value_dim;
   const bool plain = is_plain(p) && !a.dscores;
   if (dim <= 64) {

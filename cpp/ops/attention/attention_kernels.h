@@ -1,7 +1,8 @@
 #pragma once
 // y[i] = sum_j d[i][j] p[i][j] v[j],  p[i] = softmax_j(s[i][j]) over the keys row i may see, for every batch and head,
 // s[i][j] = cap(scale q[i].k[j]) + bias[i][j], cap(x) = soft_cap tanh(x / soft_cap). d is 1 or, with dropout, 0 or
-// 1 / (1 - dropout): element ((b heads + h) queries + i) keys + j of the dropout op on p.
+// 1 / (1 - dropout): element ((b heads + h) queries + i) keys + j of the dropout op on p. Where q is in halves, lse,
+// delta and dscores are float32.
 // q: batch x heads x queries x head_dim, k: batch x kv_heads x keys x head_dim, v: ... x value_dim, y: ... x value_dim,
 // all through strides, their last axis contiguous; query head h reads kv head h / (heads / kv_heads). Query i stands at
 // position i, or with at_end at i + n - queries, n keys being there: lengths[b] of them or all. A key is seen unless

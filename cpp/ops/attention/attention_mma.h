@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(C::kThreads)
         }
         const float now = fmaxf(top[m][half], highest);
         base[m][half] = now == kNothing ? 0 : now;
-        factor[m][half] = exp2f(top[m][half] - base[m][half]);
+        factor[m][half] = exp2_fast(top[m][half] - base[m][half]);
         moved = moved || now != top[m][half];
         top[m][half] = now;
       }
@@ -215,8 +215,8 @@ __global__ void __launch_bounds__(C::kThreads)
 #pragma unroll
         for (int c = 0; c < kTiles; ++c) {
           float &x = s[m][c][2 * half], &y = s[m][c][2 * half + 1];
-          x = exp2f(kPlain ? fmaf(x, p.scale_log2, -unit) : x - unit);
-          y = exp2f(kPlain ? fmaf(y, p.scale_log2, -unit) : y - unit);
+          x = exp2_fast(kPlain ? fmaf(x, p.scale_log2, -unit) : x - unit);
+          y = exp2_fast(kPlain ? fmaf(y, p.scale_log2, -unit) : y - unit);
           total[m][half] += x;
           total[m][half] += y;
           if (!kPlain && kept.on) {
@@ -288,7 +288,7 @@ __global__ void __launch_bounds__(C::kThreads)
           for (int w = 0; w < C::kWarpsN - 1; ++w) {
             const int at = w * C::kRows + row;
             const float other = tops[at], now = fmaxf(top[m][half], other), unit = now == kNothing ? 0 : now;
-            const float mine = exp2f(top[m][half] - unit), theirs = exp2f(other - unit);
+            const float mine = exp2_fast(top[m][half] - unit), theirs = exp2_fast(other - unit);
             top[m][half] = now;
             total[m][half] = total[m][half] * mine + totals[at] * theirs;
 #pragma unroll

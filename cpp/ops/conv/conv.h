@@ -53,6 +53,7 @@ struct ConvKernelGradient {
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   Nodes lower(const Node& y) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, const KernelRow& row, Args& a) const;
   int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
   int64_t units(const Args& a, int64_t phase) const;
@@ -108,6 +109,7 @@ struct ConvDirect {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, ConvDirectArgs& a) const;
   int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
   double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
@@ -148,6 +150,9 @@ struct DepthwiseKernelGradient {
   double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.channels); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
+
+// Whether a CUDA row takes so many channels a group: those that copy 16 bytes at a time want multiples.
+bool conv_row_takes(const KernelRow& row, DType dtype, const Dim& read, const Dim& written, int64_t groups);
 
 // The three axes of a kernel call; x is what is read, y what is written (of a kernel gradient: dy).
 ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& x, const BoundValue& y);

@@ -104,6 +104,16 @@ __device__ __forceinline__ void copy_async(T* to, const T* from, bool read) {
 template <int V, class T>
 inline constexpr bool kInBackground = V * sizeof(T) >= 4;
 
+// Dynamic shared memory from the next bound of kAlign bytes on, and what to ask for more because of that: it is sure to
+// start at a bound of 128 bytes.
+template <int kAlign>
+__device__ __forceinline__ unsigned char* shared_from() {
+  unsigned char* const p = cuda::shared<>();
+  if constexpr (kAlign <= 128) return p;
+  return p + ((kAlign - (cuda::shared_address(p) & (kAlign - 1))) & (kAlign - 1));
+}
+constexpr size_t shared_slack(int align) { return align <= 128 ? 0 : static_cast<size_t>(align); }
+
 // The epilogue on V neighbouring channels.
 template <int V, class T>
 struct ChannelEpilogue {

@@ -18,6 +18,14 @@ struct TileLayout {
   static constexpr int kSizeA = (kAlongKA ? BM : BK) * kRowA, kSizeB = (kAlongKB ? BN : BK) * kRowB;
   static constexpr int kStage = kSizeA + kSizeB;  // elements
   static constexpr int kRowSums = BN + 8;         // of the sums in shared memory, floats
+  static constexpr bool kAsync = false;           // step() is done when it returns
+  static constexpr int kAlign = 16;
+  // Where place `p` of row `r` lies.
+  static __device__ __forceinline__ int at_a(int r, int p) { return r * kRowA + p; }
+  static __device__ __forceinline__ int at_b(int r, int p) { return r * kRowB + p; }
+  // Asynchronous tiles: by who wrote operands, before the barrier that step() needs; the end of step().
+  static __device__ __forceinline__ void written() {}
+  __device__ __forceinline__ void wait() {}
 };
 
 // float32 on the FMA units. A thread has TM x TN sums; a warp is 4 x 8 threads.
@@ -196,11 +204,12 @@ struct TileChoice {
 };
 struct TileCost {
   int bm, bn, bk, part;
-  double rate;  // multiplications a clock of a multiprocessor
+  double rate;            // multiplications a clock of a multiprocessor, at the unit's peak
+  bool clusters = false;  // parts may be blocks of a cluster
 };
 template <class Config>
 constexpr TileCost tile_cost() {
-  return {Config::BM, Config::BN, Config::BK, Config::kPart, sizeof(typename Config::T) == 4 ? 128. : 1024.};
+  return {Config::BM, Config::BN, Config::BK, Config::kPart, sizeof(typename Config::T) == 4 ? 128. : 2048.};
 }
 // Clocks, roughly, of blocks of so many steps: what the fullest multiprocessor does, a wait per step that other blocks
 // hide, a start and an end.

@@ -37,6 +37,16 @@ OpPtr ConvDirect::with_epilogue(const Chain& chain, const Specs&, const Specs& e
   return std::make_shared<OpModel<ConvDirect>>(std::move(fused));
 }
 
+bool conv_row_takes(const KernelRow& row, DType dtype, const Dim& read, const Dim& written, int64_t groups) {
+  if (row.dtype != dtype || row.isa != Isa::cuda || row.tile[0] == 0) return row.dtype == dtype;
+  auto fits = [&](const Dim& d) { return d.is_constant() && d.constant() % (row.tile[0] * groups) == 0; };
+  return fits(read) && fits(written);
+}
+
+bool ConvDirect::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
+  return conv_row_takes(row, in[0].dtype, in[0].shape.back(), out[0].shape.back(), groups);
+}
+
 void ConvDirect::bind(const Bind& b, ConvDirectArgs& a) const {
   const BoundValue &x = b.in(0), &k = b.in(1), &y = b.out();
   a.x = b.read(0);

@@ -1,6 +1,7 @@
 #pragma once
 // Convolution and its input gradient as implicit matrix products: rows are pixels of y, columns its channels, k runs
 // over taps and channels of x. A gradient with strides is one product per class of pixels, over the taps that reach it.
+#include "cuda/cluster.h"
 #include "ops/conv/conv_cuda.h"
 #include "ops/conv/conv_tile.h"
 #include "ops/conv/direct_kernels.h"
@@ -25,8 +26,21 @@ struct DirectRow {
   int d, h, w;
 };
 
-// Channels VA at a time from x (and of a gradient's w), VB at a time to y (and from w).
-template <class Config, bool kGradient, int VA, int VB>
+#ifndef MAAS_CUDA_EMULATE
+// Of another block of the cluster.
+__device__ __forceinline__ float4 remote_load(uint32_t address) {
+  float4 v;
+  asm volatile("ld.shared::cluster.v4.f32 {%0,%1,%2,%3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(address)
+               : "memory");
+  return v;
+}
+#endif
+
+// Channels VA at a time from x (and of a gradient's w), VB at a time to y (and from w). kCluster: the parts of a split
+// sum are the blocks of a cluster, which read each other's sums; else they go to `partial`.
+template <class Config, bool kGradient, int VA, int VB, bool kCluster = false>
 __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct_kernel(const DirectProblem p) {
   using T = typename Config::T;
   using Tile = typename Config::template Tile<true, kGradient>;
@@ -42,9 +56,10 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
     block /= size;
     return static_cast<int>(at);
   };
+  const int split = cut(static_cast<uint32_t>(p.splits));
   const int n0 = cut(static_cast<uint32_t>(p.tiles_n)) * BN;
   const int64_t m0 = static_cast<int64_t>(cut(static_cast<uint32_t>(p.tiles_m))) * BM;
-  const int split = cut(static_cast<uint32_t>(p.splits)), group = cut(static_cast<uint32_t>(p.groups));
+  const int group = cut(static_cast<uint32_t>(p.groups));
   const int class_w = cut(static_cast<uint32_t>(axes.w.classes)), class_h = cut(static_cast<uint32_t>(axes.h.classes));
   const int class_d = static_cast<int>(block);
   const GpuTaps td = gpu_taps(axes.d, class_d), th = gpu_taps(axes.h, class_h), tw = gpu_taps(axes.w, class_w);
@@ -53,7 +68,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
   if (m0 >= rows) return;
 
   const int channels = p.groups * p.k, filters = p.groups * p.m;
-  DirectRow* const row_table = cuda::shared<DirectRow>();
+  DirectRow* const row_table = reinterpret_cast<DirectRow*>(shared_from<Tile::kAlign>());
   T* const stages = reinterpret_cast<T*>(row_table + BM);
   for (int r = thread; r < BM; r += kThreads) {
     DirectRow row{0, -1, -(1 << 30), 0, 0};
@@ -124,13 +139,13 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
                           static_cast<unsigned>(row.w + wide) < static_cast<unsigned>(axes.w.in);
         const T* const source = read ? from + row.source : x;
         if constexpr (kInBackground<VA, T>)
-          copy_async<VA>(a + (row0 + i * kRowStep) * Tile::kRowA + column, source, read);
+          copy_async<VA>(a + Tile::at_a(row0 + i * kRowStep, column), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
       if constexpr (!kInBackground<VA, T>) {
 #pragma unroll
-        for (int i = 0; i < kRows; ++i) a[(row0 + i * kRowStep) * Tile::kRowA + column] = values[i];
+        for (int i = 0; i < kRows; ++i) a[Tile::at_a(row0 + i * kRowStep, column)] = values[i];
       }
     }
     if constexpr (kGradient) {
@@ -150,7 +165,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         const bool read = live && n0 + r < p.m;
         const T* const source = read ? from + static_cast<int64_t>(r) * channels : w;
         if constexpr (kInBackground<VA, T>)
-          copy_async<VA>(b + r * Tile::kRowB + column, source, read);
+          copy_async<VA>(b + Tile::at_b(r, column), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
@@ -159,7 +174,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         for (int i = 0; i < kRows; ++i) {
           const int r = row0 + i * kRowStep;
           if (kRowStep > BN && r >= BN) break;
-          b[r * Tile::kRowB + column] = values[i];
+          b[Tile::at_b(r, column)] = values[i];
         }
       }
     } else {
@@ -178,7 +193,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         const bool read = at < terms && n0 + nb < p.m;
         const T* const source = read ? from + at * filters : w;
         if constexpr (kInBackground<VB, T>)
-          copy_async<VB>(b + kb * Tile::kRowB + nb, source, read);
+          copy_async<VB>(b + Tile::at_b(kb, nb), source, read);
         else
           values[i] = read ? *source : T(0.f);
       }
@@ -187,7 +202,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
         for (int i = 0; i < kRows; ++i) {
           const int kb = k0 + i * kStepK;
           if (kStepK > BK && kb >= BK) break;
-          b[kb * Tile::kRowB + nb] = values[i];
+          b[Tile::at_b(kb, nb)] = values[i];
         }
       }
     }
@@ -214,11 +229,14 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
   }
   for (int s = 0; s < count; ++s) {
     cuda::cp_async_wait<kStages - 2>();
+    Tile::written();
     __syncthreads();
+    const T* const a = stages + s % kStages * Tile::kStage;
+    if constexpr (Tile::kAsync) tile.step(a, a + Tile::kSizeA);
     if (s + kStages - 1 < count) load_stage(first + s + kStages - 1, (s + kStages - 1) % kStages);
     cuda::cp_async_commit();
-    const T* const a = stages + s % kStages * Tile::kStage;
-    tile.step(a, a + Tile::kSizeA);
+    if constexpr (!Tile::kAsync) tile.step(a, a + Tile::kSizeA);
+    tile.wait();
   }
   cuda::cp_async_wait<0>();
   __syncthreads();
@@ -228,30 +246,60 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
 
   constexpr int kVectorsN = BN / VB, kStepM = kThreads / kVectorsN;
   static_assert(kThreads % kVectorsN == 0 && BM % kStepM == 0);
-  const int nb = thread % kVectorsN * VB;
-  if (n0 + nb >= p.m) return;
-  const int filter = group * p.m + n0 + nb;
-  const bool whole = p.splits == 1;
-  const ChannelEpilogue<VB, T> epilogue(whole ? p.epilogue : ConvEpilogue{}, filter);
-  float* const partial = whole ? nullptr : p.partial + split * (p.n * axes.d.out * axes.h.out * axes.w.out) * filters;
+  const int nb = thread % kVectorsN * VB, filter = group * p.m + n0 + nb;
   T* const y = static_cast<T*>(p.y);
-  for (int r = thread / kVectorsN; r < BM; r += kStepM) {
-    const int64_t pixel = row_table[r].pixel;
-    if (pixel < 0) break;
-    const int64_t element = pixel * filters + filter;
-    float v[VB];
+  if constexpr (kCluster) {
+#ifndef MAAS_CUDA_EMULATE
+    // Each block adds some rows of all blocks, in their order.
+    cuda::cluster_sync();
+    if (n0 + nb < p.m) {
+      const ChannelEpilogue<VB, T> epilogue(p.epilogue, filter);
+      for (int r = thread / kVectorsN + split * kStepM; r < BM; r += kStepM * p.splits) {
+        const int64_t pixel = row_table[r].pixel;
+        if (pixel < 0) break;
+        float v[VB] = {};
+        for (int s = 0; s < p.splits; ++s) {
+          const uint32_t from = cuda::remote_address(sums + r * Tile::kRowSums + nb, static_cast<uint32_t>(s));
 #pragma unroll
-    for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
-    if (whole) {
-      epilogue(p.epilogue, v, element);
-      cuda::store(y + element, cuda::from_float<T, VB>(v));
-    } else {
+          for (int i = 0; i < VB; i += 4) {
+            const float4 more = remote_load(from + i * 4);
+            v[i] += more.x;
+            v[i + 1] += more.y;
+            v[i + 2] += more.z;
+            v[i + 3] += more.w;
+          }
+        }
+        const int64_t element = pixel * filters + filter;
+        epilogue(p.epilogue, v, element);
+        cuda::store(y + element, cuda::from_float<T, VB>(v));
+      }
+    }
+    __syncwarp();
+    cuda::cluster_sync();
+#endif
+  } else {
+    if (n0 + nb >= p.m) return;
+    const bool whole = p.splits == 1;
+    const ChannelEpilogue<VB, T> epilogue(whole ? p.epilogue : ConvEpilogue{}, filter);
+    float* const partial = whole ? nullptr : p.partial + split * (p.n * axes.d.out * axes.h.out * axes.w.out) * filters;
+    for (int r = thread / kVectorsN; r < BM; r += kStepM) {
+      const int64_t pixel = row_table[r].pixel;
+      if (pixel < 0) break;
+      const int64_t element = pixel * filters + filter;
+      float v[VB];
 #pragma unroll
-      for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
-        cuda::Vector < float, VB<4 ? VB : 4> part;
+      for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
+      if (whole) {
+        epilogue(p.epilogue, v, element);
+        cuda::store(y + element, cuda::from_float<T, VB>(v));
+      } else {
 #pragma unroll
-        for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
-        cuda::store(partial + element + i, part);
+        for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
+          cuda::Vector < float, VB<4 ? VB : 4> part;
+#pragma unroll
+          for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
+          cuda::store(partial + element + i, part);
+        }
       }
     }
   }
@@ -262,44 +310,50 @@ constexpr size_t direct_shared() {
   using Tile = typename Config::template Tile<true, kGradient>;
   const size_t stages = Config::kStages * Tile::kStage * sizeof(typename Config::T);
   const size_t sums = Config::BM * Tile::kRowSums * sizeof(float);
-  return Config::BM * sizeof(DirectRow) + std::max(stages, sums);
+  return Config::BM * sizeof(DirectRow) + std::max(stages, sums) + shared_slack(Tile::kAlign);
 }
 
-// ---- the choice of a tile and of how often the sum is split
+// ---- the choice of a tile and of how often the sum is split, and by a cluster
 
 inline int64_t classes_of(const ConvAxes& a) { return a.d.classes * a.h.classes * a.w.classes; }
 inline int64_t largest_class(const ConvAxes& a) {
   return div_up(a.d.out, a.d.classes) * div_up(a.h.out, a.h.classes) * div_up(a.w.out, a.w.classes);
 }
 
-// A split sum costs a second kernel and its memory.
-template <size_t N>
-TileChoice choose_direct(const ConvDirectArgs& a, const TileCost (&tiles)[N]) {
+// Clusters of other sizes than these fit badly on a GPU's groups of multiprocessors.
+inline bool in_cluster(const TileCost& c, int splits) {
+  return c.clusters && (splits == 2 || splits == 4 || splits == 8);
+}
+
+// A split sum costs a second kernel and its memory; in a cluster, little.
+inline TileChoice choose_direct(const ConvDirectArgs& a, const TileCost* tiles, int count) {
   TileChoice best;
   double least = -1;
   const int64_t classes = classes_of(a.axes);
   const int64_t terms = std::max<int64_t>(1, a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.k / classes);
   const int64_t y_bytes = a.n * outputs_of(a.axes) * a.groups * a.m * 4;
-  for (size_t t = 0; t < N; ++t) {
+  for (int t = 0; t < count; ++t) {
     const TileCost& c = tiles[t];
     const int64_t steps = div_up(terms, c.bk);
     const int64_t blocks = div_up(a.n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
     for (int splits : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
       if (splits > 1 && (steps / splits < 3 || y_bytes * splits > kMostScratch || blocks > 2 * kMultiprocessors)) break;
       double clocks = tile_clocks(c, blocks * splits, div_up(steps, splits));
-      if (splits > 1) clocks += 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
+      if (splits > 1) clocks += in_cluster(c, splits) ? 1000 : 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
       if (least < 0 || clocks < least) {
         least = clocks;
-        best = {static_cast<int>(t), splits};
+        best = {t, splits};
       }
     }
   }
   return best;
 }
 
+inline int64_t written(const ConvDirectArgs& a) { return a.n * outputs_of(a.axes) * a.groups * a.m; }
+
 // ---- launches
 
-template <class Config, bool kGradient, int VA, int VB>
+template <class Config, bool kGradient, int VA, int VB, bool kCluster = false>
 void launch_direct(const ConvDirectArgs& a, const Launch& l, int splits) {
   const int64_t tiles_m = div_up(a.n * largest_class(a.axes), Config::BM), tiles_n = div_up(a.m, Config::BN);
   const int64_t blocks = tiles_m * tiles_n * splits * a.groups * classes_of(a.axes);
@@ -318,8 +372,19 @@ void launch_direct(const ConvDirectArgs& a, const Launch& l, int splits) {
                   static_cast<int>(tiles_n),
                   splits,
                   a.epilogue};
-  cuda::launch(l, conv_direct_kernel<Config, kGradient, VA, VB>, dim3(static_cast<unsigned>(blocks)),
-               dim3(Config::kThreads), direct_shared<Config, kGradient>(), p);
+  const auto kernel = conv_direct_kernel<Config, kGradient, VA, VB, kCluster>;
+  const size_t shared = direct_shared<Config, kGradient>();
+#ifndef MAAS_CUDA_EMULATE
+  if constexpr (kCluster) {
+    cuda::check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                     static_cast<int>(shared)),
+                "shared memory");
+    cuda::launch_clusters(l, kernel, static_cast<unsigned>(blocks / splits), static_cast<unsigned>(splits),
+                          dim3(Config::kThreads), shared, p);
+    return;
+  }
+#endif
+  cuda::launch(l, kernel, dim3(static_cast<unsigned>(blocks)), dim3(Config::kThreads), shared, p);
 }
 
 // Vectors of V channels where all sizes and addresses allow.
@@ -338,17 +403,17 @@ struct Vectors {
 template <class Small, class Narrow, class Large>
 struct DirectKernels {
   using T = typename Small::T;
+  using SmallTile = Small;
   static constexpr int V = cuda::kLanes<T>;
 
+  static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
   static TileChoice choose(const ConvDirectArgs& a) {
-    static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
-    static constexpr TileCost any[] = {tile_cost<Small>(), tile_cost<Narrow>()};
     const Vectors<T> v(a);
-    return v.a && v.b ? choose_direct(a, all) : choose_direct(a, any);
+    return choose_direct(a, all, v.a && v.b ? 3 : 2);
   }
   static size_t scratch(const ConvDirectArgs& a) {
     const int splits = choose(a).parts;
-    return splits > 1 ? static_cast<size_t>(splits * a.n * outputs_of(a.axes) * a.groups * a.m) * sizeof(float) : 0;
+    return splits > 1 ? static_cast<size_t>(splits * written(a)) * sizeof(float) : 0;
   }
   template <class Config, bool kGradient>
   static void run(const ConvDirectArgs& a, const Launch& l, int splits) {
@@ -364,8 +429,7 @@ struct DirectKernels {
     return a.axes.w.gradient ? run<Config, true>(a, l, splits) : run<Config, false>(a, l, splits);
   }
   static void launch(const ConvDirectArgs& a, const Launch& l) {
-    const int64_t size = a.n * outputs_of(a.axes) * a.groups * a.m;
-    if (size == 0) return;
+    if (written(a) == 0) return;
     check_pixels(a.axes);
     const TileChoice choice = choose(a);
     if (choice.tile == 0)
@@ -375,14 +439,14 @@ struct DirectKernels {
     else
       run<Large>(a, l, choice.parts);
     if (choice.parts > 1)
-      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size, a.groups * a.m, a.y, a.epilogue);
+      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, written(a), a.groups * a.m, a.y, a.epilogue);
   }
 };
 
 template <class T>
 using DirectTensor =
-    DirectKernels<TensorConfig<T, 64, 64, 64, 32, 32, 4, 2, 48>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 52>,
-                  TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 60>>;
+    DirectKernels<TensorConfig<T, 64, 64, 64, 32, 32, 4, 2, 30>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 36>,
+                  TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 42>>;
 
 }  // namespace
 }  // namespace maas

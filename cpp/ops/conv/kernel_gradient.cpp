@@ -44,6 +44,10 @@ std::vector<Dim> ConvKernelGradient::workspaces(const Specs& in, const Specs& ou
   return {floordiv(dy[0] + Dim(images - 1), Dim(images)) * bytes};
 }
 
+bool ConvKernelGradient::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return conv_row_takes(row, in[0].dtype, in[0].shape.back(), in[1].shape.back(), groups);
+}
+
 void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) const {
   const BoundValue &x = b.in(0), &dy = b.in(1), &dw = b.out();
   a.x = b.read(0);

@@ -25,6 +25,11 @@ struct WindowStart {
   int d, h, w;
 };
 
+// Of the pipeline, or of the sums that take its place; in multiples of 16.
+template <class Config, class Tile, size_t kStages = Config::kStages * Tile::kStage * sizeof(typename Config::T),
+          size_t kSums = Config::BM * Tile::kRowSums * sizeof(float)>
+inline constexpr size_t kStagesBytes = kStages > kSums ? kStages : kSums;
+
 // Channels VA at a time from x, VB at a time from dy and to dw.
 template <class Config, int VA, int VB>
 __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
@@ -56,8 +61,9 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
                                   : first_pixel / p.image.d;
   const uint32_t offset = static_cast<uint32_t>(first_pixel - first_image * p.image.d);
 
-  WindowStart* const starts = cuda::shared<WindowStart>();  // two steps of BK pixels
-  T* const stages = reinterpret_cast<T*>(starts + 2 * BK);
+  T* const stages = reinterpret_cast<T*>(shared_from<Tile::kAlign>());
+  WindowStart* const starts = reinterpret_cast<WindowStart*>(  // two steps of BK pixels
+      reinterpret_cast<unsigned char*>(stages) + kStagesBytes<Config, Tile>);
 
   // A thread finds the window of one pixel of a step.
   auto find_windows = [&](int step) {
@@ -109,7 +115,7 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
                         static_cast<unsigned>(s.w + dw) < static_cast<unsigned>(axes.w.in);
       const T* const from = read ? x + (s.source + of_tap) : static_cast<const T*>(p.x);
       if constexpr (kInBackground<VA, T>)
-        copy_async<VA>(a + k * Tile::kRowA + ma, from, read);
+        copy_async<VA>(a + Tile::at_a(k, ma), from, read);
       else
         as[i] = read ? *from : T(0.f);
     }
@@ -119,17 +125,17 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
       const bool read = at < mine && n0 + nb < p.oc;
       const T* const from = read ? dy + (first_pixel + at) * filters : static_cast<const T*>(p.dy);
       if constexpr (kInBackground<VB, T>)
-        copy_async<VB>(b + k * Tile::kRowB + nb, from, read);
+        copy_async<VB>(b + Tile::at_b(k, nb), from, read);
       else
         bs[i] = read ? *from : T(0.f);
     }
     if constexpr (!kInBackground<VA, T>) {
 #pragma unroll
-      for (int i = 0; i < BK / kStepA; ++i) a[(ka + i * kStepA) * Tile::kRowA + ma] = as[i];
+      for (int i = 0; i < BK / kStepA; ++i) a[Tile::at_a(ka + i * kStepA, ma)] = as[i];
     }
     if constexpr (!kInBackground<VB, T>) {
 #pragma unroll
-      for (int i = 0; i < BK / kStepB; ++i) b[(kb + i * kStepB) * Tile::kRowB + nb] = bs[i];
+      for (int i = 0; i < BK / kStepB; ++i) b[Tile::at_b(kb + i * kStepB, nb)] = bs[i];
     }
   };
 
@@ -145,12 +151,15 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
   }
   for (int s = 0; s < count; ++s) {
     cuda::cp_async_wait<kStages - 2>();
+    Tile::written();
     __syncthreads();
+    const T* const a = stages + s % kStages * Tile::kStage;
+    if constexpr (Tile::kAsync) tile.step(a, a + Tile::kSizeA);
     if (s + kStages - 1 < count) load_stage(s + kStages - 1, (s + kStages - 1) % kStages);
     cuda::cp_async_commit();
     find_windows(s + kStages);
-    const T* const a = stages + s % kStages * Tile::kStage;
-    tile.step(a, a + Tile::kSizeA);
+    if constexpr (!Tile::kAsync) tile.step(a, a + Tile::kSizeA);
+    tile.wait();
   }
   cuda::cp_async_wait<0>();
   __syncthreads();
@@ -181,82 +190,88 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
   }
 }
 
+inline int64_t gradient_rows(const ConvKernelGradientArgs& a) {
+  return a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.ic;
+}
+inline int64_t gradient_pixels(const ConvKernelGradientArgs& a) { return a.n * outputs_of(a.axes); }
+
+// Enough parts to fill the machine, long enough that the second kernel's work stays small.
+inline TileChoice choose_kernel_gradient(const ConvKernelGradientArgs& a, const TileCost* tiles, int count) {
+  const int64_t rows = gradient_rows(a), pixels = gradient_pixels(a), size = rows * a.groups * a.oc;
+  TileChoice best;
+  double least = -1;
+  for (int t = 0; t < count; ++t) {
+    const TileCost& c = tiles[t];
+    const int64_t steps = div_up(pixels, c.bk), blocks = div_up(rows, c.bm) * div_up(a.oc, c.bn) * a.groups;
+    const int64_t fewest = std::max<int64_t>(div_up(pixels, int64_t(1) << 29), 1);
+    for (int64_t parts = fewest; parts <= std::max<int64_t>(fewest, 1024); parts += 1 + parts / 4) {
+      if (parts > fewest && (steps / parts < 2 || size * 4 * parts > kMostScratch)) break;
+      const double clocks = tile_clocks(c, blocks * parts, div_up(steps, parts)) +
+                            (parts > 1 ? 3000 + static_cast<double>(size * parts * 8) / 1400 : 0);
+      if (least < 0 || clocks < least) {
+        least = clocks;
+        best = {t, static_cast<int>(parts)};
+      }
+    }
+  }
+  return best;
+}
+
+template <class Config, int VA, int VB>
+void launch_kernel_gradient(const ConvKernelGradientArgs& a, const Launch& l, int parts) {
+  using T = typename Config::T;
+  using Tile = typename Config::template Tile<false, false>;
+  const int64_t per_image = outputs_of(a.axes), steps = div_up(gradient_pixels(a), Config::BK);
+  KernelGradientProblem p{a.x,
+                          a.dy,
+                          a.dw,
+                          static_cast<float*>(l.scratch),
+                          gpu_axes(a.axes),
+                          FastDiv(std::max<int64_t>(per_image, 1)),
+                          FastDiv(std::max<int64_t>(a.axes.h.out * a.axes.w.out, 1)),
+                          FastDiv(std::max<int64_t>(a.axes.w.out, 1)),
+                          gradient_pixels(a),
+                          static_cast<int>(gradient_rows(a)),
+                          static_cast<int>(div_up(steps, parts)),
+                          static_cast<int>(a.groups),
+                          static_cast<int>(a.ic),
+                          static_cast<int>(a.oc),
+                          static_cast<int>(div_up(gradient_rows(a), Config::BM)),
+                          static_cast<int>(div_up(a.oc, Config::BN)),
+                          parts};
+  cuda::launch(l, conv_kernel_gradient_kernel<Config, VA, VB>,
+               dim3(static_cast<unsigned>(int64_t(p.tiles_m) * p.tiles_n * a.groups * parts)), dim3(Config::kThreads),
+               kStagesBytes<Config, Tile> + 2 * Config::BK * sizeof(WindowStart) + shared_slack(Tile::kAlign), p);
+}
+
 template <class Small, class Narrow, class Large>
 struct KernelGradientKernels {
   using T = typename Small::T;
   static constexpr int V = cuda::kLanes<T>;
   using Args = ConvKernelGradientArgs;
 
-  static int64_t rows(const Args& a) { return a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.ic; }
-  static int64_t pixels(const Args& a) { return a.n * outputs_of(a.axes); }
+  static int64_t size(const Args& a) { return gradient_rows(a) * a.groups * a.oc; }
   static bool vectors_a(const Args& a) { return a.ic % V == 0 && aligned<T>({a.x}); }
   static bool vectors_b(const Args& a) { return a.oc % V == 0 && aligned<T>({a.dy, a.dw}); }
 
-  // Enough parts to fill the machine, long enough that the second kernel's work stays small.
+  static constexpr TileCost all[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
   static TileChoice choose(const Args& a) {
-    const TileCost tiles[] = {tile_cost<Small>(), tile_cost<Narrow>(), tile_cost<Large>()};
-    const int count = vectors_a(a) && vectors_b(a) ? 3 : 2;
-    const int64_t size = rows(a) * a.groups * a.oc;
-    TileChoice best;
-    double least = -1;
-    for (int t = 0; t < count; ++t) {
-      const TileCost& c = tiles[t];
-      const int64_t steps = div_up(pixels(a), c.bk), blocks = div_up(rows(a), c.bm) * div_up(a.oc, c.bn) * a.groups;
-      const int64_t fewest = div_up(pixels(a), int64_t(1) << 29);
-      for (int64_t parts = std::max<int64_t>(fewest, 1); parts <= 1024; parts += 1 + parts / 4) {
-        if (parts > fewest && parts > 1 && (steps / parts < 2 || size * 4 * parts > kMostScratch)) break;
-        const double clocks = tile_clocks(c, blocks * parts, div_up(steps, parts)) +
-                              (parts > 1 ? 3000 + static_cast<double>(size * parts * 8) / 1400 : 0);
-        if (least < 0 || clocks < least) {
-          least = clocks;
-          best = {t, static_cast<int>(parts)};
-        }
-      }
-    }
-    return best;
+    return choose_kernel_gradient(a, all, vectors_a(a) && vectors_b(a) ? 3 : 2);
   }
   static size_t scratch(const Args& a) {
     const int parts = choose(a).parts;
-    return parts > 1 ? static_cast<size_t>(rows(a) * a.groups * a.oc * parts) * sizeof(float) : 0;
+    return parts > 1 ? static_cast<size_t>(size(a) * parts) * sizeof(float) : 0;
   }
 
-  template <class Config, int VA, int VB>
-  static void start(const Args& a, const Launch& l, int parts) {
-    using Tile = typename Config::template Tile<false, false>;
-    const int64_t per_image = outputs_of(a.axes), steps = div_up(pixels(a), Config::BK);
-    KernelGradientProblem p{a.x,
-                            a.dy,
-                            a.dw,
-                            static_cast<float*>(l.scratch),
-                            gpu_axes(a.axes),
-                            FastDiv(std::max<int64_t>(per_image, 1)),
-                            FastDiv(std::max<int64_t>(a.axes.h.out * a.axes.w.out, 1)),
-                            FastDiv(std::max<int64_t>(a.axes.w.out, 1)),
-                            pixels(a),
-                            static_cast<int>(rows(a)),
-                            static_cast<int>(div_up(steps, parts)),
-                            static_cast<int>(a.groups),
-                            static_cast<int>(a.ic),
-                            static_cast<int>(a.oc),
-                            static_cast<int>(div_up(rows(a), Config::BM)),
-                            static_cast<int>(div_up(a.oc, Config::BN)),
-                            parts};
-    const size_t stages = Config::kStages * Tile::kStage * sizeof(T);
-    const size_t sums = Config::BM * Tile::kRowSums * sizeof(float);
-    cuda::launch(l, conv_kernel_gradient_kernel<Config, VA, VB>,
-                 dim3(static_cast<unsigned>(int64_t(p.tiles_m) * p.tiles_n * a.groups * parts)), dim3(Config::kThreads),
-                 2 * Config::BK * sizeof(WindowStart) + std::max(stages, sums), p);
-  }
   template <class Config>
   static void run(const Args& a, const Launch& l, int parts) {
     const bool va = vectors_a(a), vb = vectors_b(a);
-    if (va && vb) return start<Config, V, V>(a, l, parts);
+    if (va && vb) return launch_kernel_gradient<Config, V, V>(a, l, parts);
     if constexpr (!std::is_same_v<Config, Large>)
-      return vb ? start<Config, 1, V>(a, l, parts) : start<Config, 1, 1>(a, l, parts);
+      return vb ? launch_kernel_gradient<Config, 1, V>(a, l, parts) : launch_kernel_gradient<Config, 1, 1>(a, l, parts);
   }
   static void launch(const Args& a, const Launch& l) {
-    const int64_t size = rows(a) * a.groups * a.oc;
-    if (size == 0) return;
+    if (size(a) == 0) return;
     check_pixels(a.axes);
     const TileChoice choice = choose(a);
     if (choice.tile == 0)
@@ -265,14 +280,15 @@ struct KernelGradientKernels {
       run<Narrow>(a, l, choice.parts);
     else
       run<Large>(a, l, choice.parts);
-    if (choice.parts > 1) sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size, size, a.dw, {});
+    if (choice.parts > 1)
+      sum_parts<T>(l, static_cast<const float*>(l.scratch), choice.parts, size(a), size(a), a.dw, {});
   }
 };
 
 template <class T>
 using KernelGradientTensor =
-    KernelGradientKernels<TensorConfig<T, 64, 64, 32, 32, 32, 4, 3, 45>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 52>,
-                          TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 60>>;
+    KernelGradientKernels<TensorConfig<T, 64, 64, 32, 32, 32, 4, 3, 27>, TensorConfig<T, 128, 64, 32, 32, 32, 4, 2, 36>,
+                          TensorConfig<T, 128, 128, 32, 64, 32, 4, 2, 42>>;
 
 }  // namespace
 }  // namespace maas

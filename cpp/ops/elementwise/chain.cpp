@@ -31,7 +31,8 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
   if (row.isa == Isa::cuda) {
     // Everything of whole bytes; float8 is only moved.
     auto known = [](DType t) { return bit_size(t) >= 8 && t != DType::f8; };
-    const bool moves = in.size() == 1 && steps.steps.size() == 1 && in[0].dtype == out[0].dtype && is_move(steps.steps[0].fn);
+    const bool moves =
+        in.size() == 1 && steps.steps.size() == 1 && in[0].dtype == out[0].dtype && is_move(steps.steps[0].fn);
     return (moves && bit_size(out[0].dtype) >= 8) ||
            (known(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return known(s.dtype); }));
   }
@@ -48,7 +49,6 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
   auto wide = [](DType t) { return t == DType::i32 || t == DType::i64 || t == DType::f64; };
   return (byte(from) && held(to)) || (wide(from) && to == DType::f32) || (held(from) && (byte(to) || wide(to)));
 }
-
 
 void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   const Chain& chain = steps;

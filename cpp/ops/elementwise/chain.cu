@@ -35,11 +35,11 @@ cuda::TextKernel kernel_of(const ChainArgs& args, const ChainWalk& walk) {
 // ---- y[.., c, .., l] = x, where x lies with axis c contiguous and y with its last axis l: tiles through shared memory
 
 struct Swap {
-  int64_t columns, rows;             // sizes of c and l
-  int64_t x_stride, y_stride;        // of x along l, of y along c
+  int64_t columns, rows;       // sizes of c and l
+  int64_t x_stride, y_stride;  // of x along l, of y along c
   int64_t column_tiles, row_tiles;
   int64_t sizes[ChainArgs::max_rank], x_strides[ChainArgs::max_rank], y_strides[ChainArgs::max_rank];
-  int others;                        // axes, last one first
+  int others;  // axes, last one first
 };
 
 template <class T, int kTile>

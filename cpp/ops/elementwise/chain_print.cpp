@@ -76,6 +76,13 @@ bool held_by_f32(DType t) {
       return false;
   }
 }
+// Operands and result of 16 bits: functions may be quicker.
+bool is_short(const ChainArgs& a) {
+  auto half = [](DType t) { return t == DType::bf16 || t == DType::f16; };
+  bool all = half(a.dtype);
+  for (int i = 0; i < a.inputs; ++i) all = all && (half(a.in[i].dtype) || a.in[i].dtype == DType::b8);
+  return all;
+}
 const char* compute_type(const ChainArgs& a) {
   if (a.integers) return "i64";
   bool held = held_by_f32(a.dtype);
@@ -108,8 +115,7 @@ ChainWalk::Read read_in_row(const ChainArgs& a, const ChainInput& in, int width)
 
 ChainWalk walk_chain(const ChainArgs& a) {
   ChainWalk w{};
-  w.move = a.step_count == 1 && a.steps[0].fn == fn_identity &&
-           a.in[0].dtype == a.dtype;
+  w.move = a.step_count == 1 && a.steps[0].fn == fn_identity && a.in[0].dtype == a.dtype;
   w.wide = a.size >= int64_t{1} << 31;
   int widest = bytes_of(a.dtype), operands = 0, gathered = 0;
   for (int i = 0; i < a.inputs; ++i) {
@@ -177,6 +183,8 @@ class Printer {
   Printer(const ChainArgs& args, const ChainWalk& walk) : a_(args), w_(walk) {}
 
   std::string text() {
+    if (is_short(a_)) out_ << "#define SHORT_RESULTS\n";
+    if (is_short(a_) && a_.dtype == DType::bf16) out_ << "#define SHORT_TANH\n";
     out_ << kPrelude << "typedef " << compute_type(a_) << " T;\n"
          << (w_.wide ? "typedef int64_t Position;\ntypedef int64_t Offset;\n"
                      : "typedef uint32_t Position;\ntypedef int32_t Offset;\n");
@@ -280,8 +288,8 @@ class Printer {
             "  const int per = int(p.per);\n";
     for (int i = 0; i < a_.inputs; ++i)
       if (w_.read[i] == ChainWalk::scalar)
-        out_ << "  const " << (w_.move ? result_type() : "T") << " v" << i << " = "
-             << (w_.move ? "p.x" : "get<T>(p.x") << i << (w_.move ? "[0];\n" : "[0]);\n");
+        out_ << "  const " << (w_.move ? result_type() : "T") << " v" << i << " = " << (w_.move ? "p.x" : "get<T>(p.x")
+             << i << (w_.move ? "[0];\n" : "[0]);\n");
     out_ << "  for (Position base = Position(blockIdx.x) * Position(256 * per) + threadIdx.x; base < vectors;\n"
             "       base += Position(gridDim.x) * Position(256 * per)) {\n";
     for (int i = 0; i < a_.inputs; ++i) {
@@ -300,11 +308,11 @@ class Printer {
       out_ << "#pragma unroll\n        for (int j = 0; j < " << width << "; ++j) {\n          " << declared_offsets()
            << "\n          look(p, e + Position(j)" << offsets(", g") << ");\n";
       for (int i = 0; i < a_.inputs; ++i)
-        if (w_.read[i] == ChainWalk::each)
-          out_ << "          a" << i << "[k].at[j] = p.x" << i << "[g" << i << "];\n";
+        if (w_.read[i] == ChainWalk::each) out_ << "          a" << i << "[k].at[j] = p.x" << i << "[g" << i << "];\n";
       out_ << "        }\n";
     }
-    out_ << "      }\n    }\n" << loop << "        Pack<" << result_type() << ", " << width << "> r;\n"
+    out_ << "      }\n    }\n"
+         << loop << "        Pack<" << result_type() << ", " << width << "> r;\n"
          << "#pragma unroll\n        for (int j = 0; j < " << width << "; ++j) "
          << stored("r.at[j]", value([&](int i) {
                      const std::string n = std::to_string(i);

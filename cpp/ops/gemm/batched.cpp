@@ -48,10 +48,19 @@ OpPtr GemmBatched::with_epilogue(const Chain& chain, const Specs& in, const Spec
   return choose_row(*op, all, {result}).row ? op : nullptr;
 }
 
+namespace {
+// float32 products on the tensor cores (cuda/split_product.h), where MAAS_FLOAT32_PRODUCTS=split asks for them.
+bool split_float32() {
+  static const char* const wish = std::getenv("MAAS_FLOAT32_PRODUCTS");
+  return wish && std::strcmp(wish, "split") == 0;
+}
+}  // namespace
+
 bool GemmBatched::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.dtype != in[0].dtype) return false;
   if (row.isa != Isa::cuda) return epilogue.empty() && (row.isa == Isa::none || row.tile[1] == nr);
   if (row.tile[0] == 0) return true;
+  if (row.dtype == DType::f32) return split_float32();
   // Tiles come by bulk tensor copies, which want rows in multiples of 16 bytes.
   const auto eighth = [](const Dim& d) { return d.is_constant() && d.constant() % 8 == 0; };
   return !transpose_a && eighth(in[0].shape.back()) && eighth(out[0].shape.back());
@@ -63,6 +72,7 @@ double GemmBatched::cost(const KernelRow& row, const Specs& in, const Specs& out
   if (row.isa != Isa::cuda) return default_cost(row.isa);
   static const char* const wish = std::getenv("MAAS_CUDA_GEMM");
   const bool own = row.tile[0] != 0;
+  if (own && row.dtype == DType::f32) return 0;
   if (wish && std::strcmp(wish, own ? "own" : "library") == 0) return 0;
   const auto form = product_form(epilogue, Specs(in.begin() + 2, in.end()), out[0]);
   return own == !(form && form->in_library()) ? 1 : 2;

@@ -3,6 +3,7 @@
 
 #include "cuda/blas.h"
 #include "cuda/skinny_product.h"
+#include "cuda/split_product.h"
 #include "cuda/wgmma_product.h"
 #include "ops/gemm/gemm_kernels.h"
 
@@ -112,6 +113,14 @@ void library(const GemmBatchedArgs& g, DType dtype, const Launch& l) {
 size_t library_scratch(const GemmBatchedArgs& g, DType dtype) { return cuda::multiply_scratch(fold(g, dtype).product); }
 
 #ifndef MAAS_CUDA_EMULATE
+void split(const GemmBatchedArgs& g, DType dtype, const Launch& l) {
+  each_product(g, dtype, [&](const MatrixProduct& p) {
+    if (!cuda::skinny_product(p, l) && !cuda::split_product(p, l)) cuda::multiply(p, l);
+  });
+}
+size_t split_scratch(const GemmBatchedArgs& g, DType dtype) {
+  return std::max(library_scratch(g, dtype), cuda::split_product_scratch(fold(g, dtype).product));
+}
 void own(const GemmBatchedArgs& g, DType dtype, const Launch& l) {
   each_product(g, dtype, [&](const MatrixProduct& p) {
     if (!cuda::skinny_product(p, l) && !cuda::wgmma_product(p, l)) cuda::multiply(p, l);
@@ -121,16 +130,17 @@ void own(const GemmBatchedArgs& g, DType dtype, const Launch& l) {
 
 }  // namespace
 
-#define MAAS_PRODUCT_ROW(name, dtype, how)                                                         \
+#define MAAS_PRODUCT_ROW(name, dtype, how, scratch)                                                \
   void gemm_batched_##name(const GemmBatchedArgs& g, const Launch& l) { how(g, DType::dtype, l); } \
-  size_t gemm_batched_##name##_scratch(const GemmBatchedArgs& g) { return library_scratch(g, DType::dtype); }
-MAAS_PRODUCT_ROW(f32_cuda, f32, library)
-MAAS_PRODUCT_ROW(bf16_cuda, bf16, library)
-MAAS_PRODUCT_ROW(f16_cuda, f16, library)
-MAAS_PRODUCT_ROW(f64_cuda, f64, library)
+  size_t gemm_batched_##name##_scratch(const GemmBatchedArgs& g) { return scratch(g, DType::dtype); }
+MAAS_PRODUCT_ROW(f32_cuda, f32, library, library_scratch)
+MAAS_PRODUCT_ROW(bf16_cuda, bf16, library, library_scratch)
+MAAS_PRODUCT_ROW(f16_cuda, f16, library, library_scratch)
+MAAS_PRODUCT_ROW(f64_cuda, f64, library, library_scratch)
 #ifndef MAAS_CUDA_EMULATE
-MAAS_PRODUCT_ROW(bf16_wgmma, bf16, own)
-MAAS_PRODUCT_ROW(f16_wgmma, f16, own)
+MAAS_PRODUCT_ROW(bf16_wgmma, bf16, own, library_scratch)
+MAAS_PRODUCT_ROW(f16_wgmma, f16, own, library_scratch)
+MAAS_PRODUCT_ROW(f32_split, f32, split, split_scratch)
 #endif
 #undef MAAS_PRODUCT_ROW
 

@@ -49,14 +49,25 @@ Nodes GroupNorm::composition(const Nodes& in) const {
   return {cast(y, in[0].dtype())};
 }
 
-// Kernels know float32 and float64.
+// Kernels of a CPU know float32 and float64.
 Nodes GroupNorm::lower(const Node& y) const {
   const Node& x = y.input(0);
+  if (!target().is_cpu()) {
+    const bool plain = std::all_of(y->inputs.begin() + 1, y->inputs.end(),
+                                   [&](const Node& n) { return norm::gpu_reads(n.dtype(), x.dtype()); });
+    if (plain) return {};
+  }
   const DType type = statistics_type(x.dtype());
   if (std::all_of(y->inputs.begin(), y->inputs.end(), [&](const Node& n) { return n.dtype() == type; })) return {};
   Nodes inputs;
   for (const Node& n : y->inputs) inputs.push_back(cast(n, type));
   return {cast(apply(*this, std::move(inputs)), x.dtype())};
+}
+
+bool GroupNorm::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (row.isa != Isa::cuda) return in[0].dtype == row.dtype;
+  return in[0].dtype == row.dtype &&
+         std::all_of(in.begin() + 1, in.end(), [&](const Spec& s) { return norm::gpu_reads(s.dtype, row.dtype); });
 }
 
 Nodes GroupNorm::gradient(const Node& y, const Nodes& dys, const Needs&) const {
@@ -75,7 +86,9 @@ void GroupNorm::bind(const Bind& b, GroupNormArgs& a) const {
        channels,
        groups,
        std::clamp<int64_t>(64 * groups / std::max<int64_t>(channels, 1), 1, 64),
-       epsilon};
+       epsilon,
+       scale ? b.in(1).dtype : DType::f32,
+       center ? b.in(scale ? 2 : 1).dtype : DType::f32};
 }
 
 }  // namespace maas

@@ -18,6 +18,7 @@ struct GroupNorm {
   Nodes composition(const Nodes& inputs) const;
   Nodes lower(const Node& y) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, GroupNormArgs& args) const;
   int in_place(int) const { return 0; }
   int64_t units(const GroupNormArgs& a) const { return a.samples * ((a.groups + a.per_unit - 1) / a.per_unit); }

@@ -5,6 +5,7 @@
 // 64) neighbouring groups of one sample. Channels are summed over the rows, then over the group, in order on every ISA.
 #include <cstdint>
 
+#include "core/dtype.h"
 #include "core/exec.h"
 
 namespace maas {
@@ -16,6 +17,7 @@ struct GroupNormArgs {
   void* y;
   int64_t samples, rows, channels, groups, per_unit;
   double epsilon;
+  DType gamma_type, beta_type;
 };
 
 }  // namespace maas

@@ -151,8 +151,7 @@ void forward(const LayerNormArgs& a, const Launch& l) {
   if constexpr (sizeof(T) < 8) {
     const RowPlan plan = plan_rows(a.cols, kLanes<T>, kMost<T>);
     if (plan.in_registers)
-      return launch(l, norm_in_registers<T>, dim3(blocks_for(a.rows, plan.rows)), plan.block(), 0, x, y, f,
-                    plan.lanes);
+      return launch(l, norm_in_registers<T>, dim3(blocks_for(a.rows, plan.rows)), plan.block(), 0, x, y, f, plan.lanes);
   }
   launch(l, norm_long<T>, dim3(static_cast<unsigned>(a.rows)), dim3(kLongLanes), 0, x, y, f);
 }
@@ -251,8 +250,7 @@ __global__ void __launch_bounds__(kMostGradient)
       this_x.get(k, x_of);
       this_dy.get(k, d);
 #pragma unroll
-      for (int j = 0; j < kWidth; ++j)
-        d[j] = rstd * (d[j] * gamma[j] - of_g - (x_of[j] - mean) * rstd * of_gh);
+      for (int j = 0; j < kWidth; ++j) d[j] = rstd * (d[j] * gamma[j] - of_g - (x_of[j] - mean) * rstd * of_gh);
       this_dy.set(k, d);
     }
     this_dy.store(dx + row * a.cols, n, p.lane, lanes);
@@ -357,8 +355,7 @@ template <class T>
 size_t gradient_scratch(const LayerNormGradArgs& a) {
   if (!a.dgamma && !a.dbeta) return 0;
   const GradientPlan plan = plan_gradient<T>(a);
-  const int64_t chunks =
-      plan.rows.in_registers ? plan.blocks : plan_columns(a.rows, a.cols, kLanes<T>).chunks;
+  const int64_t chunks = plan.rows.in_registers ? plan.blocks : plan_columns(a.rows, a.cols, kLanes<T>).chunks;
   return static_cast<size_t>(2 * chunks * a.cols) * sizeof(Wide<T>);
 }
 
@@ -369,13 +366,9 @@ void backward(const LayerNormGradArgs& a, const Launch& l) {
   T* dx = static_cast<T*>(a.dx);
   A *dgamma = static_cast<A*>(a.dgamma), *dbeta = static_cast<A*>(a.dbeta);
   A* const partial = dgamma || dbeta ? static_cast<A*>(l.scratch) : nullptr;
-  const Backward<A> b{{a.gamma, a.gamma_type},
-                      static_cast<const A*>(a.mean),
-                      static_cast<const A*>(a.rstd),
-                      partial,
-                      a.rows,
-                      a.cols,
-                      a.subtract_mean};
+  const Backward<A> b{
+      {a.gamma, a.gamma_type}, static_cast<const A*>(a.mean), static_cast<const A*>(a.rstd), partial, a.rows, a.cols,
+      a.subtract_mean};
   const GradientPlan plan = plan_gradient<T>(a);
   if constexpr (sizeof(T) < 8)
     if (plan.rows.in_registers) {
@@ -399,9 +392,9 @@ void backward(const LayerNormGradArgs& a, const Launch& l) {
 
 }  // namespace
 
-#define MAAS_LAYER_NORM(name, T)                                                                          \
-  void layer_norm_##name(const LayerNormArgs& a, const Launch& l) { forward<T>(a, l); }                   \
-  void layer_norm_grad_##name(const LayerNormGradArgs& a, const Launch& l) { backward<T>(a, l); }         \
+#define MAAS_LAYER_NORM(name, T)                                                                  \
+  void layer_norm_##name(const LayerNormArgs& a, const Launch& l) { forward<T>(a, l); }           \
+  void layer_norm_grad_##name(const LayerNormGradArgs& a, const Launch& l) { backward<T>(a, l); } \
   size_t layer_norm_grad_##name##_scratch(const LayerNormGradArgs& a) { return gradient_scratch<T>(a); }
 MAAS_LAYER_NORM(f32_cuda, float)
 MAAS_LAYER_NORM(bf16_cuda, __nv_bfloat16)

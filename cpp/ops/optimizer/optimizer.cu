@@ -1,4 +1,5 @@
-// Optimizer steps on a GPU: one launch for up to kSpans variables, each array read and written once, 16 bytes at a time.
+// Optimizer steps on a GPU: one launch for up to kSpans variables, each array read and written once, 16 bytes at a
+// time.
 #include <algorithm>
 
 #include "cuda/launch.h"
@@ -248,8 +249,7 @@ void run(const OptimizerArgs& a, const Launch& l) {
     std::copy(a.span + from, a.span + from + spans.count, spans.at);
     const int64_t end = from + spans.count < a.spans ? a.span[from + spans.count].first_unit : a.units;
     const int64_t units = end - a.span[from].first_unit;
-    if (units > 0)
-      cuda::launch(l, update_spans<T, Rule>, cuda::blocks_for(units, 1), kThreads, 0, spans, n);
+    if (units > 0) cuda::launch(l, update_spans<T, Rule>, cuda::blocks_for(units, 1), kThreads, 0, spans, n);
   }
 }
 

@@ -97,7 +97,8 @@ __device__ __forceinline__ Range positions(const PoolAxis& a, int64_t o) {
 // Windows that hold input i. Int: int where the sizes of all axes allow; 64-bit quotients cost ten times as much.
 template <class Int>
 __device__ __forceinline__ Range windows(const PoolAxis& a, int64_t i) {
-  const Int at = static_cast<Int>(i + a.begin), stride = static_cast<Int>(a.stride), before = at - static_cast<Int>(a.kernel);
+  const Int at = static_cast<Int>(i + a.begin), stride = static_cast<Int>(a.stride),
+            before = at - static_cast<Int>(a.kernel);
   const int64_t last = at / stride + 1;
   return {before < 0 ? 0 : before / stride + 1, last < a.out ? last : a.out};
 }
@@ -124,8 +125,8 @@ __global__ void __launch_bounds__(kThreads) max_pool(const PoolArgs a, const Gri
     const Pixel o = pixel_of<kWidth>(g, i);
     W best[kWidth];
     int32_t at[kWidth];
-    const int64_t first = (positions(a.d, o.d).first * a.h.kernel + positions(a.h, o.h).first) * a.w.kernel +
-                          positions(a.w, o.w).first;
+    const int64_t first =
+        (positions(a.d, o.d).first * a.h.kernel + positions(a.h, o.h).first) * a.w.kernel + positions(a.w, o.w).first;
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) {
       best[j] = static_cast<W>(-INFINITY);
@@ -226,8 +227,8 @@ template <class T, int kWidth, class Index>
 __global__ void __launch_bounds__(kThreads) average_pool_gradient(const PoolArgs a, const Grid<Index> g) {
   using W = typename Wide<T>::type;
   gather_windows<T, kWidth>(a, g, [&](const Pixel& o, int64_t at, int64_t, W(&sum)[kWidth]) {
-    const W count = static_cast<W>(positions(a.d, o.d).length() * positions(a.h, o.h).length() *
-                                   positions(a.w, o.w).length());
+    const W count =
+        static_cast<W>(positions(a.d, o.d).length() * positions(a.h, o.h).length() * positions(a.w, o.w).length());
     const auto dy = cuda::load<T, kWidth>(static_cast<const T*>(a.x) + at);
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) sum[j] += widen(dy[j]) / count;
@@ -241,27 +242,27 @@ bool small(const PoolAxis& a) {
 bool aligned(const void* p, int bytes) { return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(bytes) == 0; }
 
 // Launches `kernel` over pixels of what is written: those of the image for a gradient, else of the windows.
-#define MAAS_POOL_LAUNCH(kernel, of_windows)                                                                         \
-  template <class T>                                                                                                 \
-  void kernel##_of(const PoolArgs& a, const Launch& l) {                                                             \
-    constexpr int kWidth = cuda::kLanes<T>;                                                                          \
+#define MAAS_POOL_LAUNCH(kernel, of_windows)                                                                          \
+  template <class T>                                                                                                  \
+  void kernel##_of(const PoolArgs& a, const Launch& l) {                                                              \
+    constexpr int kWidth = cuda::kLanes<T>;                                                                           \
     const bool vector = a.channels % kWidth == 0 && aligned(a.x, 16) && aligned(a.y, 16) && aligned(a.index, kWidth); \
-    const int64_t channels = vector ? a.channels / kWidth : a.channels;                                              \
-    const int64_t d = of_windows ? a.d.out : a.d.in, h = of_windows ? a.h.out : a.h.in,                              \
-                  w = of_windows ? a.w.out : a.w.in;                                                                 \
-    const int64_t count = a.n * d * h * w * channels;                                                                \
-    if (count == 0) return;                                                                                          \
-    auto go = [&](auto index, auto run) {                                                                            \
-      using Index = decltype(index);                                                                                 \
-      const Grid<Index> g{cuda::Divisor<Index>(channels), cuda::Divisor<Index>(w), cuda::Divisor<Index>(h),          \
-                          cuda::Divisor<Index>(d), static_cast<Index>(count)};                                       \
-      cuda::launch(l, run, cuda::blocks_for(count, kThreads), kThreads, 0, a, g);                                    \
-    };                                                                                                               \
-    const bool narrow = count < int64_t{1} << 31 && small(a.d) && small(a.h) && small(a.w);                          \
-    if (vector)                                                                                                      \
-      narrow ? go(uint32_t{}, kernel<T, kWidth, uint32_t>) : go(int64_t{}, kernel<T, kWidth, int64_t>);              \
-    else                                                                                                             \
-      narrow ? go(uint32_t{}, kernel<T, 1, uint32_t>) : go(int64_t{}, kernel<T, 1, int64_t>);                        \
+    const int64_t channels = vector ? a.channels / kWidth : a.channels;                                               \
+    const int64_t d = of_windows ? a.d.out : a.d.in, h = of_windows ? a.h.out : a.h.in,                               \
+                  w = of_windows ? a.w.out : a.w.in;                                                                  \
+    const int64_t count = a.n * d * h * w * channels;                                                                 \
+    if (count == 0) return;                                                                                           \
+    auto go = [&](auto index, auto run) {                                                                             \
+      using Index = decltype(index);                                                                                  \
+      const Grid<Index> g{cuda::Divisor<Index>(channels), cuda::Divisor<Index>(w), cuda::Divisor<Index>(h),           \
+                          cuda::Divisor<Index>(d), static_cast<Index>(count)};                                        \
+      cuda::launch(l, run, cuda::blocks_for(count, kThreads), kThreads, 0, a, g);                                     \
+    };                                                                                                                \
+    const bool narrow = count < int64_t{1} << 31 && small(a.d) && small(a.h) && small(a.w);                           \
+    if (vector)                                                                                                       \
+      narrow ? go(uint32_t{}, kernel<T, kWidth, uint32_t>) : go(int64_t{}, kernel<T, kWidth, int64_t>);               \
+    else                                                                                                              \
+      narrow ? go(uint32_t{}, kernel<T, 1, uint32_t>) : go(int64_t{}, kernel<T, 1, int64_t>);                         \
   }
 MAAS_POOL_LAUNCH(max_pool, true)
 MAAS_POOL_LAUNCH(average_pool, true)
@@ -270,10 +271,10 @@ MAAS_POOL_LAUNCH(average_pool_gradient, false)
 
 }  // namespace
 
-#define MAAS_POOL_ROWS(kernel)                                                                        \
-  void kernel##_f32_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<float>(a, l); }            \
-  void kernel##_f64_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<double>(a, l); }           \
-  void kernel##_bf16_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<__nv_bfloat16>(a, l); }   \
+#define MAAS_POOL_ROWS(kernel)                                                                      \
+  void kernel##_f32_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<float>(a, l); }          \
+  void kernel##_f64_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<double>(a, l); }         \
+  void kernel##_bf16_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<__nv_bfloat16>(a, l); } \
   void kernel##_f16_cuda(const PoolArgs& a, const Launch& l) { kernel##_of<__half>(a, l); }
 MAAS_POOL_ROWS(max_pool)
 MAAS_POOL_ROWS(average_pool)

@@ -30,14 +30,17 @@ constexpr int kThreads = 256;
 __device__ __forceinline__ PhiloxKey key_of(const RandomArgs& a) {
   __shared__ PhiloxKey key;
   if (threadIdx.x == 0) {
-    const int64_t state[] = {cuda::load_integer(a.state, a.state_dtype, 0), cuda::load_integer(a.state, a.state_dtype, 1)};
+    const int64_t state[] = {cuda::load_integer(a.state, a.state_dtype, 0),
+                             cuda::load_integer(a.state, a.state_dtype, 1)};
     key = cuda::philox_key(state, a.stream);
   }
   __syncthreads();
   return key;
 }
 
-__device__ __forceinline__ uint32_t word(const uint4& w, int i) { return i == 0 ? w.x : i == 1 ? w.y : i == 2 ? w.z : w.w; }
+__device__ __forceinline__ uint32_t word(const uint4& w, int i) {
+  return i == 0 ? w.x : i == 1 ? w.y : i == 2 ? w.z : w.w;
+}
 // 64-bit words of a block, low half first.
 __device__ __forceinline__ uint64_t wide_word(const uint4& w, int i) {
   return i == 0 ? w.x | static_cast<uint64_t>(w.y) << 32 : w.z | static_cast<uint64_t>(w.w) << 32;
@@ -106,8 +109,9 @@ __global__ void __launch_bounds__(kThreads) draw(const RandomArgs a) {
         cuda::store_element(a.y, a.dtype, i + j, static_cast<int64_t>(static_cast<uint64_t>(a.first) + above));
       } else {
         const uint32_t w = word(low, j);
-        cuda::store_element(a.y, a.dtype, i + j,
-                            a.dtype == DType::f64 ? number_f64<kKind>(a, w, wide) : static_cast<double>(number_f32<kKind>(a, w)));
+        cuda::store_element(
+            a.y, a.dtype, i + j,
+            a.dtype == DType::f64 ? number_f64<kKind>(a, w, wide) : static_cast<double>(number_f32<kKind>(a, w)));
       }
     }
   }

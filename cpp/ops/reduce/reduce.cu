@@ -71,7 +71,7 @@ struct PositionFold {
   bool least;
   __device__ __forceinline__ Acc identity() const { return {fill(), kNowhere}; }
   __device__ __forceinline__ float fill() const { return least ? INFINITY : -INFINITY; }
-  __device__ __forceinline__ void add(Acc& a, float v, int at) const { a = (*this)(a, Acc{v, at}); }
+  __device__ __forceinline__ void add(Acc& a, float v, int at) const { a = (*this)(a, Acc{cuda::flushed(v), at}); }
   // The first of equal ones, and the first NaN.
   __device__ __forceinline__ Acc operator()(Acc a, Acc b) const {
     const bool a_nan = a.value != a.value, b_nan = b.value != b.value;

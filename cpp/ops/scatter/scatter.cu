@@ -233,7 +233,7 @@ size_t scatter_cuda_scratch(const ScatterArgs& a) {
 
 void scatter_cuda(const ScatterArgs& a, const Launch& l) {
   if (a.rows * a.inner == 0 && a.count == 0) return;
-  if (a.rows * a.inner) start(a, l);
+  if (a.rows * a.inner > 0) start(a, l);
   if (a.count == 0) return;
   const unsigned grid = cuda::blocks_for(a.count, kThreads);
   if (a.mode == ScatterMode::set) {

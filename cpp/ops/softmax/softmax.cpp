@@ -94,7 +94,8 @@ Nodes SoftmaxGradient::lower(const Node& dx) const {
   const int64_t at = normalize_axis("softmax_gradient", axis, dx.shape());
   if (at == dx.rank() - 1) return {};
   const auto axes = swapped(at, dx.rank());
-  return {transpose(apply(SoftmaxGradient{-1, log}, {transpose(dx.input(0), axes), transpose(dx.input(1), axes)}), axes)};
+  return {
+      transpose(apply(SoftmaxGradient{-1, log}, {transpose(dx.input(0), axes), transpose(dx.input(1), axes)}), axes)};
 }
 
 void SoftmaxGradient::bind(const Bind& b, SoftmaxGradientArgs& a) const {

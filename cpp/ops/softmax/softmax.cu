@@ -19,9 +19,9 @@ namespace {
 
 using namespace cuda;
 
-constexpr int kMost = 1024;      // lanes of a row held in registers
+constexpr int kMost = 1024;         // lanes of a row held in registers
 constexpr int kMostGradient = 512;  // the same where two rows are held
-constexpr int kLongLanes = 512;  // of a longer one
+constexpr int kLongLanes = 512;     // of a longer one
 
 template <class T, bool kLog>
 __global__ void __launch_bounds__(kMost) softmax_in_registers(const T* x, T* y, int64_t rows, int64_t cols, int lanes) {
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kLongLanes) softmax_long(const T* x, T* y, int
   y += static_cast<int64_t>(blockIdx.x) * cols;
   const T* const from[1] = {x};
   OnlineSum<T> sum;
-  for_row<T>(from, cols, lane, lanes, [&](int64_t, const auto& v) { sum.add(v[0]); });
+  sum.add_row(x, cols, lane, lanes);
   sum.merge(lanes, slots);
 
   const A factor = 1 / sum.total, shift = kLog ? log_of(sum.total) : 0;
@@ -175,12 +175,12 @@ void backward(const SoftmaxGradientArgs& a, const Launch& l) {
 
 }  // namespace
 
-#define MAAS_SOFTMAX(name, T)                                         \
-  void softmax_##name(const SoftmaxArgs& a, const Launch& l) {        \
-    a.log ? forward<T, true>(a, l) : forward<T, false>(a, l);         \
-  }                                                                   \
+#define MAAS_SOFTMAX(name, T)                                                   \
+  void softmax_##name(const SoftmaxArgs& a, const Launch& l) {                  \
+    a.log ? forward<T, true>(a, l) : forward<T, false>(a, l);                   \
+  }                                                                             \
   void softmax_gradient_##name(const SoftmaxGradientArgs& a, const Launch& l) { \
-    a.log ? backward<T, true>(a, l) : backward<T, false>(a, l);       \
+    a.log ? backward<T, true>(a, l) : backward<T, false>(a, l);                 \
   }
 MAAS_SOFTMAX(f32_cuda, float)
 MAAS_SOFTMAX(bf16_cuda, __nv_bfloat16)

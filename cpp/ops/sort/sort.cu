@@ -54,7 +54,7 @@ __device__ __forceinline__ void set_key(NarrowItem& item, const SortArgs& a, int
 }
 __device__ __forceinline__ void set_key(WideItem& item, const SortArgs& a, int64_t at) {
   const uint64_t key = a.dtype == DType::f64
-                           ? double_key(static_cast<const double*>(a.x)[at])
+                           ? double_key(cuda::load_element<double>(a.x, a.dtype, at))
                            : static_cast<uint64_t>(static_cast<const int64_t*>(a.x)[at]) ^ (uint64_t{1} << 63);
   item.key = a.descending ? ~key : key;
 }

@@ -342,7 +342,8 @@ def resnets():
         inputs += [((2048, 1000), BF, 0.02), ((1000,), BF, 0.1)]
         yield Row(
             f"G10 ResNet-50 bf16 batch {batch}", inputs, ours, theirs, prepare, flops=8.2e9 * batch,
-            compiled="max-autotune" if batch == 1 else "reduce-overhead", error=6e-2, quick=batch in (1, 32), state=True,
+            compiled="max-autotune" if batch == 1 else "reduce-overhead", error=6e-2, quick=batch in (1, 32),
+            state=True,
         )  # fmt: skip
 
 

@@ -444,5 +444,7 @@ def transformers():
 @functools.cache
 def all_rows():
     """name -> Row."""
-    groups = (gemms, normalizations, attentions, convs, recurrences, transformers, resnets)
+    from benchmarks.gpu_check.rows_moves import moves
+
+    groups = (gemms, normalizations, attentions, convs, recurrences, transformers, resnets, moves)
     return {row.name: row for group in groups for row in group()}

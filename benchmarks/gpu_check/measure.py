@@ -6,6 +6,8 @@ import time
 
 import numpy as np
 
+from benchmarks.gpu_check.rows import NO_GRAPHS
+
 # TFLOP/s of bf16 matrix units, of float32, and TB/s of memory: datasheets, dense.
 PEAKS = {"H100": (989.4, 66.9, 3.35), "H200": (989.4, 66.9, 4.8)}
 SECONDS = 0.02  # of one contender in one round
@@ -41,11 +43,15 @@ def our_program(row, inputs):
         return trace.compile([y, *_core.gradients(y, wanted, w)], row.name)
 
 
-def torch_function(row, function, inputs, w):
-    """A function without arguments that runs torch's side of the row."""
+def torch_function(row, function, inputs, w, static=False):
+    """A function without arguments that runs torch's side of the row. `static`: the inputs stay where they are, so that
+    torch's CUDA graphs need not copy them first."""
     import torch
 
     prepared = row.prepare(*inputs) if row.prepare else inputs
+    if static:
+        for t in prepared:
+            torch._dynamo.mark_static_address(t)
     if not row.backward:
 
         def run():
@@ -79,7 +85,7 @@ def contenders(row, sets, ws):
         found[backend.split("_")[0].lower()] = [torch_function(row, limited, s, w) for s, w in zip(sets, ws)]
     if row.compiled and os.environ.get("GPU_CHECK_COMPILE", "1") == "1":
         compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
-        found["compile"] = [torch_function(row, compiled, s, w) for s, w in zip(sets, ws)]
+        found["compile"] = [torch_function(row, compiled, s, w, row.compiled != NO_GRAPHS) for s, w in zip(sets, ws)]
     return found
 
 
@@ -137,7 +143,8 @@ def compile_only(row):
     if row.backward:
         with torch.no_grad():
             w = torch.randn_like(row.theirs(*(row.prepare(*inputs) if row.prepare else inputs)))
-    run = torch_function(row, torch.compile(row.theirs, mode=row.compiled, dynamic=False), inputs, w)
+    compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
+    run = torch_function(row, compiled, inputs, w, row.compiled != NO_GRAPHS)
     for _ in range(3):
         run()
     torch.cuda.synchronize()

@@ -6,6 +6,7 @@ if(NOT MAAS_CUDA MATCHES "^(AUTO|ON|OFF|EMULATE)$")
   message(FATAL_ERROR "MAAS_CUDA must be AUTO, ON, OFF or EMULATE, received ${MAAS_CUDA}")
 endif()
 set(MAAS_CUDA_ARCHITECTURES 90a-real CACHE STRING "GPU architectures, in CMake's words")
+option(MAAS_CUDA_COMPRESS "Smaller GPU code in the library; loading takes a little longer" ON)
 
 find_program(MAAS_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 find_file(MAAS_LIBCUDA libcuda.so.1 PATHS ENV LD_LIBRARY_PATH /usr/lib/x86_64-linux-gnu /usr/lib64 /usr/lib
@@ -74,7 +75,7 @@ else()
   add_library(maas_cuda_objects OBJECT ${MAAS_CUDA_SOURCES})
   target_link_libraries(maas_cuda_objects PUBLIC maas_flags CUDA::cudart_static CUDA::cublasLt CUDA::nvrtc)
   target_compile_options(maas_cuda_objects PRIVATE
-                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Xfatbin=-compress-all -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
+                         $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo $<$<BOOL:${MAAS_CUDA_COMPRESS}>:-Xfatbin=-compress-all> -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>)
   add_library(libmaas_cuda SHARED)
   target_link_libraries(libmaas_cuda PRIVATE maas_cuda_objects libmaas)
   set_target_properties(libmaas_cuda PROPERTIES INSTALL_RPATH "$ORIGIN;${CUDAToolkit_LIBRARY_DIR}")

@@ -18,11 +18,11 @@ ROOT = Path(__file__).parent.parent.parent
 class Worker:
     """A process that runs one item after another."""
 
-    def __init__(self, command):
+    def __init__(self, command, env=None):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=self.log, cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         )  # fmt: skip
 
     def run(self, item, seconds):
@@ -57,7 +57,7 @@ class Worker:
         return f"status {status}; {words}"
 
 
-def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=print, command=None):
+def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=print, command=None, env=None):
     """Runs (item, seconds) in order on so many processes; what the deadline leaves over is returned."""
     command = command or [sys.executable, "-m", "benchmarks.gpu_check.worker", device]
     waiting, lock, counts = queue.Queue(), threading.Lock(), {"ok": 0, "failed": 0}
@@ -71,7 +71,7 @@ def run_items(items, device, records, workers=8, seconds=60, deadline=None, say=
                 item = waiting.get_nowait()
             except queue.Empty:
                 break
-            worker = worker or Worker(command)
+            worker = worker or Worker(command, env)
             start = time.monotonic()
             limit = seconds if deadline is None else max(5, min(seconds, deadline + 10 - time.monotonic()))
             answer = worker.run(item, limit)

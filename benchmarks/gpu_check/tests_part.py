@@ -11,6 +11,7 @@ from shutil import which
 
 from benchmarks.gpu_check import items
 from benchmarks.gpu_check.pool import ROOT, first_error, run_items
+from maas import _core
 
 
 def sanitizer():
@@ -56,7 +57,7 @@ def run(records, device, options):
     """The part; returns the number of items that did not run in time."""
     start = time.monotonic()
     deadline = start + options.seconds
-    everything = [*items.all_items(), *items.alone()]
+    everything = [*items.all_items(), *items.plain(), *items.alone()]
     done = records.done() if not options.again else set()
     wanted = [
         i for i in everything if i not in done and (not options.rows or any(p in items.label(i) for p in options.rows))
@@ -75,10 +76,15 @@ def run(records, device, options):
                 tools.append(threading.Thread(target=sanitize, args=args))
     for thread in tools:
         thread.start()
-    lonely = set(items.alone())
+    lonely, behind = set(items.alone()), set(items.plain())
     left = run_items(
-        [i for i in wanted if i not in lonely], device, records, options.workers, options.item_seconds, deadline - 20
-    )
+        [i for i in wanted if i not in lonely | behind],
+        device, records, options.workers, options.item_seconds, deadline - 20,
+    )  # fmt: skip
+    left += run_items(
+        [i for i in wanted if i in behind], device, records, options.workers, options.item_seconds, deadline - 15,
+        env={"MAAS_WITHOUT_ROWS": items.HARDWARE},
+    )  # fmt: skip
     for thread in tools:
         thread.join()
     left += run_items([i for i in wanted if i in lonely], device, records, 1, options.item_seconds, deadline)
@@ -88,7 +94,7 @@ def run(records, device, options):
 
 def tests_of(last):
     """Results of cases, models and the rest."""
-    return {i: r for i, r in last.items() if i.split(":")[0] in ("case", "model", "interop", "memory")}
+    return {i: r for i, r in last.items() if i.split(":")[0] in ("case", "plain", "model", "interop", "memory")}
 
 
 def summary(records):
@@ -109,11 +115,13 @@ def summary(records):
     ]
     causes = {}
     for item, r in bad.items():
-        op = item.split(":")[1]
+        op = item.removeprefix("plain:").split(":")[1]
         rows = sorted({row for c in r.get("checks", ()) if c["error"] for row in c["rows"]})
         causes.setdefault((op, ",".join(rows)[:80]), []).append((item, first_error(r)))
     for (op, rows), found in sorted(causes.items(), key=lambda c: -len(c[1]))[:40]:
         lines.append(f"  {len(found):3d}x {op} [{rows}] e.g. {found[0][0]}: {found[0][1][:170]}")
+    known = {row for _, row, isa in _core.kernel_rows() if isa == "cuda"}
+    lines.append("rows that nothing ran: " + " ".join(sorted(known - clean - faulty)))
     lines.append("rows not clean: " + " ".join(sorted(faulty)))
     lines.append("host steps: " + " ".join(f"{op}({len(i)})" for op, i in sorted(host.items())))
     for item, r in last.items():

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <sstream>
@@ -224,10 +225,9 @@ std::string compile_text(const std::string& source, const std::string& architect
   std::unique_ptr<nvrtcProgram, void (*)(nvrtcProgram*)> keep(&program,
                                                               [](nvrtcProgram* p) { nvrtcDestroyProgram(p); });
   const std::string target = "--gpu-architecture=" + architecture;
-  const char* options[] = {
-      target.c_str(),      "--std=c++20", "--ftz=true", "--fmad=false", "--device-as-default-execution-space",
-      "--disable-warnings"};
-  const nvrtcResult result = nvrtcCompileProgram(program, 6, options);
+  std::vector<const char*> options{target.c_str()};
+  options.insert(options.end(), std::begin(kTextOptions), std::end(kTextOptions));
+  const nvrtcResult result = nvrtcCompileProgram(program, static_cast<int>(options.size()), options.data());
   if (result == NVRTC_ERROR_COMPILATION) {
     size_t size = 0;
     need(nvrtcGetProgramLogSize(program, &size));

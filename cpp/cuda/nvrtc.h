@@ -10,6 +10,10 @@
 
 namespace maas::cuda {
 
+// Of NVRTC, beside the architecture.
+inline constexpr const char* kTextOptions[] = {"--std=c++20", "--ftz=true", "--fmad=false",
+                                               "--device-as-default-execution-space", "--disable-warnings"};
+
 // A loaded kernel; lives as long as the process.
 struct TextKernel {
   const void* function = nullptr;

@@ -1,5 +1,10 @@
 #include "graph/op.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
 #include "core/device.h"
 #include "core/error.h"
 
@@ -27,6 +32,19 @@ Node op(const std::string& name, Nodes inputs, const ParamList& params) {
   return apply(make_op(name, params), std::move(inputs));
 }
 
+// MAAS_WITHOUT_ROWS="wgmma sm90": GPU rows with one of these words in their names are not chosen, so that what stands
+// behind them can be tried.
+static bool excluded(const char* row) {
+  static const std::vector<std::string> words = [] {
+    std::vector<std::string> list;
+    const char* given = std::getenv("MAAS_WITHOUT_ROWS");
+    std::istringstream in(given ? given : "");
+    for (std::string word; in >> word;) list.push_back(word);
+    return list;
+  }();
+  return std::any_of(words.begin(), words.end(), [&](const auto& w) { return std::strstr(row, w.c_str()); });
+}
+
 Choice choose_row(const Op& op, const Specs& in, const Specs& out) {
   Choice best;
   const KernelTable* table = op.kernels();
@@ -36,6 +54,7 @@ Choice choose_row(const Op& op, const Specs& in, const Specs& out) {
   const KernelTable rows = on_cpu ? *table : cuda_kernels(table->name);
   for (const KernelRow& row : rows) {
     if (on_cpu ? !has(active_isa(), row.isa) : (row.flags & cuda_unverified) && !unverified_allowed()) continue;
+    if (!on_cpu && excluded(row.name)) continue;
     if (!op.accepts(row, in, out)) continue;
     const double cost = op.cost(row, in, out);
     if (!best.row || cost < best.cost) best = {&row, cost};

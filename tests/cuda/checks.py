@@ -100,6 +100,19 @@ def gradient(check, op, case, device):
         assert error <= bound, f"{error / bound} times the allowed error"
 
 
+def gradient_f64(check, op, case, device):
+    """Float64 gradients against those of the CPU."""
+    operands, f = case.operands("float64"), op.function(case)
+    ws = support.cotangents(f, operands)
+    wanted = support.program(f, operands).numpy(*operands, *ws)[len(ws) :]
+    with on(device):
+        results = same_twice(check.saw(support.program(f, operands)), [*operands, *ws])[len(ws) :]
+    for got, want in zip(results, wanted):
+        bound = 2.0**-52 * 2 * op.allowed_gradient(case, operands) * np.abs(want).max(initial=1)
+        error = np.abs(got - want).max(initial=0)
+        assert error <= bound, f"{error / bound} times the allowed error"
+
+
 def hostile(check, op, case, device):
     """A bad index is an IndexError that names op, position and value, and leaves the state as it was."""
     operands, f = case.operands(), op.function(case)
@@ -206,7 +219,7 @@ def halves_of(op, case):
     if not floats or case.values in ("huge", "tiny", "ties"):
         return ()
     # A function of their values jumps, or they compute in float32 or wider alone.
-    if op.name.startswith(("random", "fft", "dropout")) or op.name in UNROUNDED:
+    if op.name.startswith(("random", "fft")) or op.name in UNROUNDED:
         return ()
     return HALVES
 
@@ -236,6 +249,8 @@ def checks(op, case):
         yield f"forward {dtype}", lambda check, device, d=dtype: forward(check, op, case, device, d)
     if op.gradient and not case.special and "dtype" not in case.params:
         yield "gradient float32", lambda check, device: gradient(check, op, case, device)
+        if "float64" in (case.dtypes or op.dtypes):
+            yield "gradient float64", lambda check, device: gradient_f64(check, op, case, device)
     if any(0 not in case.shapes[i] for i, _ in case.indices):
         yield "hostile indices", lambda check, device: hostile(check, op, case, device)
     for dtype in halves_of(op, case):

@@ -114,6 +114,29 @@ __device__ __forceinline__ unsigned char* shared_from() {
 }
 constexpr size_t shared_slack(int align) { return align <= 128 ? 0 : static_cast<size_t>(align); }
 
+// V neighbouring floats, which start at a multiple of V.
+template <int V>
+__device__ __forceinline__ void read_floats(const float* from, float (&v)[V]) {
+  constexpr int W = V < 4 ? V : 4;
+#pragma unroll
+  for (int i = 0; i < V; i += W) {
+    const cuda::Vector<float, W> some = cuda::load<float, W>(from + i);
+#pragma unroll
+    for (int j = 0; j < W; ++j) v[i + j] = some[j];
+  }
+}
+template <int V>
+__device__ __forceinline__ void write_floats(float* to, const float (&v)[V]) {
+  constexpr int W = V < 4 ? V : 4;
+#pragma unroll
+  for (int i = 0; i < V; i += W) {
+    cuda::Vector<float, W> some;
+#pragma unroll
+    for (int j = 0; j < W; ++j) some[j] = v[i + j];
+    cuda::store(to + i, some);
+  }
+}
+
 // The epilogue on V neighbouring channels.
 template <int V, class T>
 struct ChannelEpilogue {

@@ -98,7 +98,17 @@ struct FmaTile : TileLayout<float, BM, BN, BK, kAlongKA, kAlongKB> {
 #pragma unroll
     for (int i = 0; i < TM; ++i)
 #pragma unroll
-      for (int j = 0; j < TN; ++j) to[row(i) * Layout::kRowSums + column(j)] = sum[i][j];
+      for (int j = 0; j < TN; j += kAlongKB ? 1 : 4) {
+        float* const at = to + row(i) * Layout::kRowSums + column(j);
+        if constexpr (kAlongKB) {
+          *at = sum[i][j];
+        } else {
+          cuda::Vector<float> v;
+#pragma unroll
+          for (int e = 0; e < 4; ++e) v[e] = sum[i][j + e];
+          cuda::store(at, v);
+        }
+      }
   }
 };
 

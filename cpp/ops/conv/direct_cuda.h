@@ -1,6 +1,7 @@
 #pragma once
 // Convolution and its input gradient as implicit matrix products: rows are pixels of y, columns its channels, k runs
 // over taps and channels of x. A gradient with strides is one product per class of pixels, over the taps that reach it.
+#include "cuda/blas.h"
 #include "cuda/cluster.h"
 #include "ops/conv/conv_cuda.h"
 #include "ops/conv/conv_tile.h"
@@ -287,19 +288,12 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks) conv_direct
       if (pixel < 0) break;
       const int64_t element = pixel * filters + filter;
       float v[VB];
-#pragma unroll
-      for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
+      read_floats(sums + r * Tile::kRowSums + nb, v);
       if (whole) {
         epilogue(p.epilogue, v, element);
         cuda::store(y + element, cuda::from_float<T, VB>(v));
       } else {
-#pragma unroll
-        for (int i = 0; i < VB; i += VB < 4 ? VB : 4) {
-          cuda::Vector < float, VB<4 ? VB : 4> part;
-#pragma unroll
-          for (int j = 0; j < (VB < 4 ? VB : 4); ++j) part[j] = v[i + j];
-          cuda::store(partial + element + i, part);
-        }
+        write_floats(partial + element, v);
       }
     }
   }
@@ -329,15 +323,19 @@ inline bool in_cluster(const TileCost& c, int splits) {
 inline TileChoice choose_direct(const ConvDirectArgs& a, const TileCost* tiles, int count) {
   TileChoice best;
   double least = -1;
-  const int64_t classes = classes_of(a.axes);
+  // Rows of y must not depend on how many there are: one tile and one order for every batch.
+  const bool fixed = cuda::deterministic();
+  const int64_t n = fixed ? 1 : a.n, classes = classes_of(a.axes);
   const int64_t terms = std::max<int64_t>(1, a.axes.d.kernel * a.axes.h.kernel * a.axes.w.kernel * a.k / classes);
   const int64_t y_bytes = a.n * outputs_of(a.axes) * a.groups * a.m * 4;
   for (int t = 0; t < count; ++t) {
     const TileCost& c = tiles[t];
     const int64_t steps = div_up(terms, c.bk);
-    const int64_t blocks = div_up(a.n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
+    const int64_t blocks = div_up(n * largest_class(a.axes), c.bm) * div_up(a.m, c.bn) * a.groups * classes;
     for (int splits : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
-      if (splits > 1 && (steps / splits < 3 || y_bytes * splits > kMostScratch || blocks > 2 * kMultiprocessors)) break;
+      if (splits > 1 &&
+          (fixed || steps / splits < 3 || y_bytes * splits > kMostScratch || blocks > 2 * kMultiprocessors))
+        break;
       double clocks = tile_clocks(c, blocks * splits, div_up(steps, splits));
       if (splits > 1) clocks += in_cluster(c, splits) ? 1000 : 3000 + static_cast<double>(y_bytes * splits * 2) / 1400;
       if (least < 0 || clocks < least) {

@@ -172,20 +172,11 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocks)
   for (int r = kb; r < BM && m0 + r < p.rows; r += kStepB) {
     const int64_t element = static_cast<int64_t>(m0 + r) * filters + column;
     float v[VB];
-#pragma unroll
-    for (int i = 0; i < VB; ++i) v[i] = sums[r * Tile::kRowSums + nb + i];
+    read_floats(sums + r * Tile::kRowSums + nb, v);
     if (p.parts == 1) {
       cuda::store(static_cast<T*>(p.dw) + element, cuda::from_float<T, VB>(v));
     } else {
-      float* const to = p.partial + part * (static_cast<int64_t>(p.rows) * filters) + element;
-      constexpr int W = VB < 4 ? VB : 4;
-#pragma unroll
-      for (int i = 0; i < VB; i += W) {
-        cuda::Vector<float, W> some;
-#pragma unroll
-        for (int j = 0; j < W; ++j) some[j] = v[i + j];
-        cuda::store(to + i, some);
-      }
+      write_floats(p.partial + part * (static_cast<int64_t>(p.rows) * filters) + element, v);
     }
   }
 }

@@ -76,6 +76,13 @@ bool held_by_f32(DType t) {
       return false;
   }
 }
+// Operands and result of 16 bits: functions may be quicker.
+bool is_short(const ChainArgs& a) {
+  auto half = [](DType t) { return t == DType::bf16 || t == DType::f16; };
+  bool all = half(a.dtype);
+  for (int i = 0; i < a.inputs; ++i) all = all && (half(a.in[i].dtype) || a.in[i].dtype == DType::b8);
+  return all;
+}
 const char* compute_type(const ChainArgs& a) {
   if (a.integers) return "i64";
   bool held = held_by_f32(a.dtype);
@@ -176,6 +183,8 @@ class Printer {
   Printer(const ChainArgs& args, const ChainWalk& walk) : a_(args), w_(walk) {}
 
   std::string text() {
+    if (is_short(a_)) out_ << "#define SHORT_RESULTS\n";
+    if (is_short(a_) && a_.dtype == DType::bf16) out_ << "#define SHORT_TANH\n";
     out_ << kPrelude << "typedef " << compute_type(a_) << " T;\n"
          << (w_.wide ? "typedef int64_t Position;\ntypedef int64_t Offset;\n"
                      : "typedef uint32_t Position;\ntypedef int32_t Offset;\n");

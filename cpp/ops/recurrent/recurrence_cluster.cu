@@ -25,16 +25,6 @@ struct ClusterShared {
   float sums[kUnits / 8][kParts][4][8][kSums];
 };
 
-// (k, k + 1) of row `unit` of a gate, as mma takes them; zeros beyond the units.
-template <Cell kCell>
-__device__ uint32_t pair_of(const bf16* panels, int64_t H, int gate, int64_t unit, int64_t k) {
-  if (gate >= kGates<kCell> || unit >= H) return 0;
-  const Panel p = gate_panel<kCell>(H, gate, unit);
-  const float low = k < H ? as_float(panels[p.at + k * p.stride]) : 0.f;
-  const float high = k + 1 < H ? as_float(panels[p.at + (k + 1) * p.stride]) : 0.f;
-  return pack_bf16(low, high);
-}
-
 template <Cell kCell, int kCluster, int kTiles>
 __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs a) {
   using Shared = ClusterShared<kCluster, kTiles>;

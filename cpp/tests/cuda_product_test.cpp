@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(products_of_few_rows) {
              std::vector<std::array<int64_t, 2>>{{64, 1024}, {40, 2048}, {8, 16}, {1024, 520}, {72, 4096}})
           few +=
               run({t, m, n, k, rows, b, 1, false, m % 2 == 1, m % 4 > 1, m % 3 == 0, static_cast<int>(m + n / 8) % 4},
-                  true);
+                  few_rows);
   BOOST_TEST(few == 3 * 2 * 8 * 5);
 }
 

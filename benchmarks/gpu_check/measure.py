@@ -6,6 +6,8 @@ import time
 
 import numpy as np
 
+from benchmarks.gpu_check.rows import NO_GRAPHS
+
 # TFLOP/s of bf16 matrix units, of float32, and TB/s of memory: datasheets, dense.
 PEAKS = {"H100": (989.4, 66.9, 3.35), "H200": (989.4, 66.9, 4.8)}
 SECONDS = 0.02  # of one contender in one round
@@ -23,26 +25,33 @@ def torch_inputs(row, number):
     return out
 
 
-def our_program(row):
-    """The row as a program: `inputs[, cotangent] -> y[, gradients]`."""
-    from maas import _core, ops
+def our_program(row, inputs):
+    """The row as a program: `inputs[, cotangent] -> y[, gradients]`; weights are no inputs but its state."""
+    import maas
+    from maas import _core
 
+    given = row.inputs[:1] if row.state else row.inputs
+    weights = [maas.Variable(maas.from_dlpack(t)) for t in inputs[len(given) :]]
     with _core.Trace() as trace:
-        xs = [trace.input(list(shape), dtype, f"x{i}") for i, (shape, dtype, _) in enumerate(row.inputs)]
+        xs = [trace.input(list(shape), dtype, f"x{i}") for i, (shape, dtype, _) in enumerate(given)]
+        xs += [w.value for w in weights]
         y = row.ours(*xs)
         if not row.backward:
             return trace.compile([y], row.name)
         w = trace.input(list(y.dims), y.dtype, "w")
-        loss = ops.sum(_core.multiply(y, w))
         wanted = [x for x, (_, _, scale) in zip(xs, row.inputs) if scale is not None]
-        return trace.compile([y, *_core.gradients(loss, wanted)], row.name)
+        return trace.compile([y, *_core.gradients(y, wanted, w)], row.name)
 
 
-def torch_function(row, function, inputs, w):
-    """A function without arguments that runs torch's side of the row."""
+def torch_function(row, function, inputs, w, static=False):
+    """A function without arguments that runs torch's side of the row. `static`: the inputs stay where they are, so that
+    torch's CUDA graphs need not copy them first."""
     import torch
 
     prepared = row.prepare(*inputs) if row.prepare else inputs
+    if static:
+        for t in prepared:
+            torch._dynamo.mark_static_address(t)
     if not row.backward:
 
         def run():
@@ -76,7 +85,7 @@ def contenders(row, sets, ws):
         found[backend.split("_")[0].lower()] = [torch_function(row, limited, s, w) for s, w in zip(sets, ws)]
     if row.compiled and os.environ.get("GPU_CHECK_COMPILE", "1") == "1":
         compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
-        found["compile"] = [torch_function(row, compiled, s, w) for s, w in zip(sets, ws)]
+        found["compile"] = [torch_function(row, compiled, s, w, row.compiled != NO_GRAPHS) for s, w in zip(sets, ws)]
     return found
 
 
@@ -134,7 +143,8 @@ def compile_only(row):
     if row.backward:
         with torch.no_grad():
             w = torch.randn_like(row.theirs(*(row.prepare(*inputs) if row.prepare else inputs)))
-    run = torch_function(row, torch.compile(row.theirs, mode=row.compiled, dynamic=False), inputs, w)
+    compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
+    run = torch_function(row, compiled, inputs, w, row.compiled != NO_GRAPHS)
     for _ in range(3):
         run()
     torch.cuda.synchronize()
@@ -158,8 +168,11 @@ def measure(row, rounds):
     functions, problems = {}, result["problems"]
     try:
         with on("gpu:0"):
-            program = check.saw(our_program(row))
-            given = [[maas.from_dlpack(t) for t in (*s, *([w] if row.backward else []))] for s, w in zip(sets, ws)]
+            program = check.saw(our_program(row, sets[0]))
+            given = [
+                [maas.from_dlpack(t) for t in (*(s[:1] if row.state else s), *([w] if row.backward else []))]
+                for s, w in zip(sets, ws)
+            ]
             error = errors(row, program(*given[0]), reference, sets[0], ws[0])
             result["relative_error"] = error
             if not error <= row.error:

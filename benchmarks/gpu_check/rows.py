@@ -17,6 +17,7 @@ class Row:
         flops, bytes: of one call; the larger share of the peak is reported.
         backward: the gradients of all inputs with a scale are computed too.
         compiled: torch.compile is tried as well, in this mode.
+        state: all inputs but the first are weights, which a program holds as state.
         sets: how many sets of inputs take turns, so that the L2 cache holds none of them.
         error: allowed relative error by norm against torch in float32.
         quick: part of the short list.
@@ -32,6 +33,7 @@ class Row:
     backward: bool = False
     compiled: str | None = None
     sets: int = 1
+    state: bool = False
     error: float = 2e-2
     quick: bool = False
     backends: tuple = field(default=())
@@ -341,6 +343,7 @@ def resnets():
         yield Row(
             f"G10 ResNet-50 bf16 batch {batch}", inputs, ours, theirs, prepare, flops=8.2e9 * batch,
             compiled="max-autotune" if batch == 1 else "reduce-overhead", error=6e-2, quick=batch in (1, 32),
+            state=True,
         )  # fmt: skip
 
 
@@ -424,22 +427,24 @@ def transformers():
         yield Row(
             f"G11 BERT-base 128 bf16 batch {batch}", transformer_inputs(batch, 128, 768, 12, 12), ours, theirs, prepare,
             flops=22.4e9 * batch, compiled="max-autotune" if batch == 1 else "reduce-overhead", error=6e-2,
-            quick=batch in (1, 32),
+            quick=batch in (1, 32), state=True,
         )  # fmt: skip
     ours, theirs = both(12, True, True)
     yield Row(
         "G12 GPT-2 124M decode batch 1 context 1024", transformer_inputs(1, 1, 768, 12, 12, 1024), ours, theirs,
-        prepare, bytes=2.0 * (85e6 + 12 * 2 * 1024 * 768), compiled="max-autotune", error=6e-2, quick=True,
+        prepare, bytes=2.0 * (85e6 + 12 * 2 * 1024 * 768), compiled="max-autotune", error=6e-2, quick=True, state=True,
     )  # fmt: skip
     ours, theirs = both(12, True, False)
     yield Row(
         "G12 GPT-2 124M prefill 512", transformer_inputs(1, 512, 768, 12, 12), ours, theirs, prepare,
-        flops=2.0 * 85e6 * 512, compiled="reduce-overhead", error=6e-2,
+        flops=2.0 * 85e6 * 512, compiled="reduce-overhead", error=6e-2, state=True,
     )  # fmt: skip
 
 
 @functools.cache
 def all_rows():
     """name -> Row."""
-    groups = (gemms, normalizations, attentions, convs, recurrences, transformers, resnets)
+    from benchmarks.gpu_check.rows_moves import moves
+
+    groups = (gemms, normalizations, attentions, convs, recurrences, transformers, resnets, moves)
     return {row.name: row for group in groups for row in group()}

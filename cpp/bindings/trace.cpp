@@ -421,16 +421,17 @@ void bind_trace(py::module_& m) {
   m.def("is_tracing", [] { return Trace::current() != nullptr; });
   m.def(
       "gradients",
-      [](const py::object& loss, const std::vector<py::object>& targets) {
+      [](const py::object& loss, const std::vector<py::object>& targets, const py::object& dloss) {
         Nodes nodes;
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
         Trace* trace = Trace::current();
-        for (const Node& n : gradients(to_node(loss), nodes))
+        const Node y = to_node(loss);
+        for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
           out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;
       },
-      py::arg("loss"), py::arg("targets"));
+      py::arg("loss"), py::arg("targets"), py::arg("dloss") = py::none());
 }
 
 }  // namespace maas::bindings

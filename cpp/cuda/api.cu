@@ -24,8 +24,19 @@ struct Stage {
   bool used = false;
 };
 
+// Sizes of blocks: few, so that what one array leaves another takes.
+size_t block_size(size_t bytes) {
+  const size_t grain = bytes <= (size_t{1} << 20) ? 512 : size_t{2} << 20;
+  return bytes ? (bytes + grain - 1) / grain * grain : grain;
+}
+
 struct Gpu {
   std::mutex mutex;  // guards the stages
+  // Blocks that were freed, by size. All work is in one stream, so the next owner may have one at once. Asking CUDA's
+  // pool instead costs the host tens of microseconds for large blocks.
+  std::mutex blocks_mutex;
+  std::unordered_map<size_t, std::vector<void*>> blocks;
+  int64_t used = 0, most = 0, idle = 0, total = 0;  // bytes
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   std::array<Stage, kStages> stages;
@@ -56,11 +67,26 @@ class Api final : public GpuApi {
 
   void* allocate(int gpu, size_t bytes) override {
     Gpu& g = at(gpu);
+    const size_t size = block_size(bytes);
+    std::lock_guard guard(g.blocks_mutex);
+    const auto count = [&](void* block) {
+      g.used += static_cast<int64_t>(size);
+      g.most = g.used > g.most ? g.used : g.most;
+      return block;
+    };
+    if (auto it = g.blocks.find(size); it != g.blocks.end() && !it->second.empty()) {
+      void* const block = it->second.back();
+      it->second.pop_back();
+      g.idle -= static_cast<int64_t>(size);
+      return count(block);
+    }
+    // What lies idle in other sizes may be what is missing.
+    if (g.idle + static_cast<int64_t>(size) > g.total / 2) give_back(g);
     void* p = nullptr;
-    const size_t size = bytes ? bytes : 1;
     cudaError_t result = cudaMallocFromPoolAsync(&p, size, g.pool, g.stream);
     if (result == cudaErrorMemoryAllocation) {  // what was freed may lie in pieces: give it back and ask again
       cudaGetLastError();
+      give_back(g);
       cudaStreamSynchronize(g.stream);
       cudaMemPoolTrimTo(g.pool, 0);
       result = cudaMallocFromPoolAsync(&p, size, g.pool, g.stream);
@@ -73,21 +99,28 @@ class Api final : public GpuApi {
            " are free), received a request for them");
     }
     check(result, "allocation");
-    return p;
+    return count(p);
   }
-  void deallocate(int gpu, void* p, size_t) noexcept override {
+  void deallocate(int gpu, void* p, size_t bytes) noexcept override {
     if (!p) return;
     try {
-      cudaFreeAsync(p, at(gpu).stream);  // at the end of the process CUDA may be gone already
-    } catch (...) {
+      Gpu& g = at(gpu);
+      const size_t size = block_size(bytes);
+      std::lock_guard guard(g.blocks_mutex);
+      g.used -= static_cast<int64_t>(size);
+#ifdef MAAS_CUDA_EMULATE  // it looks at the surroundings of what is freed
+      cudaFreeAsync(p, g.stream);
+#else
+      g.blocks[size].push_back(p);
+      g.idle += static_cast<int64_t>(size);
+#endif
+    } catch (...) {  // at the end of the process CUDA may be gone already
     }
   }
   std::pair<int64_t, int64_t> memory(int gpu) override {
     Gpu& g = at(gpu);
-    uint64_t now = 0, most = 0;
-    check(cudaMemPoolGetAttribute(g.pool, cudaMemPoolAttrUsedMemCurrent, &now), "memory in use");
-    check(cudaMemPoolGetAttribute(g.pool, cudaMemPoolAttrUsedMemHigh, &most), "memory in use");
-    return {static_cast<int64_t>(now), static_cast<int64_t>(most)};
+    std::lock_guard guard(g.blocks_mutex);
+    return {g.used, g.most};
   }
 
   void upload(int gpu, void* to, const void* from, size_t bytes) override {
@@ -225,7 +258,17 @@ class Api final : public GpuApi {
     check(cudaDeviceGetDefaultMemPool(&g->pool, gpu), "memory pool");
     uint64_t keep = UINT64_MAX;  // freed memory stays ours: giving it back would wait for the GPU
     check(cudaMemPoolSetAttribute(g->pool, cudaMemPoolAttrReleaseThreshold, &keep), "memory pool");
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "memory");
+    g->total = static_cast<int64_t>(total);
     return g;
+  }
+  // Idle blocks go back to CUDA. g.blocks_mutex is held.
+  static void give_back(Gpu& g) {
+    for (auto& [size, list] : g.blocks)
+      for (void* block : list) cudaFreeAsync(block, g.stream);
+    g.blocks.clear();
+    g.idle = 0;
   }
   // A pinned block that no transfer uses. g.mutex is held.
   Stage& stage(Gpu& g) {

@@ -49,6 +49,13 @@ class Context {
   // Of a plan for a GPU; null on the host.
   GpuRun* gpu_run() const { return gpu_run_.get(); }
   void* gpu_scratch() const { return gpu_scratch_ ? gpu_scratch_->data() : nullptr; }
+  // The address of an array of the GPU that came for this input, if the last one had the same.
+  bool came_before(size_t slot, const std::byte* data) {
+    last_inputs_.resize(fixed_inputs_.size());
+    const bool same = last_inputs_[slot] == data;
+    last_inputs_[slot] = data;
+    return same;
+  }
   // Memory of the GPU for an input or output that is copied: then its address stays, as graphs need. Made when asked
   // for.
   std::byte* fixed_input(size_t slot) { return fixed(fixed_inputs_, slot, plan_->inputs); }
@@ -73,6 +80,7 @@ class Context {
   HostBuffer arena_;
   std::shared_ptr<Storage> gpu_arena_, gpu_scratch_;
   std::vector<std::shared_ptr<Storage>> fixed_inputs_, fixed_outputs_;
+  std::vector<const std::byte*> last_inputs_;
   std::unique_ptr<GpuRun> gpu_run_;
   std::byte* base_;
   HostBuffer scratch_;

@@ -464,8 +464,9 @@ void Program::run_gpu(Context& context, const std::vector<Array>& inputs, const 
   std::vector<std::byte*> from, to;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const bool here = inputs[i].device() == device;
-    if (here && direct(inputs[i].bytes())) {
-      from.push_back(static_cast<std::byte*>(inputs[i].data()));
+    const auto data = static_cast<std::byte*>(inputs[i].data());
+    if (here && (context.came_before(i, data) || direct(inputs[i].bytes()))) {
+      from.push_back(data);
       continue;
     }
     from.push_back(context.fixed_input(i));

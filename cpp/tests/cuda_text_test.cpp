@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(every_function_compiles) {
 BOOST_AUTO_TEST_CASE(every_walk_compiles) {
   std::mt19937 random(3);
   auto pick = [&](int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random); };
-  const DType types[] = {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i8,  DType::u8,
+  const DType types[] = {DType::f64, DType::f32, DType::bf16, DType::f16, DType::i8, DType::u8,
                          DType::i16, DType::i32, DType::i64,  DType::u32, DType::b8};
   bool seen[8] = {};
   for (int round = 0; round < 40; ++round) {
@@ -142,7 +142,11 @@ BOOST_AUTO_TEST_CASE(every_walk_compiles) {
       int64_t stride = 1;
       bool zero = true;
       for (int d = a.rank; d-- > 0; stride *= a.shape[d]) {
-        in.strides[d] = form == 0 ? stride : form == 1 ? pick(0, 1) * stride : form == 2 ? 3 * stride : form == 3 ? -stride : 0;
+        in.strides[d] = form == 0   ? stride
+                        : form == 1 ? pick(0, 1) * stride
+                        : form == 2 ? 3 * stride
+                        : form == 3 ? -stride
+                                    : 0;
         if (form == 2 && d == 0 && pick(0, 2) == 0) in.strides[d] = int64_t{1} << 33;
         zero = zero && in.strides[d] == 0;
       }

@@ -108,8 +108,7 @@ Nodes Reduction::split(const char* name, const Node& y) const {
 }
 
 bool Reduction::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
-  // A product in a tree rounds otherwise than one from front to back, by more than float64's bound allows.
-  if (row.isa == Isa::cuda) return is_readable(in[0].dtype) && !(fold == Fold::prod && in[0].dtype == DType::f64);
+  if (row.isa == Isa::cuda) return is_readable(in[0].dtype);
   return row.isa == Isa::none || (row.dtype == in[0].dtype && row.dtype == out[0].dtype);
 }
 

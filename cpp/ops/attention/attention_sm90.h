@@ -346,7 +346,10 @@ void run_sm90(const AttentionArgs& a, const Launch& l) {
   // Keys and values of heads that are at work: a third of L2.
   const int64_t bytes = s.keys * (s.head_dim + s.value_dim) * 2, near = (int64_t{16} << 20) / bytes * s.groups();
   p.near_heads = static_cast<int>(near < s.groups() ? s.groups() : near < p.all_heads ? near : p.all_heads);
-  const int blocks = p.tiles < l.multiprocessors ? p.tiles : l.multiprocessors;
+  // Equal tiles: one block a multiprocessor, which fetches the next tile while it computes this one. Unequal ones are
+  // left to the hardware, which gives the next to whoever is done.
+  const bool equal = !p.causal && !p.window;
+  const int blocks = equal && p.tiles > l.multiprocessors ? l.multiprocessors : p.tiles;
   cuda::launch(l, attention_sm90_kernel<T, C>, dim3(static_cast<unsigned>(blocks)), dim3(C::kThreads), C::kBytes,
                map(a.q, s.heads, s.queries, s.head_dim, C::kRows), map(a.k, s.kv_heads, s.keys, s.head_dim, C::kKeys),
                map(a.v, s.kv_heads, s.keys, s.value_dim, C::kKeys), p);

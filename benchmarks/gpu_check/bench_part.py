@@ -81,14 +81,12 @@ def summary(records):
             lines.append(f"{name[:52]:52s} FAILED {r.get('error', '')[:90]}")
             continue
         us, units = r["us"], r["units"]
-        ours = (
-            f"{us['maas']:9.1f}us {units['maas'][0]:7.2f} {100 * (units['maas'][1] or 0):3.0f}%"
-            if "maas" in us
-            else "-"
-        )
+        rate, share = units.get("maas", (0, 0))
+        ours = f"{us['maas']:9.1f}us {rate:7.2f} {100 * (share or 0):3.0f}%" if "maas" in us else "-"
         ratio = f"{r['ratio'][0]:5.2f}x" if "ratio" in r else "     -"
         peers = " ".join(f"{n}:{v:.1f}" for n, v in us.items() if n != "maas")
         more = f" host:{','.join(r['host'])}" if r["host"] else ""
         wrong = f" !{r['problems']['maas'][:70]}" if "maas" in r["problems"] else ""
-        lines.append(f"{name[:46]:46s} {ratio} {ours} | {peers}{more}{wrong}")
+        old = " (an earlier build)" if r["build"] != records.build else ""
+        lines.append(f"{name[:46]:46s} {ratio} {ours} | {peers}{more}{wrong}{old}")
     return lines

@@ -68,6 +68,11 @@ def torch_function(row, function, inputs, w, static=False):
     return run_with_gradients
 
 
+def mode_of(row):
+    """torch.compile's mode; GPU_CHECK_MODE names another where compiling may not take minutes."""
+    return os.environ.get("GPU_CHECK_MODE") or row.compiled
+
+
 def contenders(row, sets, ws):
     """name -> one function for every set of inputs."""
     import torch
@@ -84,7 +89,7 @@ def contenders(row, sets, ws):
 
         found[backend.split("_")[0].lower()] = [torch_function(row, limited, s, w) for s, w in zip(sets, ws)]
     if row.compiled and os.environ.get("GPU_CHECK_COMPILE", "1") == "1":
-        compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
+        compiled = torch.compile(row.theirs, mode=mode_of(row), dynamic=False)
         found["compile"] = [torch_function(row, compiled, s, w, row.compiled != NO_GRAPHS) for s, w in zip(sets, ws)]
     return found
 
@@ -143,7 +148,7 @@ def compile_only(row):
     if row.backward:
         with torch.no_grad():
             w = torch.randn_like(row.theirs(*(row.prepare(*inputs) if row.prepare else inputs)))
-    compiled = torch.compile(row.theirs, mode=row.compiled, dynamic=False)
+    compiled = torch.compile(row.theirs, mode=mode_of(row), dynamic=False)
     run = torch_function(row, compiled, inputs, w, row.compiled != NO_GRAPHS)
     for _ in range(3):
         run()

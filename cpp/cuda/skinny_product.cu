@@ -11,7 +11,7 @@
 namespace maas::cuda {
 namespace {
 
-constexpr int kMostRows = 8, kWarps = 8, kThreads = kWarps * kWarp;
+constexpr int kMostRows = 4, kWarps = 8, kThreads = kWarps * kWarp;
 
 // b by rows: a lane takes 16 bytes of a row; kVectors lanes are neighbours in it, the others take the next rows.
 constexpr int kVectors = 4, kSlices = kWarp / kVectors, kBlockSlices = kSlices * kWarps;
@@ -234,10 +234,8 @@ bool run(const MatrixProduct& q, const Launch& l) {
     run<T, 1>(p, by_columns, l);
   else if (q.m == 2)
     run<T, 2>(p, by_columns, l);
-  else if (q.m <= 4)
-    run<T, 4>(p, by_columns, l);
   else
-    run<T, 8>(p, by_columns, l);
+    run<T, 4>(p, by_columns, l);
   return true;
 }
 

@@ -5,7 +5,7 @@
 
 namespace maas::cuda {
 
-// Queues the product with its epilogue, or returns false where another way is better: more than 8 rows, a or b that do
+// Queues the product with its epilogue, or returns false where another way is better: more than 4 rows, a or b that do
 // not lie in multiples of 16 bytes, or deterministic().
 bool skinny_product(const MatrixProduct& p, const Launch& launch);
 

@@ -1,10 +1,9 @@
-#include "cuda/split_product.h"
-
-#ifndef MAAS_CUDA_EMULATE
 #include <algorithm>
 
 #include "cuda/activation.h"
 #include "cuda/launch.h"
+#include "cuda/shared.h"
+#include "cuda/split_product.h"
 #include "cuda/tma.h"
 #include "cuda/wgmma.h"
 
@@ -122,8 +121,7 @@ template <bool kTransA, bool kTransB>
 __global__ void __launch_bounds__(kThreads, 1)
     split_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                  const Problem p) {
-  extern __shared__ unsigned char memory[];
-  unsigned char* const ring = align_1024(memory);
+  unsigned char* const ring = align_1024(shared());
   uint64_t* const full = reinterpret_cast<uint64_t*>(ring + kStages * kStageBytes);
   uint64_t* const empty = full + kStages;
   if (threadIdx.x == 0) {
@@ -282,4 +280,3 @@ bool split_product(const MatrixProduct& q, const Launch& l) {
 }
 
 }  // namespace maas::cuda
-#endif

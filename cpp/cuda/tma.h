@@ -6,7 +6,6 @@
 //   mbarrier_expect(&full, bytes); tma_load(block, map, &full, column, row);   others: mbarrier_wait(&full, parity);
 // Coordinates are in elements, innermost first. Parts of a box beyond the tensor read as zeros and still count as
 // bytes; stores leave them out. Swizzled blocks in shared memory are 1024-byte aligned.
-#ifndef MAAS_CUDA_EMULATE
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -14,6 +13,9 @@
 
 #include "core/error.h"
 
+#ifdef MAAS_CUDA_EMULATE
+#include "cuda/emulator/hopper.h"
+#else
 namespace maas::cuda {
 
 // ---- on the host

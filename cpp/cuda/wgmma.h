@@ -19,7 +19,9 @@
 //
 // Order: wgmma_fence() before the first product and after other writes to d (or a) registers; then products;
 // wgmma_commit(); wgmma_wait<0>() before d is read or a shared operand overwritten. All 128 threads do the same.
-#ifndef MAAS_CUDA_EMULATE
+#ifdef MAAS_CUDA_EMULATE
+#include "cuda/emulator/hopper.h"
+#else
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 

@@ -2,16 +2,15 @@
 // brings blocks of a and b (64 of k) into a ring of stages by bulk tensor copies, two warpgroups multiply 64 rows each.
 // With kCluster 2, two blocks with neighbouring rows share b: each brings one half of it to both. The epilogue works on
 // the sums in registers; tiles leave through shared memory by bulk tensor copies, while the next tile is on its way.
-#include "cuda/wgmma_product.h"
-
-#ifndef MAAS_CUDA_EMULATE
 #include <algorithm>
 
 #include "cuda/activation.h"
 #include "cuda/blas.h"
 #include "cuda/launch.h"
+#include "cuda/shared.h"
 #include "cuda/tma.h"
 #include "cuda/wgmma.h"
+#include "cuda/wgmma_product.h"
 
 namespace maas::cuda {
 namespace {
@@ -119,8 +118,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
     product_kernel(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                    const __grid_constant__ CUtensorMap map_c, const Problem<T> p) {
   using R = Ring<kN>;
-  extern __shared__ unsigned char memory[];
-  unsigned char* const ring = align_1024(memory);
+  unsigned char* const ring = align_1024(shared());
   unsigned char* const staging = ring + R::kStages * R::kStageBytes;
   uint64_t* const full = reinterpret_cast<uint64_t*>(staging + kStagingBytes);
   uint64_t* const empty = full + R::kStages;
@@ -300,12 +298,16 @@ template <class T, bool kRowsB>
 void run(const MatrixProduct& q, const Launch& l) {
   const int sms = l.multiprocessors;
   const bool wide = q.m > kM && turns(q, 256, 2, sms) <= turns(q, 128, 2, sms);
+#ifdef MAAS_CUDA_EMULATE  // has no clusters
+  return wide ? run<T, kRowsB, 256, 1>(q, l) : run<T, kRowsB, 128, 1>(q, l);
+#else
   if (wide)
     run<T, kRowsB, 256, 2>(q, l);
   else if (q.m > kM && std::is_same_v<T, __nv_bfloat16>)
     run<__nv_bfloat16, kRowsB, 128, 2>(q, l);
   else
     run<T, kRowsB, 128, 1>(q, l);
+#endif
 }
 
 }  // namespace
@@ -335,4 +337,3 @@ bool wgmma_product(const MatrixProduct& q, const Launch& l) {
 }
 
 }  // namespace maas::cuda
-#endif

@@ -10,6 +10,8 @@
 #include "cuda/blas.h"
 #include "cuda/launch.h"
 #include "cuda/skinny_product.h"
+#include "cuda/split_product.h"
+#include "cuda/wgmma_product.h"
 
 using namespace maas;
 
@@ -55,8 +57,9 @@ struct Case {
   int activation = 0;
 };
 
-// Whether few_rows took it.
-bool run(const Case& c, bool few_rows) {
+enum Way { any, few_rows, hopper };
+// Whether the kernel of that way took it.
+bool run(const Case& c, Way way) {
   MatrixProduct p;
   p.dtype = c.dtype;
   p.m = c.m;
@@ -79,10 +82,12 @@ bool run(const Case& c, bool few_rows) {
   if (c.bias) p.epilogue.bias = bias.at;
   if (c.residual) p.epilogue.residual = residual.at;
   Launch l;
-  std::vector<unsigned char> scratch(cuda::multiply_scratch(p) + 256);
+  std::vector<unsigned char> scratch(std::max(cuda::multiply_scratch(p), cuda::split_product_scratch(p)) + 256);
   l.scratch = scratch.data() + (256 - reinterpret_cast<uintptr_t>(scratch.data()) % 256) % 256;
-  const bool few = few_rows && cuda::skinny_product(p, l);
-  if (!few) cuda::multiply(p, l);
+  const bool taken = way == few_rows && cuda::skinny_product(p, l);
+  const bool by_hopper =
+      way == hopper && (c.dtype == DType::f32 ? cuda::split_product(p, l) : cuda::wgmma_product(p, l));
+  if (!taken && !by_hopper) cuda::multiply(p, l);
   cuda::check(cudaDeviceSynchronize(), "product");
 
   const double rounding = c.dtype == DType::f32    ? 6e-8
@@ -111,8 +116,8 @@ bool run(const Case& c, bool few_rows) {
       }
   BOOST_TEST(worst <= 1, "dtype " << to_string(c.dtype) << ", " << c.m << " x " << c.n << " x " << c.k << ", layouts "
                                   << c.a << " " << c.b << ", batch " << c.batch << ", activation " << c.activation
-                                  << ", few rows " << few << ": error " << worst << " of the bound");
-  return few;
+                                  << ", way " << way << ": error " << worst << " of the bound");
+  return taken || by_hopper;
 }
 
 constexpr DType kTypes[] = {DType::f32, DType::bf16, DType::f16, DType::f64};
@@ -133,11 +138,11 @@ BOOST_AUTO_TEST_CASE(every_layout) {
               c.first = a % 2;
               c.activation = (a * 2 + b) % 4;
             }
-            run(c, true);
+            run(c, few_rows);
           }
 }
 
-BOOST_AUTO_TEST_CASE(few_rows) {
+BOOST_AUTO_TEST_CASE(products_of_few_rows) {
   int few = 0;
   for (DType t : {DType::f32, DType::bf16, DType::f16})
     for (int b : {rows, columns})
@@ -146,16 +151,35 @@ BOOST_AUTO_TEST_CASE(few_rows) {
              std::vector<std::array<int64_t, 2>>{{64, 1024}, {40, 2048}, {8, 16}, {1024, 520}, {72, 4096}})
           few +=
               run({t, m, n, k, rows, b, 1, false, m % 2 == 1, m % 4 > 1, m % 3 == 0, static_cast<int>(m + n / 8) % 4},
-                  true);
+                  few_rows);
   BOOST_TEST(few == 3 * 2 * 8 * 5);
 }
 
+BOOST_AUTO_TEST_CASE(kernels_for_hopper) {
+  // Edges within tiles, within halves of the staging, more tiles than one, k that is no multiple of 64.
+  int turn = 0;
+  for (DType t : {DType::bf16, DType::f16, DType::f32})
+    for (const auto& [m, n, k] : std::vector<std::array<int64_t, 3>>{
+             {64, 64, 64}, {64, 8, 8}, {100, 320, 72}, {130, 72, 200}, {257, 264, 136}, {300, 520, 64}})
+      for (int b : {rows, columns}) {
+        ++turn;
+        Case c{t, m, n, k, turn % 5 == 0 ? gaps : rows, b, turn % 3 == 0 ? 2 : 1};
+        if (t == DType::f32 && turn % 2) c.a = columns;
+        c.one_b = turn % 2;
+        c.bias = turn % 4 > 1;
+        c.residual = turn % 3 > 0;
+        c.first = turn % 5 < 2;
+        c.activation = turn / 2 % 4;
+        BOOST_TEST(run(c, hopper) == !(t == DType::f32 && n < 32));
+      }
+}
+
 BOOST_AUTO_TEST_CASE(empty_sizes) {
-  run({DType::f32, 4, 8, 0, rows, rows, 1, false, true, true, false, 1}, true);
-  run({DType::bf16, 4, 8, 0}, true);
-  run({DType::f64, 4, 8, 0}, true);
-  run({DType::f32, 0, 8, 3}, true);
-  run({DType::f32, 4, 0, 3}, true);
+  run({DType::f32, 4, 8, 0, rows, rows, 1, false, true, true, false, 1}, any);
+  run({DType::bf16, 4, 8, 0}, any);
+  run({DType::f64, 4, 8, 0}, any);
+  run({DType::f32, 0, 8, 3}, few_rows);
+  run({DType::f32, 4, 0, 3}, few_rows);
 }
 
 BOOST_AUTO_TEST_CASE(rows_do_not_depend_on_their_number) {

@@ -58,4 +58,12 @@ void copy_start(void* to, const void* from, int bytes, bool read);
 void copy_commit();
 void copy_wait(int pending);
 
+// For threads that look at shared memory again and again: lets the others go on. Where all do nothing else, and none
+// calls progress(), the kernel has a deadlock.
+void yield();
+void progress();
+// Barriers of some threads: arrivals, and how often all had come.
+void named_arrive(int number, int threads);
+uint64_t named_turn(int number);
+
 }  // namespace maas::cuda::emulator

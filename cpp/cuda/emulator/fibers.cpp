@@ -127,6 +127,11 @@ struct Block {
   uint64_t random = 0;
   std::vector<unsigned char> shared = std::vector<unsigned char>(kSharedPerBlock + 256);
 
+  // Threads that spin
+  int64_t spins = 0;
+  int named[16] = {};
+  uint64_t named_turns[16] = {};
+
   uint64_t next_random() {
     random ^= random << 13;
     random ^= random >> 7;
@@ -289,6 +294,8 @@ void start_block(size_t shared_bytes) {
   b.ready.clear();
   b.ready_from = 0;
   b.votes = 0;
+  b.spins = 0;
+  for (int& arrived : b.named) arrived = 0;
   const size_t warps = static_cast<size_t>(b.count + 31) / 32;
   b.meetings.resize(warps);
   for (auto& list : b.meetings) list.clear();
@@ -370,6 +377,25 @@ void meet(unsigned mask, Meeting kind, void* record, Complete complete) {
     wait();
   }
 }
+
+void yield() {
+  Block& b = block();
+  if (++b.spins > int64_t{b.count} * 4096)
+    fault(cudaErrorLaunchTimeout, "deadlock: threads wait for a barrier in shared memory");
+  b.ready.push_back(b.current);
+  wait();
+}
+void progress() { block().spins = 0; }
+
+void named_arrive(int number, int threads) {
+  Block& b = block();
+  if (number < 0 || number > 15 || threads % 32) fault(cudaErrorLaunchFailure, "a barrier's number or count is wrong");
+  progress();
+  if (++b.named[number] < threads) return;
+  b.named[number] = 0;
+  ++b.named_turns[number];
+}
+uint64_t named_turn(int number) { return block().named_turns[number]; }
 
 void copy_start(void* to, const void* from, int bytes, bool read) {
   if (reinterpret_cast<uintptr_t>(to) % static_cast<size_t>(bytes) ||

@@ -47,6 +47,8 @@ Nodes expand(const Node& node, int depth) {
   if (next.empty() && !runs(*node.data())) {
     next = widened(node);
     if (next.empty()) next = node->op->composition(node->inputs);
+    // Its kernels also give what gradients read; a GPU has none of them, so the host runs it.
+    if (!target().is_cpu() && next.size() < node->outputs.size() && node->op->kernels()) next.clear();
   }
   if (next.empty()) return {};
   // What it became may consist of several new nodes above the old inputs: expand those too.

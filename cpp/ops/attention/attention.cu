@@ -40,6 +40,6 @@ void attention_f32_cuda(const AttentionArgs& args, const Launch& l) {
   if (dim <= 128) return run_dim<128>(args, p, l);
   run_dim<256>(args, p, l);
 }
-size_t attention_f32_cuda_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args); }
+size_t attention_f32_cuda_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args, false); }
 
 }  // namespace maas

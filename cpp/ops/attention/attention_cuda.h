@@ -298,23 +298,40 @@ __global__ void __launch_bounds__(128) attention_combine_kernel(Problem p, Outpu
             batch = static_cast<int>(row / p.queries / p.heads), kv = head / p.groups, lane = cuda::lane();
   const int n = length_of(p, batch);
   float top = kNothing, total = 0;
-  for (int s = 0; s < splits; ++s) top = fmaxf(top, out.tops[s * rows + row]);
+  for (int s = lane; s < splits; s += 32) top = fmaxf(top, out.tops[s * rows + row]);
+  top = cuda::warp_reduce(top, [](float a, float b) { return fmaxf(a, b); });
   const float base = top == kNothing ? 0 : top;
-  for (int s = 0; s < splits; ++s) total += out.totals[s * rows + row] * exp2_fast(out.tops[s * rows + row] - base);
+  for (int s = lane; s < splits; s += 32)
+    total += out.totals[s * rows + row] * exp2_fast(out.tops[s * rows + row] - base);
+  total = cuda::warp_sum(total);
   const bool none = top == kNothing && total == 0;
   const Kept kept(p);
   T* const y = row_at<T>(out.y, batch, head, query);
-  for (int c = lane; c < p.value_dim; c += 32) {
-    float sum = 0, divisor = total;
-    if (!none) {
-      for (int s = 0; s < splits; ++s)
-        sum += out.sums[(s * rows + row) * p.value_dim + c] * exp2_fast(out.tops[s * rows + row] - base);
-    } else {
-      for (int j = 0; j < n; ++j)
-        if (!kept.on || kept(row * p.keys + j)) sum += to_float(row_at<T>(p.v, batch, kv, j)[c]);
-      divisor = n > 0 ? static_cast<float>(n) / p.inverse_keep : 1;
+  if (!none && p.value_dim % 4 == 0) {
+    for (int c = 4 * lane; c < p.value_dim; c += 128) {
+      float4 sum = make_float4(0, 0, 0, 0);
+#pragma unroll 4
+      for (int s = 0; s < splits; ++s) {
+        const float factor = exp2_fast(out.tops[s * rows + row] - base);
+        const float4 x = *reinterpret_cast<const float4*>(out.sums + (s * rows + row) * p.value_dim + c);
+        sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
+      }
+      y[c] = from_float<T>(sum.x / total), y[c + 1] = from_float<T>(sum.y / total);
+      y[c + 2] = from_float<T>(sum.z / total), y[c + 3] = from_float<T>(sum.w / total);
     }
-    y[c] = from_float<T>(sum / divisor);
+  } else {
+    for (int c = lane; c < p.value_dim; c += 32) {
+      float sum = 0, divisor = total;
+      if (!none) {
+        for (int s = 0; s < splits; ++s)
+          sum += out.sums[(s * rows + row) * p.value_dim + c] * exp2_fast(out.tops[s * rows + row] - base);
+      } else {
+        for (int j = 0; j < n; ++j)
+          if (!kept.on || kept(row * p.keys + j)) sum += to_float(row_at<T>(p.v, batch, kv, j)[c]);
+        divisor = n > 0 ? static_cast<float>(n) / p.inverse_keep : 1;
+      }
+      y[c] = from_float<T>(sum / divisor);
+    }
   }
   if (out.lse && lane == 0) out.lse[row] = none ? -INFINITY : top * kLn2 + logf(total);
 }

@@ -3,6 +3,6 @@
 namespace maas {
 
 void attention_f16_cuda(const AttentionArgs& args, const Launch& l) { attention_cuda::attention_mma<__half>(args, l); }
-size_t attention_f16_cuda_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args); }
+size_t attention_f16_cuda_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args, true); }
 
 }  // namespace maas

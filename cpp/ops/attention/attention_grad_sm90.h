@@ -13,7 +13,7 @@ namespace maas::attention_cuda {
 template <int kDimP, int kQP, int kKeysP, bool kOverlapP>
 struct Sm90GradConfig {
   static constexpr bool kOverlap = kOverlapP;
-  static constexpr int kDim = kDimP, kQ = kQP, kKeys = kKeysP, kRows = 128, kThreads = 384, kStages = 2;
+  static constexpr int kDim = kDimP, kQ = kQP, kKeys = kKeysP, kRows = 128, kThreads = 384, kStages = 3;
   static constexpr int kColumnBlocks = kDim / 64;
   static constexpr int kRowBytes = kRows * kDim * 2, kQBytes = kQ * kDim * 2, kKeyBytes = kKeys * kDim * 2;
   static constexpr size_t kKeysKernelBytes = 1024 + 2 * kRowBytes + 2 * kStages * kQBytes + kStages * kQ * 8 + 256;
@@ -22,7 +22,7 @@ struct Sm90GradConfig {
 };
 
 struct Sm90GradBarriers {
-  uint64_t rows, full[2], empty[2];
+  uint64_t rows, full[3], empty[3];
 };
 
 struct Sm90GradProblem {
@@ -34,11 +34,12 @@ struct Sm90GradProblem {
   __device__ __forceinline__ Sm90Rows rows() const { return {at_end ? keys - queries : 0, keys, window, causal}; }
 };
 
-__device__ __forceinline__ void init_barriers(Sm90GradBarriers& bar, int stages) {
+// fills: arrivals that make a stage full, beside its bytes.
+__device__ __forceinline__ void init_barriers(Sm90GradBarriers& bar, int fills) {
   if (threadIdx.x == 0) {
     cuda::mbarrier_init(&bar.rows, 1);
-    for (int s = 0; s < stages; ++s) {
-      cuda::mbarrier_init(&bar.full[s], 1);
+    for (int s = 0; s < 3; ++s) {
+      cuda::mbarrier_init(&bar.full[s], fills);
       cuda::mbarrier_init(&bar.empty[s], 8);  // a lane of each warp that multiplies
     }
     cuda::mbarrier_init_fence();
@@ -120,7 +121,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
     last = min(last, min(j0 + C::kRows, p.keys) - 1 + p.window - rows.shift);
   }
   const int first_block = first / C::kQ, end_block = first < last ? (last + C::kQ - 1) / C::kQ : first_block;
-  init_barriers(bar, C::kStages);
+  init_barriers(bar, 2);
 
   if (threadIdx.x < 128) {
     cuda::fewer_registers<24>();
@@ -138,13 +139,15 @@ __global__ void __launch_bounds__(C::kThreads, 1)
         const int64_t row = (static_cast<int64_t>(batch) * p.heads + h) * p.queries;
         for (int block = first_block; block < end_block; ++block, ++n) {
           const int stage = n % C::kStages, i0 = block * C::kQ;
-          cuda::mbarrier_wait(&bar.empty[stage], ((n / C::kStages) & 1) ^ 1);
-          for (int i = lane; i < C::kQ; i += 32) {
-            const bool there = i0 + i < p.queries;
-            statistics[stage * 2 * C::kQ + i] = there ? p.lse[row + i0 + i] * kLog2e : INFINITY;  // then weights are 0
-            statistics[stage * 2 * C::kQ + C::kQ + i] = there ? p.delta[row + i0 + i] : 0;
+          constexpr int kEach = (C::kQ + 31) / 32;
+          float lse[kEach], delta[kEach];  // on their way while the stage is waited for
+#pragma unroll
+          for (int e = 0; e < kEach; ++e) {
+            const bool there = lane + 32 * e < C::kQ && i0 + lane + 32 * e < p.queries;
+            lse[e] = there ? p.lse[row + i0 + lane + 32 * e] : INFINITY;  // then weights are 0
+            delta[e] = there ? p.delta[row + i0 + lane + 32 * e] : 0;
           }
-          __syncwarp();
+          cuda::mbarrier_wait(&bar.empty[stage], ((n / C::kStages) & 1) ^ 1);
           if (lane == 0) {
             cuda::mbarrier_expect(&bar.full[stage], 2 * C::kQBytes);
             for (int c = 0; c < C::kColumnBlocks; ++c) {
@@ -153,6 +156,14 @@ __global__ void __launch_bounds__(C::kThreads, 1)
               cuda::tma_load(dy + at, map_dy, &bar.full[stage], 64 * c, i0, h, batch);
             }
           }
+#pragma unroll
+          for (int e = 0; e < kEach; ++e) {
+            if (lane + 32 * e >= C::kQ) continue;
+            statistics[stage * 2 * C::kQ + lane + 32 * e] = lse[e] * kLog2e;
+            statistics[stage * 2 * C::kQ + C::kQ + lane + 32 * e] = delta[e];
+          }
+          __syncwarp();
+          if (lane == 0) cuda::mbarrier_arrive(&bar.full[stage]);
         }
       }
     }
@@ -270,7 +281,7 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   const Sm90Rows rows = p.rows();
   const int i1 = min(i0 + C::kRows, p.queries) - 1;
   const int first_block = rows.first(i0) / C::kKeys, end_block = (rows.last(i1) + C::kKeys - 1) / C::kKeys;
-  init_barriers(bar, C::kStages);
+  init_barriers(bar, 1);
 
   if (threadIdx.x < 128) {
     cuda::fewer_registers<24>();
@@ -364,31 +375,49 @@ __global__ void __launch_bounds__(C::kThreads, 1)
   }
 }
 
-template <class T, class C>
-void run_grad_sm90(const AttentionGradArgs& a, const Launch& l) {
+inline Sm90GradProblem sm90_problem_of(const AttentionGradArgs& a) {
   const AttentionShape& s = a.s;
-  const auto map = [&](const AttentionTensor& t, int64_t heads, int64_t rows, int64_t dim, int box_rows) {
-    return sm90_map<T>(t, s.batch, heads, rows, dim, box_rows);
-  };
   Sm90GradProblem p{};
   p.lse = static_cast<const float*>(a.lse), p.delta = static_cast<const float*>(a.delta);
-  p.heads = static_cast<int>(s.heads), p.kv_heads = static_cast<int>(s.kv_heads),
+  p.heads = static_cast<int>(s.heads), p.kv_heads = static_cast<int>(s.kv_heads);
   p.groups = static_cast<int>(s.groups());
   p.queries = static_cast<int>(s.queries), p.keys = static_cast<int>(s.keys);
   p.head_dim = static_cast<int>(s.head_dim), p.value_dim = static_cast<int>(s.value_dim);
   p.window = static_cast<int>(s.window), p.causal = s.causal, p.at_end = s.at_end;
   p.scale = static_cast<float>(s.scale), p.scale_log2 = static_cast<float>(s.scale * 1.4426950408889634);
+  return p;
+}
 
+template <class T, class C>
+void run_dkdv_sm90(const AttentionGradArgs& a, const Launch& l) {
+  const AttentionShape& s = a.s;
+  Sm90GradProblem p = sm90_problem_of(a);
   p.first = a.dk, p.second = a.dv, p.blocks = static_cast<int>((s.keys + C::kRows - 1) / C::kRows);
   cuda::launch(l, attention_dkdv_sm90_kernel<T, C>, dim3(static_cast<unsigned>(p.blocks * s.kv_heads * s.batch)),
-               dim3(C::kThreads), C::kKeysKernelBytes, map(a.k, s.kv_heads, s.keys, s.head_dim, C::kRows),
-               map(a.v, s.kv_heads, s.keys, s.value_dim, C::kRows), map(a.q, s.heads, s.queries, s.head_dim, C::kQ),
-               map(a.dy, s.heads, s.queries, s.value_dim, C::kQ), p);
+               dim3(C::kThreads), C::kKeysKernelBytes,
+               sm90_map<T>(a.k, s.batch, s.kv_heads, s.keys, s.head_dim, C::kRows),
+               sm90_map<T>(a.v, s.batch, s.kv_heads, s.keys, s.value_dim, C::kRows),
+               sm90_map<T>(a.q, s.batch, s.heads, s.queries, s.head_dim, C::kQ),
+               sm90_map<T>(a.dy, s.batch, s.heads, s.queries, s.value_dim, C::kQ), p);
+}
+
+template <class T, class C>
+void run_dq_sm90(const AttentionGradArgs& a, const Launch& l) {
+  const AttentionShape& s = a.s;
+  Sm90GradProblem p = sm90_problem_of(a);
   p.first = a.dq, p.blocks = static_cast<int>((s.queries + C::kRows - 1) / C::kRows);
   cuda::launch(l, attention_dq_sm90_kernel<T, C>, dim3(static_cast<unsigned>(p.blocks * s.heads * s.batch)),
-               dim3(C::kThreads), C::kQueriesKernelBytes, map(a.q, s.heads, s.queries, s.head_dim, C::kRows),
-               map(a.dy, s.heads, s.queries, s.value_dim, C::kRows), map(a.k, s.kv_heads, s.keys, s.head_dim, C::kKeys),
-               map(a.v, s.kv_heads, s.keys, s.value_dim, C::kKeys), p);
+               dim3(C::kThreads), C::kQueriesKernelBytes,
+               sm90_map<T>(a.q, s.batch, s.heads, s.queries, s.head_dim, C::kRows),
+               sm90_map<T>(a.dy, s.batch, s.heads, s.queries, s.value_dim, C::kRows),
+               sm90_map<T>(a.k, s.batch, s.kv_heads, s.keys, s.head_dim, C::kKeys),
+               sm90_map<T>(a.v, s.batch, s.kv_heads, s.keys, s.value_dim, C::kKeys), p);
+}
+
+template <class T, class C>
+void run_grad_sm90(const AttentionGradArgs& a, const Launch& l) {
+  run_dkdv_sm90<T, C>(a, l);
+  run_dq_sm90<T, C>(a, l);
 }
 
 }  // namespace maas::attention_cuda

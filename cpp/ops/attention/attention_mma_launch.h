@@ -14,7 +14,7 @@ using MmaLarge = MmaConfig<kDim, 2, 4, 1, 64, 2>;
 
 template <class T, class C, bool kPlain>
 void run_mma(const AttentionArgs& a, const Problem& p, const Launch& l, bool split) {
-  const Tiling tiling = tiling_of(p, C::kRows, split, kChunk);
+  const Tiling tiling = tiling_of(p, C::kRows, split, split ? chunk_of(a.s, true) : kChunk);
   const Output out = output_of(a, tiling, l);
   const bool vectors =
       by_vectors<T>(a.q, p.head_dim) && by_vectors<T>(a.k, p.head_dim) && by_vectors<T>(a.v, p.value_dim);
@@ -25,15 +25,17 @@ void run_mma(const AttentionArgs& a, const Problem& p, const Launch& l, bool spl
 
 template <class T, int kDim>
 void run_mma_dim(const AttentionArgs& a, const Problem& p, const Launch& l) {
-  if (is_decode(a.s)) return run_mma<T, MmaDecode<kDim>, false>(a, p, l, true);
+  static_assert(MmaDecode<kDim>::kRows == kDecodeRows);
   if constexpr (kDim == 64 || kDim == 128) {
     if (is_plain(p)) {
+      if (is_decode(a.s)) return run_mma<T, MmaDecode<kDim>, true>(a, p, l, true);
       // Tiles of 128 rows where they fill the GPU; the bits are those of 64.
       if (tiling_of(p, 128, false, kChunk).blocks(p) >= 2 * l.multiprocessors)
         return run_mma<T, MmaLarge<kDim>, true>(a, p, l, false);
       return run_mma<T, MmaSmall<kDim>, true>(a, p, l, false);
     }
   }
+  if (is_decode(a.s)) return run_mma<T, MmaDecode<kDim>, false>(a, p, l, true);
   run_mma<T, MmaSmall<kDim>, false>(a, p, l, false);
 }
 

@@ -22,14 +22,8 @@ template <class T>
 void attention_sm90(const AttentionArgs& a, const Launch& l, void (*other)(const AttentionArgs&, const Launch&)) {
   if (!takes<T>(a)) return other(a, l);
   const int64_t dim = a.s.head_dim > a.s.value_dim ? a.s.head_dim : a.s.value_dim;
-  if (dim <= 64) {
-    if (a.s.queries <= 256) return run_sm90<T, Sm90Config<64, 128, 2>>(a, l);
-    return run_sm90<T, Sm90Config<64, 128, 3>>(a, l);
-  }
-  if (dim <= 128) {
-    if (a.s.causal || a.s.window) return run_sm90<T, Sm90Config<128, 128, 2>>(a, l);
-    return run_sm90<T, Sm90Config<128, 176, 2>>(a, l);
-  }
+  if (dim <= 64) return run_sm90<T, Sm90Config<64, 128, 2>>(a, l);
+  if (dim <= 128) return run_sm90<T, Sm90Config<128, 128, 2>>(a, l);
   run_sm90<T, Sm90Config<256, 80, 2>>(a, l);
 }
 
@@ -42,8 +36,8 @@ void attention_bf16_sm90(const AttentionArgs& args, const Launch& l) {
 void attention_f16_sm90(const AttentionArgs& args, const Launch& l) {
   attention_cuda::attention_sm90<__half>(args, l, attention_f16_cuda);
 }
-size_t attention_bf16_sm90_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args); }
-size_t attention_f16_sm90_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args); }
+size_t attention_bf16_sm90_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args, true); }
+size_t attention_f16_sm90_scratch(const AttentionArgs& args) { return attention_cuda::forward_scratch(args, true); }
 
 }  // namespace maas
 #endif

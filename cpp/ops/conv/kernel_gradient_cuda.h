@@ -210,7 +210,6 @@ inline TileChoice choose_kernel_gradient(const ConvKernelGradientArgs& a, const 
 
 template <class Config, int VA, int VB>
 void launch_kernel_gradient(const ConvKernelGradientArgs& a, const Launch& l, int parts) {
-  using T = typename Config::T;
   using Tile = typename Config::template Tile<false, false>;
   const int64_t per_image = outputs_of(a.axes), steps = div_up(gradient_pixels(a), Config::BK);
   KernelGradientProblem p{a.x,

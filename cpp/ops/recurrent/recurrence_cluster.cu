@@ -88,25 +88,19 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
       to[i] = remote_address(&mem.h[0][row][rank * kUnits + group * 8], lane % 8 + 8 * i);
       bar[i] = remote_address(&mem.full[0], lane % 8 + 8 * i);
     }
-  // Places of this unit: in xz and gates of the step, in (B, T, H) by time, in y.
-  const int64_t way = a.reverse ? -1 : 1, from = (first + row) * a.steps + time_of(a, 0);
-  const bf16* xz = static_cast<const bf16*>(a.xz) + from * G * H + unit;
-  bf16* gates = static_cast<bf16*>(a.gates) + from * K * H + unit;
-  const uint8_t* mask = a.mask + from;
-  int64_t at = from * H + unit, at_y = (first + row) * a.steps * H + unit;
+  const int64_t bt = (first + row) * a.steps;
   bf16 x[G];
   bool known = true;
-  const auto fetch = [&] {
+  const auto fetch = [&](int64_t s) {
     if (!real) return;
+    const int64_t time = bt + time_of(a, s);
 #pragma unroll
-    for (int g = 0; g < G; ++g) x[g] = xz[g * H];
-    if (a.mask) known = *mask;
-    xz += way * G * H;
-    mask += way;
+    for (int g = 0; g < G; ++g) x[g] = static_cast<const bf16*>(a.xz)[(time * G + g) * H + unit];
+    if (a.mask) known = a.mask[time];
   };
 #pragma unroll
   for (int g = 0; g < G; ++g) x[g] = as<bf16>(0.f);
-  if (a.steps > 0) fetch();
+  if (a.steps > 0) fetch(0);
 
   for (int64_t s = 0; s < a.steps; ++s) {
     const int now = static_cast<int>(s & 1);
@@ -152,23 +146,24 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
     }
     const float old = h, c_old = c;
     const bool keep = !known;
-    if constexpr (kCell == Cell::lstm) {
-      const float i = activate_16(a.gate, as_float(x[0]) + z[0]), f = activate_16(a.gate, as_float(x[1]) + z[1]),
-                  g = activate_16(a.activation, as_float(x[2]) + z[2]), o = activate_16(a.gate, as_float(x[3]) + z[3]);
-      const float next = fmaf(f, c, i * g);
-      kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = o;
-      h = keep ? old : o * activate_16(a.activation, next);
-      c = keep ? c : next;
-    } else if constexpr (kCell == Cell::gru) {
-      const float update = activate_16(a.gate, as_float(x[0]) + z[0]),
-                  reset = activate_16(a.gate, as_float(x[1]) + z[1]);
-      const float n = activate_16(a.activation, fmaf(reset, z[2], as_float(x[2])));
-      kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
-      h = keep ? old : fmaf(update, old, (1.f - update) * n);
-    } else {
-      kept[0] = activate_16(a.activation, as_float(x[0]) + z[0]);
-      h = keep ? old : kept[0];
-    }
+    with_activations<bf16>(a, [&](const auto& fn) {
+      if constexpr (kCell == Cell::lstm) {
+        const float i = fn.gate(as_float(x[0]) + z[0]), f = fn.gate(as_float(x[1]) + z[1]),
+                    g = fn.act(as_float(x[2]) + z[2]), o = fn.gate(as_float(x[3]) + z[3]);
+        const float next = fmaf(f, c, i * g);
+        kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = o;
+        h = keep ? old : o * fn.act(next);
+        c = keep ? c : next;
+      } else if constexpr (kCell == Cell::gru) {
+        const float update = fn.gate(as_float(x[0]) + z[0]), reset = fn.gate(as_float(x[1]) + z[1]);
+        const float n = fn.act(fmaf(reset, z[2], as_float(x[2])));
+        kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
+        h = keep ? old : fmaf(update, old, (1.f - update) * n);
+      } else {
+        kept[0] = fn.act(as_float(x[0]) + z[0]);
+        h = keep ? old : kept[0];
+      }
+    });
     if (!real) h = 0.f;  // a product with it must be 0
     if (s + 1 < a.steps) {
       const uint32_t bits = pack_bf16(h, 0.f), other = shuffle_xor(bits, 1);
@@ -183,17 +178,16 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster(RecurrenceArgs
       }
     }
     if (real) {
+      const int64_t time = bt + time_of(a, s), at = time * H + unit;
       if (a.gates)
 #pragma unroll
-        for (int g = 0; g < K; ++g) gates[g * H] = as<bf16>(keep ? 0.f : kept[g]);
+        for (int g = 0; g < K; ++g)
+          static_cast<bf16*>(a.gates)[(time * K + g) * H + unit] = as<bf16>(keep ? 0.f : kept[g]);
       if (kCell == Cell::lstm) store<bf16>(a.c_prev, at, c_old);
       store<bf16>(a.h_prev, at, old);
-      store<bf16>(a.y, at_y, h);
+      store<bf16>(a.y, (bt + s) * H + unit, h);
     }
-    gates += way * K * H;
-    at += way * H;
-    at_y += H;
-    if (s + 1 < a.steps) fetch();
+    if (s + 1 < a.steps) fetch(s + 1);
   }
   if (real) {
     store<bf16>(a.h, bu, h);

@@ -198,25 +198,27 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_cluster_f32(Recurrence
 
       const float old = p.h, c_old = p.c;
       float kept, h;  // kept: what this lane keeps
-      if constexpr (kCell == Cell::lstm) {
-        const float mine = p.x + (q == 0 ? z[0] : q == 1 ? z[1] : q == 2 ? z[2] : z[3]);
-        kept = q == 2 ? activate_32(a.activation, mine) : activate_32(a.gate, mine);
-        const int base = kRows == 1 ? 0 : lane & 28;
-        const float i = shuffle(kept, base), f = shuffle(kept, base + 1), g = shuffle(kept, base + 2),
-                    o = shuffle(kept, base + 3);
-        const float c = fmaf(f, p.c, i * g);
-        h = o * activate_32(a.activation, c);
-        p.c = keep ? p.c : c;
-      } else if constexpr (kCell == Cell::gru) {
-        const float mine = p.x + (q == 0 ? z[0] + p.bias[0] : z[1] + p.bias[1]), gate = activate_32(a.gate, mine);
-        const int base = kRows == 1 ? 0 : lane & 28;
-        const float update = shuffle(gate, base), reset = shuffle(gate, base + 1), x = shuffle(p.x, base + 2);
-        const float inner = z[2] + p.bias[2], n = activate_32(a.activation, fmaf(reset, inner, x));
-        kept = q < 2 ? gate : q == 2 ? n : inner;
-        h = fmaf(update, old, (1.f - update) * n);
-      } else {
-        kept = h = activate_32(a.activation, shuffle(p.x, kRows == 1 ? 0 : lane & 28) + z[0]);
-      }
+      with_activations<float>(a, [&](const auto& fn) {
+        if constexpr (kCell == Cell::lstm) {
+          const float mine = p.x + (q == 0 ? z[0] : q == 1 ? z[1] : q == 2 ? z[2] : z[3]);
+          kept = q == 2 ? fn.act(mine) : fn.gate(mine);
+          const int base = kRows == 1 ? 0 : lane & 28;
+          const float i = shuffle(kept, base), f = shuffle(kept, base + 1), g = shuffle(kept, base + 2),
+                      o = shuffle(kept, base + 3);
+          const float c = fmaf(f, p.c, i * g);
+          h = o * fn.act(c);
+          p.c = keep ? p.c : c;
+        } else if constexpr (kCell == Cell::gru) {
+          const float mine = p.x + (q == 0 ? z[0] + p.bias[0] : z[1] + p.bias[1]), gate = fn.gate(mine);
+          const int base = kRows == 1 ? 0 : lane & 28;
+          const float update = shuffle(gate, base), reset = shuffle(gate, base + 1), x = shuffle(p.x, base + 2);
+          const float inner = z[2] + p.bias[2], n = fn.act(fmaf(reset, inner, x));
+          kept = q < 2 ? gate : q == 2 ? n : inner;
+          h = fmaf(update, old, (1.f - update) * n);
+        } else {
+          kept = h = fn.act(shuffle(p.x, kRows == 1 ? 0 : lane & 28) + z[0]);
+        }
+      });
       p.h = keep ? old : h;
       if (own + e >= H || row >= rows) p.h = 0.f;  // a product with it must be 0
       if (more) {

@@ -74,29 +74,21 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster(Recur
   const int64_t unit = rank * kUnits + local, bu = (first + row) * H + unit;
   const bool real = row < rows && unit < H;
   float pass = real ? load<bf16>(a.dh, bu) : 0.f, dc = real && kCell == Cell::lstm ? load<bf16>(a.dc, bu) : 0.f;
-  const int64_t way = a.reverse ? 1 : -1, from = (first + row) * a.steps + time_of(a, a.steps - 1);
-  const bf16* gates = static_cast<const bf16*>(a.gates) + from * K * H + unit;
-  const bf16* prev = static_cast<const bf16*>(a.prev) + from * H + unit;
-  const bf16* dy = static_cast<const bf16*>(a.dy) + ((first + row + 1) * a.steps - 1) * H + unit;
-  const uint8_t* mask = a.mask + from;
-  int64_t at = from * G * H + unit;  // of dxz
+  const int64_t bt = (first + row) * a.steps;
   bf16 gate[K], before = as<bf16>(0.f), outside = as<bf16>(0.f);
   bool known = true;
 #pragma unroll
   for (int g = 0; g < K; ++g) gate[g] = as<bf16>(0.f);
-  const auto fetch = [&] {
+  const auto fetch = [&](int64_t s) {
     if (!real) return;
+    const int64_t time = bt + time_of(a, s);
 #pragma unroll
-    for (int g = 0; g < K; ++g) gate[g] = gates[g * H];
-    if (kCell != Cell::simple_rnn) before = *prev;
-    if (a.dy) outside = *dy;
-    if (a.mask) known = *mask;
-    gates += way * K * H;
-    prev += way * H;
-    dy -= H;
-    mask += way;
+    for (int g = 0; g < K; ++g) gate[g] = static_cast<const bf16*>(a.gates)[(time * K + g) * H + unit];
+    if (kCell != Cell::simple_rnn) before = static_cast<const bf16*>(a.prev)[time * H + unit];
+    if (a.dy) outside = static_cast<const bf16*>(a.dy)[(bt + s) * H + unit];
+    if (a.mask) known = a.mask[time];
   };
-  if (a.steps > 0) fetch();
+  if (a.steps > 0) fetch(a.steps - 1);
   // ---- where this warp's tiles go: lanes 2t and 2t + 1 trade halves, so that each has four rows of one unit
   const int tile = warp * M, even = lane % 2 == 0;
   const int target_unit = tile % 2 * 16 + lane / 4 + (even ? 0 : 8), target_row = lane % 4 / 2 * 4;
@@ -132,38 +124,40 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster(Recur
       float dx[G], dr[G];  // dr: of h U
       float through = 0.f;
       const bool keep = !known;
-      if constexpr (kCell == Cell::lstm) {
-        const float i = as_float(gate[0]), f = as_float(gate[1]), g = as_float(gate[2]), o = as_float(gate[3]);
-        const float c = as_float(before), t = activate_16(a.activation, fmaf(f, c, i * g));
-        const float dct = fmaf(dh * o, slope(a.activation, t), dc);
-        dx[0] = dct * g * slope(a.gate, i);
-        dx[1] = dct * c * slope(a.gate, f);
-        dx[2] = dct * i * slope(a.activation, g);
-        dx[3] = dh * t * slope(a.gate, o);
-        dc = keep ? dc : dct * f;
-      } else if constexpr (kCell == Cell::gru) {
-        const float z = as_float(gate[0]), reset = as_float(gate[1]), n = as_float(gate[2]), h = as_float(before);
-        dx[0] = dh * (h - n) * slope(a.gate, z);
-        dx[2] = dh * (1.f - z) * slope(a.activation, n);
-        dx[1] = dx[2] * as_float(gate[3]) * slope(a.gate, reset);
-        through = dh * z;
-        dr[0] = dx[0], dr[1] = dx[1], dr[2] = dx[2] * reset;
-      } else {
-        dx[0] = dh * slope(a.activation, as_float(gate[0]));
-      }
+      with_activations<bf16>(a, [&](const auto& fn) {
+        if constexpr (kCell == Cell::lstm) {
+          const float i = as_float(gate[0]), f = as_float(gate[1]), g = as_float(gate[2]), o = as_float(gate[3]);
+          const float c = as_float(before), t = fn.act(fmaf(f, c, i * g));
+          const float dct = fmaf(dh * o, fn.act_slope(t), dc);
+          dx[0] = dct * g * fn.gate_slope(i);
+          dx[1] = dct * c * fn.gate_slope(f);
+          dx[2] = dct * i * fn.act_slope(g);
+          dx[3] = dh * t * fn.gate_slope(o);
+          dc = keep ? dc : dct * f;
+        } else if constexpr (kCell == Cell::gru) {
+          const float z = as_float(gate[0]), reset = as_float(gate[1]), n = as_float(gate[2]), h = as_float(before);
+          dx[0] = dh * (h - n) * fn.gate_slope(z);
+          dx[2] = dh * (1.f - z) * fn.act_slope(n);
+          dx[1] = dx[2] * as_float(gate[3]) * fn.gate_slope(reset);
+          through = dh * z;
+          dr[0] = dx[0], dr[1] = dx[1], dr[2] = dx[2] * reset;
+        } else {
+          dx[0] = dh * fn.act_slope(as_float(gate[0]));
+        }
+      });
       pass = keep ? dh : through;
+      const int64_t to_dx = (bt + time_of(a, a.steps - 1 - p)) * G * H + unit;
 #pragma unroll
       for (int g = 0; g < G; ++g) {
         const bool nothing = keep || !real;  // a product with it must be 0
         const bf16 d = as<bf16>(nothing ? 0.f : dx[g]), r = kCell == Cell::gru ? as<bf16>(nothing ? 0.f : dr[g]) : d;
         mem.dz[now][row][g * kUnits + local] = r;
         if (real) {
-          if (a.dxz) static_cast<bf16*>(a.dxz)[at + g * H] = d;
-          if (kCell == Cell::gru && a.dhz) static_cast<bf16*>(a.dhz)[at + g * H] = r;
+          if (a.dxz) static_cast<bf16*>(a.dxz)[to_dx + g * H] = d;
+          if (kCell == Cell::gru && a.dhz) static_cast<bf16*>(a.dhz)[to_dx + g * H] = r;
         }
       }
-      at += way * G * H;
-      if (p + 1 < a.steps) fetch();
+      if (p + 1 < a.steps) fetch(a.steps - 2 - p);
     } else if (p == a.steps) {
       break;
     }

@@ -62,21 +62,19 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster_f32(R
   const int64_t unit = rank * kBlock + local, bu = (first + row) * H + unit;
   const bool item = local < kBlock, real = item && row < rows && unit < H;
   float pass = real ? load<float>(a.dh, bu) : 0.f, dc = real && kCell == Cell::lstm ? load<float>(a.dc, bu) : 0.f;
-  const int64_t way = a.reverse ? 1 : -1, from = (first + row) * a.steps + time_of(a, a.steps - 1);
-  int64_t at = from * H + unit, at_y = ((first + row + 1) * a.steps - 1) * H + unit, at_mask = from;
+  const int64_t bt = (first + row) * a.steps;
   float gate[K] = {}, before = 0.f, outside = 0.f;
   bool known = true;
-  const auto fetch = [&](int64_t at) {
+  const auto fetch = [&](int64_t s) {
     if (!real) return;
+    const int64_t time = bt + time_of(a, s);
 #pragma unroll
-    for (int g = 0; g < K; ++g) gate[g] = static_cast<const float*>(a.gates)[(at - unit) * K + g * H + unit];
-    if (kCell != Cell::simple_rnn) before = static_cast<const float*>(a.prev)[at];
-    if (a.dy) outside = static_cast<const float*>(a.dy)[at_y];
-    if (a.mask) known = a.mask[at_mask];
-    at_y -= H;
-    at_mask += way;
+    for (int g = 0; g < K; ++g) gate[g] = static_cast<const float*>(a.gates)[(time * K + g) * H + unit];
+    if (kCell != Cell::simple_rnn) before = static_cast<const float*>(a.prev)[time * H + unit];
+    if (a.dy) outside = static_cast<const float*>(a.dy)[(bt + s) * H + unit];
+    if (a.mask) known = a.mask[time];
   };
-  if (a.steps > 0) fetch(at);
+  if (a.steps > 0) fetch(a.steps - 1);
 
   // ---- where the shares of this thread's unit go
   constexpr int kSent = kRows == 1 ? 1 : kLanes == 1 ? 8 : 4;  // rows
@@ -111,25 +109,27 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster_f32(R
       float dx[G], dr[G];  // dr: of h U
       float through = 0.f;
       const bool keep = !known;
-      if constexpr (kCell == Cell::lstm) {
-        const float i = gate[0], f = gate[1], g = gate[2], o = gate[3];
-        const float t = activate_32(a.activation, fmaf(f, before, i * g));
-        const float dct = fmaf(dh * o, slope(a.activation, t), dc);
-        dx[0] = dct * g * slope(a.gate, i);
-        dx[1] = dct * before * slope(a.gate, f);
-        dx[2] = dct * i * slope(a.activation, g);
-        dx[3] = dh * t * slope(a.gate, o);
-        dc = keep ? dc : dct * f;
-      } else if constexpr (kCell == Cell::gru) {
-        const float z = gate[0], reset = gate[1], n = gate[2];
-        dx[0] = dh * (before - n) * slope(a.gate, z);
-        dx[2] = dh * (1.f - z) * slope(a.activation, n);
-        dx[1] = dx[2] * gate[3] * slope(a.gate, reset);
-        through = dh * z;
-        dr[0] = dx[0], dr[1] = dx[1], dr[2] = dx[2] * reset;
-      } else {
-        dx[0] = dh * slope(a.activation, gate[0]);
-      }
+      with_activations<float>(a, [&](const auto& fn) {
+        if constexpr (kCell == Cell::lstm) {
+          const float i = gate[0], f = gate[1], g = gate[2], o = gate[3];
+          const float t = fn.act(fmaf(f, before, i * g));
+          const float dct = fmaf(dh * o, fn.act_slope(t), dc);
+          dx[0] = dct * g * fn.gate_slope(i);
+          dx[1] = dct * before * fn.gate_slope(f);
+          dx[2] = dct * i * fn.act_slope(g);
+          dx[3] = dh * t * fn.gate_slope(o);
+          dc = keep ? dc : dct * f;
+        } else if constexpr (kCell == Cell::gru) {
+          const float z = gate[0], reset = gate[1], n = gate[2];
+          dx[0] = dh * (before - n) * fn.gate_slope(z);
+          dx[2] = dh * (1.f - z) * fn.act_slope(n);
+          dx[1] = dx[2] * gate[3] * fn.gate_slope(reset);
+          through = dh * z;
+          dr[0] = dx[0], dr[1] = dx[1], dr[2] = dx[2] * reset;
+        } else {
+          dx[0] = dh * fn.act_slope(gate[0]);
+        }
+      });
       pass = keep ? dh : through;
 #pragma unroll
       for (int g = 0; g < G; ++g) {
@@ -137,13 +137,12 @@ __global__ void __launch_bounds__(kThreads, 1) recurrence_gradient_cluster_f32(R
         const float d = nothing ? 0.f : dx[g], r = nothing ? 0.f : kCell == Cell::gru ? dr[g] : d;
         mem.dz[now][g * kBlock + local][row] = r;
         if (real) {
-          const int64_t to_dx = (at - unit) * G + g * H + unit;
+          const int64_t to_dx = ((bt + time_of(a, a.steps - 1 - p)) * G + g) * H + unit;
           if (a.dxz) static_cast<float*>(a.dxz)[to_dx] = d;
           if (kCell == Cell::gru && a.dhz) static_cast<float*>(a.dhz)[to_dx] = r;
         }
       }
-      at += way * H;
-      if (p + 1 < a.steps) fetch(at);
+      if (p + 1 < a.steps) fetch(a.steps - 2 - p);
     } else if (p == a.steps) {
       break;
     }

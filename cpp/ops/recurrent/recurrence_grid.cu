@@ -9,20 +9,17 @@
 #ifndef MAAS_CUDA_EMULATE
 #include <type_traits>
 
-#include "cuda/grid.h"
-#include "ops/recurrent/recurrent_cluster.h"
+#include "ops/recurrent/recurrent_grid.h"
 
 namespace maas {
 namespace cuda::recurrent {
 namespace {
 
-constexpr int kBlockUnits = 8, kParts = kThreads / 32, kPart = 64, kWidth = kParts * kPart;
-
 // In scratch. bfloat16: rows of h; float32: chunks of 8 rows, and in them units of 8 rows.
 template <class T, int kRows>
 struct GridState {
   alignas(16) T h[2][kRows * kWidth];
-  uint32_t flags[kWidth / kBlockUnits][8];  // 32 bytes apart
+  uint32_t flags[kFlags][8];
 };
 template <class T, int kRows>
 __host__ __device__ constexpr int place(int row, int64_t unit) {
@@ -43,7 +40,7 @@ struct GridShared {
 template <class T, int kRows>
 __global__ void recurrence_grid_start(RecurrenceArgs a, GridState<T, kRows>* state, int64_t first) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (i < kWidth / kBlockUnits) state->flags[i][0] = 0;
+  if (i < kFlags) state->flags[i][0] = 0;
   if (i >= kRows * kWidth) return;
   const int row = i / kWidth, unit = i % kWidth;
   const bool real = first + row < a.batch && unit < a.units;
@@ -191,12 +188,10 @@ __global__ void __launch_bounds__(kThreads, 1)
   for (int g = 0; g < G; ++g) x[g] = as<T>(0.f);
   if (a.steps > 0) fetch();
 
-  const int producer = part * (kPart / kBlockUnits) + lane;  // whose flag this lane watches
-  const bool watches = lane < kPart / kBlockUnits && producer < static_cast<int>(gridDim.x);
+  const Watch watch(state->flags);
   for (int64_t s = 0; s < a.steps; ++s) {
     const int now = static_cast<int>(s & 1);
-    if (s > 0 && watches) flag_wait(state->flags[producer], static_cast<uint32_t>(s));
-    __syncwarp();
+    if (s > 0) watch.wait(s);
     auto& sums = mem.sums[Shared::kCopies == 2 ? now : 0];
     product.multiply(mem, state->h[now], sums[part], part, lane, rows);
     __syncthreads();
@@ -210,28 +205,26 @@ __global__ void __launch_bounds__(kThreads, 1)
       for (int i = 0; i < kParts; ++i) sum[i % 4] += sums[i][g][local * Shared::kStride + row];
       z[g] = (sum[0] + sum[1]) + (sum[2] + sum[3]) + bias[g];
     }
-    const auto act = [&](float v) {
-      return sizeof(T) == 2 ? activate_16(a.activation, v) : activate_32(a.activation, v);
-    };
-    const auto gate = [&](float v) { return sizeof(T) == 2 ? activate_16(a.gate, v) : activate_32(a.gate, v); };
     const float old = h, c_old = c;
     const bool keep = !known;
-    if constexpr (kCell == Cell::lstm) {
-      const float i = gate(as_float(x[0]) + z[0]), f = gate(as_float(x[1]) + z[1]), g = act(as_float(x[2]) + z[2]),
-                  o = gate(as_float(x[3]) + z[3]);
-      const float next = fmaf(f, c, i * g);
-      kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = o;
-      h = keep ? old : o * act(next);
-      c = keep ? c : next;
-    } else if constexpr (kCell == Cell::gru) {
-      const float update = gate(as_float(x[0]) + z[0]), reset = gate(as_float(x[1]) + z[1]);
-      const float n = act(fmaf(reset, z[2], as_float(x[2])));
-      kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
-      h = keep ? old : fmaf(update, old, (1.f - update) * n);
-    } else {
-      kept[0] = act(as_float(x[0]) + z[0]);
-      h = keep ? old : kept[0];
-    }
+    with_activations<T>(a, [&](const auto& fn) {
+      if constexpr (kCell == Cell::lstm) {
+        const float i = fn.gate(as_float(x[0]) + z[0]), f = fn.gate(as_float(x[1]) + z[1]),
+                    g = fn.act(as_float(x[2]) + z[2]), o = fn.gate(as_float(x[3]) + z[3]);
+        const float next = fmaf(f, c, i * g);
+        kept[0] = i, kept[1] = f, kept[2] = g, kept[3] = o;
+        h = keep ? old : o * fn.act(next);
+        c = keep ? c : next;
+      } else if constexpr (kCell == Cell::gru) {
+        const float update = fn.gate(as_float(x[0]) + z[0]), reset = fn.gate(as_float(x[1]) + z[1]);
+        const float n = fn.act(fmaf(reset, z[2], as_float(x[2])));
+        kept[0] = update, kept[1] = reset, kept[2] = n, kept[3] = z[2];
+        h = keep ? old : fmaf(update, old, (1.f - update) * n);
+      } else {
+        kept[0] = fn.act(as_float(x[0]) + z[0]);
+        h = keep ? old : kept[0];
+      }
+    });
     if (s + 1 < a.steps) {
       if (real) state->h[1 - now][place<T, kRows>(row, unit)] = as<T>(h);
       named_sync(1, kBlockUnits * kRows);
@@ -261,7 +254,7 @@ bool start(const RecurrenceArgs& a, const Launch& l) {
   constexpr auto kernel = recurrence_grid<T, kCell, kRows>;
   constexpr size_t bytes = sizeof(GridShared<T, kRows>);
   const auto blocks = static_cast<unsigned>((a.units + kBlockUnits - 1) / kBlockUnits);
-  static const bool fits = grid_fits(kernel, kWidth / kBlockUnits, kThreads, bytes, l.multiprocessors);
+  static const bool fits = grid_fits(kernel, kFlags, kThreads, bytes, l.multiprocessors);
   if (!fits) return false;
   auto* state = static_cast<GridState<T, kRows>*>(l.scratch);
   for (int64_t first = 0; first < a.batch; first += kRows) {

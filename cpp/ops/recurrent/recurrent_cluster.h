@@ -19,17 +19,29 @@ __device__ inline uint32_t pair_of(const bf16* panels, int64_t H, int gate, int6
   return pack_bf16(low, high);
 }
 
-// activate() within the error of bfloat16.
-__device__ inline float activate_16(CellActivation a, float z) {
-  if (a == CellActivation::sigmoid) return __fdividef(1.f, 1.f + __expf(-z));
-  if (a == CellActivation::tanh) return approximate_tanh(z);
-  return activate(a, z);
-}
-
-// The same within some epsilons of float32.
-__device__ inline float activate_32(CellActivation a, float z) {
-  if (a == CellActivation::sigmoid) return __fdividef(1.f, 1.f + __expf(-z));
-  return activate(a, z);
+// Activations by quick instructions, within the error of T: bfloat16, or some epsilons of float32. The usual pair is
+// straight code, so that gates overlap; the others are looked up one by one.
+template <class T>
+struct UsualCell {
+  __device__ float act(float z) const { return sizeof(T) == 2 ? approximate_tanh(z) : tanhf(z); }
+  __device__ float gate(float z) const { return __fdividef(1.f, 1.f + __expf(-z)); }
+  __device__ float act_slope(float y) const { return fmaf(-y, y, 1.f); }
+  __device__ float gate_slope(float y) const { return y * (1.f - y); }
+};
+template <class T>
+struct AnyCell {
+  CellActivation activation, recurrent;
+  __device__ float act(float z) const { return activate(activation, z); }
+  __device__ float gate(float z) const { return activate(recurrent, z); }
+  __device__ float act_slope(float y) const { return slope(activation, y); }
+  __device__ float gate_slope(float y) const { return slope(recurrent, y); }
+};
+template <class T, class F>
+__device__ __forceinline__ void with_activations(const RecurrenceShape& a, F&& f) {
+  if (a.activation == CellActivation::tanh && a.gate == CellActivation::sigmoid)
+    f(UsualCell<T>{});
+  else
+    f(AnyCell<T>{a.activation, a.gate});
 }
 
 }  // namespace maas::cuda::recurrent

@@ -66,7 +66,9 @@ def forward(check, op, case, device, dtype):
         for i, y in enumerate(results):
             with np.errstate(all="ignore"):
                 a, b = (np.abs(y.astype("float64") - w.astype("float64")) for w in (others[i], wanted[i]))
-                near = (a < b) | (y == others[i]) | (np.isnan(b) & ~np.isnan(a)) | (np.isnan(y) & np.isnan(others[i]))
+                no_number = np.isnan(y), np.isnan(others[i]), np.isnan(wanted[i])
+                near = (a < b) | (y == others[i]) | (~no_number[0] & no_number[2]) | (no_number[0] & no_number[1])
+                near &= y != wanted[i]
             wanted[i] = np.where(near, others[i], wanted[i]).astype(wanted[i].dtype)
             bounds[i] = bounds[i] if bounds[i] is None else np.where(near, more[i], bounds[i])
     for y, want, bound in zip(results, wanted, bounds):

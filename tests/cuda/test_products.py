@@ -26,6 +26,10 @@ def _jit(f, *arrays):
     return np.asarray(first).astype("float64"), plan
 
 
+def _steps(plan):
+    return sum(line.startswith("step ") for line in plan.splitlines())
+
+
 def _exact_gelu(x):
     return 0.5 * x * (1 + np.vectorize(math.erf)(x / 2**0.5))
 
@@ -53,13 +57,13 @@ def test_epilogues_join_the_product(name, dtype, tolerance):
     x, w, b, r = (a.astype("float64") for a in arrays)
     want = oracle(x @ w, b, r)
     np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * 4)
-    assert "gemm_pack" not in plan and plan.count("step ") == 1, plan
+    assert "gemm_pack" not in plan and _steps(plan) == 1, plan
 
 
 def test_an_epilogue_of_other_functions_follows_as_a_chain():
     got, plan = _jit(lambda x, w, b: ops.tanh(ops.matmul(x, w) + b) * 2.0, X, W, BIAS)
     np.testing.assert_allclose(got, np.tanh(X.astype("float64") @ W + BIAS) * 2, rtol=1e-5, atol=1e-5)
-    assert plan.count("step ") == 2, plan
+    assert _steps(plan) == 2, plan
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 3e-6), ("bfloat16", 8e-3)])

@@ -152,7 +152,7 @@ BOOST_AUTO_TEST_CASE(products_of_few_rows) {
           few +=
               run({t, m, n, k, rows, b, 1, false, m % 2 == 1, m % 4 > 1, m % 3 == 0, static_cast<int>(m + n / 8) % 4},
                   few_rows);
-  BOOST_TEST(few == 3 * 2 * 8 * 5);
+  BOOST_TEST(few == 3 * 2 * 4 * 5);  // more rows are left to the library
 }
 
 BOOST_AUTO_TEST_CASE(kernels_for_hopper) {
@@ -185,16 +185,16 @@ BOOST_AUTO_TEST_CASE(empty_sizes) {
 BOOST_AUTO_TEST_CASE(rows_do_not_depend_on_their_number) {
   // The parts of a sum of few rows are cut by n and k alone.
   for (int b : {rows, columns}) {
-    Storage a(DType::f32, 8 * 4096, 1), w(DType::f32, 4096 * 64, 1), many(DType::f32, 8 * 64, 0),
+    Storage a(DType::f32, 4 * 4096, 1), w(DType::f32, 4096 * 64, 1), many(DType::f32, 4 * 64, 0),
         one(DType::f32, 64, 0);
     MatrixProduct p;
-    p.m = 8;
+    p.m = 4;
     p.n = 64;
     p.k = 4096;
     p.a = a.at;
     p.b = w.at;
     p.c = many.at;
-    lay(rows, 8, 4096, p.rsa, p.csa);
+    lay(rows, 4, 4096, p.rsa, p.csa);
     lay(b, 4096, 64, p.rsb, p.csb);
     p.ldc = 64;
     std::vector<unsigned char> scratch(cuda::multiply_scratch(p) + 256);
@@ -202,11 +202,11 @@ BOOST_AUTO_TEST_CASE(rows_do_not_depend_on_their_number) {
     l.scratch = scratch.data();
     BOOST_TEST(cuda::skinny_product(p, l));
     p.m = 1;
-    p.a = a.at + 5 * 4096 * sizeof(float);
+    p.a = a.at + 3 * 4096 * sizeof(float);
     p.c = one.at;
     BOOST_TEST(cuda::skinny_product(p, l));
     cuda::check(cudaDeviceSynchronize(), "product");
-    for (int64_t j = 0; j < 64; ++j) BOOST_TEST(many[5 * 64 + j] == one[j]);
+    for (int64_t j = 0; j < 64; ++j) BOOST_TEST(many[3 * 64 + j] == one[j]);
   }
 }
 

@@ -30,7 +30,19 @@ size_t block_size(size_t bytes) {
   return bytes ? (bytes + grain - 1) / grain * grain : grain;
 }
 
+// Asking CUDA for a GPU's properties takes about a millisecond, and every context wants to know them.
+GpuInfo ask_info(int gpu) {
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, gpu), "device properties");
+  GpuInfo info{p.name, static_cast<int64_t>(p.totalGlobalMem), p.major, p.minor, p.multiProcessorCount, false};
+#ifdef MAAS_CUDA_EMULATE
+  info.emulated = true;
+#endif
+  return info;
+}
+
 struct Gpu {
+  GpuInfo info;
   std::mutex mutex;  // guards the stages
   // Blocks that were freed, by size. All work is in one stream, so the next owner may have one at once. Asking CUDA's
   // pool instead costs the host tens of microseconds for large blocks.
@@ -54,17 +66,7 @@ class Api final : public GpuApi {
     return n;
   }
 
-  GpuInfo info(int gpu) override {
-    at(gpu);
-    cudaDeviceProp p{};
-    check(cudaGetDeviceProperties(&p, gpu), "device properties");
-    GpuInfo info{p.name, static_cast<int64_t>(p.totalGlobalMem), p.major, p.minor, p.multiProcessorCount, false};
-#ifdef MAAS_CUDA_EMULATE
-    info.emulated = true;
-#endif
-    return info;
-  }
-
+  GpuInfo info(int gpu) override { return at(gpu).info; }
   void* allocate(int gpu, size_t bytes) override {
     Gpu& g = at(gpu);
     const size_t size = block_size(bytes);
@@ -254,6 +256,7 @@ class Api final : public GpuApi {
   std::unique_ptr<Gpu> make(int gpu) {
     auto g = std::make_unique<Gpu>();
     check(cudaSetDevice(gpu), "choosing a device");
+    g->info = ask_info(gpu);
     check(cudaStreamCreateWithFlags(&g->stream, cudaStreamNonBlocking), "stream");
     check(cudaDeviceGetDefaultMemPool(&g->pool, gpu), "memory pool");
     uint64_t keep = UINT64_MAX;  // freed memory stays ours: giving it back would wait for the GPU

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -26,6 +28,16 @@ bool log_kernels() {
     return v && std::strstr(v, "kernels");
   }();
   return on;
+}
+
+// A step of the host in the midst of a GPU's costs two waits, so nobody should have one without knowing: a line for
+// each op and process.
+void tell_host_step(const std::string& op) {
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  std::lock_guard guard(mutex);
+  if (told.insert(op).second)
+    std::fprintf(stderr, "maas: '%s' has no GPU kernel for these operands and runs on the host\n", op.c_str());
 }
 
 // Turns an optimized graph into a Plan, one concern a method.
@@ -255,6 +267,7 @@ class Builder {
       read.push_back(k < static_cast<size_t>(node.op->visible_outputs()) || reads_.count({&node, static_cast<int>(k)}));
     step.host = std::make_shared<HostStep>(node.op, in, std::move(read), plan_->name);
     step.why = "no row of the GPU takes it";
+    tell_host_step(node.op->name());
   }
 
   bool emit_view(const Node& node, int base) {

@@ -1,5 +1,8 @@
 """Where state lives and programs run: scopes, moves, steps of the host, state that is kept from bad data."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -104,7 +107,7 @@ def test_bad_labels_keep_state_as_it_was():
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_no_kernel_takes_runs_on_the_host_and_says_so():
+def test_what_no_kernel_takes_runs_on_the_host():
     x = ops.convert_to_tensor(np.eye(3, dtype="float32") * 4).to("gpu")
     y = ops.cholesky(x)
     assert y.device == "gpu:0"
@@ -116,6 +119,13 @@ def test_what_no_kernel_takes_runs_on_the_host_and_says_so():
 
     with maas.device("gpu"):
         np.testing.assert_allclose(f(np.float32(1.5)), 13.0)
+
+
+def test_a_step_on_the_host_is_told_once():
+    code = "from maas import ops; x = ops.eye(3).to('gpu'); ops.cholesky(x); ops.cholesky(ops.eye(4).to('gpu'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("'cholesky' has no GPU kernel") == 1, done.stderr
 
 
 def test_repeated_runs_are_bit_equal():

@@ -182,13 +182,12 @@ void bind_ops(py::module_& m) {
     for (const OpInfo* info : all_ops()) names.push_back(info->name);
     return names;
   });
-  // For tests: (op, kernel, the instruction sets it needs) of every row of every table.
+  // For tests: (op, kernel, the instruction sets it needs) of every row of every table of the CPU.
   m.def("kernel_rows", [] {
     std::vector<std::tuple<std::string, std::string, std::string>> rows;
     for (const OpInfo* info : all_ops())
       if (const KernelTable* table = info->create({})->kernels())
-        for (const KernelTable& part : {*table, cuda_kernels(table->name)})
-          for (const KernelRow& row : part) rows.emplace_back(info->name, row.name, to_string(row.isa));
+        for (const KernelRow& row : *table) rows.emplace_back(info->name, row.name, to_string(row.isa));
     return rows;
   });
   m.def("promote", [](const std::string& a, const std::string& b) {

@@ -38,7 +38,7 @@ Graph merge_equal(const Graph& graph) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       canonical.push_back(first(inputs[i]));
       changed = changed || !(canonical.back() == old->inputs[i]);
-      key += text(" ", canonical.back()->id, ".", canonical.back().index());
+      key += " " + std::to_string(canonical.back()->id) + "." + std::to_string(canonical.back().index());
     }
     auto it = known.find(key);
     if (it == known.end()) {

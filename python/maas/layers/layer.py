@@ -401,9 +401,9 @@ class Layer(LayerState, LayerBuilding, Operation):
             outputs = self(*args, **kwargs)
             return (outputs, list(self.losses)) if return_losses else outputs
 
-        outputs, (_, state) = stateless(
-            f"{self._label()}.stateless_call", run, own, (trainable_variables, non_trainable_variables), args, kwargs
-        )
+        given = (trainable_variables, non_trainable_variables)
+        name = f"{self._label()}.stateless_call"
+        outputs, (_, state) = stateless(self, name, run, own, given, args, kwargs, options=(return_losses,))
         return (outputs[0], state, outputs[1]) if return_losses else (outputs, state)
 
     def _register_call_context_args(self, *names):

@@ -343,15 +343,15 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
       .def(
           "binding_ns",
-          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+          [](Program& p, const std::vector<std::vector<py::object>>& calls) {
             std::vector<std::vector<Array>> inputs;
             for (const auto& call : calls) {
               inputs.emplace_back();
               for (const auto& a : call) inputs.back().push_back(to_array(a));
             }
-            return p.binding_ns(inputs, repeats);
+            return p.binding_ns(inputs);
           },
-          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
+          py::arg("calls"), "Nanoseconds from each call to where its kernels would run.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly(
           "kernels",

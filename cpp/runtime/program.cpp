@@ -66,6 +66,14 @@ SymbolValues round_up(const SymbolValues& symbols) {
   return capacity;
 }
 
+// True if a context of this capacity has room for the sizes.
+bool covers(const SymbolValues& capacity, const SymbolValues& sizes) {
+  return std::all_of(sizes.items().begin(), sizes.items().end(), [&](const auto& item) {
+    const int64_t* room = capacity.find(item.first);
+    return room && *room >= item.second;
+  });
+}
+
 struct HeldState {
   StateLock& lock;
   bool alone;
@@ -74,6 +82,8 @@ struct HeldState {
 
 constexpr size_t kIdleContexts = 8;
 constexpr size_t kMemoryPlans = 64;
+// An arena up to this size is taken for smaller runs too; a run that is spread over a larger one meets more cold pages.
+constexpr size_t kRoomyArena = size_t{4} << 20;
 constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
@@ -252,21 +262,40 @@ std::unique_ptr<Context> Program::take(const SymbolValues& symbols, MemoryClaim&
   std::shared_ptr<const MemoryPlan> memory;
   {
     std::lock_guard guard(mutex_);
-    // The last one given back fits best: same sizes first, then same capacity.
-    for (int exact = 1; exact >= 0; --exact)
-      for (size_t i = idle_.size(); i-- > 0;)
-        if (exact ? idle_[i]->symbols() == symbols : idle_[i]->memory().capacity == capacity) {
-          auto context = std::move(idle_[i]);
-          idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
-          hold(-static_cast<int64_t>(context->held_bytes()));
-          if (context->bind_sizes(symbols)) return context;
-        }
+    if (auto context = take_idle(symbols, capacity)) return context;
     memory = memory_for(capacity);
   }
   if (auto context = make(memory, symbols, claim)) return context;
   auto context = make(std::make_shared<const MemoryPlan>(plan_memory(*plan_, symbols)), symbols, claim);
   if (!context) fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
   return context;
+}
+
+// One that waits: best the last one given back with these sizes, then one of the capacity asked for, then the smallest
+// roomier one. A small arena serves any smaller run: to make a context costs more than to bind one. mutex_ is held.
+std::unique_ptr<Context> Program::take_idle(const SymbolValues& symbols, const SymbolValues& capacity) {
+  const auto exact = [&](const Context& c) { return c.symbols() == symbols; };
+  const auto same = [&](const Context& c) { return c.memory().capacity == capacity; };
+  const auto roomy = [&](const Context& c) {
+    return c.memory().arena_bytes <= kRoomyArena && covers(c.memory().capacity, capacity);
+  };
+  size_t best = idle_.size();
+  for (size_t i = idle_.size(); i-- > 0;) {
+    if (exact(*idle_[i])) {
+      best = i;
+      break;
+    }
+    const auto better = [&](const Context& other) {
+      return same(*idle_[i]) > same(other) ||
+             (!same(other) && idle_[i]->memory().arena_bytes < other.memory().arena_bytes);
+    };
+    if ((same(*idle_[i]) || roomy(*idle_[i])) && (best == idle_.size() || better(*idle_[best]))) best = i;
+  }
+  if (best == idle_.size()) return nullptr;
+  auto context = std::move(idle_[best]);
+  idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(best));
+  hold(-static_cast<int64_t>(context->held_bytes()));
+  return context->bind_sizes(symbols) ? std::move(context) : nullptr;
 }
 
 void Program::give(std::unique_ptr<Context> context) {
@@ -407,6 +436,17 @@ void Program::run_segments(const std::vector<Array>& inputs, RunOptions options,
   for (const SegmentValue& v : segments_.outputs) outputs.push_back(value(v));
 }
 
+// A context of the host: fresh outputs, addresses, and what the kernels are called with.
+void Program::bind(Context& context, const std::vector<Array>& inputs, MemoryClaim& claim,
+                   std::vector<Array>& outputs) const {
+  outputs.clear();
+  outputs.reserve(plan_->outputs.size());
+  for (int v : plan_->outputs)
+    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context.shape_of(v));
+  context.bind_io(inputs, outputs);
+  context.bind_steps(claim);
+}
+
 void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
                        std::vector<Array>& outputs) {
   MemoryClaim claim;
@@ -425,18 +465,13 @@ void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& in
     }
     return give(std::move(context));
   }
-  outputs.clear();
-  outputs.reserve(plan_->outputs.size());
-  for (int v : plan_->outputs)
-    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
   std::vector<Array> local;  // operands that lie on a GPU
   const std::vector<Array>* from = &inputs;
   if (std::any_of(inputs.begin(), inputs.end(), [](const Array& a) { return !a.device().is_cpu(); })) {
     for (const Array& a : inputs) local.push_back(a.host());
     from = &local;
   }
-  context->bind_io(*from, outputs);
-  context->bind_steps(claim);
+  bind(*context, *from, claim, outputs);
   work_ns_.store(context->work_ns(), std::memory_order_relaxed);
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
   Commit writing;
@@ -457,30 +492,19 @@ std::pair<size_t, size_t> Program::kept() {
   return {memory_plans_.size(), idle_.size()};
 }
 
-double Program::binding_ns(const std::vector<std::vector<Array>>& calls, int repeats) {
+std::vector<double> Program::binding_ns(const std::vector<std::vector<Array>>& calls) {
   using Clock = std::chrono::steady_clock;
-  SymbolValues capacity;
+  std::vector<double> ns;
+  std::vector<Array> outputs;
   for (const auto& inputs : calls) {
-    const SymbolValues symbols = round_up(bind_symbols(inputs));
-    for (const auto& [id, value] : symbols.items()) {
-      const int64_t* known = capacity.find(id);
-      capacity.set(id, known ? std::max(*known, value) : value);
-    }
+    const auto start = Clock::now();
+    MemoryClaim claim;
+    auto context = take(bind_symbols(inputs), claim);
+    bind(*context, inputs, claim, outputs);
+    ns.push_back(std::chrono::duration<double, std::nano>(Clock::now() - start).count());
+    give(std::move(context));
   }
-  MemoryClaim claim;
-  Context context(plan_, plan_->steps, std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)), prepared_);
-  double total = 0;
-  for (int r = 0; r < repeats; ++r)
-    for (const auto& inputs : calls) {
-      const auto start = Clock::now();
-      if (!context.bind_sizes(bind_symbols(inputs)))
-        fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
-      std::vector<Array> none(plan_->outputs.size());
-      context.bind_io(inputs, none);
-      context.bind_steps(claim);
-      total += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
-    }
-  return total / static_cast<double>(repeats) / static_cast<double>(calls.size());
+  return ns;
 }
 
 std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
@@ -488,14 +512,10 @@ std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
   MemoryClaim claim;
   auto context = take(bind_symbols(inputs), claim);
   std::vector<Array> outputs;
-  for (int v : plan_->outputs)
-    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-  if (plan_->device.is_cpu()) {
-    context->bind_io(inputs, outputs);
-    context->bind_steps(claim);
-  } else {
+  if (plan_->device.is_cpu())
+    bind(*context, inputs, claim, outputs);
+  else
     run_gpu(*context, inputs, {}, claim, outputs);
-  }
   std::vector<StepCost> costs;
   for (const Context::Step& step : context->steps()) {
     StepCost cost;

@@ -295,9 +295,11 @@ void bind_trace(py::module_& m) {
           [](Program& p, const std::vector<py::object>& args, int repeats) {
             std::vector<Array> inputs;
             for (const auto& a : args) inputs.push_back(to_array(a));
-            std::vector<double> ns(p.plan().steps.size());
+            const auto members = static_cast<size_t>(ThreadPool::instance().size());
+            std::vector<double> ns(p.plan().steps.size()), worker_ns(ns.size() * members);
             RunOptions options;
             options.step_ns = &ns;
+            options.worker_ns = &worker_ns;
             {
               py::gil_scoped_release release;
               p.run(inputs);
@@ -316,13 +318,19 @@ void bind_trace(py::module_& m) {
               row["flops"] = costs[s].flops < 0 ? py::object(py::none()) : py::cast(costs[s].flops);
               row["bytes"] = costs[s].bytes;
               row["threads"] = std::min(costs[s].team, ThreadPool::instance().size());
+              std::vector<double> workers(worker_ns.begin() + static_cast<std::ptrdiff_t>(s * members),
+                                          worker_ns.begin() + static_cast<std::ptrdiff_t>((s + 1) * members));
+              while (!workers.empty() && workers.back() == 0) workers.pop_back();
+              for (double& w : workers) w /= repeats * 1e3;
+              row["workers"] = workers;
               rows.append(std::move(row));
             }
             return rows;
           },
           py::arg("args"), py::arg("repeats") = 20,
-          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads. State is updated as in a "
-          "run.")
+          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads, workers (microseconds "
+          "that "
+          "each thread of the team worked). State is updated as in a run.")
       .def(
           "memory",
           [](Program& p, const std::vector<py::object>& args) {

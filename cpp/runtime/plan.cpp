@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "graph/in_place.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
 #include "runtime/plan_parts.h"
@@ -271,13 +272,14 @@ class Builder {
     return true;
   }
   static bool reads_same_element(const PlanStep& step, int input, int output) {
-    return step.op->in_place(output) == input || step.op->in_place(output) == Op::any_input;
+    const int own = in_place_input(*step.op, output);
+    return own == input || own == Op::any_input;
   }
 
   // The output may use the memory of an input that dies here, which may itself have taken it over: a chain of such
   // steps works in one buffer.
   void take_over(int v, const Node& out, const PlanStep& step) {
-    const int allowed = step.op->in_place(out.index());
+    const int allowed = in_place_input(*step.op, out.index());
     if (allowed < 0) return;
     for (size_t i = 0; i < step.in.size(); ++i) {
       if (allowed != Op::any_input && allowed != static_cast<int>(i)) continue;

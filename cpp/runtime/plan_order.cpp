@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "graph/in_place.h"
 #include "runtime/plan_parts.h"
 
 namespace maas {
@@ -36,7 +37,7 @@ void find_post(const Graph& graph, NodeOrder& order) {
   for (const Update& u : graph.updates) updates.insert(u.value.data());
   for (auto it = order.nodes.rbegin(); it != order.nodes.rend(); ++it) {
     const NodeData* node = it->get();
-    if (!node->op || order.fixed.count(node) || outputs.count(node) || node->op->in_place(0) < 0) continue;
+    if (!node->op || order.fixed.count(node) || outputs.count(node) || !runs_behind_commit(*node->op)) continue;
     const auto& list = users[node];
     if (!updates.count(node) && list.empty()) continue;
     if (std::all_of(list.begin(), list.end(), [&](const NodeData* u) { return order.post.count(u) > 0; }))

@@ -78,7 +78,7 @@ ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& 
 Specs ConvPacked::infer(const Inputs& in) const {
   check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
-  const Window w{kernel_size, strides, dilation, padding, pads};
+  const Window w = over(kernel_size);
   return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, Dim(channels)), {}}};
 }
 

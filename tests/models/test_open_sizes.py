@@ -54,6 +54,10 @@ def test_binding_is_quick():
     assert 0 < min(rounds) < 60e3
 
 
+def test_a_first_batch_may_be_one_step_long():
+    assert np.isfinite(np.asarray(text_model()(batch(1, 1)))).all()
+
+
 def test_contexts_serve_smaller_runs():
     """To make a context costs more than to bind one: a thousand pairs need few."""
     model = text_model()

@@ -72,8 +72,11 @@ using Micro = void (*)(const T&);
 #define MAAS_ROWS8(C) MAAS_ROWS6(C), micro<7, C, T>, micro<8, C, T>
 #define MAAS_ROWS12(C) MAAS_ROWS8(C), micro<9, C, T>, micro<10, C, T>, micro<11, C, T>, micro<12, C, T>
 template <class T>
-const Micro<T> kMicro[5][15] = {
-    {}, {MAAS_ROWS12(1), micro<13, 1, T>, micro<14, 1, T>}, {MAAS_ROWS12(2), micro<13, 2, T>}, {MAAS_ROWS8(3)}, {MAAS_ROWS6(4)}};
+const Micro<T> kMicro[5][15] = {{},
+                                {MAAS_ROWS12(1), micro<13, 1, T>, micro<14, 1, T>},
+                                {MAAS_ROWS12(2), micro<13, 2, T>},
+                                {MAAS_ROWS8(3)},
+                                {MAAS_ROWS6(4)}};
 #undef MAAS_ROWS8
 #undef MAAS_ROWS12
 #else

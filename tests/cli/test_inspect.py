@@ -118,8 +118,7 @@ def test_traces_have_a_track_for_every_thread(tmp_path):
     assert 1 <= len(row["workers"]) <= threads
     for row in profile.rows:
         assert 0 <= row["balance"] <= 1 and all(w > 0 for w in row["workers"][:1])
-        # A thread works at most as long as the step takes: the caller's clock runs around all of them.
-        assert max(row["workers"], default=0) <= row["us"] * 1.01 + 1
+        assert max(row["workers"], default=0) <= row["us"]  # a step is done when its slowest thread is
     assert "least / most busy" in repr(profile)
     events = profile.trace_events()
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}

@@ -13,10 +13,11 @@ class Profile:
 
     Attributes:
         name: str, the program.
-        rows: list of dicts with `step`, `op`, `kernel`, `why`, `shape`, `us`, `flops` (None: bound by memory), `bytes`,
-            `threads`, `workers` (microseconds that each thread of the team worked; empty on a GPU), `balance` (the
-            least of them over the most, 1 where one thread ran alone), `rate` (GFLOP/s or GB/s), `unit`, `share` (of
-            the peak, 0 to 1; None for data that fits into the L2 caches, where the bandwidth of memory says nothing).
+        rows: list of dicts with `step`, `op`, `kernel`, `why`, `shape`, `us` (until the slowest thread was done),
+            `flops` (None: bound by memory), `bytes`, `threads`, `workers` (microseconds that each thread of the team
+            worked; empty on a GPU), `balance` (the least of them over the most, 1 where one thread ran alone), `rate`
+            (GFLOP/s or GB/s), `unit`, `share` (of the peak, 0 to 1; None for data that fits into the L2 caches, where
+            the bandwidth of memory says nothing).
         total_us: float, microseconds of all steps.
         peak: (GFLOP/s, GB/s) measured with all threads right before.
         memory: dict of bytes: `arena`, `peak`, `without_reuse`.
@@ -24,6 +25,7 @@ class Profile:
 
     def __init__(self, name, rows, peak, memory):
         self.name, self.peak, self.memory = name, peak, memory
+        rows = [{**row, "us": max([row["us"], *row["workers"]])} for row in rows]
         self.rows = [{"step": i, **row, "balance": _balance(row), **_rate(row, peak)} for i, row in enumerate(rows)]
         self.total_us = sum(row["us"] for row in rows)
 

@@ -1,11 +1,12 @@
 """The C++ tests under ThreadSanitizer, and under AddressSanitizer with UndefinedBehaviorSanitizer.
 
 `-m sanitizer` is what CI runs: every program, a minute of eight threads on one model, and 20 s of changed inputs for
-each reader. `-m "sanitizer or long"` adds the emulated GPU and longer runs. Both keep build/<sanitizer>, so that the next
-run compiles what changed.
+each reader. `-m "sanitizer or long"` adds the emulated GPU and longer runs. Both keep build/<sanitizer>, so that the
+next run compiles what changed.
 """
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -171,6 +172,4 @@ def test_every_reader_is_fuzzed():
     """FUZZERS names every test of the fuzz programs."""
     for program, tests in FUZZERS.items():
         text = (ROOT / f"cpp/tests/{program}.cpp").read_text()
-        assert tests == [
-            line.split("(")[1].split(")")[0] for line in text.splitlines() if "BOOST_AUTO_TEST_CASE" in line
-        ]
+        assert tests == re.findall(r"BOOST_AUTO_TEST_CASE\((\w+)\)", text)

@@ -1,12 +1,11 @@
 // Readers of files on inputs that were changed at random: JSON, safetensors, graphs, and plans of the graphs that pass.
-#define BOOST_TEST_MODULE fuzz
 #include "tests/fuzz.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
 #include <thread>

@@ -1,10 +1,9 @@
 // The server on requests that were changed at random: over its sockets, and the readers of bodies alone.
-#define BOOST_TEST_MODULE serving_fuzz
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 
 #include "serving/server.h"
 #include "serving/service.h"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 
 import pytest
 
@@ -10,6 +11,13 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # The oracle's programs are small and run once or twice: XLA's optimizer costs a third more time than it saves.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+# Keras hands equal programs to XLA again and again, from new closures; this run, programs that it starts too, compiles
+# each once.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled = tempfile.TemporaryDirectory(prefix="jax-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # A skip hides a missing oracle or client, so only these reasons pass; every other skip fails.
 ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m (long|sanitizer))\b")

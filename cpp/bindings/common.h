@@ -41,6 +41,8 @@ class Trace {
   Tensor input(const py::object& shape, const std::string& dtype, const std::string& name);
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
+  // The values it had in this trace before it was last written.
+  Nodes earlier(const VariablePtr& variable) const;
   Graph graph(const Nodes& outputs) const;
   bool is_body() const { return body_; }
   bool has_values() const { return values_on_; }
@@ -76,6 +78,7 @@ class Trace {
   std::unordered_map<const NodeData*, std::pair<Node, std::vector<Array>>> values_;
   std::vector<State> body_state_;
   std::vector<std::pair<std::string, Dim>> symbols_;
+  std::vector<std::pair<VariablePtr, Node>> earlier_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
   std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;

@@ -92,7 +92,9 @@ void Trace::write(const VariablePtr& variable, Node value) {
   check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape),
         ", received a value of shape ", to_string(value.shape()));
   if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
-  read(variable);
+  // To assign is no step of a gradient, in a trace as outside: who reads the variable later starts from it.
+  if (is_floating(value.dtype())) value = op("stop_gradient", {value});
+  earlier_.emplace_back(variable, read(variable));
   for (State& s : body_state_)
     if (s.variable == variable) s.value = value;
   if (body_) return;
@@ -104,6 +106,13 @@ void Trace::write(const VariablePtr& variable, Node value) {
       return;
     }
   written_.emplace_back(variable, value);
+}
+
+Nodes Trace::earlier(const VariablePtr& variable) const {
+  Nodes found;
+  for (const auto& [v, node] : earlier_)
+    if (v == variable) found.push_back(node);
+  return found;
 }
 
 Tensor Trace::input_value(Array value, const std::string& name) {

@@ -1,5 +1,5 @@
 // Arithmetic that changes no bit of any value, NaN and signed zeros included: x * 1, x / 1, x - 0, x^1, -(-x),
-// identity. x + 0 is not among it: it turns -0 into 0.
+// identity, stop_gradient (gradients are taken before). x + 0 is not among it: it turns -0 into 0.
 #include "core/error.h"
 #include "ops/match.h"
 
@@ -18,7 +18,7 @@ Node unchanged(const Node& n) {
   if (match::is(n, "subtract") && is_scalar(n.input(1), 0) && !std::signbit(*match::scalar(n.input(1))))
     return n.input(0);
   if (match::is(n, "negative") && match::is(n.input(0), "negative")) return n.input(0).input(0);
-  if (match::is(n, "identity")) return n.input(0);
+  if (match::is(n, "identity") || match::is(n, "stop_gradient")) return n.input(0);
   return {};
 }
 

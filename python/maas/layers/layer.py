@@ -429,6 +429,11 @@ class Layer(LayerState, LayerBuilding, Operation):
             return {"name": self.name, **config, **{k: v for k, v in own.items() if k not in ("dtype",)}}
         return {"name": self.name, **config}
 
+    def __reduce__(self):
+        from maas.saving.pickling import reduce_layer
+
+        return reduce_layer(self)
+
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
 
@@ -26,6 +27,15 @@ T param(const Node& n, std::string_view name) {
   for (const auto& [key, value] : n->op->params())
     if (key == name) return std::get<T>(value);
   fail(ErrorKind::runtime, n->op->name(), " has no such parameter, received '", name, "'");
+}
+
+// n's op with other values for some of its parameters.
+inline OpPtr changed(const Node& n, const ParamList& values) {
+  ParamList params = n->op->params();
+  for (auto& [key, value] : params)
+    for (const auto& [name, other] : values)
+      if (key == name) value = other;
+  return make_op(n->op->name(), params);
 }
 
 // Nobody else sees the value, so it need not exist.

@@ -29,7 +29,7 @@ class Value:
 class Draw:
     """Draws nodes one after the other. `weights` are constants or variables of the graph."""
 
-    def __init__(self, seed, nodes=22, exact=False):
+    def __init__(self, seed, nodes=28, exact=False):
         self.rng = np.random.default_rng(seed)
         self.exact = exact  # only what every pass must keep to the bit
         self.inputs, self.values, self.recipe, self.weights = [], [], [], []
@@ -120,7 +120,7 @@ class Draw:
         j = self.pick(lambda b: b.shape == a.shape and b.batch == a.batch)
         name = self.choice("add", "subtract", "multiply", "maximum", "minimum")
         function = getattr(ops, name)
-        if self.rng.random() < 0.3:
+        if a.rank and self.rng.random() < 0.3:
             shape = [1 if k == a.batch or self.rng.random() < 0.5 else n for k, n in enumerate(a.shape)]
             w = self.weight(self.normal(*shape[int(self.rng.integers(len(shape))) :]))
             return self.node(lambda x, w: function(x, w), [i], a.batch, [w])
@@ -133,7 +133,8 @@ class Draw:
         i = self.pick()
         a = self.values[i]
         j = self.pick(lambda b: b.shape == a.shape and b.batch == a.batch)
-        return self.node(lambda x, y: ops.where(ops.greater(x, y), ops.multiply(x, 0.5), y), [i, j], a.batch)
+        # Both sides agree where the condition changes: a rounding may turn it.
+        return self.node(lambda x, y: ops.where(ops.greater(x, y), x, 2.0 * x - y), [i, j], a.batch)
 
     def reduce(self):
         i = self.pick(lambda v: v.rank >= 2)

@@ -6,7 +6,7 @@ import pytest
 from maas import _core
 from tests.graph.random_graphs import Draw
 
-CASES = 150
+CASES = 300
 LONG = 3000
 # Seeds whose graphs once went wrong.
 FOUND = []

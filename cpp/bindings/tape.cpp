@@ -231,8 +231,12 @@ void bind_tape(py::module_& m) {
         Nodes wanted;
         for (const auto& t : targets) wanted.push_back(to_node(t));
         Nodes total(wanted.size());
+        for (const auto& y : ys) wanted.push_back(to_node(y));
+        Trace::recognize(wanted);
+        const Nodes values(wanted.begin() + static_cast<std::ptrdiff_t>(targets.size()), wanted.end());
+        wanted.resize(targets.size());
         for (size_t i = 0; i < ys.size(); ++i) {
-          const Node y = to_node(ys[i]);
+          const Node& y = values[i];
           const Nodes found = dys[i].is_none() ? gradients(y, wanted) : gradients(y, to_node(dys[i]), wanted);
           for (size_t k = 0; k < found.size(); ++k)
             if (found[k]) total[k] = total[k] ? add(total[k], found[k]) : found[k];

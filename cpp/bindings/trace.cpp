@@ -184,7 +184,14 @@ void Trace::resume() {
 Graph Trace::graph(const Nodes& outputs) const {
   Graph g{inputs, outputs, {}};
   for (const auto& [v, node] : written_) g.updates.push_back({v, node});
-  return g;
+  return images_.apply(g);
+}
+
+void Trace::recognize(Nodes& values) {
+  if (!current() || !passes::enabled()) return;
+  for (const Trace* t : traces)
+    if (!t || t->body_ || t->values_on_) return;
+  values = current()->images_.recognize({{}, values, {}}).outputs;
 }
 
 Poll signal_poll() {
@@ -442,7 +449,10 @@ void bind_trace(py::module_& m) {
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
         Trace* trace = Trace::current();
-        const Node y = to_node(loss);
+        nodes.push_back(to_node(loss));
+        Trace::recognize(nodes);
+        const Node y = nodes.back();
+        nodes.pop_back();
         for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
           out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;

@@ -213,7 +213,11 @@ class Layout {
       kept_[old.data()] = y;
       outputs[0] = in_order(y, p->order);
     }
-    for (size_t i = 1; i < old->outputs.size(); ++i) outputs.push_back(y.output(static_cast<int>(i)));
+    for (size_t i = 1; i < old->outputs.size(); ++i) {
+      const Node more = y.output(static_cast<int>(i));
+      const bool moved = i <= p->changed->further.size() && !is_identity(p->changed->further[i - 1]);
+      outputs.push_back(moved ? in_order(more, p->changed->further[i - 1]) : more);
+    }
     return outputs;
   }
   // u, so that x = transpose(u, p); x may have fewer axes, as operands that broadcast do.
@@ -235,6 +239,16 @@ class Layout {
 };
 
 }  // namespace
+
+Axes order_without(const Axes& p, const Axes& axes) {
+  std::vector<bool> gone(p.size());
+  for (int64_t a : axes) gone[static_cast<size_t>(p[static_cast<size_t>(a)])] = true;
+  Axes left;
+  for (int64_t a : p)
+    if (!gone[static_cast<size_t>(a)])
+      left.push_back(a - std::count(gone.begin(), gone.begin() + static_cast<std::ptrdiff_t>(a), true));
+  return left;
+}
 
 Graph layout(const Graph& graph) { return Layout(graph).run(); }
 

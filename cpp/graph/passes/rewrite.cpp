@@ -1,6 +1,6 @@
 #include "core/error.h"
 #include "graph/op.h"
-#include "graph/passes/passes.h"
+#include "graph/passes/images.h"
 
 namespace maas::passes {
 
@@ -32,6 +32,7 @@ Graph rewrite(const Graph& graph, const Rewrite& fn) {
     if (outputs.empty())
       for (size_t i = 0; i < node->outputs.size(); ++i) outputs.push_back(old.output(static_cast<int>(i)));
   }
+  if (Images* images = Images::current()) images->record(done);
   Graph result{graph.inputs, {}, {}};
   for (const Node& n : graph.outputs) result.outputs.push_back(renew(n));
   for (const Update& u : graph.updates) result.updates.push_back({u.variable, renew(u.value)});

@@ -450,7 +450,10 @@ void bind_trace(py::module_& m) {
         py::list out;
         Trace* trace = Trace::current();
         nodes.push_back(to_node(loss));
-        Trace::recognize(nodes);
+        // A rewrite may look through nodes that are not leaves, or make one of two.
+        if (std::all_of(nodes.begin(), nodes.end() - 1,
+                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; }))
+          Trace::recognize(nodes);
         const Node y = nodes.back();
         nodes.pop_back();
         for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))

@@ -285,8 +285,8 @@ class Draw:
     def activation(self):
         self.map(
             self.choice(
-                lambda x: 0.5 * x * (1.0 + ops.erf(x / np.sqrt(2.0))),
-                lambda x: 0.5 * x * (1.0 + ops.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * ops.power(x, 3.0)))),
+                lambda x: 0.5 * x * (1.0 + ops.erf(x / 1.41421356)),
+                lambda x: 0.5 * x * (1.0 + ops.tanh(0.7978845608 * (x + 0.044715 * ops.power(x, 3.0)))),
                 lambda x: x * ops.sigmoid(x),
                 lambda x: x * ops.relu6(x + 3.0) / 6.0,
             )

@@ -147,7 +147,7 @@ def test_operands_as_they_come(op, data):
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Mean of empty")
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_many_operands_as_they_come(op, data):
     case, dtype, lying = draw(data, op)

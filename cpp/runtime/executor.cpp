@@ -294,11 +294,18 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, writing, nullptr};
-  const int64_t crowded_until = wait::crowded_until.load(std::memory_order_relaxed);
+  int64_t crowded_until = wait::crowded_until.load(std::memory_order_relaxed);
   const int64_t crowded_for = crowded_until - wait::now_ns();
   run.crowded = crowded_for > 0;
-  const bool just_crowded = crowded_for > wait::kCrowdedFor - short_run_alone.load(std::memory_order_relaxed);
-  if (context.team() == 1 || (just_crowded && context.work_ns() < kShortRunNs)) {
+  const bool is_short = context.team() > 1 && context.work_ns() < kShortRunNs;
+  const bool alone = crowded_for > wait::kCrowdedFor - short_run_alone.load(std::memory_order_relaxed);
+  if (is_short && run.crowded && !alone) {
+    // A short run that tries its team again has to spin: to be woken costs more than the run.
+    wait::crowded_until.compare_exchange_strong(crowded_until, 0, std::memory_order_relaxed);
+    run.crowded = false;
+    crowded_until = 0;
+  }
+  if (context.team() == 1 || (is_short && alone)) {
     FlushDenormals flush;
     run.member(0, 1);
   } else {

@@ -97,7 +97,10 @@ struct Product {
   }
 };
 
-inline bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::abs(b); }
+// Whether a number that a model gives in this type stands for b: models cut digits, but no more than the type holds.
+inline bool near(double a, double b, DType type) {
+  return std::abs(a - b) <= (type == DType::f64 ? 1e-14 : 2e-7) * std::abs(b);
+}
 
 // The other operand of a binary node whose operand `i` fits, tried in both orders.
 template <class Fits>

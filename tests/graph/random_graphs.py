@@ -3,6 +3,7 @@
 A graph is a recipe, a list of (function, operands): `build` runs it on any tensors, in a trace or eagerly.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -285,8 +286,8 @@ class Draw:
     def activation(self):
         self.map(
             self.choice(
-                lambda x: 0.5 * x * (1.0 + ops.erf(x / 1.41421356)),
-                lambda x: 0.5 * x * (1.0 + ops.tanh(0.7978845608 * (x + 0.044715 * ops.power(x, 3.0)))),
+                lambda x: 0.5 * x * (1.0 + ops.erf(x / math.sqrt(2.0))),
+                lambda x: 0.5 * x * (1.0 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * ops.power(x, 3.0)))),
                 lambda x: x * ops.sigmoid(x),
                 lambda x: x * ops.relu6(x + 3.0) / 6.0,
             )

@@ -22,13 +22,13 @@ Node plus(const Node& n, double c) {
 // Whether n = c x.
 bool is_multiple(const Node& n, const Node& x, double c, const passes::Users& users) {
   const Product p(n, users);
-  return p.divisors.empty() && p.factors == Nodes{x} && near(p.scale, c);
+  return p.divisors.empty() && p.factors == Nodes{x} && near(p.scale, c, n.dtype());
 }
 
 // Whether n = c x^3, in factors or as a power.
 bool is_cube(const Node& n, const Node& x, double c, const passes::Users& users) {
   Product p(n, users);
-  if (!p.divisors.empty() || !near(p.scale, c)) return false;
+  if (!p.divisors.empty() || !near(p.scale, c, n.dtype())) return false;
   int power = 0;
   for (const Node& f : p.factors) {
     if (f == x)
@@ -47,7 +47,7 @@ bool is_cube(const Node& n, const Node& x, double c, const passes::Users& users)
 bool is_gelu_argument(const Node& n, const Node& x, const passes::Users& users) {
   constexpr double kScale = 0.79788456080286536, kCube = 0.044715;
   Product p(n, users);
-  if (!p.divisors.empty() || !near(p.scale, kScale)) return false;
+  if (!p.divisors.empty() || !near(p.scale, kScale, n.dtype())) return false;
   if (p.factors.size() == 2) {  // x (1 + 0.044715 x^2)
     if (!Product::take(p.factors, [&](const Node& f) { return f == x; })) return false;
     const Node square = plus(p.factors[0], 1);
@@ -55,7 +55,7 @@ bool is_gelu_argument(const Node& n, const Node& x, const passes::Users& users) 
     const Product q(square, users);
     const bool twice = q.factors == Nodes{x, x};
     const bool squared = q.factors.size() == 1 && is(q.factors[0], "square") && q.factors[0].input(0) == x;
-    return q.divisors.empty() && near(q.scale, kCube) && (twice || squared);
+    return q.divisors.empty() && near(q.scale, kCube, n.dtype()) && (twice || squared);
   }
   if (p.factors.size() != 1 || !is(p.factors[0], "add")) return false;
   const auto cube = match::other_operand(p.factors[0], [&](const Node& a) { return a == x; });
@@ -70,7 +70,7 @@ Node activation(const Node& n, const passes::Users& users) {
     const Node &x = p.factors[static_cast<size_t>(i)], &f = p.factors[static_cast<size_t>(1 - i)];
     if (!(x.shape() == n.shape()) || !(f.shape() == n.shape()) || !only_here(f, users)) continue;
     if (is(f, "sigmoid") && f.input(0) == x && p.scale == 1) return op("silu", {x});
-    if (is(f, "relu6") && near(p.scale, 1.0 / 6) && plus(f.input(0), 3) == x) return x * unary("hard_sigmoid", x);
+    if (is(f, "relu6") && near(p.scale, 1.0 / 6, n.dtype()) && plus(f.input(0), 3) == x) return x * unary("hard_sigmoid", x);
     const Node inner = plus(f, 1);
     if (!inner || p.scale != 0.5 || !only_here(inner, users)) continue;
     if (is(inner, "erf") && is_multiple(inner.input(0), x, 0.70710678118654752, users)) return op("gelu_erf", {x});

@@ -35,7 +35,7 @@ std::optional<Axes> mean_axes(const Node& n, const Node& of, const passes::Users
   }
   if (axes.empty()) return {};
   if (is(fold, "sum") &&
-      (!count.is_constant() || !match::near(scale * static_cast<double>(count.constant()), 1)))
+      (!count.is_constant() || !match::near(scale * static_cast<double>(count.constant()), 1, n.dtype())))
     return {};
   return axes;
 }

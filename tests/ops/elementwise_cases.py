@@ -61,7 +61,7 @@ def numbers(name, reference, more=(), **keywords):
     return function(name, reference, more=[*whole, *more], **keywords)
 
 
-QUOTIENTS = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 3e30])
+QUOTIENTS = np.array([np.nan, np.inf, -np.inf, 0.0, 1.5, -2.0, 3e30])
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "uint32")
 SPREAD = [Case(*shapes, rows=()) for shapes in BROADCAST]
 

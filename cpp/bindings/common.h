@@ -66,8 +66,8 @@ class Trace {
   static void pause();
   static void resume();
   static Trace* current();
-  // Values as gradients want them: with families' ops for what the trace spells out. Before a gradient is taken, so that
-  // it is that of the op; the program then reads the new nodes in place of the old ones.
+  // Values as gradients want them: with families' ops for what the trace spells out. Before a gradient is taken, so
+  // that it is that of the op; the program then reads the new nodes in place of the old ones.
   static void recognize(Nodes& values);
   void enter();
   void exit();

@@ -232,9 +232,8 @@ void bind_tape(py::module_& m) {
         for (const auto& t : targets) wanted.push_back(to_node(t));
         Nodes total(wanted.size());
         // As in `gradients`: other targets than leaves must stay what they are.
-        const bool leaves = std::all_of(wanted.begin(), wanted.end(), [](const Node& n) {
-          return n->leaf == Leaf::input || n->leaf == Leaf::state;
-        });
+        const bool leaves = std::all_of(wanted.begin(), wanted.end(),
+                                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; });
         for (const auto& y : ys) wanted.push_back(to_node(y));
         if (leaves) Trace::recognize(wanted);
         const Nodes values(wanted.begin() + static_cast<std::ptrdiff_t>(targets.size()), wanted.end());

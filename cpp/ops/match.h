@@ -1,6 +1,7 @@
 #pragma once
 // What rewrites ask of nodes.
 #include <cmath>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -42,8 +43,16 @@ inline OpPtr changed(const Node& n, const ParamList& values) {
 // Nobody else sees the value, so it need not exist.
 inline bool only_here(const Node& n, const passes::Users& users) { return users.count(n) == 1 && !users.is_root(n); }
 
-// Rewrites a graph by patterns that are read in it as it was, where users are known. `find` gets a node and `renew`, which
-// says what has become of a value further up, and returns the new outputs, or nothing to keep the node.
+// Whether the graph has one of these ops: most graphs have nothing for most patterns, which is quick to see.
+inline bool has(const Graph& graph, std::initializer_list<std::string_view> names) {
+  for (const auto& node : topological_order(graph.roots()))
+    for (const std::string_view name : names)
+      if (is(Node(node, 0), name)) return true;
+  return false;
+}
+
+// Rewrites a graph by patterns that are read in it as it was, where users are known. `find` gets a node and `renew`,
+// which says what has become of a value further up, and returns the new outputs, or nothing to keep the node.
 template <class Find>
 Graph rewrite(const Graph& graph, const Find& find) {
   std::unordered_map<const NodeData*, Nodes> done;

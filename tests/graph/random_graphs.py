@@ -142,7 +142,9 @@ class Draw:
         if i is None:
             return
         v = self.values[i]
-        axes = [int(a) for a in np.flatnonzero(self.rng.random(v.rank) < 0.5) if a != v.batch or self.rng.random() < 0.2]
+        axes = [
+            int(a) for a in np.flatnonzero(self.rng.random(v.rank) < 0.5) if a != v.batch or self.rng.random() < 0.2
+        ]
         keep = bool(self.rng.integers(2))
         if not axes:
             return
@@ -164,9 +166,7 @@ class Draw:
                 turned = self.weight(np.ascontiguousarray(w.T))
                 return self.node(lambda x, w: ops.matmul(x, ops.transpose(w)), [i], v.batch, [turned])
             bias = self.weight(self.normal(n))
-            return self.node(
-                lambda x, w, b: ops.relu(ops.matmul(x, w) + b), [i], v.batch, [self.weight(w), bias]
-            )
+            return self.node(lambda x, w, b: ops.relu(ops.matmul(x, w) + b), [i], v.batch, [self.weight(w), bias])
         if v.rank >= 3 and v.batch is not None and v.batch < v.rank - 2:
             self.node(lambda x: ops.matmul(x, ops.swapaxes(x, -1, -2)) * 0.25, [i], v.batch)
 
@@ -365,9 +365,7 @@ class Draw:
         _core.set_passes(optimised)
         try:
             with _core.Trace() as trace:
-                inputs = [
-                    trace.input(["batch", *x.shape[1:]], dtype, f"x{i}") for i, x in enumerate(self.inputs)
-                ]
+                inputs = [trace.input(["batch", *x.shape[1:]], dtype, f"x{i}") for i, x in enumerate(self.inputs)]
                 outputs = self.build(inputs, dtype)
                 if not gradients:
                     return trace.compile(outputs)

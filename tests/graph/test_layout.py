@@ -6,8 +6,8 @@ import pytest
 import maas
 from maas import _core
 from maas import ops as k
-from tests.graph.text import nodes, ops
 from tests.graph.test_simplify import both
+from tests.graph.text import nodes, ops
 
 BACK = [0, 3, 1, 2]  # channels last as channels first sees them
 SHAPE = ("batch", 8, 6, 5)
@@ -67,9 +67,7 @@ STAYS = {
     "random numbers are told by their place": lambda x: k.transpose(
         maas.random.dropout(k.transpose(x, BACK), 0.5, seed=maas.random.SeedGenerator(1)), [0, 2, 3, 1]
     ),
-    "a reshape that joins axes": lambda x: k.transpose(
-        k.reshape(k.transpose(x, BACK), [-1, 5, 48, 1]), [0, 2, 3, 1]
-    ),
+    "a reshape that joins axes": lambda x: k.transpose(k.reshape(k.transpose(x, BACK), [-1, 5, 48, 1]), [0, 2, 3, 1]),
 }
 
 

@@ -33,16 +33,12 @@ GAMMA, BETA = randn(16), randn(16)
 LAYER_NORMS = {
     "sqrt and divide": lambda x: centered(x) / k.sqrt(mean(k.square(centered(x))) + 1e-5),
     "rsqrt": lambda x: centered(x) * k.rsqrt(mean(k.square(centered(x))) + 1e-5),
-    "torch's export": lambda x: (
-        centered(x) / k.sqrt(mean(k.power(centered(x), 2.0)) + 1e-5) * GAMMA + BETA
-    ),
+    "torch's export": lambda x: centered(x) / k.sqrt(mean(k.power(centered(x), 2.0)) + 1e-5) * GAMMA + BETA,
     "reciprocal": lambda x: centered(x) * (1.0 / k.sqrt(mean(centered(x) * centered(x)) + 1e-5)),
     "powers": lambda x: centered(x) * k.power(mean(k.power(centered(x), 2.0)) + 1e-5, -0.5),
     "gamma inside": lambda x: centered(x) * (k.rsqrt(mean(k.square(centered(x))) + 1e-5) * GAMMA) + BETA,
     "gamma first": lambda x: (GAMMA * centered(x)) / k.sqrt(mean(k.square(centered(x))) + 1e-5) + BETA,
-    "sums": lambda x: (
-        centered(x, mean_of_sum) / k.sqrt(mean_of_sum(k.square(centered(x, mean_of_sum))) + 1e-5)
-    ),
+    "sums": lambda x: centered(x, mean_of_sum) / k.sqrt(mean_of_sum(k.square(centered(x, mean_of_sum))) + 1e-5),
     "ops.var": lambda x: (x - mean(x)) / k.sqrt(k.var(x, -1, keepdims=True) + 1e-5),
     "ops.moments": lambda x: (
         (x - k.moments(x, -1, keepdims=True)[0]) * k.rsqrt(k.moments(x, -1, keepdims=True)[1] + 1e-5) * GAMMA
@@ -168,9 +164,7 @@ def test_the_gradient_is_the_slope(name, function, op):
     rng = np.random.default_rng(1)
     x, w, d = (rng.standard_normal((2, 5, 16)) for _ in range(3))
     _, (_, dx) = gradients(wide, x, w, True)
-    loss = [
-        (gradients(wide, x + s * 1e-6 * d, w, False)[1][0].astype("float64") * w).sum() for s in (1, -1)
-    ]
+    loss = [(gradients(wide, x + s * 1e-6 * d, w, False)[1][0].astype("float64") * w).sum() for s in (1, -1)]
     slope = (loss[0] - loss[1]) / 2e-6
     assert abs((dx * d).sum() - slope) <= 2e-5 * (1 + abs(slope))
 

@@ -23,9 +23,7 @@ def resized(case, old, new):
     """The case with `new` in place of the size `old` wherever an operand has it; indices and arrays stay."""
     if case.indices or not all(isinstance(o, Operand) for o in case.given):
         return case
-    given = [
-        Operand(tuple(new if n == old else n for n in o.shape), o.values, o.dtype, o.valid) for o in case.given
-    ]
+    given = [Operand(tuple(new if n == old else n for n in o.shape), o.values, o.dtype, o.valid) for o in case.given]
     return Case(*given, values=case.values, special=case.special, dtypes=case.dtypes, rows=case.rows, **case.params)
 
 

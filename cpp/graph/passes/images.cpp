@@ -14,8 +14,7 @@ Graph Images::recognize(const Graph& graph) {
   fresh_.clear();
   for (const auto& node : topological_order(g.roots())) {
     alive_[node.get()] = node;
-    for (size_t i = 0; i < node->outputs.size(); ++i)
-      fresh_[node.get()].emplace_back(node, static_cast<int>(i));
+    for (size_t i = 0; i < node->outputs.size(); ++i) fresh_[node.get()].emplace_back(node, static_cast<int>(i));
   }
   struct Scope {
     explicit Scope(Images* images) : before(std::exchange(current(), images)) {}

@@ -22,7 +22,7 @@ class Images {
  private:
   using Map = std::unordered_map<const NodeData*, Nodes>;  // the outputs now; an empty Node where one is in no graph
   Map images_;
-  Map fresh_;                                                      // of the `recognize` that runs
+  Map fresh_;                                                                   // of the `recognize` that runs
   std::unordered_map<const NodeData*, std::shared_ptr<const NodeData>> alive_;  // whose addresses are keys
 };
 

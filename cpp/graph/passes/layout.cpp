@@ -52,10 +52,11 @@ double cost(const Node& v, const Axes& p) {
 
 class Layout {
  public:
-  explicit Layout(const Graph& graph) : graph_(graph), users_(graph), order_(topological_order(graph.roots())) {}
+  explicit Layout(const Graph& graph) : graph_(graph), order_(topological_order(graph.roots())) {}
 
   Graph run() {
     find_orders();
+    if (places_.empty()) return graph_;
     find_wanted();
     find_regions();
     if (std::none_of(gain_.begin(), gain_.end(), [](const auto& g) { return g.second > 0; })) return graph_;
@@ -150,6 +151,7 @@ class Layout {
           if (reads_in_order(n, i)) join(node.get(), n->inputs[i].data());
       if (is_sink(n)) join(node.get(), n.input(0).data());
     }
+    const Users users(graph_);
     std::unordered_map<Key, int> reads;  // of output 0, that the region keeps to itself
     for (const auto& node : order_) {
       const Node n(node, 0);
@@ -171,7 +173,7 @@ class Layout {
       const Node n(node, 0);
       const Place* p = place(n);
       if (!p || !p->wanted) continue;
-      const bool kept = reads[node.get()] == users_.count(n) && !users_.is_root(n);
+      const bool kept = reads[node.get()] == users.count(n) && !users.is_root(n);
       if (p->changed)
         gain_[root(node.get())] -= kept ? 0 : cost(n, p->order);
       else
@@ -229,7 +231,6 @@ class Layout {
   }
 
   const Graph& graph_;
-  const Users users_;
   const std::vector<std::shared_ptr<const NodeData>> order_;
   std::unordered_map<Key, Place> places_;
   std::unordered_map<Key, Key> parent_;

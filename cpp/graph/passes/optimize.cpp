@@ -23,9 +23,10 @@ bool enabled() { return enabled_flag(); }
 void set_enabled(bool on) { enabled_flag() = on; }
 
 Graph recognize(const Graph& graph) {
-  Graph g = merge_equal(graph);
+  const Graph merged = merge_equal(graph);
+  Graph g = merged;
   for (GraphPass pass : recognitions()) g = pass(g);
-  return merge_equal(g);
+  return g.roots() == merged.roots() ? g : merge_equal(g);
 }
 
 Graph simplify(const Graph& graph) {
@@ -35,7 +36,8 @@ Graph simplify(const Graph& graph) {
   const Graph reordered = layout(g);
   if (reordered.roots() != g.roots()) g = recognize(reordered);
   for (GraphPass pass : family_rewrites()) g = pass(g);
-  return merge_equal(precision(merge_equal(lower(g))));
+  const Graph lowered = merge_equal(lower(g)), cast = precision(lowered);
+  return cast.roots() == lowered.roots() ? cast : merge_equal(cast);
 }
 
 Graph optimize(const Graph& graph) { return fuse(simplify(graph)); }

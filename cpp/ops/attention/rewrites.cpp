@@ -102,6 +102,7 @@ bool fits(const Node& y, const Found& f) {
 }  // namespace
 
 Graph recognize_attention(const Graph& graph) {
+  if (!match::has(graph, {"softmax"})) return graph;
   const passes::Users users(graph);
   return match::rewrite(graph, [&](const Node& old, const auto& renew) -> Nodes {
     if (!is_product(old) || param<bool>(old, "transpose_b")) return {};

@@ -1,6 +1,6 @@
 // Activations that models spell out get their own function: fewer steps, a smaller gradient, and kernels that apply it
-// as they store. silu: x sigmoid(x), gelu: x (1 + erf(x / sqrt 2)) / 2 and its tanh form, hard_silu: x relu6(x + 3) / 6,
-// in any order of factors.
+// as they store. silu: x sigmoid(x), gelu: x (1 + erf(x / sqrt 2)) / 2 and its tanh form, hard_silu: x relu6(x + 3) /
+// 6, in any order of factors.
 #include "ops/build.h"
 #include "ops/match.h"
 
@@ -70,7 +70,8 @@ Node activation(const Node& n, const passes::Users& users) {
     const Node &x = p.factors[static_cast<size_t>(i)], &f = p.factors[static_cast<size_t>(1 - i)];
     if (!(x.shape() == n.shape()) || !(f.shape() == n.shape()) || !only_here(f, users)) continue;
     if (is(f, "sigmoid") && f.input(0) == x && p.scale == 1) return op("silu", {x});
-    if (is(f, "relu6") && near(p.scale, 1.0 / 6, n.dtype()) && plus(f.input(0), 3) == x) return x * unary("hard_sigmoid", x);
+    if (is(f, "relu6") && near(p.scale, 1.0 / 6, n.dtype()) && plus(f.input(0), 3) == x)
+      return x * unary("hard_sigmoid", x);
     const Node inner = plus(f, 1);
     if (!inner || p.scale != 0.5 || !only_here(inner, users)) continue;
     if (is(inner, "erf") && is_multiple(inner.input(0), x, 0.70710678118654752, users)) return op("gelu_erf", {x});
@@ -82,6 +83,7 @@ Node activation(const Node& n, const passes::Users& users) {
 }  // namespace
 
 Graph recognize_activations(const Graph& graph) {
+  if (!match::has(graph, {"erf", "tanh", "sigmoid", "relu6"})) return graph;
   const passes::Users users(graph);
   return match::rewrite(graph, [&](const Node& old, const auto& renew) -> Nodes {
     const Node found = activation(old, users);

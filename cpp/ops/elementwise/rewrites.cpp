@@ -1,8 +1,8 @@
 // Arithmetic with the same result, bit for bit, signed zeros and infinities included (a NaN stays a NaN, its sign may
-// differ; a denormal may stay where arithmetic would have flushed it): x * 1, x / 1, x - 0, x + -0, x^1, -(-x), x / 2^k as x * 2^-k, 1 / sqrt(x) as rsqrt(x), a + -b as a - b,
-// where(c, x, x), max(x, x), f(f(x)) of what rounds or cuts. x + 0 is not among it: it turns -0 into 0; nor is x - x or
-// x * 0: they are NaN for NaN and infinity; nor x^0.5 as sqrt(x): they differ for -0 and -inf. x^2 becomes x * x, which
-// is x^2 rounded once.
+// differ; a denormal may stay where arithmetic would have flushed it): x * 1, x / 1, x - 0, x + -0, x^1, -(-x), x / 2^k
+// as x * 2^-k, 1 / sqrt(x) as rsqrt(x), a + -b as a - b, where(c, x, x), max(x, x), f(f(x)) of what rounds or cuts. x +
+// 0 is not among it: it turns -0 into 0; nor is x - x or x * 0: they are NaN for NaN and infinity; nor x^0.5 as
+// sqrt(x): they differ for -0 and -inf. x^2 becomes x * x, which is x^2 rounded once.
 #include "core/error.h"
 #include "ops/build.h"
 #include "ops/match.h"
@@ -97,8 +97,7 @@ Node cheaper(const Node& n) {
     if (is_scalar(n.input(0), 1) && is(n.input(1), "sqrt") && rounds_once(n.dtype()))
       return unary("rsqrt", inner(n.input(1)));
   }
-  if (is(n, "reciprocal") && is(n.input(0), "sqrt") && rounds_once(n.dtype()))
-    return unary("rsqrt", inner(n.input(0)));
+  if (is(n, "reciprocal") && is(n.input(0), "sqrt") && rounds_once(n.dtype())) return unary("rsqrt", inner(n.input(0)));
   if (is(n, "add"))
     for (int i = 1; i >= 0; --i)
       if (is(n.input(i), "negative")) return n.input(1 - i) - inner(n.input(i));

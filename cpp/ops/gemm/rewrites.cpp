@@ -10,6 +10,7 @@
 namespace maas {
 
 Graph simplify_products(const Graph& graph) {
+  if (!match::has(graph, {"transpose"})) return graph;
   auto swaps_last = [](const Node& n) {
     const auto axes = transposed_axes(n);
     if (!axes || axes->size() < 2) return false;

@@ -76,8 +76,7 @@ std::optional<Variance> read_variance(const Node& n, const passes::Users& users)
 Node deviation_of(const Node& n, bool over, const passes::Users& users) {
   if (!only_here(n, users)) return {};
   if (is(n, over ? "rsqrt" : "sqrt")) return n.input(0);
-  if (over && is(n, "reciprocal") && is(n.input(0), "sqrt") && only_here(n.input(0), users))
-    return n.input(0).input(0);
+  if (over && is(n, "reciprocal") && is(n.input(0), "sqrt") && only_here(n.input(0), users)) return n.input(0).input(0);
   if (is(n, "power") && match::is_scalar(n.input(1), over ? -0.5 : 0.5)) return n.input(0);
   return {};
 }
@@ -131,6 +130,7 @@ std::optional<Found> read(const Node& n, const passes::Users& users) {
 }  // namespace
 
 Graph recognize_norm(const Graph& graph) {
+  if (!match::has(graph, {"mean", "sum"})) return graph;
   const passes::Users users(graph);
   return match::rewrite(graph, [&](const Node& old, const auto& renew) -> Nodes {
     if ((!is(old, "divide") && !is(old, "multiply")) || !is_floating(old.dtype())) return {};

@@ -54,10 +54,10 @@ T moved(const T& entries, const Axes& p) {
 }  // namespace
 
 std::optional<Reordered> pad_axes(const Node& y, const Axes& p) {
-  return Reordered{changed(y, {{"before", moved(param<Shape>(y, "before"), p)},
-                               {"after", moved(param<Shape>(y, "after"), p)}}),
-                   {p},
-                   p};
+  return Reordered{
+      changed(y, {{"before", moved(param<Shape>(y, "before"), p)}, {"after", moved(param<Shape>(y, "after"), p)}}),
+      {p},
+      p};
 }
 
 std::optional<Reordered> slice_axes(const Node& y, const Axes& p) {

@@ -64,8 +64,8 @@ Node simpler_concatenate(const Node& n) {
   if (const Node joined = joined_slices(n, static_cast<size_t>(axis))) return joined;
   Nodes parts;
   for (const Node& part : n->inputs) {
-    const bool nested = is(part, "concatenate") &&
-                        normalize_axis("concatenate", param<int64_t>(part, "axis"), part.shape()) == axis;
+    const bool nested =
+        is(part, "concatenate") && normalize_axis("concatenate", param<int64_t>(part, "axis"), part.shape()) == axis;
     if (nested)
       parts.insert(parts.end(), part->inputs.begin(), part->inputs.end());
     else

@@ -19,6 +19,7 @@ int64_t folded_axis(const Node& n, const char* fold, const Node& x) {
 }  // namespace
 
 Graph recognize_softmax(const Graph& graph) {
+  if (!match::has(graph, {"exp"})) return graph;
   const passes::Users users(graph);
   return match::rewrite(graph, [&](const Node& old, const auto& renew) -> Nodes {
     if (!is(old, "divide") || !is_floating(old.dtype())) return {};

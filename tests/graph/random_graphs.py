@@ -5,6 +5,7 @@ A graph is a recipe, a list of (function, operands): `build` runs it on any tens
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -214,7 +215,7 @@ class Draw:
             self.node(lambda x: ops.concatenate(ops.split(x, 2, axis), axis), [i], v.batch)
 
     def images(self, first=False):
-        """The number of a value (batch, height, width, channels), sizes at least 2; with `first` channels are axis 1."""
+        """The number of a value (batch, height, width, channels), or with `first` (batch, channels, height, width)."""
         return self.pick(lambda v: v.rank == 4 and v.batch == 0 and min(v.shape[2:] if first else v.shape[1:3]) >= 2)
 
     def convolve(self):
@@ -240,7 +241,9 @@ class Draw:
                 k = self.node(ops.relu, [j], 0)
             elif kind == "pool":
                 pool = self.choice(ops.max_pool, ops.average_pool)
-                k = self.node(lambda x: pool(x, 2, 1, "same", data_format="channels_first"), [j], 0)
+                k = self.node(
+                    partial(pool, pool_size=2, strides=1, padding="same", data_format="channels_first"), [j], 0
+                )
             elif kind == "norm":
                 w = [self.weight(self.normal(c)), self.weight(self.rng.uniform(0.5, 1, c))]
                 k = self.node(lambda x, m, s: ops.batch_normalization(x, m, s, 1), [j], 0, w)

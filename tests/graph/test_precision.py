@@ -44,7 +44,7 @@ STAYS = [
 
 
 def shown(dtypes):
-    return [n for n in nodes(casts(*dtypes[1:]), ("batch", 4), dtype=dtypes[0], passes="precision")[:-1]]
+    return nodes(casts(*dtypes[1:]), ("batch", 4), dtype=dtypes[0], passes="precision")[:-1]
 
 
 @pytest.mark.parametrize("dtypes", GOES)

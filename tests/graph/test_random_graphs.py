@@ -1,4 +1,4 @@
-"""Random graphs of public ops give the same answer optimised and unoptimised, and the gradients of finite differences."""
+"""Random graphs of public ops: the same answer optimised and unoptimised, and the gradients of finite differences."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def check(seed):
     plain = results(draw, "float64", False)
     for got, want in zip(results(draw, "float64", True), plain):
         assert_near(got, want, 1e-12 * (1 + largest(want)), "float64")
-    # In float32 the optimised graph may be off by as much as the plain one, and some epsilons of what it passes through.
+    # In float32 it may be off by as much as the plain one, and some epsilons of what it passes through.
     eps = float(np.finfo("float32").eps)
     single = results(draw, "float32", False)
     for got, other, want in zip(results(draw, "float32", True), single, plain):

@@ -90,11 +90,11 @@ def draw(data, op):
         found = made(op, changed, dtype)
     case, operands, wanted = found or (case, case.operands(dtype), None)
     lying = []
-    for given, a in zip(case.given, operands):
+    for operand, a in zip(case.given, operands):
         form = data.draw(st.sampled_from(FORMS), "form")
         axis = data.draw(st.integers(0, 7), "axis")
         # Zero strides repeat values: only where any values do, and not to make matrices singular.
-        repeats = isinstance(given, Operand) and not callable(given.values) and not callable(case.values) and a.size
+        repeats = isinstance(operand, Operand) and not callable(operand.values) and not callable(case.values) and a.size
         repeats = repeats and op.name not in MATRICES
         if form == "zero" and not (repeats and a.ndim):
             form = "fortran"

@@ -3,6 +3,7 @@
 
 #include "bindings/common.h"
 #include "core/error.h"
+#include "core/weak_types.h"
 #include "ops/build.h"
 #include "ops/elementwise/elementwise.h"
 #include "runtime/eager.h"
@@ -37,6 +38,18 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
   fail(ErrorKind::type, op, ": ", name, " has a type no parameter takes, received ", py::repr(v).cast<std::string>());
 }
 
+std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
+  return run_program(*eager_program(op, inputs), inputs, cut_seed);
+}
+
+void convert(Operand& o, DType dtype) {
+  if (o.dtype() == dtype) return;
+  if (o.node)
+    o.node = cast(o.node, dtype);
+  else
+    o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
+}
+
 Operand to_operand(const py::handle& value, Trace* trace) {
   Operand o;
   if (py::isinstance<Tensor>(value)) {
@@ -45,10 +58,12 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     o.array = t.array;
   } else if (py::isinstance<Variable>(value)) {
     auto v = value.cast<VariablePtr>();
+    const DType as = autocast_dtype(*v);
     if (trace)
-      o.node = trace->read(v);
+      o.node = cast(trace->read(v), as);
     else
       o.array = read_variable(*v);
+    convert(o, as);
   } else if (py::isinstance<py::bool_>(value)) {
     o.weak = o.is_bool = true;
     o.value = py::reinterpret_borrow<py::object>(value);
@@ -64,22 +79,10 @@ Operand to_operand(const py::handle& value, Trace* trace) {
   return o;
 }
 
-std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
-  return run_program(*eager_program(op, inputs), inputs, cut_seed);
-}
-
 void resolve(Operand& o, DType dtype) {
   if (!o.weak) return;
   o.array = to_array(o.value, dtype);
   o.weak = false;
-}
-
-void convert(Operand& o, DType dtype) {
-  if (o.dtype() == dtype) return;
-  if (o.node)
-    o.node = cast(o.node, dtype);
-  else
-    o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
 }
 
 // Keras's rules: numbers are weak (a float beside an int tensor makes float32), tensors meet at the promoted dtype,
@@ -102,10 +105,8 @@ void promote_operands(const OpInfo& info, std::vector<Operand>& operands) {
       common = o.dtype();
     }
   }
-  if (!common) common = weak_float ? DType::f32 : weak_int ? DType::i32 : DType::b8;
-  if (weak_float && !is_floating(*common)) common = DType::f32;
-  if (weak_int && *common == DType::b8) common = DType::i32;
-  if (kind == FnKind::real && !is_floating(*common)) common = DType::f32;
+  common = promote_weak(common, weak_int, weak_float);
+  if (kind == FnKind::real && !is_floating(*common)) common = default_float();
   if (kind == FnKind::logic) common = DType::b8;
   if (kind == FnKind::number && elementwise && *common == DType::b8) common = DType::i32;
   if (first) {
@@ -178,9 +179,18 @@ void bind_ops(py::module_& m) {
         for (const KernelRow& row : *table) rows.emplace_back(info->name, row.name, to_string(row.isa));
     return rows;
   });
-  m.def("promote", [](const std::string& a, const std::string& b) {
-    return std::string(to_string(promote(parse_dtype(a), parse_dtype(b))));
-  });
+  m.def(
+      "result_type",
+      [](const std::vector<std::string>& dtypes, bool weak_int, bool weak_float) {
+        std::optional<DType> common;
+        for (const std::string& name : dtypes) {
+          const DType t = parse_dtype(name);
+          common = promote(common.value_or(t), t);
+        }
+        return std::string(to_string(promote_weak(common, weak_int, weak_float)));
+      },
+      py::arg("dtypes"), py::arg("weak_int") = false, py::arg("weak_float") = false);
+  m.def("set_default_float", [](const std::string& dtype) { set_default_float(parse_dtype(dtype)); });
   // For tests: one op on arrays with the range of units cut at random.
   m.def(
       "run_cut",

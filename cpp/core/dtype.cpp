@@ -1,9 +1,11 @@
 #include "core/dtype.h"
 
 #include <array>
+#include <atomic>
 #include <bit>
 
 #include "core/error.h"
+#include "core/weak_types.h"
 
 namespace maas {
 namespace {
@@ -82,6 +84,8 @@ DType parse_dtype(std::string_view name) {
 }
 
 DType promote(DType a, DType b) {
+  if (a == DType::f8 || b == DType::f8)
+    fail(ErrorKind::value, "float8_e4m3fn meets no other dtype by itself; cast it first, received ", a, " and ", b);
   if (a == b) return a;
   if (rank(a) > rank(b)) std::swap(a, b);  // b is the higher
   if (is_floating(b)) {
@@ -94,6 +98,23 @@ DType promote(DType a, DType b) {
   if (b == DType::u32 && a != DType::b8 && a != DType::u8) return DType::i64;
   if (a == DType::u32 && b == DType::i32) return DType::i64;
   return b;
+}
+
+namespace {
+std::atomic<DType> default_float_dtype{DType::f32};
+}
+DType default_float() { return default_float_dtype.load(std::memory_order_relaxed); }
+void set_default_float(DType dtype) { default_float_dtype.store(dtype, std::memory_order_relaxed); }
+
+DType promote_weak(std::optional<DType> common, bool weak_int, bool weak_float) {
+  const DType real = default_float();
+  const bool short_float = bit_size(real) == 16;
+  if (common && is_floating(*common)) return *common;
+  // Keras gives a weak float its size, not its kind: 16 bits are float16.
+  if (weak_float) return short_float ? DType::f16 : real;
+  if (weak_int && (!common || *common == DType::b8))
+    return short_float ? DType::i16 : bit_size(real) == 64 ? DType::i64 : DType::i32;
+  return common.value_or(DType::b8);
 }
 
 }  // namespace maas

@@ -11,8 +11,9 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; bool operands are read and written as bytes.
-bool chain_type(DType t) { return t == DType::f32 || t == DType::b8; }
+// Chains compute in float32; 16-bit floats are rounded where a chain stores them or a cast names them, bool operands
+// are read and written as bytes.
+bool chain_type(DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; }
 bool fusable(const Node& n) {
   return is_elementwise(n) && chain_type(n.dtype()) &&
          std::all_of(n->inputs.begin(), n->inputs.end(), [](const Node& in) { return chain_type(in.dtype()); });

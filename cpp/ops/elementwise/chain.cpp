@@ -28,8 +28,8 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
   if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
     return true;
   // Casts that round no more than once on the way.
-  static const int kIdentity = find_fn("identity");
-  if (in.size() != 1 || steps.steps.size() != 1 || steps.steps[0].fn != kIdentity) return false;
+  static const int kMoves[] = {find_fn("identity"), find_fn("round_bf16"), find_fn("round_f16")};
+  if (in.size() != 1 || steps.steps.size() != 1 || std::count(kMoves, kMoves + 3, steps.steps[0].fn) == 0) return false;
   const DType from = in[0].dtype, to = out[0].dtype;
   if (from == to && bit_size(to) >= 8) return true;
   auto byte = [](DType t) { return t == DType::i8 || t == DType::u8; };

@@ -87,6 +87,16 @@ T nan_min(T a, T b) {
   return a != a ? a : b != b ? b : a < b ? a : b;
 }
 template <class T>
+T rounded(T a, DType t) {
+  if constexpr (std::is_integral_v<T>) {
+    return a;
+  } else {
+    uint16_t bits;
+    store_element(&bits, t, 0, a);
+    return load_element<T>(&bits, t, 0);
+  }
+}
+template <class T>
 T sign(T a) {
   return a != a || a == 0 ? a : T((a > 0) - (a < 0));
 }

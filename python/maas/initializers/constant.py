@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from maas.backend.standardize import numpy_dtype
 from maas.initializers.base import Initializer
 
 
@@ -16,7 +17,7 @@ class Constant(Initializer):
         self.value = value
 
     def draw(self, shape, dtype):
-        return np.broadcast_to(np.asarray(self.value, dtype=dtype), shape).copy()
+        return np.broadcast_to(np.asarray(self.value, dtype=numpy_dtype(dtype)), shape).copy()
 
     def get_config(self):
         return {"value": self.value}

@@ -33,7 +33,8 @@ class Compiling:
             weighted_metrics: the same, updated with sample weights.
             run_eagerly: bool; steps are traced anew every time, so that Python code in them runs at every step (on
                 symbolic tensors; a warning says so).
-            steps_per_execution, jit_compile, auto_scale_loss: accepted; steps are always compiled.
+            auto_scale_loss: bool; under the policy "mixed_float16" the optimizer becomes a `LossScaleOptimizer`.
+            steps_per_execution, jit_compile: accepted; steps are always compiled.
 
         Raises:
             ValueError: for unknown names and settings of the wrong form.
@@ -44,6 +45,8 @@ class Compiling:
                 f"optimizer={optimizer!r}, loss={loss!r}"
             )
         optimizer = optimizers.get(optimizer)
+        if auto_scale_loss and optimizer is not None and self.dtype_policy.name == "mixed_float16":
+            optimizer = _scaled(optimizer)
         if run_eagerly:
             warnings.warn(
                 "run_eagerly=True traces every step anew, so Python code in it runs each time, but on symbolic "
@@ -146,3 +149,15 @@ class Compiling:
             value = m.result()
             results.update(value) if isinstance(value, dict) else results.__setitem__(m.name, value)
         return results
+
+
+def _scaled(optimizer):
+    wrapper = getattr(optimizers, "LossScaleOptimizer", None)
+    if wrapper is None:
+        warnings.warn(
+            "the loss is not scaled: maas has no LossScaleOptimizer yet, so small float16 gradients may become 0; "
+            "use mixed_bfloat16, or set the optimizer's loss_scale_factor",
+            stacklevel=4,
+        )
+        return optimizer
+    return optimizer if isinstance(optimizer, wrapper) else wrapper(optimizer, name="loss_scale_optimizer")

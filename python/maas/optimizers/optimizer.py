@@ -155,9 +155,9 @@ class Optimizer:
         del aggregation, layout
         dtype = dtype or backend.floatx()
         if isinstance(initializer, str) and initializer == "zeros":
-            value = np.zeros(tuple(shape), dtype)
+            value = np.zeros(tuple(shape), backend.numpy_dtype(dtype))
         elif isinstance(initializer, (int, float, np.ndarray)):
-            value = np.full(tuple(shape), initializer, dtype)
+            value = np.full(tuple(shape), initializer, backend.numpy_dtype(dtype))
         else:
             from maas import initializers
 

@@ -79,7 +79,7 @@ class _Stored:
     def read(self):
         from maas import ops
 
-        return ops.cast(self._tensor, "float32").numpy() if self.dtype == "bfloat16" else self._tensor.numpy()
+        return (ops.cast(self._tensor, "float32") if self.dtype == "bfloat16" else self._tensor).numpy()
 
 
 @contextlib.contextmanager

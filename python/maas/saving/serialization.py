@@ -33,7 +33,9 @@ __all__ = [
     "register_keras_serializable",
     "serialize_keras_object",
 ]
-_DTYPES = frozenset("float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
+_DTYPES = frozenset(
+    "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool float8_e4m3fn".split()
+)
 _shared = threading.local()
 
 

@@ -66,18 +66,26 @@ class BatchNormalization(Layer):
         if self.scale:
             self.gamma = add(
                 name="gamma", shape=(channels,), initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
+                constraint=self.gamma_constraint, autocast=False,
             )  # fmt: skip
         if self.center:
             self.beta = add(
                 name="beta", shape=(channels,), initializer=self.beta_initializer, regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
+                constraint=self.beta_constraint, autocast=False,
             )  # fmt: skip
         self.moving_mean = add(
-            name="moving_mean", shape=(channels,), initializer=self.moving_mean_initializer, trainable=False
+            name="moving_mean",
+            shape=(channels,),
+            initializer=self.moving_mean_initializer,
+            trainable=False,
+            autocast=False,
         )
         self.moving_variance = add(
-            name="moving_variance", shape=(channels,), initializer=self.moving_variance_initializer, trainable=False
+            name="moving_variance",
+            shape=(channels,),
+            initializer=self.moving_variance_initializer,
+            trainable=False,
+            autocast=False,
         )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
 

@@ -1,0 +1,226 @@
+"""Dtype policies and mixed precision against Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+import maas
+from maas import dtype_policies, mixed_precision, ops
+
+MIXED = ["mixed_bfloat16", "mixed_float16"]
+
+
+@pytest.fixture(autouse=True)
+def plain():
+    yield
+    for k in (keras, maas):
+        k.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("name", [*MIXED, "float32", "bfloat16", "float16", "float64"])
+def test_names(name):
+    for k in (keras, maas):
+        k.mixed_precision.set_global_policy(name)
+    ours, theirs = maas.mixed_precision.global_policy(), keras.mixed_precision.global_policy()
+    assert (ours.name, ours.compute_dtype, ours.variable_dtype) == (
+        theirs.name,
+        theirs.compute_dtype,
+        theirs.variable_dtype,
+    )
+    assert maas.DTypePolicy().name == keras.DTypePolicy().name == name
+    assert maas.layers.Dense(2).dtype_policy == ours
+    assert dtype_policies.get(dtype_policies.serialize(ours)) == ours
+    assert dtype_policies.serialize(ours) == keras.dtype_policies.serialize(theirs)
+
+
+def test_the_module_has_the_older_names():
+    assert mixed_precision.Policy is maas.DTypePolicy
+    assert mixed_precision.set_dtype_policy is mixed_precision.set_global_policy
+
+
+def test_a_map_of_policies():
+    def made(k):
+        m = k.dtype_policies.DTypePolicyMap("float32")
+        m["encoder/layer_0/dense"] = k.DTypePolicy("bfloat16")
+        m["encoder/.*"] = k.DTypePolicy("mixed_float16")
+        return m
+
+    ours, theirs = made(maas), made(keras)
+    for path in ("encoder/layer_0/dense", "encoder/query", "decoder", "encoder"):
+        assert ours[path].name == theirs[path].name
+    assert (ours.name, ours.compute_dtype, len(ours), list(ours)) == (
+        theirs.name,
+        theirs.compute_dtype,
+        2,
+        list(theirs),
+    )
+    assert dtype_policies.serialize(ours) == keras.dtype_policies.serialize(theirs)
+    assert dtype_policies.deserialize(dtype_policies.serialize(ours)) == ours
+    with pytest.raises(ValueError, match="already"):
+        ours["encoder/.*"] = "float32"
+    ours["encoder/a.*"] = "float32"
+    with pytest.raises(ValueError, match="one key at most"):
+        ours["encoder/attention"]
+    with pytest.raises(ValueError, match="cannot be a map"):
+        dtype_policies.DTypePolicyMap(ours)
+
+
+LAYERS = {
+    "dense": (lambda k: k.layers.Dense(4, activation="relu"), (3, 5)),
+    "einsum": (lambda k: k.layers.EinsumDense("ab,bc->ac", output_shape=4), (3, 5)),
+    "conv": (lambda k: k.layers.Conv2D(4, 3), (2, 6, 6, 3)),
+    "depthwise": (lambda k: k.layers.DepthwiseConv2D(3), (2, 6, 6, 3)),
+    "transposed": (lambda k: k.layers.Conv2DTranspose(4, 3), (2, 6, 6, 3)),
+    "batch_norm": (lambda k: k.layers.BatchNormalization(), (3, 5)),
+    "layer_norm": (lambda k: k.layers.LayerNormalization(), (3, 5)),
+    "max_pool": (lambda k: k.layers.MaxPooling2D(), (2, 6, 6, 3)),
+    "average_pool": (lambda k: k.layers.GlobalAveragePooling2D(), (2, 6, 6, 3)),
+    "lstm": (lambda k: k.layers.LSTM(4), (2, 6, 3)),
+    "gru": (lambda k: k.layers.GRU(4, return_sequences=True), (2, 6, 3)),
+    "rnn": (lambda k: k.layers.SimpleRNN(4), (2, 6, 3)),
+    "bidirectional": (lambda k: k.layers.Bidirectional(k.layers.LSTM(4)), (2, 6, 3)),
+    "softmax": (lambda k: k.layers.Softmax(), (3, 5)),
+    "rescaling": (lambda k: k.layers.Rescaling(0.5), (3, 5)),
+    "dropout": (lambda k: k.layers.Dropout(0.5), (3, 5)),
+    "flatten": (lambda k: k.layers.Flatten(), (2, 6, 3)),
+}
+
+
+@pytest.mark.parametrize("policy", [*MIXED, "bfloat16", "float16"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name, policy):
+    make, shape = LAYERS[name]
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    built = []
+    for k in (keras, maas):
+        k.config.set_dtype_policy(policy)
+        layer = make(k)
+        layer.build(shape)
+        built.append(layer)
+    theirs, ours = built
+    assert [(v.path, v.dtype) for v in ours.weights] == [(v.path, v.dtype) for v in theirs.weights]
+    values = [np.random.default_rng(i).uniform(0.1, 0.5, v.shape).astype("float32") for i, v in enumerate(ours.weights)]
+    for v, w, value in zip(ours.weights, theirs.weights, values):
+        v.assign(value), w.assign(value)
+    got, want = ours(x), theirs(x)
+    assert got.dtype == keras.backend.standardize_dtype(want.dtype)
+    symbolic = make(maas)(maas.Input(shape[1:]))
+    assert symbolic.dtype == keras.backend.standardize_dtype(make(keras)(keras.Input(shape[1:])).dtype)
+    want = np.asarray(want).astype("float32")
+    epsilon = 2.0**-7 if "bfloat16" in policy else 2.0**-10
+    np.testing.assert_allclose(np.asarray(got).astype("float32"), want, atol=4 * epsilon * max(1, np.abs(want).max()))
+    assert all(v.dtype == w.dtype for v, w in zip(ours.weights, theirs.weights))
+
+
+def test_a_plain_layer_inside_a_mixed_one():
+    class Outer(maas.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = maas.layers.Dense(3, dtype="float32")
+            self.seen = None
+
+        def build(self, shape):
+            self.w = self.add_weight(shape=(), initializer="ones")
+            self.own = self.add_weight(shape=(), initializer="ones", autocast=False)
+
+        def call(self, x):
+            self.seen = [ops.convert_to_tensor(v).dtype for v in (self.w, self.own)]
+            return x, self.inner(x)
+
+    layer = Outer(dtype="mixed_bfloat16")
+    a, b = layer(np.ones((2, 2), "float32"))
+    assert (a.dtype, b.dtype, layer.seen) == ("bfloat16", "float32", ["bfloat16", "float32"])
+    assert layer.w.dtype == "float32" and layer.w.value.dtype == "float32"
+
+
+def cnn(k):
+    return k.Sequential([
+        k.Input((8, 8, 1)), k.layers.Conv2D(8, 3, activation="relu"), k.layers.BatchNormalization(),
+        k.layers.MaxPooling2D(), k.layers.Flatten(), k.layers.Dense(10, activation="softmax", dtype="float32"),
+    ])  # fmt: skip
+
+
+def lstm(k):
+    return k.Sequential([k.Input((8, 8)), k.layers.LSTM(16), k.layers.Dense(10, activation="softmax", dtype="float32")])
+
+
+def transformer(k):
+    x = inputs = k.Input((8, 8))
+    y = k.layers.MultiHeadAttention(2, 8)(x, x)
+    x = k.layers.LayerNormalization()(k.layers.Add()([x, y]))
+    y = k.layers.Dense(8)(k.layers.Dense(16, activation="gelu")(x))
+    x = k.layers.LayerNormalization()(k.layers.Add()([x, y]))
+    x = k.layers.GlobalAveragePooling1D()(x)
+    return k.Model(inputs, k.layers.Dense(10, activation="softmax", dtype="float32")(x))
+
+
+def fit(k, make, policy, weights, x, y):
+    k.config.set_dtype_policy(policy)
+    model = make(k)
+    if weights is not None:
+        model.set_weights(weights)
+    start = model.get_weights()
+    model.compile(
+        k.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"], auto_scale_loss=False
+    )
+    history = model.fit(x, y, batch_size=32, epochs=4, shuffle=False, verbose=0).history
+    return start, np.array(history["loss"]), np.array(history["accuracy"])
+
+
+@pytest.mark.parametrize("policy", MIXED)
+@pytest.mark.parametrize("make", [cnn, lstm, transformer])
+def test_training_goes_as_in_keras(make, policy):
+    """Losses within 2 % of Keras's, accuracies within 4 of 320 samples, each epoch."""
+    x, y = maas.datasets.digits.load_data()[0]
+    x = (np.asarray(x[:320]).reshape(-1, 8, 8) / 16).astype("float32")
+    x, y = (x[..., None] if make is cnn else x), np.asarray(y[:320])
+    weights, want, accuracy = fit(keras, make, policy, None, x, y)
+    _, got, ours = fit(maas, make, policy, weights, x, y)
+    np.testing.assert_allclose(got, want, rtol=0.02)
+    np.testing.assert_allclose(ours, accuracy, atol=4 / 320)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "maas"])
+@pytest.mark.parametrize("policy", [*MIXED, "bfloat16"])
+def test_files_keep_policies(policy, suffix, tmp_path):
+    maas.config.set_dtype_policy(policy)
+    model = cnn(maas)
+    x = np.random.default_rng(0).standard_normal((3, 8, 8, 1)).astype("float32")
+    want = np.asarray(model.predict(x, verbose=0))
+    model.save(tmp_path / f"m.{suffix}")
+    maas.config.set_dtype_policy("float32")
+    loaded = maas.saving.load_model(tmp_path / f"m.{suffix}")
+    assert [a.dtype_policy.name for a in loaded.layers] == [a.dtype_policy.name for a in model.layers]
+    np.testing.assert_array_equal(np.asarray(loaded.predict(x, verbose=0)), want)
+
+
+@pytest.mark.parametrize("policy", [*MIXED, "bfloat16"])
+def test_keras_reads_our_files_and_we_read_its(policy, tmp_path):
+    x = np.random.default_rng(0).standard_normal((3, 8, 8, 1)).astype("float32")
+    for mine, other in ((maas, keras), (keras, maas)):
+        mine.config.set_dtype_policy(policy)
+        model = cnn(mine)
+        want = np.asarray(model.predict(x, verbose=0)).astype("float32")
+        model.save(tmp_path / "m.keras")
+        model.save_weights(tmp_path / "m.weights.h5")
+        loaded = other.saving.load_model(tmp_path / "m.keras")
+        other.config.set_dtype_policy(policy)
+        again = cnn(other)
+        again.load_weights(tmp_path / "m.weights.h5")
+        assert [a.dtype_policy.name for a in loaded.layers] == [a.dtype_policy.name for a in model.layers]
+        for m in (loaded, again):
+            np.testing.assert_allclose(np.asarray(m.predict(x, verbose=0)).astype("float32"), want, atol=2.0**-6)
+
+
+def test_float16_scales_the_loss():
+    model = maas.Sequential([maas.Input((2,)), maas.layers.Dense(1)])
+    model.dtype_policy = "mixed_float16"
+    wrapper = getattr(maas.optimizers, "LossScaleOptimizer", None)
+    if wrapper is None:
+        with pytest.warns(UserWarning, match="LossScaleOptimizer"):
+            model.compile("sgd", "mse")
+    else:
+        model.compile("sgd", "mse")
+        assert isinstance(model.optimizer, wrapper)
+        model.compile("sgd", "mse", auto_scale_loss=False)
+        assert not isinstance(model.optimizer, wrapper)

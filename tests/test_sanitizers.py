@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted(p.stem for p in (ROOT / "cpp/tests").glob("*_test.cpp") if not p.stem.startswith("serving"))
+# Building both takes minutes that the usual run does not have yet.
+pytestmark = pytest.mark.long
 OPTIONS = {
     "thread": {"TSAN_OPTIONS": "halt_on_error=1 second_deadlock_stack=1"},
     "address": {
@@ -58,7 +60,6 @@ def test_program(build, program):
     run(build, program, seconds=10)
 
 
-@pytest.mark.long
 def test_engine_for_long(build):
     run(build, "engine_test", seconds=300)
 

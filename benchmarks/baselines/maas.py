@@ -31,7 +31,7 @@ def op(name, case, threads):
     operands = case.operands()
     with _core.Trace() as trace:
         # The second operand of products is a weight: prepared once, as in a model.
-        weight = name in ("conv", "matmul") and operands[1].ndim in (2, 4)
+        weight = name in ("conv", "conv_input_gradient") or name == "matmul" and operands[1].ndim == 2
         inputs = [
             trace.input(a.shape, str(a.dtype), f"x{i}") for i, a in enumerate(operands[:1] if weight else operands)
         ]

@@ -95,6 +95,30 @@ def train(net, weights, x, y, batch, threads, compiled=False):
     return epoch
 
 
+def convolution(name, x, kernel, strides, padding, groups=1, size=None, dilation=()):
+    """Keras's convolution with padding "same", or the gradient for its input, in channels_last memory."""
+    import torch
+    from torch.nn import functional as F
+
+    spatial, sizes = x.ndim - 2, size or x.shape[1:-1]
+    memory = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}[spatial]
+    x = torch.tensor(x).movedim(-1, 1).contiguous(memory_format=memory)
+    k = torch.tensor(kernel).movedim((-1, -2), (0, 1)).contiguous(memory_format=memory)
+    total = [max((-(-n // s) - 1) * s + w - n, 0) for n, s, w in zip(sizes, strides, kernel.shape)]
+    begin = [n // 2 for n in total]
+    if name == "conv_input_gradient":
+        # Of the padded image; what lies in the padding is cut off.
+        function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[spatial - 1]
+        cut = (..., *(slice(b, b + n) for b, n in zip(begin, sizes)))
+        more = [n + t - (o - 1) * s - w for n, t, o, s, w in zip(sizes, total, x.shape[2:], strides, kernel.shape)]
+        return lambda: function(x, k, stride=strides, output_padding=more, groups=groups)[cut].movedim(1, -1)
+    function = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
+    if any(n % 2 for n in total):  # Keras pads more at the end, torch's own padding is symmetric
+        pads = [n for t, b in zip(total[::-1], begin[::-1]) for n in (b, t - b)]
+        return lambda: function(F.pad(x, pads), k, stride=strides, groups=groups).movedim(1, -1)
+    return lambda: function(x, k, stride=strides, padding=begin, groups=groups).movedim(1, -1)
+
+
 def op(name, case, threads):
     """One op through torch's public functions."""
     import torch
@@ -102,17 +126,10 @@ def op(name, case, threads):
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    operands, shapes, params = case.operands(), case.shapes, case.params
+    operands, params = case.operands(), case.params
     a = [torch.tensor(x) for x in operands]
-    if name == "conv":
-        x, k = tensor(operands[0]), a[1].permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-        size, kernel, stride = shapes[0][1], shapes[1][0], params["strides"][0]
-        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-        pad = (total // 2, total - total // 2) * 2  # Keras pads more at the end, torch's own padding is symmetric
-        if total % 2:
-            run = lambda: F.conv2d(F.pad(x, pad), k, stride=stride).permute(0, 2, 3, 1)  # noqa: E731
-        else:
-            run = lambda: F.conv2d(x, k, stride=stride, padding=total // 2).permute(0, 2, 3, 1)  # noqa: E731
+    if name.startswith("conv"):
+        run = convolution(name, *operands, **params)
     elif name == "attention":
         q, k, v = (t.transpose(1, 2).contiguous() for t in a)
         causal = params.get("causal", False)

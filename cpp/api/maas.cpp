@@ -16,15 +16,23 @@ namespace {
 
 thread_local std::string last_error;
 
+void keep_error(const char* text) noexcept {
+  try {
+    last_error = text;
+  } catch (...) {
+    last_error.clear();  // not even the memory for the text
+  }
+}
+
 // Nothing may leave a C function but its result.
 template <class Result, class Body>
 Result guarded(Result on_failure, const Body& body) noexcept {
   try {
     return body();
   } catch (const std::exception& e) {
-    last_error = e.what();
+    keep_error(e.what());
   } catch (...) {
-    last_error = "unknown failure";
+    keep_error("unknown failure");
   }
   return on_failure;
 }
@@ -47,8 +55,9 @@ std::vector<Described> describe(const maas::Nodes& nodes, const std::vector<std:
 
 maas_spec at(const std::vector<Described>& list, int64_t i) {
   if (i >= 0 && i < static_cast<int64_t>(list.size())) return list[static_cast<size_t>(i)].spec();
-  last_error = maas::text("there are ", list.size(), " tensors, received number ", i);
-  return {};
+  return guarded(maas_spec{}, [&]() -> maas_spec {
+    maas::fail(maas::ErrorKind::index, "there are ", list.size(), " tensors, received number ", i);
+  });
 }
 
 }  // namespace
@@ -95,6 +104,7 @@ maas_spec maas_model_output(const maas_model* model, int64_t i) { return at(mode
 
 maas_result* maas_model_run(maas_model* model, const maas_tensor* inputs, int64_t count) {
   return guarded<maas_result*>(nullptr, [&] {
+    maas::check(model && (inputs || !count), "maas_model_run: a model and inputs are needed, received NULL");
     maas::check(count == maas_model_input_count(model), "the model has ", model->inputs.size(), " inputs, received ",
                 count);
     std::vector<maas::Array> arrays;
@@ -123,8 +133,9 @@ maas_result* maas_model_run(maas_model* model, const maas_tensor* inputs, int64_
 
 maas_tensor maas_result_output(const maas_result* result, int64_t i) {
   if (i < 0 || i >= static_cast<int64_t>(result->outputs.size())) {
-    last_error = maas::text("there are ", result->outputs.size(), " outputs, received number ", i);
-    return {};
+    return guarded(maas_tensor{}, [&]() -> maas_tensor {
+      maas::fail(maas::ErrorKind::index, "there are ", result->outputs.size(), " outputs, received number ", i);
+    });
   }
   const maas::Array& a = result->outputs[static_cast<size_t>(i)];
   return {a.data(), static_cast<int64_t>(a.shape.size()), a.shape.data()};
@@ -135,7 +146,7 @@ void maas_result_free(maas_result* result) { delete result; }
 #if MAAS_SERVING
 maas_server* maas_serve(maas_model* model, const char* name, const char* host, int port) {
   return guarded<maas_server*>(nullptr, [&] {
-    maas::check(name && host, "maas_serve: a name and a host are needed, received NULL");
+    maas::check(model && name && host, "maas_serve: a model, a name and a host are needed, received NULL");
     const maas::Function& f = model->function();
     auto servable =
         std::make_shared<maas::serving::ProgramServable>(model->program, name, "1", f.input_names, f.output_names);
@@ -153,7 +164,7 @@ int maas_server_port(const maas_server* server) { return server->server.port(); 
 
 void maas_server_stop(maas_server* server) {
   if (!server) return;
-  server->server.stop();
+  guarded(0, [&] { return server->server.stop(), 0; });
   delete server;
 }
 #else

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/error.h"
@@ -16,13 +17,16 @@
 namespace maas::bindings {
 namespace py = pybind11;
 
-// What Python holds: a concrete array, or a node of the trace that is being recorded.
+// What Python holds: a concrete array, or a node of the trace that is being recorded; both where the trace runs what it
+// records.
 struct Tensor {
   Array array;
   Node node;
 
   explicit Tensor(Array a) : array(std::move(a)) {}
   explicit Tensor(Node n) : node(std::move(n)) {}
+  Tensor(Node n, Array a) : array(std::move(a)), node(std::move(n)) {}
+  bool has_value() const { return !node || array; }
   bool symbolic() const { return static_cast<bool>(node); }
   DType dtype() const { return symbolic() ? node.dtype() : array.dtype; }
   Shape shape() const { return symbolic() ? node.shape() : to_shape(array.shape); }
@@ -31,10 +35,35 @@ struct Tensor {
 // A recording: what was read, written and given. One per thread at a time; a stack allows nesting.
 class Trace {
  public:
+  // `body`: of a sub-Graph. State it reads becomes an input of its own, and what is older than it comes from outside.
+  // `values`: every op also runs when it is recorded, so that Python can look at results.
+  explicit Trace(bool body = false, bool values = false) : body_(body), values_on_(values), start_(next_node_id()) {}
   Tensor input(const py::object& shape, const std::string& dtype, const std::string& name);
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
   Graph graph(const Nodes& outputs) const;
+  bool is_body() const { return body_; }
+  bool has_values() const { return values_on_; }
+  Tensor input_value(Array value, const std::string& name);
+  // The node as Python sees it: with its value if the trace has values.
+  Tensor tensor(const Node& node);
+  Array evaluate(const Node& node);
+  // Gives variables the values that the trace wrote.
+  void commit();
+  int64_t start() const { return start_; }
+  // What a body reads and writes of state: the variable, the input that stands for it, and the value it is given.
+  struct State {
+    VariablePtr variable;
+    Node input, value;
+  };
+  std::vector<State>& state() { return body_state_; }
+  // Until `end_overlay` the variables read as these values, and nothing that is written counts. Gives their last
+  // values.
+  void overlay(const std::vector<VariablePtr>& variables, const Nodes& values);
+  Nodes end_overlay(const std::vector<VariablePtr>& variables);
+  // Between the two, ops run eagerly: what is made then is no part of any trace.
+  static void pause();
+  static void resume();
   static Trace* current();
   void enter();
   void exit();
@@ -42,14 +71,21 @@ class Trace {
   Nodes inputs;
 
  private:
+  bool body_, values_on_;
+  int64_t start_;
+  std::unordered_map<const NodeData*, std::pair<Node, std::vector<Array>>> values_;
+  std::vector<State> body_state_;
   std::vector<std::pair<std::string, Dim>> symbols_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
+  std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;
 };
 
-Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies
-py::array to_numpy(const Array& array);                                    // copies
-py::array share_numpy(Array array);                                        // the NumPy array owns the buffer
+Array to_array(const py::handle& value, std::optional<DType> dtype = {});  // copies, but for arrays on a GPU
+Array import_dlpack(const py::object& value);  // shares the memory of another library's array
+bool is_gpu_array(const py::handle& value);    // of another library, in memory of a GPU
+py::array to_numpy(const Array& array);        // copies
+py::array share_numpy(Array array);            // the NumPy array owns the buffer
 // A view of NumPy memory for the length of a call; copies only if it must (dtype, order).
 Array borrow(const py::handle& value, DType dtype, const char* what);
 // The array's memory without a copy if it is aligned, dense and of exactly this dtype; false otherwise.
@@ -80,12 +116,21 @@ DType autocast_dtype(const Variable& variable);
 Array read_variable(const Variable& variable);
 void write_variable(Variable& variable, const Array& value);
 
+// Tapes of this thread are told what ran eagerly, and which value of a variable was read.
+bool is_recording();
+void record_eager(const OpPtr& op, const std::vector<Array>& in, const std::vector<Array>& out);
+void record_read(const VariablePtr& variable, const Array& value);
+
 void set_python_error(const Error& e);
 void bind_errors(py::module_& m);
 void bind_tensor(py::module_& m);
 void bind_ops(py::module_& m);
 void bind_trace(py::module_& m);
+void bind_control(py::module_& m);
+Node to_node(const py::handle& value);
+void bind_tape(py::module_& m);
 void bind_system(py::module_& m);
+void bind_device(py::module_& m);
 void bind_fast_call(py::module_& m);
 void bind_model_file(py::module_& m);
 

@@ -9,13 +9,14 @@ namespace maas::bindings {
 namespace {
 
 // NumPy has no dtypes of its own for these.
-bool foreign(DType t) { return t == DType::bf16 || t == DType::f8 || t == DType::i4; }
+bool foreign(DType t) { return t == DType::bf16 || t == DType::f8 || t == DType::f8e5 || t == DType::i4; }
 
 std::optional<DType> dtype_of(const py::dtype& d) {
   if (d.num() >= 256) {  // registered by another package, such as ml_dtypes
     const auto name = py::str(d.attr("name")).cast<std::string>();
     if (name == "bfloat16") return DType::bf16;
     if (name == "float8_e4m3fn") return DType::f8;
+    if (name == "float8_e5m2") return DType::f8e5;
     if (name == "int4") return DType::i4;
     return {};
   }
@@ -31,9 +32,10 @@ std::optional<DType> dtype_of(const py::dtype& d) {
              : d.itemsize() == 2 ? DType::i16
                                  : DType::i8;
     case 'u':
-      return d.itemsize() == 1   ? std::optional(DType::u8)
-             : d.itemsize() == 4 ? std::optional(DType::u32)
-                                 : std::nullopt;
+      return d.itemsize() == 8   ? DType::u64
+             : d.itemsize() == 4 ? DType::u32
+             : d.itemsize() == 2 ? DType::u16
+                                 : DType::u8;
     case 'b':
       return DType::b8;
     default:
@@ -60,8 +62,12 @@ py::dtype numpy_dtype(DType t) {
       return py::dtype("int32");
     case DType::i64:
       return py::dtype("int64");
+    case DType::u16:
+      return py::dtype("uint16");
     case DType::u32:
       return py::dtype("uint32");
+    case DType::u64:
+      return py::dtype("uint64");
     case DType::b8:
       return py::dtype("bool");
     default:
@@ -72,17 +78,17 @@ py::dtype numpy_dtype(DType t) {
 // The NumPy dtype that the package ml_dtypes registers; None where it is not installed.
 py::object foreign_dtype(DType t) {
   static const auto* dtypes = [] {
-    auto* found = new std::vector<py::object>(3, py::none());
+    auto* found = new std::vector<py::object>(4, py::none());
     try {
       const py::module_ package = py::module_::import("ml_dtypes");
-      const char* names[] = {"bfloat16", "float8_e4m3fn", "int4"};
-      for (size_t i = 0; i < 3; ++i) (*found)[i] = py::dtype::from_args(package.attr(names[i]));
+      const char* names[] = {"bfloat16", "float8_e4m3fn", "float8_e5m2", "int4"};
+      for (size_t i = 0; i < 4; ++i) (*found)[i] = py::dtype::from_args(package.attr(names[i]));
     } catch (py::error_already_set& e) {
       if (!e.matches(PyExc_ImportError)) throw;
     }
     return found;
   }();
-  return (*dtypes)[t == DType::bf16 ? 0 : t == DType::f8 ? 1 : 2];
+  return (*dtypes)[t == DType::bf16 ? 0 : t == DType::f8 ? 1 : t == DType::f8e5 ? 2 : 3];
 }
 
 py::array as_numpy(const py::handle& value) {
@@ -110,6 +116,8 @@ Array cast_array(const Array& x, DType to) {
   for (int64_t i = 0, n = x.size(); i < n; ++i) {
     if (is_floating(x.dtype))
       store_element(out.data(), to, i, load_element<double>(x.data(), x.dtype, i));
+    else if (x.dtype == DType::u64)
+      store_element(out.data(), to, i, load_element<uint64_t>(x.data(), x.dtype, i));
     else
       store_element(out.data(), to, i, load_element<int64_t>(x.data(), x.dtype, i));
   }
@@ -130,7 +138,9 @@ Array cast_numpy(const py::array& given, DType from, DType to) {
   if (packed) from = DType::i8;
   Array out(to, shape_of(given));
   for (int64_t i = 0, n = out.size(); i < n; ++i) {
-    if (from == DType::i64)
+    if (from == DType::u64)
+      store_element(out.data(), to, i, load_element<uint64_t>(a.data(), from, i));
+    else if (from == DType::i64)
       store_element(out.data(), to, i, load_element<int64_t>(a.data(), from, i));
     else
       store_element(out.data(), to, i, load_element<double>(a.data(), from, i));
@@ -143,16 +153,20 @@ Array cast_numpy(const py::array& given, DType from, DType to) {
 Array to_array(const py::handle& value, std::optional<DType> wanted) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (t.symbolic())
+    if (!t.has_value())
       fail(ErrorKind::type,
            "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
            to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
-    if (foreign(*wanted) || foreign(t.dtype())) return cast_array(t.array, *wanted);
+    if (foreign(*wanted) || foreign(t.dtype())) return cast_array(t.array.host(), *wanted);
+  }
+  if (!py::isinstance<py::array>(value) && !py::isinstance<Tensor>(value) && is_gpu_array(value)) {
+    Array shared = import_dlpack(py::reinterpret_borrow<py::object>(value));
+    if (!wanted || *wanted == shared.dtype) return shared;
+    return to_array(py::cast(Tensor(std::move(shared))), wanted);
   }
   py::array a = as_numpy(value);
   auto dtype = dtype_of(a.dtype());
-  if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;
   if (!dtype)
     fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());
   DType target = wanted.value_or(*dtype);
@@ -164,6 +178,7 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
 }
 
 py::array to_numpy(const Array& array) {
+  if (!array.device().is_cpu()) return to_numpy(array.host());
   if (foreign(array.dtype)) {
     const py::object registered = foreign_dtype(array.dtype);
     const bool same = !registered.is_none() && array.dtype != DType::i4;
@@ -184,6 +199,7 @@ py::array to_numpy(const Array& array) {
 }
 
 py::array share_numpy(Array array) {
+  array = array.host();
   if (foreign(array.dtype)) return to_numpy(array);
   auto* keep = new std::shared_ptr<Storage>(array.storage);
   py::capsule owner(keep, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
@@ -209,7 +225,7 @@ bool view_exact(const py::array& a, DType dtype, Array& out) {
 Array borrow(const py::handle& value, DType dtype, const char* what) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    if (!t.symbolic()) {
+    if (t.has_value()) {
       if (t.dtype() != dtype) fail(ErrorKind::type, what, " must be ", dtype, ", received ", t.dtype());
       return t.array;
     }

@@ -14,8 +14,11 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_errors(m);
   maas::bindings::bind_tensor(m);
   maas::bindings::bind_trace(m);
+  maas::bindings::bind_control(m);
+  maas::bindings::bind_tape(m);
   maas::bindings::bind_ops(m);
   maas::bindings::bind_system(m);
+  maas::bindings::bind_device(m);
   maas::bindings::bind_fast_call(m);
   maas::bindings::bind_model_file(m);
 #if MAAS_SERVING

@@ -18,6 +18,7 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
   if (py::isinstance<py::float_>(v)) return v.cast<double>();
   if (PyIndex_Check(v.ptr())) return py::int_(py::reinterpret_borrow<py::object>(v)).cast<int64_t>();
   if (py::isinstance<py::sequence>(v)) {
+    if (py::len(v) && py::isinstance<Body>(v[py::int_(0)])) return v.cast<Bodies>();
     bool dims = false, floats = false;
     for (auto item : v) {
       dims = dims || py::isinstance<Dim>(item);
@@ -38,8 +39,16 @@ ParamValue to_value(const std::string& op, const std::string& name, const py::ha
   fail(ErrorKind::type, op, ": ", name, " has a type no parameter takes, received ", py::repr(v).cast<std::string>());
 }
 
+// A size as a scalar: the shape of a view says it when the program runs.
+Node size_node(const Dim& size) {
+  const Node view = broadcast_to(scalar_node(DType::i32, 0), {size});
+  return reshape(op("shape_of", {view}), {});
+}
+
 std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
-  return run_program(*eager_program(op, inputs), inputs, cut_seed);
+  std::vector<Array> outputs = run_program(*eager_program(op, inputs), inputs, cut_seed);
+  record_eager(op, inputs, outputs);
+  return outputs;
 }
 
 void convert(Operand& o, DType dtype) {
@@ -62,8 +71,10 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     if (trace)
       o.node = cast(trace->read(v), as);
     else
-      o.array = read_variable(*v);
+      record_read(v, o.array = read_variable(*v));
     convert(o, as);
+  } else if (py::isinstance<Dim>(value)) {
+    o.node = size_node(value.cast<Dim>());
   } else if (py::isinstance<py::bool_>(value)) {
     o.weak = o.is_bool = true;
     o.value = py::reinterpret_borrow<py::object>(value);
@@ -92,30 +103,28 @@ void promote_operands(const OpInfo& info, std::vector<Operand>& operands) {
   const bool elementwise = fn >= 0;
   const FnKind kind = elementwise ? fn_info(fn).kind : FnKind::number;
   const size_t first = elementwise && kind == FnKind::choose ? 1 : 0;
-  std::optional<DType> common;
+  std::vector<DType> given;
   bool weak_float = false, weak_int = false;
   for (size_t i = first; i < operands.size(); ++i) {
     const Operand& o = operands[i];
     if (o.weak) {
       weak_float = weak_float || o.is_float;
       weak_int = weak_int || !o.is_bool;
-    } else if (elementwise) {
-      common = common ? promote(*common, o.dtype()) : o.dtype();
-    } else if (!common) {
-      common = o.dtype();
+    } else if (elementwise || given.empty()) {
+      given.push_back(o.dtype());
     }
   }
-  common = promote_weak(common, weak_int, weak_float);
-  if (kind == FnKind::real && !is_floating(*common)) common = default_float();
+  DType common = promote(given, weak_int, weak_float);
+  if (kind == FnKind::real && !is_floating(common)) common = default_float();
   if (kind == FnKind::logic) common = DType::b8;
-  if (kind == FnKind::number && elementwise && *common == DType::b8) common = DType::i32;
+  if (kind == FnKind::number && elementwise && common == DType::b8) common = DType::i32;
   if (first) {
     resolve(operands[0], DType::b8);
     if (operands[0].dtype() != DType::b8) convert(operands[0], DType::b8);
   }
   for (size_t i = first; i < operands.size(); ++i) {
-    resolve(operands[i], *common);
-    if (elementwise) convert(operands[i], *common);
+    resolve(operands[i], common);
+    if (elementwise) convert(operands[i], common);
   }
 }
 
@@ -126,9 +135,10 @@ py::object finish(const OpPtr& op, std::vector<Operand>& operands, Trace* trace)
   std::vector<py::object> results;
   if (symbolic) {
     Nodes inputs;
-    for (Operand& o : operands) inputs.push_back(o.node ? o.node : constant_node(o.array));
+    for (Operand& o : operands) inputs.push_back(o.node ? o.node : constant_node(o.array.host()));
     const Node result = apply(op, std::move(inputs));
-    for (int i = 0; i < visible; ++i) results.push_back(py::cast(Tensor(result.output(i))));
+    for (int i = 0; i < visible; ++i)
+      results.push_back(py::cast(trace ? trace->tensor(result.output(i)) : Tensor(result.output(i))));
   } else {
     std::vector<Array> inputs;
     for (Operand& o : operands) inputs.push_back(o.array);
@@ -171,7 +181,7 @@ void bind_ops(py::module_& m) {
     for (const OpInfo* info : all_ops()) names.push_back(info->name);
     return names;
   });
-  // For tests: (op, kernel, the instruction sets it needs) of every row of every table.
+  // For tests: (op, kernel, the instruction sets it needs) of every row of every table of the CPU.
   m.def("kernel_rows", [] {
     std::vector<std::tuple<std::string, std::string, std::string>> rows;
     for (const OpInfo* info : all_ops())
@@ -182,12 +192,9 @@ void bind_ops(py::module_& m) {
   m.def(
       "result_type",
       [](const std::vector<std::string>& dtypes, bool weak_int, bool weak_float) {
-        std::optional<DType> common;
-        for (const std::string& name : dtypes) {
-          const DType t = parse_dtype(name);
-          common = promote(common.value_or(t), t);
-        }
-        return std::string(to_string(promote_weak(common, weak_int, weak_float)));
+        std::vector<DType> given;
+        for (const std::string& name : dtypes) given.push_back(parse_dtype(name));
+        return std::string(to_string(promote(given, weak_int, weak_float)));
       },
       py::arg("dtypes"), py::arg("weak_int") = false, py::arg("weak_float") = false);
   m.def("set_default_float", [](const std::string& dtype) { set_default_float(parse_dtype(dtype)); });

@@ -4,6 +4,7 @@
 #include "core/isa.h"
 #include "core/threads.h"
 #include "runtime/eager.h"
+#include "runtime/peak.h"
 
 namespace maas::bindings {
 
@@ -32,6 +33,17 @@ void bind_system(py::module_& m) {
     d["logical_cpus"] = c.logical_cpus;
     return d;
   });
+  m.def(
+      "measure_peak",
+      [](double seconds) {
+        Peak peak;
+        {
+          py::gil_scoped_release release;
+          peak = measure_peak(ThreadPool::instance().size(), seconds);
+        }
+        return py::make_tuple(peak.gflops, peak.gbytes);
+      },
+      py::arg("seconds") = 0.03, "(GFLOP/s in float32, GB/s) of all threads, measured now.");
   m.def("build_info", [] {
     py::dict d;
     d["compiler"] = compiler;

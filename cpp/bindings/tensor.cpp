@@ -1,4 +1,6 @@
 // Tensor and Dim as Python sees them.
+#include <algorithm>
+
 #include "bindings/common.h"
 #include "core/error.h"
 
@@ -13,8 +15,9 @@ const OpInfo& named(const char* name) {
 
 // Operands we do not know (a KerasTensor) get their chance through NotImplemented.
 bool known(const py::handle& o) {
-  return py::isinstance<Tensor>(o) || py::isinstance<Variable>(o) || py::isinstance<py::array>(o) ||
-         PyFloat_Check(o.ptr()) || PyLong_Check(o.ptr()) || py::isinstance<py::bool_>(o) || PyNumber_Check(o.ptr());
+  return py::isinstance<Tensor>(o) || py::isinstance<Dim>(o) || py::isinstance<Variable>(o) ||
+         py::isinstance<py::array>(o) || PyFloat_Check(o.ptr()) || PyLong_Check(o.ptr()) ||
+         py::isinstance<py::bool_>(o) || PyNumber_Check(o.ptr());
 }
 
 bool is_keras_tensor(const py::handle& o) { return py::hasattr(o, "_keras_history"); }
@@ -27,15 +30,26 @@ auto binary_method(const char* op) {
   };
 }
 
+// Sizes with sizes give sizes; with tensors they are operands like numbers.
+template <class F>
+auto size_method(F f) {
+  return [f](const Dim& a, const py::object& b) -> py::object {
+    if (!py::isinstance<Dim>(b) && !PyIndex_Check(b.ptr()))
+      return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    if (py::isinstance<Tensor>(b)) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    return py::cast(f(a, to_dim(b)));
+  };
+}
+
 void need_value(const Tensor& t) {
-  if (t.symbolic())
+  if (!t.has_value())
     fail(ErrorKind::type,
          "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
          to_string(t.shape()));
 }
 
 double scalar(const Tensor& t) {
-  if (t.symbolic())
+  if (!t.has_value())
     fail(ErrorKind::type,
          "a symbolic tensor has no value while it is traced; use ops.cond for a branch, received shape ",
          to_string(t.shape()));
@@ -46,11 +60,13 @@ double scalar(const Tensor& t) {
 // Integers exactly: a double holds 53 bits.
 int64_t integer(const Tensor& t) {
   const double value = scalar(t);
-  return !t.symbolic() && t.dtype() == DType::i64 ? *t.array.as<int64_t>() : static_cast<int64_t>(value);
+  const bool wide = t.dtype() == DType::i64 || t.dtype() == DType::u64;
+  return wide ? *t.array.host().as<int64_t>() : static_cast<int64_t>(value);
 }
 
 py::object number(const Tensor& t) {
   if (t.dtype() == DType::b8) return py::bool_(scalar(t) != 0);
+  if (t.dtype() == DType::u64) return py::int_(static_cast<uint64_t>(integer(t)));
   if (is_integer(t.dtype())) return py::int_(integer(t));
   return py::float_(scalar(t));
 }
@@ -58,7 +74,7 @@ py::object number(const Tensor& t) {
 py::object ops_function(const char* name) { return py::module_::import("maas.ops").attr(name); }
 
 std::string repr(const Tensor& t) {
-  if (t.symbolic()) return text("<symbolic Tensor shape=", to_string(t.shape()), " dtype=", t.dtype(), ">");
+  if (!t.has_value()) return text("<symbolic Tensor shape=", to_string(t.shape()), " dtype=", t.dtype(), ">");
   return text("<Tensor shape=", to_string(t.shape()), " dtype=", t.dtype(), ">\n") +
          py::str(to_numpy(t.array)).cast<std::string>();
 }
@@ -67,14 +83,17 @@ std::string repr(const Tensor& t) {
 
 void bind_tensor(py::module_& m) {
   py::class_<Dim>(m, "Dim", "A size that is known when the model runs. Arithmetic gives sizes again.")
-      .def("__add__", [](const Dim& a, const py::object& b) { return a + to_dim(b); })
-      .def("__radd__", [](const Dim& a, const py::object& b) { return to_dim(b) + a; })
-      .def("__sub__", [](const Dim& a, const py::object& b) { return a - to_dim(b); })
-      .def("__rsub__", [](const Dim& a, const py::object& b) { return to_dim(b) - a; })
-      .def("__mul__", [](const Dim& a, const py::object& b) { return a * to_dim(b); })
-      .def("__rmul__", [](const Dim& a, const py::object& b) { return to_dim(b) * a; })
-      .def("__floordiv__", [](const Dim& a, const py::object& b) { return floordiv(a, to_dim(b)); })
-      .def("__rfloordiv__", [](const Dim& a, const py::object& b) { return floordiv(to_dim(b), a); })
+      .def("__add__", size_method([](const Dim& a, const Dim& b) { return a + b; }))
+      .def("__radd__", size_method([](const Dim& a, const Dim& b) { return b + a; }))
+      .def("__sub__", size_method([](const Dim& a, const Dim& b) { return a - b; }))
+      .def("__rsub__", size_method([](const Dim& a, const Dim& b) { return b - a; }))
+      .def("__mul__", size_method([](const Dim& a, const Dim& b) { return a * b; }))
+      .def("__rmul__", size_method([](const Dim& a, const Dim& b) { return b * a; }))
+      .def("__floordiv__", size_method([](const Dim& a, const Dim& b) { return floordiv(a, b); }))
+      .def("__rfloordiv__", size_method([](const Dim& a, const Dim& b) { return floordiv(b, a); }))
+      .def("__mod__", size_method([](const Dim& a, const Dim& b) { return a - floordiv(a, b) * b; }))
+      .def("__rmod__", size_method([](const Dim& a, const Dim& b) { return b - floordiv(b, a) * a; }))
+      .def("__neg__", [](const Dim& a) { return Dim(0) - a; })
       .def("__eq__",
            [](const Dim& a, const py::object& b) {
              return (py::isinstance<Dim>(b) || PyLong_Check(b.ptr())) && a == to_dim(b);
@@ -103,6 +122,7 @@ void bind_tensor(py::module_& m) {
                                return out;
                              })
       .def_property_readonly("dtype", [](const Tensor& t) { return std::string(to_string(t.dtype())); })
+      .def_property_readonly("device", [](const Tensor& t) { return to_string(t.array.device()); })
       .def_property_readonly("ndim", [](const Tensor& t) { return t.shape().size(); })
       .def_property_readonly("size",
                              [](const Tensor& t) -> py::object {
@@ -110,6 +130,23 @@ void bind_tensor(py::module_& m) {
                                return n.is_constant() ? py::object(py::int_(n.constant())) : py::object(py::none());
                              })
       .def_property_readonly("is_symbolic", &Tensor::symbolic)
+      .def_property_readonly("has_value", &Tensor::has_value)
+      .def_property_readonly("size_values",
+                             [](const Tensor& t) -> py::object {
+                               const bool derived = t.symbolic() && t.node.spec().value;
+                               if (!derived && t.has_value()) {
+                                 if (!is_integer(t.dtype()) || t.array.shape.size() > 1) return py::none();
+                                 py::list out;
+                                 for (int64_t i = 0; i < t.array.size(); ++i)
+                                   out.append(py::int_(static_cast<int64_t>(read_element(t.array, i))));
+                                 return out;
+                               }
+                               if (!derived) return py::none();
+                               py::list out;
+                               for (const Dim& d : *t.node.spec().value)
+                                 out.append(d.is_constant() ? py::object(py::int_(d.constant())) : py::cast(d));
+                               return out;
+                             })
       .def("numpy",
            [](const Tensor& t) {
              need_value(t);
@@ -122,6 +159,26 @@ void bind_tensor(py::module_& m) {
             return dtype.is_none() ? a : a.attr("astype")(dtype);
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def(
+          "stored_bytes",
+          [](const Tensor& t) {
+            need_value(t);
+            const Array a = t.array.host();
+            return py::array_t<uint8_t>(static_cast<py::ssize_t>(a.bytes()), static_cast<const uint8_t*>(a.data()));
+          },
+          "A copy of the bytes, for files of dtypes that NumPy lacks; int4: two to a byte.")
+      .def_static(
+          "from_stored_bytes",
+          [](const py::array_t<uint8_t, py::array::c_style | py::array::forcecast>& bytes,
+             const std::vector<int64_t>& shape, const std::string& dtype) {
+            for (int64_t n : shape) check(n >= 0, "a size must not be negative, received ", n);
+            Array a(parse_dtype(dtype), shape);
+            check(bytes.nbytes() == static_cast<py::ssize_t>(a.bytes()), "a tensor of ", a.dtype,
+                  to_string(to_shape(shape)), " needs ", a.bytes(), " bytes, received ", bytes.nbytes());
+            std::copy_n(bytes.data(), a.bytes(), static_cast<uint8_t*>(a.data()));
+            return std::make_shared<Tensor>(std::move(a));
+          },
+          py::arg("bytes"), py::arg("shape"), py::arg("dtype"))
       .def("item", &number)
       .def("__len__",
            [](const Tensor& t) {

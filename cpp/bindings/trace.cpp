@@ -6,7 +6,9 @@
 #include "bindings/common.h"
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/threads.h"
 #include "ops/build.h"
+#include "runtime/eager.h"
 
 namespace maas::bindings {
 namespace {
@@ -43,7 +45,7 @@ bool poll_signals() {
 Node to_node(const py::handle& value) {
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    return t.symbolic() ? t.node : constant_node(t.array);
+    return t.symbolic() ? t.node : constant_node(t.array.host());
   }
   if (py::isinstance<Variable>(value)) {
     Trace* trace = Trace::current();
@@ -51,7 +53,7 @@ Node to_node(const py::handle& value) {
     return trace->read(value.cast<VariablePtr>());
   }
   if (py::hasattr(value, "__maas_variable__")) return to_node(value.attr("__maas_variable__"));
-  return constant_node(to_array(value));
+  return constant_node(to_array(value).host());
 }
 
 Trace* Trace::current() { return traces.empty() ? nullptr : traces.back(); }
@@ -80,11 +82,20 @@ Tensor Trace::input(const py::object& shape, const std::string& dtype, const std
 }
 
 Node Trace::read(const VariablePtr& variable) {
+  if (body_) {
+    for (State& s : body_state_)
+      if (s.variable == variable) return s.value;
+    const Node in = input_node({variable->dtype(), to_shape(variable->shape()), {}}, variable->name);
+    body_state_.push_back({variable, in, in});
+    return in;
+  }
   for (auto& [v, node] : state_)
     if (v == variable) return node;
   // An enclosing trace's reading is ours too: it is the same leaf.
-  for (size_t i = traces.size(); i-- > 0;)
-    if (traces[i] != this)
+  for (size_t i = traces.size(); i-- > 0 && traces[i];)
+    if (traces[i]->body_)
+      return traces[i]->read(variable);
+    else if (traces[i] != this)
       for (auto& [v, node] : traces[i]->state_)
         if (v == variable) return node;
   state_.emplace_back(variable, state_node(variable));
@@ -97,6 +108,9 @@ void Trace::write(const VariablePtr& variable, Node value) {
         ", received a value of shape ", to_string(value.shape()));
   if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
   read(variable);
+  for (State& s : body_state_)
+    if (s.variable == variable) s.value = value;
+  if (body_) return;
   for (auto& [v, node] : state_)
     if (v == variable) node = value;
   for (auto& [v, node] : written_)
@@ -105,6 +119,80 @@ void Trace::write(const VariablePtr& variable, Node value) {
       return;
     }
   written_.emplace_back(variable, value);
+}
+
+Tensor Trace::input_value(Array value, const std::string& name) {
+  inputs.push_back(input_node({value.dtype, to_shape(value.shape), {}}, name));
+  values_[inputs.back().data()] = {inputs.back(), {value}};
+  return Tensor(inputs.back(), std::move(value));
+}
+
+Tensor Trace::tensor(const Node& node) { return values_on_ ? Tensor(node, evaluate(node)) : Tensor(node); }
+
+Array Trace::evaluate(const Node& wanted) {
+  std::vector<std::shared_ptr<const NodeData>> stack{wanted.pointer()};
+  while (!stack.empty()) {
+    const auto node = stack.back();
+    if (values_.count(node.get())) {
+      stack.pop_back();
+      continue;
+    }
+    const size_t depth = stack.size();
+    for (const Node& in : node->inputs)
+      if (!values_.count(in.data())) stack.push_back(in.pointer());
+    if (stack.size() > depth) continue;
+    stack.pop_back();
+    std::vector<Array> results;
+    switch (node->leaf) {
+      case Leaf::constant:
+        results = {node->constant};
+        break;
+      case Leaf::state:
+        results = {read_variable(*node->variable)};
+        break;
+      case Leaf::input:
+        fail(ErrorKind::type, "a symbolic tensor has no value while it is traced, received input '", node->name, "'");
+      case Leaf::none: {
+        std::vector<Array> arrays;
+        for (const Node& in : node->inputs)
+          arrays.push_back(values_.at(in.data()).second[static_cast<size_t>(in.index())]);
+        results = run_program(*eager_program(node->op, arrays, true), arrays);
+      }
+    }
+    values_[node.get()] = {Node(node, 0), std::move(results)};
+  }
+  return values_.at(wanted.data()).second[static_cast<size_t>(wanted.index())];
+}
+
+void Trace::commit() {
+  for (const auto& [variable, node] : written_) write_variable(*variable, evaluate(node));
+}
+
+void Trace::overlay(const std::vector<VariablePtr>& variables, const Nodes& values) {
+  for (const VariablePtr& v : variables) read(v);
+  saved_.emplace_back(state_, written_);
+  for (size_t i = 0; i < variables.size(); ++i) write(variables[i], values[i]);
+}
+
+Nodes Trace::end_overlay(const std::vector<VariablePtr>& variables) {
+  Nodes last;
+  for (const VariablePtr& v : variables) last.push_back(read(v));
+  auto [state, written] = std::move(saved_.back());
+  saved_.pop_back();
+  // State that was read for the first time: it stays one leaf.
+  for (const auto& [v, node] : state_)
+    if (node->leaf == Leaf::state &&
+        std::none_of(state.begin(), state.end(), [&](const auto& s) { return s.first == node->variable; }))
+      state.emplace_back(node->variable, node);
+  state_ = std::move(state);
+  written_ = std::move(written);
+  return last;
+}
+
+void Trace::pause() { traces.push_back(nullptr); }
+void Trace::resume() {
+  if (traces.empty() || traces.back()) fail(ErrorKind::runtime, "a pause must end in the order it began");
+  traces.pop_back();
 }
 
 Graph Trace::graph(const Nodes& outputs) const {
@@ -121,6 +209,7 @@ Poll signal_poll() {
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed) {
   RunOptions options;
   options.cut_seed = cut_seed;
+  options.keep_on_device = true;
   // Whoever holds the state may need the GIL to look at signals, so nobody waits for state with the GIL held.
   if (program.work_ns() < kReleaseGil && program.work_ns() > 0) {
     std::vector<Array> outputs;
@@ -138,7 +227,7 @@ DType autocast_dtype(const Variable& variable) {
 
 Array read_variable(const Variable& variable) {
   py::gil_scoped_release release;
-  return variable.read();
+  return variable.read_here();
 }
 
 void write_variable(Variable& variable, const Array& value) {
@@ -166,15 +255,25 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("autocast", [](const Variable& v) { return exact_variables().count(&v) == 0; })
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
+      .def_property_readonly("device", [](const Variable& v) { return to_string(v.device()); })
+      .def(
+          "move_to",
+          [](Variable& v, const std::string& device) {
+            const Device there = parse_device(device);
+            py::gil_scoped_release release;
+            v.move_to(there);
+          },
+          py::arg("device"), "Moves the value to 'cpu' or 'gpu:0'; what uses it notices.")
       .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
                              [](const VariablePtr& v) -> py::object {
-                               if (Trace* trace = Trace::current())
-                                 return py::cast(Tensor(cast(trace->read(v), autocast_dtype(*v))));
                                const DType as = autocast_dtype(*v);
-                               py::object value = py::cast(Tensor(read_variable(*v)));
-                               if (as == v->dtype()) return value;
-                               return call_op(*find_op("cast"), {value}, {{"dtype", as}});
+                               if (Trace* trace = Trace::current())
+                                 return py::cast(trace->tensor(cast(trace->read(v), as)));
+                               Tensor value(read_variable(*v));
+                               record_read(v, value.array);
+                               if (as == v->dtype()) return py::cast(std::move(value));
+                               return call_op(*find_op("cast"), {py::cast(std::move(value))}, {{"dtype", as}});
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
@@ -233,18 +332,26 @@ void bind_trace(py::module_& m) {
               p.run(inputs);
               for (int i = 0; i < repeats; ++i) p.run(inputs, options);
             }
+            const std::vector<StepCost> costs = p.costs(inputs);
             py::list rows;
             for (size_t s = 0; s < ns.size(); ++s) {
               const PlanStep& step = p.plan().steps[s];
-              std::string shape;
-              if (!step.out.empty() && step.out[0] >= 0)
-                shape = to_string(p.plan().values[static_cast<size_t>(step.out[0])].spec.shape);
-              rows.append(py::make_tuple(step.op->name(), step.row->name, shape, ns[s] / repeats / 1e3));
+              py::dict row;
+              row["op"] = step.op->name();
+              row["kernel"] = step.kernel_name();
+              row["why"] = step.why;
+              row["shape"] = py::tuple(py::cast(costs[s].shape));
+              row["us"] = ns[s] / repeats / 1e3;
+              row["flops"] = costs[s].flops < 0 ? py::object(py::none()) : py::cast(costs[s].flops);
+              row["bytes"] = costs[s].bytes;
+              row["threads"] = std::min(costs[s].team, ThreadPool::instance().size());
+              rows.append(std::move(row));
             }
             return rows;
           },
           py::arg("args"), py::arg("repeats") = 20,
-          "(op, kernel, output shape, microseconds) of every step; state is updated as in a run.")
+          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads. State is updated as in a "
+          "run.")
       .def(
           "memory",
           [](Program& p, const std::vector<py::object>& args) {
@@ -262,13 +369,25 @@ void bind_trace(py::module_& m) {
           },
           py::arg("args"),
           "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
+      .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
+      .def(
+          "binding_ns",
+          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+            std::vector<std::vector<Array>> inputs;
+            for (const auto& call : calls) {
+              inputs.emplace_back();
+              for (const auto& a : call) inputs.back().push_back(to_array(a));
+            }
+            return p.binding_ns(inputs, repeats);
+          },
+          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly(
           "kernels",
           [](const Program& p) {
             std::vector<std::pair<std::string, std::string>> list;
             for (const auto* steps : {&p.plan().prepare, &p.plan().steps})
-              for (const PlanStep& step : *steps) list.emplace_back(step.op->name(), step.row->name);
+              for (const PlanStep& step : *steps) list.emplace_back(step.op->name(), step.kernel_name());
             return list;
           },
           "(op, kernel) of every step, prepared ones first.")
@@ -278,13 +397,32 @@ void bind_trace(py::module_& m) {
       });
 
   py::class_<Trace, std::shared_ptr<Trace>>(m, "Trace", "Records what is computed inside `with` as a graph.")
-      .def(py::init<>())
+      .def(py::init<bool, bool>(), py::arg("body") = false, py::arg("values") = false)
+      .def(
+          "input_value",
+          [](Trace& t, const py::object& value, const std::string& name) {
+            return t.input_value(to_array(value), name);
+          },
+          py::arg("value"), py::arg("name") = "x", "An input with its value, for a trace that runs what it records.")
+      .def("commit", &Trace::commit, "Writes the variables: the end of a step whose trace has values.")
       .def("__enter__",
            [](const std::shared_ptr<Trace>& t) {
              t->enter();
              return t;
            })
       .def("__exit__", [](Trace& t, const py::args&) { t.exit(); })
+      .def("overlay",
+           [](Trace& t, const std::vector<VariablePtr>& variables, const std::vector<py::object>& values) {
+             Nodes nodes;
+             for (const auto& v : values) nodes.push_back(to_node(v));
+             t.overlay(variables, nodes);
+           })
+      .def("end_overlay",
+           [](Trace& t, const std::vector<VariablePtr>& variables) {
+             py::list out;
+             for (const Node& n : t.end_overlay(variables)) out.append(Tensor(n));
+             return out;
+           })
       .def("input", &Trace::input, py::arg("shape"), py::arg("dtype") = "float32", py::arg("name") = "x")
       .def("graph",
            [](const Trace& t, const std::vector<py::object>& outputs) {
@@ -309,17 +447,28 @@ void bind_trace(py::module_& m) {
         return old;
       },
       "The dtype in which this thread reads variables from now on (None: their own); returns the one before.");
-  m.def("is_tracing", [] { return Trace::current() != nullptr; });
-  m.def(
-      "gradients",
-      [](const py::object& loss, const std::vector<py::object>& targets) {
-        Nodes nodes;
-        for (const auto& t : targets) nodes.push_back(to_node(t));
-        py::list out;
-        for (const Node& n : gradients(to_node(loss), nodes)) out.append(n ? py::cast(Tensor(n)) : py::none());
-        return out;
-      },
-      py::arg("loss"), py::arg("targets"));
+      "has_values", [] {
+    return Trace::current() && Trace::current()->has_values(); },
+      "True in a trace that runs what it records: Python may look at values.");
+      m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
+      m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+      m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
+      m.def("resume_traces", &Trace::resume);
+      m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
+      m.def("is_tracing", [] { return Trace::current() != nullptr; });
+      m.def(
+          "gradients",
+          [](const py::object& loss, const std::vector<py::object>& targets, const py::object& dloss) {
+            Nodes nodes;
+            for (const auto& t : targets) nodes.push_back(to_node(t));
+            py::list out;
+            Trace* trace = Trace::current();
+            const Node y = to_node(loss);
+            for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
+              out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
+            return out;
+          },
+          py::arg("loss"), py::arg("targets"), py::arg("dloss") = py::none());
 }
 
 }  // namespace maas::bindings

@@ -315,19 +315,77 @@ Dim floordiv(const Dim& a, const Dim& b) {
   } else {
     rest = x;
   }
+  // The constant term of the rest stays within [0, b): then n + 7 over 4 is n + 3 over 4, plus 1.
+  if (b.is_constant() && b.value_ > 0) {
+    const auto it = rest.terms.find({});
+    if (it != rest.terms.end()) {
+      const int64_t q = floor_div(it->second, b.value_);
+      it->second -= q * b.value_;
+      whole.terms[{}] += q;
+      if (rest.terms.size() == 1) rest.terms.clear();
+    }
+  }
   if (rest.terms.empty()) return Dim::from(std::move(whole));
   return Dim::from(std::move(whole)) + Dim::atom(Atom::floordiv, Dim::from(std::move(rest)), b);
 }
 
+// Symbols are sizes, never negative: often enough to tell which of two is larger.
+std::optional<int64_t> Dim::lower_bound() const {
+  if (!expr_) return value_;
+  int64_t bound = 0;
+  for (const auto& [monomial, coefficient] : expr_->terms) {
+    if (monomial.empty()) {
+      bound += coefficient;
+      continue;
+    }
+    if (coefficient < 0) return {};
+    int64_t least = coefficient;
+    for (const AtomPtr& a : monomial) {
+      std::optional<int64_t> of_atom = 0;
+      if (a->kind != Atom::symbol) {
+        const auto x = a->a.lower_bound(), y = a->b.lower_bound();
+        if (a->kind == Atom::floordiv)
+          of_atom = x && *x >= 0 && y && *y > 0 ? std::optional<int64_t>(0) : std::nullopt;
+        else if (a->kind == Atom::min)
+          of_atom = x && y ? std::optional(std::min(*x, *y)) : std::nullopt;
+        else
+          of_atom = x && y ? std::optional(std::max(*x, *y)) : x ? x : y;
+      }
+      if (!of_atom || *of_atom < 0) return {};
+      least *= *of_atom;
+    }
+    bound += least;
+  }
+  return bound;
+}
+
+namespace {
+const Atom* only_atom(const Dim::Expr* e) {
+  if (!e || e->terms.size() != 1) return nullptr;
+  const auto& [monomial, coefficient] = *e->terms.begin();
+  return coefficient == 1 && monomial.size() == 1 ? monomial[0].get() : nullptr;
+}
+// True if `whole` is min (or max) of `part` and something.
+bool holds(const Atom* whole, int kind, const Dim& part) {
+  return whole && whole->kind == kind && (whole->a == part || whole->b == part);
+}
+bool at_least(const Dim& a, const Dim& b) {
+  const auto least = (a - b).lower_bound();
+  return least && *least >= 0;
+}
+}  // namespace
+
 Dim min(const Dim& a, const Dim& b) {
   if (!a.expr_ && !b.expr_) return Dim(std::min(a.value_, b.value_));
-  if (a == b) return a;
+  if (at_least(b, a) || holds(only_atom(a.expr_.get()), Atom::min, b)) return a;
+  if (at_least(a, b) || holds(only_atom(b.expr_.get()), Atom::min, a)) return b;
   return a.str() < b.str() ? Dim::atom(Atom::min, a, b) : Dim::atom(Atom::min, b, a);
 }
 
 Dim max(const Dim& a, const Dim& b) {
   if (!a.expr_ && !b.expr_) return Dim(std::max(a.value_, b.value_));
-  if (a == b) return a;
+  if (at_least(a, b) || holds(only_atom(a.expr_.get()), Atom::max, b)) return a;
+  if (at_least(b, a) || holds(only_atom(b.expr_.get()), Atom::max, a)) return b;
   return a.str() < b.str() ? Dim::atom(Atom::max, a, b) : Dim::atom(Atom::max, b, a);
 }
 

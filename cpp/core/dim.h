@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -37,6 +38,8 @@ class Dim {
   int64_t eval(const SymbolValues& values) const;  // RuntimeError if a symbol has no value
   void collect_symbols(std::vector<std::pair<int64_t, std::string>>& out) const;
   Dim substitute(const std::vector<std::pair<int64_t, Dim>>& with) const;
+  // A number that it is never below, if one can be told.
+  std::optional<int64_t> lower_bound() const;
   // Set when this Dim is exactly one symbol.
   const int64_t* as_symbol() const;
   std::string str() const;

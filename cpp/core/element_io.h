@@ -22,6 +22,8 @@ T load_element(const void* p, DType t, int64_t i) {
       return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
     case DType::f8:
       return static_cast<T>(f8_to_f32(static_cast<const uint8_t*>(p)[i]));
+    case DType::f8e5:
+      return static_cast<T>(f8e5_to_f32(static_cast<const uint8_t*>(p)[i]));
     case DType::i8:
       return static_cast<T>(static_cast<const int8_t*>(p)[i]);
     case DType::u8:
@@ -38,6 +40,10 @@ T load_element(const void* p, DType t, int64_t i) {
       return static_cast<T>(static_cast<const int64_t*>(p)[i]);
     case DType::u32:
       return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
+    case DType::u16:
+      return static_cast<T>(static_cast<const uint16_t*>(p)[i]);
+    case DType::u64:
+      return static_cast<T>(static_cast<const uint64_t*>(p)[i]);
     case DType::b8:
       return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
   }
@@ -73,6 +79,9 @@ void store_element(void* p, DType t, int64_t i, T v) {
     case DType::f8:
       static_cast<uint8_t*>(p)[i] = f32_to_f8(to_narrow_source(v));
       return;
+    case DType::f8e5:
+      static_cast<uint8_t*>(p)[i] = f32_to_f8e5(to_narrow_source(v));
+      return;
     case DType::i8:
       static_cast<int8_t*>(p)[i] = to_integer_element<int8_t>(v);
       return;
@@ -101,6 +110,12 @@ void store_element(void* p, DType t, int64_t i, T v) {
       return;
     case DType::u32:
       static_cast<uint32_t*>(p)[i] = to_integer_element<uint32_t>(v);
+      return;
+    case DType::u16:
+      static_cast<uint16_t*>(p)[i] = to_integer_element<uint16_t>(v);
+      return;
+    case DType::u64:
+      static_cast<uint64_t*>(p)[i] = to_integer_element<uint64_t>(v);
       return;
     case DType::b8:
       static_cast<uint8_t*>(p)[i] = v != 0;

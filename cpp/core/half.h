@@ -61,6 +61,22 @@ inline uint8_t f32_to_f8(float f) {
   return static_cast<uint8_t>(sign | ((r + 0x7ffffu + ((r >> 20) & 1)) >> 20));
 }
 
+// e5m2: float16's range, two bits behind the point; what rounds beyond 57344 becomes infinity.
+inline float f8e5_to_f32(uint8_t h) { return f16_to_f32(static_cast<uint16_t>(h << 8)); }
+inline uint8_t f32_to_f8e5(float f) {
+  const uint32_t u = std::bit_cast<uint32_t>(f), sign = (u >> 24) & 0x80, mag = u & 0x7fffffffu;
+  if (mag > 0x7f800000u) return static_cast<uint8_t>(sign | 0x7e);
+  if (mag >= 0x47700000u) return static_cast<uint8_t>(sign | 0x7c);  // 61440 and above, the tie to even
+  if (mag < 0x38800000u) {                                           // below 2^-14: subnormal, in units of 2^-16
+    if (mag < 0x37000000u) return static_cast<uint8_t>(sign);        // below 2^-17, half the smallest
+    const uint32_t shift = 134 - (mag >> 23), man = (mag & 0x7fffffu) | 0x800000u;
+    const uint32_t kept = man >> shift, rest = man & ((1u << shift) - 1), tie = 1u << (shift - 1);
+    return static_cast<uint8_t>(sign | (kept + (rest > tie || (rest == tie && (kept & 1)))));
+  }
+  const uint32_t r = mag - 0x38000000u;
+  return static_cast<uint8_t>(sign | ((r + 0xfffffu + ((r >> 21) & 1)) >> 21));
+}
+
 // v as a float32 whose last bit says that something was cut off (round to odd): rounding it once more to a narrower
 // float gives what rounding v itself would.
 inline float odd_f32(double v) {
@@ -76,10 +92,10 @@ float to_narrow_source(T v) {
   if constexpr (std::is_same_v<T, float>) {
     return v;
   } else if constexpr (std::is_integral_v<T>) {
-    constexpr int64_t exact = int64_t{1} << 53;
-    const auto i = static_cast<int64_t>(v);
-    if (i > -exact && i < exact) return odd_f32(static_cast<double>(i));
-    return odd_f32(static_cast<double>((i >> 11) | ((i & 0x7ff) != 0)) * 2048.0);
+    constexpr T exact = T{1} << (sizeof(T) == 8 ? 53 : 8 * sizeof(T) - 2);
+    if (sizeof(T) < 8 || (v < exact && (std::is_unsigned_v<T> || v > static_cast<T>(0) - exact)))
+      return odd_f32(static_cast<double>(v));
+    return odd_f32(static_cast<double>((v >> 11) | ((v & 0x7ff) != 0)) * 2048.0);
   } else {
     return odd_f32(static_cast<double>(v));
   }

@@ -6,8 +6,9 @@
 
 namespace maas {
 
-// A bit set. avx2 stands for avx2+fma+f16c, avx512 for f+bw+dq+vl+cd, amx for tile+int8+bf16.
-enum class Isa : uint32_t { none = 0, avx2 = 1, avx512 = 2, avx512_vnni = 4, avx512_bf16 = 8, amx = 16 };
+// A bit set. avx2 stands for avx2+fma+f16c, avx512 for f+bw+dq+vl+cd, amx for tile+int8+bf16. No CPU has `cuda`: rows
+// of the CUDA library carry it, whatever GPU they are for.
+enum class Isa : uint32_t { none = 0, avx2 = 1, avx512 = 2, avx512_vnni = 4, avx512_bf16 = 8, amx = 16, cuda = 32 };
 
 constexpr Isa operator|(Isa a, Isa b) { return Isa(uint32_t(a) | uint32_t(b)); }
 constexpr Isa operator&(Isa a, Isa b) { return Isa(uint32_t(a) & uint32_t(b)); }

@@ -3,16 +3,11 @@
 #include <bit>
 #include <cmath>
 
+#define MAAS_EVERYWHERE inline
+#include "core/normal_quantile.inc"
+
 namespace maas {
 namespace {
-
-// Horner, highest power first. Compiled without contraction, so the rounding is the same everywhere.
-template <size_t n>
-double polynomial(const double (&c)[n], double x) {
-  double y = c[0];
-  for (size_t i = 1; i < n; ++i) y = y * x + c[i];
-  return y;
-}
 
 // log of a normal positive number within 2 ulp. Not libm: its variants differ in the last bit from CPU to CPU.
 double plain_log(double x) {
@@ -70,38 +65,6 @@ void Philox::fill_normal(float* y, uint64_t begin, uint64_t count) const noexcep
 
 double normal_f64(uint32_t w) noexcept { return normal_quantile((w + 0.5) * 0x1p-32); }
 
-double normal_quantile(double p) noexcept {
-  const double q = p - 0.5;
-  if (std::fabs(q) <= 0.425) {  // the middle 85 %
-    constexpr double kTop[] = {2509.0809287301226727, 33430.575583588128105, 67265.770927008700853,
-                               45921.953931549871457, 13731.693765509461125, 1971.5909503065514427,
-                               133.14166789178437745, 3.3871328727963666080};
-    constexpr double kBottom[] = {
-        5226.4952788528545610, 28729.085735721942674, 39307.895800092710610, 21213.794301586595867,
-        5394.1960214247511077, 687.18700749205790830, 42.313330701600911252, 1.0};
-    const double r = 0.180625 - q * q;
-    return q * polynomial(kTop, r) / polynomial(kBottom, r);
-  }
-  const double r = std::sqrt(-plain_log(q < 0 ? p : 1 - p));
-  double z;
-  if (r <= 5) {
-    constexpr double kTop[] = {7.7454501427834140764e-4, 0.0227238449892691845833, 0.241780725177450611770,
-                               1.27045825245236838258,   3.64784832476320460504,   5.76949722146069140550,
-                               4.63033784615654529590,   1.42343711074968357734};
-    constexpr double kBottom[] = {
-        1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.148103976427480074590,
-        0.689767334985100004550,   1.67638483018380384940,  2.05319162663775882187,   1.0};
-    z = polynomial(kTop, r - 1.6) / polynomial(kBottom, r - 1.6);
-  } else {
-    constexpr double kTop[] = {2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3,
-                               0.0265321895265761230930,  0.296560571828504891230,   1.78482653991729133580,
-                               5.46378491116411436990,    6.65790464350110377720};
-    constexpr double kBottom[] = {
-        2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
-        0.0148753612908506148525,   0.136929880922735805310,   0.599832206555887937690,   1.0};
-    z = polynomial(kTop, r - 5) / polynomial(kBottom, r - 5);
-  }
-  return q < 0 ? -z : z;
-}
+double normal_quantile(double p) noexcept { return normal_quantile_with(p, plain_log); }
 
 }  // namespace maas

@@ -7,12 +7,14 @@
 
 #include "core/error.h"
 #include "core/fork.h"
+#include "core/gpu.h"
 #include "core/state_lock.h"
 
 namespace maas {
 namespace {
 std::atomic<int64_t> g_epoch{0};
 std::atomic<int64_t> g_merges{0};
+std::atomic<int64_t> g_moves{0};
 std::mutex g_locks;  // guards every Variable's lock_ and every lock's replaced_by; held across fork
 const bool g_fork_handlers = [] {
   at_fork(ForkOrder::variables, {[] { g_locks.lock(); }, [] { g_locks.unlock(); }, [] { g_locks.unlock(); }});
@@ -28,7 +30,7 @@ std::shared_ptr<StateLock> root(std::shared_ptr<StateLock> lock) {
 Variable::Variable(Array value, std::string name, bool trainable)
     : name(std::move(name)),
       initial_trainable(trainable),
-      value_(value.clone()),
+      value_(value.device() == current_device() ? value.clone() : value.to(current_device())),
       lock_(std::make_shared<StateLock>()) {}
 
 std::shared_ptr<StateLock> Variable::lock() const {
@@ -45,13 +47,15 @@ void Variable::touch() {
 }
 
 // The lock may be exchanged by a merge while we wait for it; then wait for the new one.
-Array Variable::read() const {
+Array Variable::read_here() const {
   for (;;) {
     auto held = lock();
     std::shared_lock guard(*held);
     if (held == lock()) return value_.clone();
   }
 }
+
+Array Variable::read() const { return read_here().host(); }
 
 void Variable::write(const Array& value) {
   auto shape_text = [](const std::vector<int64_t>& s) {
@@ -65,7 +69,30 @@ void Variable::write(const Array& value) {
     auto held = lock();
     std::unique_lock guard(*held);
     if (held != lock()) continue;
-    std::memcpy(value_.data(), value.data(), value.bytes());
+    const Device here = device();
+    if (here.is_cpu())
+      std::memcpy(value_.data(), value.host().data(), value.bytes());
+    else if (value.device() == here)
+      gpu().copy(here.index, value_.data(), value.data(), value.bytes());
+    else
+      gpu().upload(here.index, value_.data(), value.host().data(), value.bytes());
+    touch();
+    return;
+  }
+}
+
+int64_t Variable::moves() { return g_moves.load(std::memory_order_acquire); }
+
+void Variable::move_to(Device device) {
+  // Programs that hold the lock ask for what is there already.
+  if (device == value_.device()) return;
+  for (;;) {
+    auto held = lock();
+    std::unique_lock guard(*held);
+    if (held != lock()) continue;
+    if (device == value_.device()) return;
+    value_ = value_.to(device);
+    g_moves.fetch_add(1, std::memory_order_acq_rel);
     touch();
     return;
   }

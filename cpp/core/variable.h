@@ -21,8 +21,13 @@ class Variable {
   const std::vector<int64_t>& shape() const { return value_.shape; }
   int64_t version() const { return version_.load(std::memory_order_acquire); }
 
-  Array read() const;                          // a copy, taken under the lock
-  void write(const Array& value);              // same dtype and shape; ValueError otherwise
+  Array read() const;              // a copy in memory of the host, taken under the lock
+  Array read_here() const;         // the same, in memory of its own device
+  void write(const Array& value);  // same dtype and shape; ValueError otherwise
+  Device device() const { return value_.device(); }
+  // Programs that use it notice, and move with it. Waits for runs that hold it.
+  void move_to(Device device);
+  static int64_t moves();                      // counts moves of any Variable
   const Array& raw() const { return value_; }  // for Plans, which hold the lock
   void touch();                                // a Plan wrote through raw()
 

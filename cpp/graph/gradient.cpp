@@ -19,8 +19,8 @@ namespace {
 
 // `stop`: below the targets nothing is followed. So a composition is differentiated for its own inputs alone, even
 // where one of them is made from another.
-Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, bool stop) {
-  const auto order = topological_order({loss});
+Nodes differentiate(const Nodes& ys, const Nodes& dys_of_ys, const Nodes& targets, bool stop) {
+  const auto order = topological_order(ys);
   // Only nodes on a path from a target to the loss take part.
   std::unordered_set<const NodeData*> wanted;
   for (const Node& t : targets) wanted.insert(t.data());
@@ -38,7 +38,8 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
     Node& slot = g[static_cast<size_t>(value.index())];
     slot = slot ? add(slot, dy) : dy;
   };
-  if (active.count(loss.data())) accumulate(loss, dloss);
+  for (size_t i = 0; i < ys.size(); ++i)
+    if (dys_of_ys[i] && active.count(ys[i].data())) accumulate(ys[i], dys_of_ys[i]);
 
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const auto& node = *it;
@@ -62,7 +63,7 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
         if (needs[i]) inputs.push_back(node->inputs[i]);
       for (size_t k = 0; k < plain.size() && k < dys.size(); ++k) {
         if (!dys[k]) continue;
-        Nodes ds = differentiate(plain[k], dys[k], inputs, true);
+        Nodes ds = differentiate({plain[k]}, {dys[k]}, inputs, true);
         for (size_t j = 0; j < ds.size(); ++j)
           if (ds[j]) accumulate(inputs[j], ds[j]);
       }
@@ -71,6 +72,10 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
     Nodes dxs = node->op->gradient(Node(node, 0), dys, needs);
     for (size_t i = 0; i < dxs.size() && i < needs.size(); ++i) {
       if (!needs[i] || !dxs[i]) continue;
+      // Sizes that a guard made equal carry the names of the one side only.
+      if (dxs[i].shape() != node->inputs[i].shape() && dxs[i].rank() == node->inputs[i].rank() &&
+          !is_constant(dxs[i].shape()) && dxs[i].dtype() == node->inputs[i].dtype())
+        dxs[i] = reshape(dxs[i], node->inputs[i].shape());
       if (dxs[i].shape() != node->inputs[i].shape() || dxs[i].dtype() != node->inputs[i].dtype())
         fail(ErrorKind::runtime, node->op->name(), ": the gradient of input ", i, " must be ", node->inputs[i].dtype(),
              to_string(node->inputs[i].shape()), ", received ", dxs[i].dtype(), to_string(dxs[i].shape()));
@@ -89,7 +94,11 @@ Nodes differentiate(const Node& loss, const Node& dloss, const Nodes& targets, b
 }  // namespace
 
 Nodes gradients(const Node& loss, const Node& dloss, const Nodes& targets) {
-  return differentiate(loss, dloss, targets, false);
+  return differentiate({loss}, {dloss}, targets, false);
+}
+
+Nodes gradients(const Nodes& ys, const Nodes& dys, const Nodes& targets) {
+  return differentiate(ys, dys, targets, false);
 }
 
 }  // namespace maas

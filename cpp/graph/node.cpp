@@ -72,11 +72,14 @@ Node apply(OpPtr op, Nodes inputs) {
   specs.reserve(inputs.size());
   for (const Node& n : inputs) specs.push_back(n.spec());
   auto data = std::make_shared<NodeData>();
+  GuardScope scope(data->guards);
   data->outputs = op->infer(specs);
   data->op = std::move(op);
   data->inputs = std::move(inputs);
   return Node(std::move(data), 0);
 }
+
+int64_t next_node_id() { return g_next_id; }
 
 std::vector<std::shared_ptr<const NodeData>> topological_order(const Nodes& outputs) {
   std::vector<std::shared_ptr<const NodeData>> order;

@@ -45,7 +45,8 @@ struct NodeData {
   OpPtr op;  // null for leaves
   Nodes inputs;
   Specs outputs;
-  int64_t id;  // grows, so it orders nodes as they were made
+  std::vector<Guard> guards;  // what must hold of sizes for this node to make sense
+  int64_t id;                 // grows, so it orders nodes as they were made
 
   Leaf leaf = Leaf::none;
   std::string name;      // of an input
@@ -63,6 +64,9 @@ Node scalar_node(DType dtype, double value);
 Node state_node(VariablePtr variable);
 // Infers shapes and makes the node; raises what the op's checks raise. The result is output 0.
 Node apply(OpPtr op, Nodes inputs);
+
+// The id that the next node will have: nodes with smaller ones were made before.
+int64_t next_node_id();
 
 // Every node the outputs need, inputs first. Iterative.
 std::vector<std::shared_ptr<const NodeData>> topological_order(const Nodes& outputs);

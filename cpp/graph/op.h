@@ -28,6 +28,22 @@ enum class InputLayout : uint8_t {
   unused,   // only its shape or dtype matters
 };
 
+// How an op that holds sub-Graphs runs them, as data: the runtime follows it and knows no op by name.
+// branch: inputs are the number of the body to run (or a bool), then what every body takes; outputs are the body's.
+// loop: inputs are [count, a bound on the turns], carried values, slices (their first axis is time), and what is the
+//   same in every turn. The body takes carried values, one step of each slice, and what is the same; it gives the next
+//   carried values and one step of each stacked output. bodies[1], if there is one, takes carried values and what is
+//   the same, and gives a bool: false ends the loop. Outputs: carried values, stacked outputs, the number of turns
+//   (int32), and the carried values before every turn, stacked. Steps that are never reached are zeros.
+struct Control {
+  enum Kind : uint8_t { branch, loop } kind = branch;
+  Bodies bodies;
+  int carries = 0, slices = 0, stacked = 0;
+  bool counted = false;  // input 0 is a bound on the turns
+  bool reverse = false;  // turn t works on step turns - 1 - t
+  Dim length = -1;       // a bound on the turns; -1: none
+};
+
 // Which inputs a gradient is wanted for.
 using Needs = std::vector<bool>;
 
@@ -69,6 +85,9 @@ class Op {
   // Rewrites this node into ops that have kernels (packing weights, splitting phases); empty: keep it.
   virtual Nodes lower(const Node& y) const = 0;
 
+  // Set for ops that hold sub-Graphs; they have no kernels.
+  virtual std::optional<Control> control() const = 0;
+
   // ---- kernels
   virtual const KernelTable* kernels() const = 0;
   virtual bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const = 0;
@@ -81,8 +100,16 @@ class Op {
   virtual int64_t units(const void* args, int64_t phase) const = 0;
   virtual size_t scratch(const void* args) const = 0;  // bytes per worker
   virtual double work(const void* args) const = 0;     // nanoseconds on one thread; negative: from the bytes moved
+  virtual double flops(const void* args) const = 0;    // multiplications and additions, for profiles; negative: few
   virtual std::vector<Dim> workspaces(const Specs& in, const Specs& out) const = 0;  // bytes, live during the step only
 };
+
+// The row with the least cost of those that the target (core/device.h) has and that accept; null if there is none.
+struct Choice {
+  const KernelRow* row = nullptr;
+  double cost = 0;
+};
+Choice choose_row(const Op& op, const Specs& in, const Specs& out);
 
 // The registry: every op of ops.inc, and groups of ops generated from a table.
 const OpInfo* find_op(const std::string& name);

@@ -27,7 +27,7 @@ const OpInfo& op_info();
 //   bool view(in, out, input, output); InputLayout input_layout(i); int in_place(output); OpPtr with_epilogue(...);
 //   Nodes lower(y); using Args; static KernelTable kernels(); bool accepts(row, in, out); double cost(row, in, out);
 //   void bind(b, args) or bind(b, row, args); units(args) or units(args, phase); phases(args); scratch(args);
-//   work(args); workspaces(in, out).
+//   work(args); flops(args); workspaces(in, out); Control control() for ops that hold sub-Graphs.
 template <class T>
 class OpModel final : public Op {
  public:
@@ -123,6 +123,13 @@ class OpModel final : public Op {
       return {};
   }
 
+  std::optional<Control> control() const override {
+    if constexpr (requires { op_.control(); })
+      return op_.control();
+    else
+      return {};
+  }
+
   static constexpr bool has_kernels = requires { T::kernels(); };
   const KernelTable* kernels() const override {
     if constexpr (has_kernels)
@@ -191,6 +198,13 @@ class OpModel final : public Op {
     if constexpr (has_kernels) {
       const auto& args = *static_cast<const typename T::Args*>(p);
       if constexpr (requires { op_.work(args); }) return op_.work(args);
+    }
+    return -1;
+  }
+  double flops(const void* p) const override {
+    if constexpr (has_kernels) {
+      const auto& args = *static_cast<const typename T::Args*>(p);
+      if constexpr (requires { op_.flops(args); }) return op_.flops(args);
     }
     return -1;
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "graph/graph.h"
 
 namespace maas {
 namespace {
@@ -26,6 +27,12 @@ std::string list(const std::vector<T>& values) {
   return s + "]";
 }
 
+std::string to_string(const Bodies& bodies) {
+  std::string s = "[";
+  for (const Body& b : bodies) s += (s.size() > 1 ? ", {\n" : "{\n") + b->str() + "}";
+  return s + "]";
+}
+
 [[noreturn]] void wrong(ParamName name, const char* expected, const ParamValue& value) {
   fail(ErrorKind::type, name.op, ": ", name.param, " must be ", expected, ", received ", to_string(value));
 }
@@ -46,6 +53,8 @@ std::string to_string(const ParamValue& value) {
           return text(v);
         else if constexpr (std::is_same_v<T, double>)
           return exact(v);
+        else if constexpr (std::is_same_v<T, Bodies>)
+          return to_string(v);
         else
           return list(v);
       },
@@ -127,6 +136,13 @@ void from_param(ParamName name, const ParamValue& value, Shape& out) {
     out = {Dim(*i)};
   else
     wrong(name, "a shape", value);
+}
+
+void from_param(ParamName name, const ParamValue& value, Bodies& out) {
+  if (auto* v = std::get_if<Bodies>(&value))
+    out = *v;
+  else
+    wrong(name, "a list of graphs", value);
 }
 
 void from_param(ParamName name, const ParamValue& value, DType& out) {

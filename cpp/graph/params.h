@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -10,9 +11,18 @@
 
 namespace maas {
 
+struct Graph;
+// A sub-Graph as a parameter. Equal if the two compute the same by the same nodes.
+struct Body {
+  std::shared_ptr<const Graph> graph;
+  const Graph* operator->() const { return graph.get(); }
+  bool operator==(const Body& other) const;
+};
+using Bodies = std::vector<Body>;
+
 // A named parameter of an op. Names and values drive binding, equality, printing and saving.
 using ParamValue =
-    std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, Shape, DType>;
+    std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, Shape, DType, Bodies>;
 using ParamList = std::vector<std::pair<std::string, ParamValue>>;
 
 std::string to_string(const ParamValue& value);
@@ -27,6 +37,7 @@ inline ParamValue to_param(const std::vector<int64_t>& v) { return v; }
 inline ParamValue to_param(const std::vector<double>& v) { return v; }
 inline ParamValue to_param(const Shape& v) { return v; }
 inline ParamValue to_param(DType v) { return v; }
+inline ParamValue to_param(const Bodies& v) { return v; }
 
 struct ParamName {
   const char* op;
@@ -41,6 +52,7 @@ void from_param(ParamName name, const ParamValue& value, std::vector<int64_t>& o
 void from_param(ParamName name, const ParamValue& value, std::vector<double>& out);
 void from_param(ParamName name, const ParamValue& value, Shape& out);
 void from_param(ParamName name, const ParamValue& value, DType& out);
+void from_param(ParamName name, const ParamValue& value, Bodies& out);
 
 }  // namespace maas
 

@@ -8,6 +8,7 @@ namespace maas {
 Node add(const Node& a, const Node& b);
 Node broadcast_to(const Node& x, const Shape& shape);
 Node cast(const Node& x, DType dtype);
+Node reshape(const Node& x, const Shape& shape);
 Node copy(const Node& x);  // the same values, dense
 Node chain(const Chain& chain, Nodes inputs, DType dtype);
 

@@ -41,6 +41,7 @@ class TensorNames {
 //   node: {"input": name, "dtype", "shape"} | {"state": tensor, "name", "dtype", "shape", "trainable"}
 //       | {"constant": tensor or list of numbers, "dtype", "shape"} | {"op": name, "in": [[node, output]],
 //       ...parameters}
+//   a parameter that holds sub-graphs: [{"nodes": [...], "inputs": count, "outputs": [[node, output]]}]
 //   sizes: a number, or an expression over the function's symbols
 std::string to_json(const std::vector<Function>& functions, TensorNames& names);
 

@@ -142,7 +142,7 @@ class Reader {
     if (const auto* tensor = data.get<std::string>()) return constant_node(array(*tensor, declared));
     const auto* numbers = data.get<json::List>();
     check(numbers, "a constant must be the name of a tensor or a list of numbers, received something else");
-    check(is_constant(declared.shape) && bit_size(declared.dtype) >= 8 && declared.dtype != DType::f8 &&
+    check(is_constant(declared.shape) && is_readable(declared.dtype) &&
               product(declared.shape).is(static_cast<int64_t>(numbers->size())),
           "a constant of ", numbers->size(), " numbers, received shape ", to_string(declared.shape));
     Array a(declared.dtype, eval(declared.shape, {}));
@@ -191,6 +191,25 @@ class Reader {
     return parse_dim(*expression, symbols_);
   }
 
+  // A sub-graph: its nodes see only each other, and the symbols of the function.
+  Body body(const json::Value& v) {
+    check(v.get<json::Object>(), "a body must be an object, received something else");
+    check_keys(v, {"nodes", "inputs", "outputs"});
+    Nodes around = std::move(nodes_);
+    nodes_.clear();
+    Function f;
+    for (const auto& node : need<json::List>(v, "nodes", "a list")) {
+      check(node.get<json::Object>() && !node.find("state"), "a node of a body must be an input, a constant or an op, ",
+            "received something else");
+      nodes_.push_back(read_node(node, f));
+    }
+    check(need<int64_t>(v, "inputs", "the number of inputs") == static_cast<int64_t>(f.graph.inputs.size()),
+          "a body's count of inputs is wrong, received ", f.graph.inputs.size());
+    for (const auto& item : need<json::List>(v, "outputs", "a list")) f.graph.outputs.push_back(value(item));
+    nodes_ = std::move(around);
+    return {std::make_shared<const Graph>(std::move(f.graph))};
+  }
+
   ParamValue parameter(const json::Value& v) {
     if (const auto* b = v.get<bool>()) return *b;
     if (const auto* i = v.get<int64_t>()) return *i;
@@ -201,6 +220,11 @@ class Reader {
       return *s;
     }
     const auto* list = v.get<json::List>();
+    if (list && !list->empty() && (*list)[0].get<json::Object>()) {
+      Bodies bodies;
+      for (const auto& item : *list) bodies.push_back(body(item));
+      return bodies;
+    }
     check(list, "a parameter must be a number, a string or a list, received something else");
     bool whole = true, numbers = true;
     for (const auto& item : *list) {

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <functional>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -13,7 +14,7 @@ constexpr int64_t kInlineElements = 16;
 constexpr double kExactInteger = 9007199254740992;  // 2^53
 
 bool is_inline(const Array& a) {
-  if (a.size() > kInlineElements || bit_size(a.dtype) < 8 || a.dtype == DType::f8) return false;
+  if (a.size() > kInlineElements || !is_readable(a.dtype)) return false;
   for (int64_t i = 0; i < a.size(); ++i) {
     const double v = read_element(a, i);
     if (!std::isfinite(v) || (v == 0 && std::signbit(v)) || (!is_floating(a.dtype) && std::fabs(v) > kExactInteger))
@@ -76,13 +77,19 @@ class Writer {
     auto collect = [&](const Shape& shape) {
       for (const Dim& d : shape) d.collect_symbols(found);
     };
-    for (const Node& n : f.graph.inputs) collect(n.shape());
-    for (const auto& node : topological_order(f.graph.roots())) {
-      for (const Spec& s : node->outputs) collect(s.shape);
-      if (!node->op) continue;
-      for (const auto& [_, value] : node->op->params())
-        if (const Shape* shape = std::get_if<Shape>(&value)) collect(*shape);
-    }
+    const std::function<void(const Graph&)> collect_graph = [&](const Graph& graph) {
+      for (const Node& n : graph.inputs) collect(n.shape());
+      for (const auto& node : topological_order(graph.roots())) {
+        for (const Spec& s : node->outputs) collect(s.shape);
+        if (!node->op) continue;
+        for (const auto& [_, value] : node->op->params()) {
+          if (const Shape* shape = std::get_if<Shape>(&value)) collect(*shape);
+          if (const Bodies* bodies = std::get_if<Bodies>(&value))
+            for (const Body& body : *bodies) collect_graph(*body.graph);
+        }
+      }
+    };
+    collect_graph(f.graph);
     symbols_.clear();
     for (const auto& [id, given] : found) {
       std::string name;
@@ -172,6 +179,20 @@ class Writer {
     else
       out_ += std::isnan(v) ? "\"nan\"" : v > 0 ? "\"inf\"" : "\"-inf\"";
   }
+  // A sub-graph: its own numbers of nodes, the symbols of the function.
+  void body(const Graph& graph) {
+    auto around = std::move(number_);
+    number_.clear();
+    out_ += "{\"nodes\":[\n";
+    for (size_t i = 0; i < graph.inputs.size(); ++i) input(graph.inputs[i], text("x", i));
+    for (const auto& n : topological_order(graph.roots()))
+      if (n->leaf != Leaf::input) node(*n);
+    out_ += text("\n],\"inputs\":", graph.inputs.size(), ",\"outputs\":[");
+    list(graph.outputs, [&](const Node& n) { value(n); });
+    out_ += "]}";
+    number_ = std::move(around);
+  }
+
   void parameter(const ParamValue& value) {
     std::visit(
         [&](const auto& v) {
@@ -191,6 +212,10 @@ class Writer {
           } else if constexpr (std::is_same_v<T, std::vector<double>>) {
             out_ += '[';
             list(v, [&](double d) { number(d); });
+            out_ += ']';
+          } else if constexpr (std::is_same_v<T, Bodies>) {
+            out_ += '[';
+            list(v, [&](const Body& b) { body(*b.graph); });
             out_ += ']';
           } else {
             static_assert(std::is_same_v<T, std::vector<int64_t>>);

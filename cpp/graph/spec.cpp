@@ -4,8 +4,44 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "graph/broadcast.h"
 
 namespace maas {
+
+namespace {
+thread_local std::vector<Guard>* open_guards = nullptr;
+
+// Differs by a number, by at least one, or leaves a remainder: 6n is never 15.
+bool known_to_differ(const Dim& a, const Dim& b) {
+  const Dim difference = a - b;
+  if (difference.is_constant()) return !difference.is(0);
+  for (const Dim& d : {difference, b - a})
+    if (const auto least = d.lower_bound(); least && *least > 0) return true;
+  for (int64_t m = 2; m <= 64; ++m) {
+    const Dim rest = difference - floordiv(difference, Dim(m)) * Dim(m);
+    if (rest.is_constant() && !rest.is(0)) return true;
+  }
+  return false;
+}
+}  // namespace
+
+GuardScope::GuardScope(std::vector<Guard>& guards) : outer_(open_guards) { open_guards = &guards; }
+GuardScope::~GuardScope() { open_guards = outer_; }
+
+bool agree(const Dim& a, const Dim& b, const char* op, const char* what) {
+  if (a == b) return true;
+  if (known_to_differ(a, b) || !open_guards) return false;
+  Guard guard{a, b, text(op, ": ", what)};
+  if (std::find(open_guards->begin(), open_guards->end(), guard) == open_guards->end())
+    open_guards->push_back(std::move(guard));
+  return true;
+}
+
+bool agree(const Shape& a, const Shape& b, const char* op, const char* what) {
+  bool same = a.size() == b.size();
+  for (size_t i = 0; i < a.size() && same; ++i) same = agree(a[i], b[i], op, what);
+  return same;
+}
 
 Layout row_major(const Shape& shape) {
   Layout layout;
@@ -58,6 +94,12 @@ Shape broadcast(const char* op, const Shape& a, const Shape& b) {
       d = x;
     else if (x.is(1))
       d = y;
+    else if (at_most_one(y) && agree(y, Dim(1), op, "an axis that broadcasts must not be empty"))
+      d = x;
+    else if (at_most_one(x) && agree(x, Dim(1), op, "an axis that broadcasts must not be empty"))
+      d = y;
+    else if (agree(x, y, op, "sizes that meet must be equal"))
+      d = x.is_constant() ? x : y.is_constant() ? y : x;
     else
       fail(ErrorKind::value, op, ": shapes do not broadcast, received ", to_string(a), " and ", to_string(b));
   }

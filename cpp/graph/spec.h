@@ -27,11 +27,33 @@ struct Layout {
 Layout row_major(const Shape& shape);
 bool is_row_major(const Layout& layout, const Shape& shape);
 
+// An equality of sizes that only a run can show. ValueError naming the op and both sizes where it does not hold.
+struct Guard {
+  Dim a, b;
+  std::string text;  // "matmul: inner sizes must be equal"
+  bool operator==(const Guard&) const = default;
+};
+// True if a and b are the same size. What cannot be told yet becomes a guard of the node that is being made, and counts
+// as true; false if they always differ.
+bool agree(const Dim& a, const Dim& b, const char* op, const char* what);
+bool agree(const Shape& a, const Shape& b, const char* op, const char* what);
+// Collects the guards of the node that is being made on this thread.
+class GuardScope {
+ public:
+  explicit GuardScope(std::vector<Guard>& guards);
+  ~GuardScope();
+  GuardScope(const GuardScope&) = delete;
+
+ private:
+  std::vector<Guard>* outer_;
+};
+
 // Turns axis in [-rank, rank) into [0, rank); ValueError naming `op` otherwise.
 int64_t normalize_axis(const char* op, int64_t axis, const Shape& shape);
 // The axes sorted and checked for repeats; all axes if the list is empty.
 std::vector<int64_t> normalize_axes(const char* op, const std::vector<int64_t>& axes, const Shape& shape);
-// NumPy broadcasting; ValueError naming `op` and both shapes. Unknown sizes must be the same or meet a 1.
+// NumPy broadcasting; ValueError naming `op` and both shapes. Two sizes, neither of them known to be 1, must be the
+// same: a guard where that cannot be told yet.
 Shape broadcast(const char* op, const Shape& a, const Shape& b);
 
 }  // namespace maas

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "graph/broadcast.h"
 #include "graph/op_model.h"
 #include "graph/primitives.h"
 #include "ops/elementwise/elementwise.h"
@@ -68,7 +69,8 @@ Node sum_to(const Node& dy, const Shape& shape) {
   std::vector<int64_t> axes;
   const size_t lead = dy.shape().size() - shape.size();
   for (size_t i = 0; i < dy.shape().size(); ++i)
-    if (i < lead || (shape[i - lead].is(1) && !dy.shape()[i].is(1))) axes.push_back(static_cast<int64_t>(i));
+    if (i < lead || (at_most_one(shape[i - lead]) && !(shape[i - lead] == dy.shape()[i]) && !dy.shape()[i].is(1)))
+      axes.push_back(static_cast<int64_t>(i));
   return axes.empty() ? reshape(dy, shape) : reshape(sum(dy, axes, false), shape);
 }
 

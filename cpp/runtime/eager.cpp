@@ -58,8 +58,14 @@ void keep(const std::string& key, const std::shared_ptr<Program>& program) {
 
 }  // namespace
 
-std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs) {
-  std::string key = text(op->str(), " ", static_cast<uint32_t>(active_isa()));
+std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs, bool all_outputs) {
+  // Where an operand lies on a GPU, the op runs there.
+  Device device = current_device();
+  for (const Array& a : inputs)
+    if (!a.device().is_cpu()) device = a.device();
+  const DeviceScope scope(device);
+  std::string key =
+      text(all_outputs ? "*" : "", op->str(), " ", static_cast<uint32_t>(active_isa()), " ", to_string(device));
   for (const Array& a : inputs) {
     key += text(" ", static_cast<int>(a.dtype));
     for (int64_t s : a.shape) key += text(",", s);
@@ -70,7 +76,8 @@ std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>
     for (size_t i = 0; i < inputs.size(); ++i)
       graph.inputs.push_back(input_node({inputs[i].dtype, to_shape(inputs[i].shape), {}}, text("operand ", i)));
     const Node result = apply(op, graph.inputs);
-    for (int i = 0; i < op->visible_outputs(); ++i) graph.outputs.push_back(result.output(i));
+    const int count = all_outputs ? static_cast<int>(result->outputs.size()) : op->visible_outputs();
+    for (int i = 0; i < count; ++i) graph.outputs.push_back(result.output(i));
     program = std::make_shared<Program>(graph, op->name());
     keep(key, program);
   }

@@ -7,7 +7,7 @@
 namespace maas {
 
 // One op on such arrays as a Program of one node: made once, then found by the op and what the arrays are.
-std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs);
+std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>& inputs, bool all_outputs = false);
 // Forgets the cache.
 void clear_eager();
 struct EagerStats {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <new>
 #include <shared_mutex>
+#include <utility>
 
 #include "core/error.h"
 #include "core/float_mode.h"
@@ -12,6 +13,8 @@
 #include "core/interrupt.h"
 #include "core/threads.h"
 #include "core/wait.h"
+#include "runtime/control.h"
+#include "runtime/gpu_run.h"
 
 namespace maas {
 namespace {
@@ -57,6 +60,7 @@ constexpr double kLookEveryNs = 0.25e6;
 // All members walk the list of steps together. A step of a team of one is run by member 0; a barrier stands before and
 // after every step that several run, and between phases. Barriers are counted: whoever stops a run says at which one
 // everybody leaves.
+// Bodies of branches and loops are lists of steps like any, walked by the same members.
 struct Run {
   static constexpr int64_t kNever = INT64_MAX;
 
@@ -78,12 +82,13 @@ struct Run {
     Exec exec;
     int64_t met = 0;  // barriers behind us
     bool parallel_before = false;
-    double not_looked = 0;  // estimated nanoseconds since member 0 last read the clock
+    bool committed = false;  // behind the commit point nobody stops
+    double not_looked = 0;   // estimated nanoseconds since member 0 last read the clock
   };
 
   bool bad_data() const { return context.status().position.load(std::memory_order_relaxed) != Status::none; }
-  // Every member after its part of a step, so that the op named is the one that found bad data: all who run, run the
-  // same step.
+  // Every member that ran a part of a step, after it, so that the op named is the one that found bad data: all who run,
+  // run the same step.
   void note_bad_data(const Op* op) {
     const Op* none = nullptr;
     if (bad_data()) bad_op.compare_exchange_strong(none, op, std::memory_order_relaxed);
@@ -115,6 +120,7 @@ struct Run {
 
   // False: everybody leaves.
   bool meet(Member& me) {
+    if (me.team == 1) return !stopping();
     if (me.worker == 0) next_unit[(me.met + 1) % 2].store(0, std::memory_order_relaxed);
     barrier->wait();
     return ++me.met < leave_at.load(std::memory_order_relaxed);
@@ -186,9 +192,10 @@ struct Run {
     const auto& steps = where.steps();
     for (size_t s = 0; s < steps.size(); ++s) {
       const Context::Step& step = steps[s];
-      const bool may_stop = s < commit_at;
-      const int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, me.team);
-      if (me.worker == 0 && s <= commit_at && !stopping()) {
+      const bool may_stop = s < commit_at && !me.committed;
+      int members = crowded && step.phases > kManyPhases ? 1 : std::min(step.team, me.team);
+      if (step.control && members > 1) members = me.team;
+      if (me.worker == 0 && s <= commit_at && !me.committed && !stopping()) {
         if (bad_data())
           stop(Stop::bad_data, me);
         else if (interrupt_requested())
@@ -205,19 +212,60 @@ struct Run {
           return false;
         }
       }
+      if (s == commit_at) me.committed = true;
       me.parallel_before = parallel;
       me.exec.stop = may_stop ? asked_by_kernel : nullptr;
       const bool timed = step_ns && me.worker == 0;
       const auto start = timed ? Clock::now() : Clock::time_point();
-      for (int64_t p = 0; p < step.phases; ++p) {
-        if (p && parallel && !meet(me)) return false;
-        me.exec.phase = p;
-        if (me.worker < members && !(may_stop && stopping())) run_phase(step, s, may_stop, members, me);
-        if (me.team == 1 && stopping()) return false;
+      if (step.control) {
+        if (!walk_control(*step.control, parallel, me)) return false;
+      } else {
+        for (int64_t p = 0; p < step.phases; ++p) {
+          if (p && parallel && !meet(me)) return false;
+          me.exec.phase = p;
+          if (me.worker < members && !(may_stop && stopping())) run_phase(step, s, may_stop, members, me);
+          if (me.team == 1 && stopping()) return false;
+        }
+        if (me.worker < members) note_bad_data(step.plan->op.get());
       }
-      note_bad_data(step.plan->op.get());
       if (timed) (*step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
+    return true;
+  }
+
+  // A step that holds sub-Graphs. All members walk the bodies, or member 0 alone as a team of one: then it meets
+  // nobody, and if it stops in there, all leave at the next barrier.
+  bool walk_control(ControlRun& control, bool parallel, Member& me) {
+    if (!parallel && (me.worker || stopping())) return me.team > 1;
+    me.parallel_before = false;  // all have just met
+    const int team = parallel ? me.team : std::exchange(me.team, 1);
+    const bool on = control.is_branch() ? walk(control.chosen(), SIZE_MAX, me, nullptr) : turns(control, me);
+    me.team = team;
+    me.parallel_before = parallel;
+    return on || (!parallel && team > 1);
+  }
+
+  // Member 0 moves values between turns, in order with the steps it runs alone.
+  bool turns(ControlRun& control, Member& me) {
+    const auto settle = [&] { return !std::exchange(me.parallel_before, false) || meet(me); };
+    const int64_t bound = control.bound();
+    const bool moves = me.worker == 0;
+    if (moves) control.begin();
+    int64_t turn = 0;
+    for (; turn < bound; ++turn) {
+      if (moves && !me.committed) must_stop(me, Clock::now());
+      // The next barrier is where all leave, wherever in the walk each of them meets it.
+      if (stopping()) return meet(me);
+      if (Context* condition = control.condition(turn)) {
+        if (!walk(*condition, SIZE_MAX, me, nullptr) || !meet(me)) return false;
+        me.parallel_before = false;
+        if (!control.goes_on(turn)) break;
+      }
+      if (moves) control.before(turn, bound);
+      if (!walk(control.body(turn), SIZE_MAX, me, nullptr) || !settle()) return false;
+      if (moves && !stopping()) control.after(turn, bound);
+    }
+    if (moves && !stopping()) control.end(turn);
     return true;
   }
 };
@@ -242,6 +290,7 @@ void Commit::begin() {
 }
 
 void execute(Context& context, size_t commit, const RunOptions& options, Commit* writing) {
+  if (GpuRun* gpu = context.gpu_run()) return gpu->execute(context, commit, options, writing);
   const auto& steps = context.steps();
   context.status().position.store(Status::none, std::memory_order_relaxed);
   Run run{context, commit, options, writing, nullptr};
@@ -288,12 +337,14 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
     throw Error(ErrorKind::interrupted, "interrupted; no state was written");
   }
   if (run.why == Stop::bad_data) {
-    const Op& op = *run.bad_op.load();
-    const int64_t position = context.status().position.load(), value = context.status().value.load();
-    if (const std::string rule = rule_of(op); !rule.empty())
-      fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
-    fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);
+    fail_bad_index(*run.bad_op.load(), context.status().position.load(), context.status().value.load());
   }
+}
+
+void fail_bad_index(const Op& op, int64_t position, int64_t value) {
+  if (const std::string rule = rule_of(op); !rule.empty())
+    fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
+  fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);
 }
 
 }  // namespace maas

@@ -13,6 +13,8 @@ struct RunOptions {
   uint64_t cut_seed = 0;
   // Profiles: adds each step's nanoseconds, as the caller's thread saw them, to (*step_ns)[step].
   std::vector<double>* step_ns = nullptr;
+  // Results of a GPU stay in its memory and may not be there yet; else they come to the host.
+  bool keep_on_device = false;
 };
 
 // Held while state is written, from the commit point of a run to its end: a fork waits for it, so that a child never
@@ -27,6 +29,9 @@ class Commit {
  private:
   bool held_ = false;
 };
+
+// Throws Error(index) for a bad index that an op found, in the words of the layer or loss that made it if it has some.
+[[noreturn]] void fail_bad_index(const Op& op, int64_t position, int64_t value);
 
 // Runs the bound steps of a context. Between [0, commit) and [commit, end) lies the commit point: an interrupt or bad
 // data found before it throws and no state is written. Throws Error(interrupted), Error(index) naming op, position and

@@ -2,6 +2,7 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
+#include "runtime/control.h"
 #include "runtime/plan.h"
 
 namespace maas {
@@ -87,6 +88,8 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
   m.value_bytes.resize(plan.values.size());
   m.workspace_offset.resize(plan.steps.size());
   m.workspace_bytes.resize(plan.steps.size());
+  m.control.resize(plan.steps.size());
+  m.control_offset.resize(plan.steps.size());
   std::vector<Block> blocks;
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const PlanValue& v = plan.values[i];
@@ -102,6 +105,10 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& capacity) {
       const int at = static_cast<int>(s);
       blocks.push_back({m.workspace_bytes[s][w], at, at, &m.workspace_offset[s][w]});
     }
+    if (!plan.steps[s].control) continue;
+    const int at = static_cast<int>(s);
+    m.control[s] = plan_control(plan.steps[s], capacity);
+    blocks.push_back({m.control[s]->total, at, at, &m.control_offset[s]});
   }
   m.arena_bytes = assign(blocks, plan.steps.size());
   return m;
@@ -122,6 +129,11 @@ MemoryReport report_memory(const Plan& plan, const MemoryPlan& memory) {
     for (size_t bytes : memory.workspace_bytes[s]) {
       r.without_reuse += bytes;
       live[s] += bytes;
+    }
+  for (size_t s = 0; s < plan.steps.size(); ++s)
+    if (plan.steps[s].control) {
+      r.without_reuse += memory.control[s]->total;
+      live[s] += memory.control[s]->total;
     }
   for (size_t s = 0; s < live.size(); ++s)
     if (live[s] > r.peak) {

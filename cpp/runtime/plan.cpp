@@ -1,19 +1,26 @@
 #include "runtime/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/error.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
+#include "runtime/host_step.h"
+#include "runtime/segments.h"
 
 namespace maas {
 namespace {
+
+std::atomic<int64_t> g_built{0};
 
 bool log_kernels() {
   static const bool on = [] {
@@ -23,15 +30,27 @@ bool log_kernels() {
   return on;
 }
 
+// A step of the host in the midst of a GPU's costs two waits, so nobody should have one without knowing: a line for
+// each op and process.
+void tell_host_step(const std::string& op) {
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  std::lock_guard guard(mutex);
+  if (told.insert(op).second)
+    std::fprintf(stderr, "maas: '%s' has no GPU kernel for these operands and runs on the host\n", op.c_str());
+}
+
 // Turns an optimized graph into a Plan, one concern a method.
 class Builder {
  public:
-  Builder(const Graph& graph, const std::string& name) : graph_(graph) {
+  // `body`: a sub-Graph, run many times by the plan around it; it has no list of prepared steps.
+  Builder(const Graph& graph, const std::string& name, bool body = false) : graph_(graph), body_(body) {
     plan_->name = name;
+    plan_->device = target();
     plan_->isa = active_isa();
   }
 
-  std::shared_ptr<const Plan> build() {
+  std::shared_ptr<Plan> build() {
     separate_outputs();
     order_ = topological_order(graph_.roots());
     count_reads();
@@ -47,6 +66,7 @@ class Builder {
     finish_updates();
     lifetimes();
     collect_symbols();
+    number_sizes();
     return plan_;
   }
 
@@ -78,6 +98,7 @@ class Builder {
 
   // ---- what depends on parameters alone
   void find_prepared() {
+    if (body_) return;
     std::unordered_set<const Variable*> variables;
     for (const Update& u : graph_.updates) variables.insert(u.variable.get());
     // Results are made anew by every run, even if they depend on parameters alone.
@@ -90,7 +111,7 @@ class Builder {
       if (node->op) {
         fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
                             [&](const Node& in) { return fixed_.count(in.data()) > 0; }) &&
-                !node->inputs.empty();
+                !node->inputs.empty() && !node->op->control();
         fixed = fixed && !roots.count(node.get());
         for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
         // A result is written to the caller's memory by every run, even if it never changes.
@@ -188,7 +209,7 @@ class Builder {
     if (node->leaf == Leaf::constant || node->leaf == Leaf::state) {
       const int v = new_value(node->outputs[0], node->leaf == Leaf::state ? Place::state : Place::constant);
       plan_->values.back().variable = node->variable;
-      plan_->values.back().constant = node->constant;
+      plan_->values.back().constant = node->constant.to(plan_->device);
       if (node->variable) add_state(node->variable);
       name(Node(node, 0), v);
       return;
@@ -208,9 +229,14 @@ class Builder {
     }
     PlanStep step;
     step.op = node->op;
+    if (plan_->device.is_cpu())
+      step.control = node->op->control();
+    else
+      choose_device_row(*node, step);
     for (size_t i = 0; i < node->inputs.size(); ++i)
-      step.in.push_back(
-          conform(value_of(node->inputs[i]), node->op->input_layout(static_cast<int>(i)), list, prepared));
+      step.in.push_back(conform(value_of(node->inputs[i]),
+                                step.host ? InputLayout::dense : node->op->input_layout(static_cast<int>(i)), list,
+                                prepared));
     for (size_t k = 0; k < node->outputs.size(); ++k) {
       const Node out(node, static_cast<int>(k));
       if (k >= static_cast<size_t>(node->op->visible_outputs()) && !reads_.count(key(out))) {
@@ -220,8 +246,28 @@ class Builder {
       step.out.push_back(place_output(out, step, prepared));
       name(out, step.out.back());
     }
-    choose(step);
+    if (step.control) {
+      for (const Body& body : step.control->bodies)
+        step.bodies.push_back(Plan::build_body(*body.graph, plan_->name + "/" + node->op->name()));
+      step.control->bodies.clear();
+    } else if (!step.host) {
+      choose(step);
+    }
+    if (step.host) log(step, "host", "no row of the GPU takes it");
     list.push_back(std::move(step));
+  }
+
+  // On a GPU: a row, or else a program of the host.
+  void choose_device_row(const NodeData& node, PlanStep& step) {
+    Specs in;
+    for (const Node& n : node.inputs) in.push_back(n.spec());
+    if (!node.op->control() && choose_row(*node.op, in, node.outputs).row) return;
+    std::vector<bool> read;
+    for (size_t k = 0; k < node.outputs.size(); ++k)
+      read.push_back(k < static_cast<size_t>(node.op->visible_outputs()) || reads_.count({&node, static_cast<int>(k)}));
+    step.host = std::make_shared<HostStep>(node.op, in, std::move(read), plan_->name);
+    step.why = "no row of the GPU takes it";
+    tell_host_step(node.op->name());
   }
 
   bool emit_view(const Node& node, int base) {
@@ -345,26 +391,27 @@ class Builder {
     Specs in, out;
     for (int v : step.in) in.push_back(plan_->values[static_cast<size_t>(v)].spec);
     for (int v : step.out) out.push_back(v < 0 ? Spec{} : plan_->values[static_cast<size_t>(v)].spec);
-    const KernelTable* table = step.op->kernels();
-    double best = 0;
-    if (table)
-      for (const KernelRow& row : *table) {
-        if (!has(plan_->isa, row.isa) || !step.op->accepts(row, in, out)) continue;
-        const double cost = step.op->cost(row, in, out);
-        if (!step.row || cost < best) {
-          step.row = &row;
-          best = cost;
-        }
-      }
-    std::string shapes;
-    for (const Spec& s : in) shapes += text(shapes.empty() ? "" : ", ", s.dtype, to_string(s.shape));
+    const Choice best = choose_row(*step.op, in, out);
+    step.row = best.row;
     if (!step.row)
-      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes);
-    step.why = text("cost ", best);
+      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes(step));
+    step.why = text("cost ", best.cost);
     step.workspace = step.op->workspaces(in, out);
+    log(step, step.row->name, step.why);
+  }
+
+  std::string shapes(const PlanStep& step) const {
+    std::string list;
+    for (int v : step.in) {
+      const Spec& s = plan_->values[static_cast<size_t>(v)].spec;
+      list += text(list.empty() ? "" : ", ", s.dtype, to_string(s.shape));
+    }
+    return list;
+  }
+  void log(const PlanStep& step, const char* kernel, const std::string& why) const {
     if (log_kernels())
       std::fprintf(stderr, "maas: %s | %s | %s | %s | %s\n", plan_->name.c_str(), step.op->name().c_str(),
-                   shapes.c_str(), step.row->name, step.why.c_str());
+                   shapes(step).c_str(), kernel, why.c_str());
   }
 
   // ---- ends
@@ -410,8 +457,25 @@ class Builder {
       for (const Dim& d : plan_->values[static_cast<size_t>(v)].spec.shape) d.collect_symbols(plan_->symbols);
   }
 
+  void number_sizes() {
+    std::map<std::string, int> known;
+    auto number = [&](const Dim& d) {
+      if (d.is_constant()) return -1;
+      const auto [it, fresh] = known.try_emplace(d.str(), static_cast<int>(plan_->sizes.size()));
+      if (fresh) plan_->sizes.push_back(d);
+      return it->second;
+    };
+    for (PlanValue& v : plan_->values) {
+      for (const Dim& d : v.spec.shape) v.size_ids.push_back(number(d));
+      for (const Dim& d : v.layout.strides) v.size_ids.push_back(number(d));
+      v.size_ids.push_back(number(v.layout.offset));
+      v.size_ids.push_back(number(v.bytes));
+    }
+  }
+
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   Graph graph_;
+  bool body_;
   std::vector<std::shared_ptr<const NodeData>> order_;
   std::unordered_map<Key, int, KeyHash> reads_, value_;
   std::unordered_map<Key, size_t, KeyHash> output_slot_;
@@ -429,7 +493,52 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
-  return Builder(passes::optimize(graph), name).build();
+  auto plan = Builder(passes::optimize(graph), name).build();
+  plan->guards = graph.guards();
+  ++g_built;
+  return plan;
+}
+
+std::shared_ptr<const Plan> Plan::outline(const Graph& graph, const std::string& name,
+                                          const std::vector<const Plan*>& parts) {
+  auto plan = std::make_shared<Plan>();
+  plan->name = name;
+  plan->device = target();
+  plan->isa = active_isa();
+  auto add = [&](const Node& n, Place place, size_t slot) {
+    PlanValue v;
+    v.spec = n.spec();
+    v.layout = row_major(v.spec.shape);
+    v.place = place;
+    v.root = static_cast<int>(plan->values.size());
+    v.slot = static_cast<int>(slot);
+    plan->values.push_back(std::move(v));
+    return plan->values.back().root;
+  };
+  for (const Node& n : graph.inputs) {
+    plan->inputs.push_back(add(n, Place::input, plan->inputs.size()));
+    plan->input_names.push_back(n->name);
+    for (const Dim& d : n.shape()) d.collect_symbols(plan->symbols);
+  }
+  for (const Node& n : graph.outputs) plan->outputs.push_back(add(n, Place::output, plan->outputs.size()));
+  for (const Plan* part : parts) {
+    for (const VariablePtr& v : part->reads)
+      if (std::find(plan->reads.begin(), plan->reads.end(), v) == plan->reads.end()) plan->reads.push_back(v);
+    plan->writes.insert(plan->writes.end(), part->writes.begin(), part->writes.end());
+  }
+  return plan;
+}
+
+int64_t Plan::built() { return g_built; }
+
+std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
+  for (const auto& node : topological_order(graph.roots()))
+    if (ends_segment(*node))
+      fail(ErrorKind::not_implemented, name,
+           ": a shape that depends on values (nonzero, unique, a boolean mask) is possible outside branches and loops "
+           "only, received one of size ",
+           node->outputs[0].shape[0]);
+  return Builder(passes::fuse(graph), name, true).build();
 }
 
 std::string Plan::str() const {
@@ -437,12 +546,13 @@ std::string Plan::str() const {
   auto describe = [&](const std::vector<PlanStep>& list, const char* kind) {
     for (size_t i = 0; i < list.size(); ++i) {
       const PlanStep& step = list[i];
-      s += text(kind, " ", i, ": ", step.op->name(), " ", step.row->name, " ->");
+      s += text(kind, " ", i, ": ", step.op->name(), " ", step.kernel_name(), " ->");
       for (int v : step.out)
         if (v >= 0)
           s += text(" ", values[static_cast<size_t>(v)].spec.dtype,
                     to_string(values[static_cast<size_t>(v)].spec.shape));
       s += "\n";
+      for (const auto& body : step.bodies) s += "{\n" + body->str() + "}\n";
     }
   };
   describe(prepare, "prepare");

@@ -1,6 +1,8 @@
 #include "runtime/program.h"
 
+#include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -76,9 +78,44 @@ constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from fr
 
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
 
+std::vector<VariablePtr> state_of(const Graph& graph) {
+  std::vector<VariablePtr> state;
+  for (const auto& node : topological_order(graph.roots()))
+    if (node->leaf == Leaf::state) state.push_back(node->variable);
+  for (const Update& u : graph.updates) state.push_back(u.variable);
+  return state;
+}
+
+Device device_of(const std::vector<VariablePtr>& state) {
+  for (const auto& v : state)
+    if (!v->device().is_cpu()) return v->device();
+  return state.empty() ? current_device() : Device{};
+}
+
 }  // namespace
 
-Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph, name)) {
+Program::Program(const Graph& graph, std::string name)
+    : graph_(graph), name_(std::move(name)), segments_(split(graph)) {
+  build();
+  LivePrograms::instance().add(this);
+}
+
+void Program::build() {
+  const std::vector<VariablePtr> state = state_of(graph_);
+  const Device device = device_of(state);
+  for (const auto& v : state) v->move_to(device);
+  moves_.store(Variable::moves(), std::memory_order_relaxed);
+  const TargetScope scope(device);
+  const DeviceScope home(device);
+  parts_.clear();
+  for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name_));
+  if (!parts_.empty()) {
+    std::vector<const Plan*> plans;
+    for (const auto& part : parts_) plans.push_back(part->plan_.get());
+    plan_ = Plan::outline(graph_, name_, plans);
+    return;
+  }
+  plan_ = Plan::build(graph_, name_);
   for (const PlanValue& v : plan_->values)
     if (v.place == Place::prepared && v.slot >= static_cast<int>(prepared_.size()))
       prepared_.resize(static_cast<size_t>(v.slot) + 1);
@@ -89,14 +126,49 @@ Program::Program(const Graph& graph, std::string name) : plan_(Plan::build(graph
       const PlanValue& v = plan_->values[i];
       if (v.place != Place::prepared || v.root != static_cast<int>(i)) continue;
       if (allocate)
-        prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none));
+        prepared_[static_cast<size_t>(v.slot)] = Array(v.spec.dtype, eval(v.spec.shape, none), device);
       else
         bytes += static_cast<size_t>(v.bytes.eval(none));
     }
-    if (!allocate && bytes) prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
+    if (!allocate && bytes && device.is_cpu())
+      prepared_claim_.add(bytes, text("Prepared weights of plan '", plan_->name, "'"));
   }
-  held_bytes_ = static_cast<int64_t>(bytes);
-  LivePrograms::instance().add(this);
+  std::lock_guard guard(mutex_);
+  hold(static_cast<int64_t>(bytes) - held_bytes_);
+}
+
+// State moved: the plan is made again where it is now. All state is held, so nobody else runs this program.
+void Program::relocate(const RunOptions& options) {
+  const int64_t moves = Variable::moves();
+  const std::vector<VariablePtr> state = state_of(graph_);
+  const auto here = [&] {
+    return std::all_of(state.begin(), state.end(), [&](const auto& v) { return v->device() == plan_->device; });
+  };
+  if (here()) {
+    moves_.store(moves, std::memory_order_relaxed);
+    return;
+  }
+  const Device device = device_of(state);
+  for (const auto& v : state) v->move_to(device);
+  const auto lock = state_lock(true);
+  if (!lock->lock(options.poll)) {
+    clear_interrupt();
+    fail(ErrorKind::interrupted, "interrupted while another run held the state; no state was written");
+  }
+  const HeldState held{*lock, true};
+  if (here()) return;  // another thread did it
+  std::lock_guard preparing(prepare_mutex_);
+  {
+    std::lock_guard guard(mutex_);
+    idle_.clear();
+    memory_plans_.clear();
+  }
+  prepare_context_.reset();
+  prepared_.clear();
+  was_prepared_ = false;
+  prepared_epoch_.store(-1, std::memory_order_relaxed);
+  old_plans_.push_back(plan_);
+  build();
 }
 
 Program::~Program() {
@@ -105,14 +177,17 @@ Program::~Program() {
 }
 
 void Program::count_in(std::atomic<int64_t>& total) {
+  for (const auto& part : parts_) part->count_in(total);
   std::lock_guard guard(mutex_);
   held_total_ = &total;
   total.fetch_add(held_bytes_, std::memory_order_relaxed);
 }
 
 int64_t Program::held_bytes() {
+  int64_t bytes = 0;
+  for (const auto& part : parts_) bytes += part->held_bytes();
   std::lock_guard guard(mutex_);
-  return held_bytes_;
+  return bytes + held_bytes_;
 }
 
 // mutex_ is held.
@@ -144,6 +219,10 @@ SymbolValues Program::bind_symbols(const std::vector<Array>& inputs) const {
       check(inputs[i].shape[a] == expected, plan_->name, ": axis ", a, " of input '", plan_->input_names[i],
             "' must be ", expected, " (shape ", to_string(spec(i).shape), "), received ", shape_text(inputs[i].shape));
     }
+  for (const Guard& g : plan_->guards) {
+    const int64_t a = g.a.eval(symbols), b = g.b.eval(symbols);
+    check(a == b, plan_->name, ": ", g.text, ", received ", a, " and ", b);
+  }
   return symbols;
 }
 
@@ -160,7 +239,7 @@ std::unique_ptr<Context> Program::make(std::shared_ptr<const MemoryPlan> memory,
                                        MemoryClaim& claim) {
   size_t bytes = memory->arena_bytes;
   for (int v : plan_->outputs) bytes += static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(symbols));
-  claim.add(bytes, text("Plan '", plan_->name, "'"));
+  if (plan_->device.is_cpu()) claim.add(bytes, text("Plan '", plan_->name, "'"));
   auto context = std::make_unique<Context>(plan_, plan_->steps, std::move(memory), prepared_);
   if (context->bind_sizes(symbols)) return context;
   context.reset();
@@ -221,6 +300,7 @@ void Program::prepare(const RunOptions& options) {
       none->value_bytes.resize(plan_->values.size());
       none->workspace_offset.resize(plan_->prepare.size());
       none->workspace_bytes.resize(plan_->prepare.size());
+      none->control.resize(plan_->prepare.size());
       size_t end = 0;
       for (size_t s = 0; s < plan_->prepare.size(); ++s)
         for (const Dim& d : plan_->prepare[s].workspace) {
@@ -230,7 +310,7 @@ void Program::prepare(const RunOptions& options) {
           end += bytes;
         }
       none->arena_bytes = end;
-      prepared_claim_.add(end, text("Preparing weights of plan '", plan_->name, "'"));
+      if (plan_->device.is_cpu()) prepared_claim_.add(end, text("Preparing weights of plan '", plan_->name, "'"));
       prepare_context_ = std::make_unique<Context>(plan_, plan_->prepare, none, prepared_);
     }
     prepare_context_->bind_sizes(SymbolValues{});
@@ -275,6 +355,10 @@ bool Program::try_run(const std::vector<Array>& inputs, const RunOptions& option
 
 bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait,
                          std::vector<Array>& outputs) {
+  if (moves_.load(std::memory_order_relaxed) != Variable::moves()) {
+    if (!wait) return false;
+    relocate(options);
+  }
   const SymbolValues symbols = bind_symbols(inputs);
   const auto lock = state_lock(wait);
   if (!lock) return false;
@@ -288,6 +372,43 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
   const HeldState held{*lock, writes};
   if (lock->replaced_by) return false;  // merged while we waited
 
+  if (parts_.empty())
+    run_held(symbols, inputs, options, outputs);
+  else
+    run_segments(inputs, options, outputs);
+  return true;
+}
+
+void Program::run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs) {
+  options.step_ns = nullptr;
+  std::vector<std::vector<Array>> results(parts_.size());
+  std::vector<Array> cuts;
+  auto value = [&](const SegmentValue& v) -> const Array& {
+    const auto at = static_cast<size_t>(v.index);
+    if (v.from == SegmentValue::input) return inputs[at];
+    return v.from == SegmentValue::trimmed ? cuts[at] : results[static_cast<size_t>(v.segment)][at];
+  };
+  double work = 0;
+  for (size_t k = 0; k < parts_.size(); ++k) {
+    const Segment& s = segments_.list[k];
+    while (cuts.size() < static_cast<size_t>(s.cuts)) {
+      const Cut& cut = segments_.cuts[cuts.size()];
+      Array rows = value(cut.padded);  // the first rows of a dense array are a dense array
+      rows.shape[0] = std::clamp<int64_t>(*value(cut.count).host().as<int32_t>(), 0, rows.shape[0]);
+      cuts.push_back(std::move(rows));
+    }
+    std::vector<Array> in;
+    for (const SegmentValue& v : s.inputs) in.push_back(value(v));
+    parts_[k]->run_held(parts_[k]->bind_symbols(in), in, options, results[k]);
+    work += parts_[k]->work_ns();
+  }
+  work_ns_.store(work, std::memory_order_relaxed);
+  outputs.clear();
+  for (const SegmentValue& v : segments_.outputs) outputs.push_back(value(v));
+}
+
+void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                       std::vector<Array>& outputs) {
   MemoryClaim claim;
   auto context = take(symbols, claim);
   if (claim.empty()) {
@@ -295,17 +416,32 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
     for (int v : plan_->outputs) bytes += context->bytes_of(v);
     if (bytes > kClaimOutputs) claim.add(bytes, text("Outputs of plan '", plan_->name, "'"));
   }
+  if (!plan_->device.is_cpu()) {
+    try {
+      run_gpu(*context, inputs, options, claim, outputs);
+    } catch (...) {
+      give(std::move(context));
+      throw;
+    }
+    return give(std::move(context));
+  }
   outputs.clear();
   outputs.reserve(plan_->outputs.size());
   for (int v : plan_->outputs)
     outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-  context->bind_io(inputs, outputs);
+  std::vector<Array> local;  // operands that lie on a GPU
+  const std::vector<Array>* from = &inputs;
+  if (std::any_of(inputs.begin(), inputs.end(), [](const Array& a) { return !a.device().is_cpu(); })) {
+    for (const Array& a : inputs) local.push_back(a.host());
+    from = &local;
+  }
+  context->bind_io(*from, outputs);
   context->bind_steps(claim);
   work_ns_.store(context->work_ns(), std::memory_order_relaxed);
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
   Commit writing;
   try {
-    execute(*context, plan_->commit, options, writes ? &writing : nullptr);
+    execute(*context, plan_->commit, options, plan_->writes.empty() ? nullptr : &writing);
   } catch (...) {
     give(std::move(context));
     throw;
@@ -314,10 +450,72 @@ bool Program::run_locked(const std::vector<Array>& inputs, const RunOptions& opt
     std::memcpy(c.variable->raw().data(), context->address(c.value), context->bytes_of(c.value));
   for (const auto& v : plan_->writes) v->touch();
   give(std::move(context));
-  return true;
+}
+
+std::pair<size_t, size_t> Program::kept() {
+  std::lock_guard guard(mutex_);
+  return {memory_plans_.size(), idle_.size()};
+}
+
+double Program::binding_ns(const std::vector<std::vector<Array>>& calls, int repeats) {
+  using Clock = std::chrono::steady_clock;
+  SymbolValues capacity;
+  for (const auto& inputs : calls) {
+    const SymbolValues symbols = round_up(bind_symbols(inputs));
+    for (const auto& [id, value] : symbols.items()) {
+      const int64_t* known = capacity.find(id);
+      capacity.set(id, known ? std::max(*known, value) : value);
+    }
+  }
+  MemoryClaim claim;
+  Context context(plan_, plan_->steps, std::make_shared<const MemoryPlan>(plan_memory(*plan_, capacity)), prepared_);
+  double total = 0;
+  for (int r = 0; r < repeats; ++r)
+    for (const auto& inputs : calls) {
+      const auto start = Clock::now();
+      if (!context.bind_sizes(bind_symbols(inputs)))
+        fail(ErrorKind::runtime, plan_->name, ": sizes do not fit their own plan");
+      std::vector<Array> none(plan_->outputs.size());
+      context.bind_io(inputs, none);
+      context.bind_steps(claim);
+      total += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+    }
+  return total / static_cast<double>(repeats) / static_cast<double>(calls.size());
+}
+
+std::vector<StepCost> Program::costs(const std::vector<Array>& inputs) {
+  if (!parts_.empty()) return {};
+  MemoryClaim claim;
+  auto context = take(bind_symbols(inputs), claim);
+  std::vector<Array> outputs;
+  for (int v : plan_->outputs)
+    outputs.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
+  if (plan_->device.is_cpu()) {
+    context->bind_io(inputs, outputs);
+    context->bind_steps(claim);
+  } else {
+    run_gpu(*context, inputs, {}, claim, outputs);
+  }
+  std::vector<StepCost> costs;
+  for (const Context::Step& step : context->steps()) {
+    StepCost cost;
+    cost.flops = step.plan->host ? -1 : step.plan->op->flops(step.args);
+    cost.team = step.team;
+    for (const auto* list : {&step.plan->in, &step.plan->out})
+      for (int v : *list)
+        if (v >= 0) cost.bytes += static_cast<int64_t>(context->bytes_of(v));
+    if (!step.plan->out.empty() && step.plan->out[0] >= 0) cost.shape = context->shape_of(step.plan->out[0]);
+    costs.push_back(std::move(cost));
+  }
+  give(std::move(context));
+  return costs;
 }
 
 MemoryReport Program::memory_report(const std::vector<Array>& inputs) {
+  if (!parts_.empty())
+    fail(ErrorKind::not_implemented, plan_->name,
+         ": only a run knows the memory of shapes that depend on values, received a program of ", parts_.size(),
+         " segments");
   const SymbolValues symbols = bind_symbols(inputs);
   std::shared_ptr<const MemoryPlan> memory;
   {

@@ -7,10 +7,19 @@
 
 #include "runtime/context.h"
 #include "runtime/executor.h"
+#include "runtime/segments.h"
 
 namespace maas {
 
+struct StepCost {
+  double flops = -1;           // multiplications and additions; negative: few for the bytes
+  int64_t bytes = 0;           // read and written
+  int team = 1;                // threads that it asks for
+  std::vector<int64_t> shape;  // of the first output
+};
+
 // A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
+// It runs where its state is, and its other state moves there; without state, on this thread's device when it is made.
 class Program {
  public:
   Program(const Graph& graph, std::string name);
@@ -24,13 +33,24 @@ class Program {
   // Estimated nanoseconds of the last run on one thread: callers drop the GIL for long ones.
   double work_ns() const { return work_ns_.load(std::memory_order_relaxed); }
   const Plan& plan() const { return *plan_; }
+  Device device() const { return plan_->device; }
+  // What every step of a run on these inputs costs; empty for a plan of no steps.
+  std::vector<StepCost> costs(const std::vector<Array>& inputs);
   // Memory that runs on these inputs' sizes need.
   MemoryReport memory_report(const std::vector<Array>& inputs);
   // From here on the bytes that this program keeps between runs (prepared weights, idle contexts) are part of `total`.
   void count_in(std::atomic<int64_t>& total);
   int64_t held_bytes();
+  // For tests and benchmarks: memory plans kept and contexts that wait, and nanoseconds to bind a context to the sizes
+  // and addresses of one of `calls` after another, on average.
+  std::pair<size_t, size_t> kept();
+  double binding_ns(const std::vector<std::vector<Array>>& calls, int repeats);
 
  private:
+  void build();
+  void relocate(const RunOptions& options);
+  void run_gpu(Context& context, const std::vector<Array>& inputs, const RunOptions& options, MemoryClaim& claim,
+               std::vector<Array>& outputs);
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
   std::unique_ptr<Context> take(const SymbolValues& symbols, MemoryClaim& claim);
   std::unique_ptr<Context> make(std::shared_ptr<const MemoryPlan> memory, const SymbolValues& symbols,
@@ -41,7 +61,20 @@ class Program {
   std::shared_ptr<StateLock> state_lock(bool wait);
   void hold(int64_t bytes);
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
+  void run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                std::vector<Array>& outputs);
+  void run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
+
+  // Where shapes depend on values: a program for each segment, run one after another; plan_ then only says what goes in
+  // and out, and which state is held.
+  const Graph graph_;
+  const std::string name_;
+  std::atomic<int64_t> moves_{-1};
+  std::vector<std::shared_ptr<const Plan>> old_plans_;  // of other devices; somebody may still be looking at one
+
+  Segments segments_;
+  std::vector<std::unique_ptr<Program>> parts_;
 
   std::shared_ptr<const Plan> plan_;
   std::vector<Array> prepared_;

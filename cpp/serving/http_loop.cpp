@@ -1,6 +1,8 @@
 #include "serving/http_loop.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <new>
 
 #include "serving/http_response.h"
 #include "serving/http_session.h"
@@ -14,8 +16,10 @@ void Loop::start() {
       try {
         context.run();
         return;
-      } catch (...) {
+      } catch (const std::bad_alloc&) {
         // Out of memory in a handler. The sweep closes the connection it was for.
+      } catch (...) {
+        std::fputs("maas: an exception in a connection's handler; the connection is closed\n", stderr);
       }
     }
   });

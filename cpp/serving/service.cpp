@@ -56,6 +56,8 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   check_option("max_queue_size", options.max_queue_size, 1, kMany);
   check_option("max_queue_bytes", options.max_queue_bytes, 0, kMany);
   check_option("max_queue_delay_us", options.max_queue_delay_us, 0, kHour);
+  check_option("max_batches", options.max_batches, 1, 1024);
+  check_option("max_batch_bytes", options.max_batch_bytes, 1, kMany);
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
   model->servable = servable;

@@ -68,7 +68,7 @@ struct Model {
         slots.push_back(std::make_shared<Variable>(zeros, "slot", false));
       }
       const Node m = state_node(slots[slots.size() - 2]), s = state_node(slots.back());
-      const Node next = op("adam", {node, gradient[static_cast<size_t>(k++)], scalar_node(DType::f32, 1e-3), m, s});
+      const Node next = op("adam", {scalar_node(DType::f32, 1e-3), node, gradient[static_cast<size_t>(k++)], m, s});
       graph.updates.push_back({v, next});
       graph.updates.push_back({slots[slots.size() - 2], next.output(1)});
       graph.updates.push_back({slots.back(), next.output(2)});
@@ -192,8 +192,10 @@ BOOST_AUTO_TEST_CASE(interrupts_and_bad_data_leave_state_alone) {
       ++good;
       if (spoilt) ++wrong;
     } catch (const Error& e) {
-      ++(e.kind() == ErrorKind::index ? bad : stopped);
-      if (e.kind() == ErrorKind::index && !spoilt) ++wrong;
+      if (e.kind() == ErrorKind::index)
+        ++(spoilt ? bad : wrong);
+      else
+        ++(e.kind() == ErrorKind::interrupted ? stopped : wrong);
     }
   };
   const auto interrupt = [](uint32_t seed) {

@@ -60,7 +60,7 @@ struct Net {
     graph.outputs = {loss};
     for (size_t i = 0; i < parameters.size(); ++i) {
       const Node& w = parameters[i];
-      const Node next = op("adam", {w, gradient[i], scalar_node(DType::f32, 1e-3), weight(shape(w)), weight(shape(w))});
+      const Node next = op("adam", {scalar_node(DType::f32, 1e-3), w, gradient[i], weight(shape(w)), weight(shape(w))});
       graph.updates.push_back({w->variable, next});
       for (int k = 1; k < 3; ++k)
         graph.updates.push_back({next->inputs[static_cast<size_t>(k + 2)]->variable, next.output(k)});

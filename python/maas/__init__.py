@@ -9,7 +9,8 @@ from maas._core import __version__
 
 _SUBMODULES = frozenset(
     "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
-    "metrics mixed_precision models ops optimizers random regularizers saving serving testing tree utils".split()
+    "metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
+    "utils".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",
@@ -25,10 +26,20 @@ _NAMES = {
     "Model": "maas.models",
     "Optimizer": "maas.optimizers",
     "Regularizer": "maas.regularizers",
+    "RematScope": "maas.transforms",
     "Sequential": "maas.models",
     "Server": "maas.serving",
     "Variable": "maas.backend",
+    "custom_gradient": "maas.transforms",
+    "device": "maas.backend.devices",
+    "from_dlpack": "maas.backend.devices",
+    "grad": "maas.transforms",
+    "jit": "maas.transforms",
+    "list_devices": "maas.backend.devices",
     "name_scope": "maas.backend",
+    "remat": "maas.transforms",
+    "synchronize": "maas.backend.devices",
+    "value_and_grad": "maas.transforms",
 }
 _CORE = {"set_num_threads", "get_num_threads"}
 

@@ -65,53 +65,6 @@ def test_a_map_of_policies():
         dtype_policies.DTypePolicyMap(ours)
 
 
-LAYERS = {
-    "dense": (lambda k: k.layers.Dense(4, activation="relu"), (3, 5)),
-    "einsum": (lambda k: k.layers.EinsumDense("ab,bc->ac", output_shape=4), (3, 5)),
-    "conv": (lambda k: k.layers.Conv2D(4, 3), (2, 6, 6, 3)),
-    "depthwise": (lambda k: k.layers.DepthwiseConv2D(3), (2, 6, 6, 3)),
-    "transposed": (lambda k: k.layers.Conv2DTranspose(4, 3), (2, 6, 6, 3)),
-    "batch_norm": (lambda k: k.layers.BatchNormalization(), (3, 5)),
-    "layer_norm": (lambda k: k.layers.LayerNormalization(), (3, 5)),
-    "max_pool": (lambda k: k.layers.MaxPooling2D(), (2, 6, 6, 3)),
-    "average_pool": (lambda k: k.layers.GlobalAveragePooling2D(), (2, 6, 6, 3)),
-    "lstm": (lambda k: k.layers.LSTM(4), (2, 6, 3)),
-    "gru": (lambda k: k.layers.GRU(4, return_sequences=True), (2, 6, 3)),
-    "rnn": (lambda k: k.layers.SimpleRNN(4), (2, 6, 3)),
-    "bidirectional": (lambda k: k.layers.Bidirectional(k.layers.LSTM(4)), (2, 6, 3)),
-    "softmax": (lambda k: k.layers.Softmax(), (3, 5)),
-    "rescaling": (lambda k: k.layers.Rescaling(0.5), (3, 5)),
-    "dropout": (lambda k: k.layers.Dropout(0.5), (3, 5)),
-    "flatten": (lambda k: k.layers.Flatten(), (2, 6, 3)),
-}
-
-
-@pytest.mark.parametrize("policy", [*MIXED, "bfloat16", "float16"])
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers(name, policy):
-    make, shape = LAYERS[name]
-    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
-    built = []
-    for k in (keras, maas):
-        k.config.set_dtype_policy(policy)
-        layer = make(k)
-        layer.build(shape)
-        built.append(layer)
-    theirs, ours = built
-    assert [(v.path, v.dtype) for v in ours.weights] == [(v.path, v.dtype) for v in theirs.weights]
-    values = [np.random.default_rng(i).uniform(0.1, 0.5, v.shape).astype("float32") for i, v in enumerate(ours.weights)]
-    for v, w, value in zip(ours.weights, theirs.weights, values):
-        v.assign(value), w.assign(value)
-    got, want = ours(x), theirs(x)
-    assert got.dtype == keras.backend.standardize_dtype(want.dtype)
-    symbolic = make(maas)(maas.Input(shape[1:]))
-    assert symbolic.dtype == keras.backend.standardize_dtype(make(keras)(keras.Input(shape[1:])).dtype)
-    want = np.asarray(want).astype("float32")
-    epsilon = 2.0**-7 if "bfloat16" in policy else 2.0**-10
-    np.testing.assert_allclose(np.asarray(got).astype("float32"), want, atol=4 * epsilon * max(1, np.abs(want).max()))
-    assert all(v.dtype == w.dtype for v, w in zip(ours.weights, theirs.weights))
-
-
 def test_a_plain_layer_inside_a_mixed_one():
     class Outer(maas.Layer):
         def __init__(self, **kwargs):
@@ -210,17 +163,3 @@ def test_keras_reads_our_files_and_we_read_its(policy, tmp_path):
         assert [a.dtype_policy.name for a in loaded.layers] == [a.dtype_policy.name for a in model.layers]
         for m in (loaded, again):
             np.testing.assert_allclose(np.asarray(m.predict(x, verbose=0)).astype("float32"), want, atol=2.0**-6)
-
-
-def test_float16_scales_the_loss():
-    model = maas.Sequential([maas.Input((2,)), maas.layers.Dense(1)])
-    model.dtype_policy = "mixed_float16"
-    wrapper = getattr(maas.optimizers, "LossScaleOptimizer", None)
-    if wrapper is None:
-        with pytest.warns(UserWarning, match="LossScaleOptimizer"):
-            model.compile("sgd", "mse")
-    else:
-        model.compile("sgd", "mse")
-        assert isinstance(model.optimizer, wrapper)
-        model.compile("sgd", "mse", auto_scale_loss=False)
-        assert not isinstance(model.optimizer, wrapper)

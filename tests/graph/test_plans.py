@@ -28,7 +28,7 @@ def test_a_graph_prints_as_text():
     text, _ = _trace(lambda x: _core.softmax(_core.add(x, 1.0), axis=-1), ("batch", 4))
     assert text.splitlines() == [
         "%0 = input 'x0' : float32(None, 4)",
-        "%1 = constant : float32()",
+        "%1 = constant 1 : float32()",
         "%2 = add(%0, %1) : float32(None, 4)",
         "%3 = softmax(%2, axis=-1, log=false) : float32(None, 4)",
         "return %3",

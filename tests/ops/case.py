@@ -138,7 +138,8 @@ class Op:
         gradient_epsilons: allowed error of float32 gradients, in epsilons of the largest or of 1; or a function of
             (*operands, **params).
         rows: operands whose first axis is the batch, or a function of the case; a str: why rows do not stand alone.
-        unknown: operands whose first size may be unknown when compiled, where these are not `rows`.
+        unknown: operands whose first size may be unknown when compiled, where these are not `rows`, or a function of
+            the case.
         parts: name -> reason, of ops that only this one's lowering or gradient makes.
         call: (*operands, **params) -> results, where that is not the op itself.
     """
@@ -186,12 +187,17 @@ class Op:
         """Operands of the case that carry its batch."""
         rows = self.rows(case) if callable(self.rows) else () if isinstance(self.rows, str) else self.rows
         rows = rows if case.rows is None else case.rows
-        rows = [i for i in rows if i < len(case.shapes) and case.shapes[i]]
-        return tuple(i for i in rows if case.shapes[i][0] == case.shapes[rows[0]][0])
+        return self.same_first(case, rows)
+
+    def same_first(self, case, operands):
+        """Those of the operands that the case has, with the first size of the first of them."""
+        operands = [i for i in operands if i < len(case.shapes) and case.shapes[i]]
+        return tuple(i for i in operands if case.shapes[i][0] == case.shapes[operands[0]][0])
 
     def unknown_of(self, case):
         """Operands whose first size programs leave open."""
-        return self.rows_of(case) if self.unknown is None else self.unknown
+        unknown = self.unknown(case) if callable(self.unknown) else self.unknown
+        return self.rows_of(case) if unknown is None else self.same_first(case, unknown)
 
     def levels(self):
         """Names of the ISA levels that its kernels, or those of its parts, tell apart."""
@@ -215,8 +221,9 @@ def results_of(y):
 
 
 def all_ops():
-    """Every Op of every case file."""
-    files = (f.stem for f in sorted(Path(__file__).parent.glob("*_cases.py")) if not f.stem.startswith("test_"))
+    """Every Op of every case file. `<family>_forms_cases.py` have a form of their own and a test that reads it."""
+    files = (f.stem for f in sorted(Path(__file__).parent.glob("*_cases.py")))
+    files = (f for f in files if not f.startswith("test_") and not f.endswith("_forms_cases"))
     return [op for f in files for op in importlib.import_module(f"tests.ops.{f}").OPS]
 
 

@@ -211,6 +211,7 @@ OPS = [
         parts={
             "conv_pack": "the kernel as conv_packed reads it",
             "conv_packed": "what convolutions lower to",
+            "conv_direct": "what convolutions lower to on a GPU",
             "depthwise": "what convolutions of one channel a group lower to",
             "depthwise_kernel_gradient": "their kernel gradient",
             "repeat_channels": "channels for depthwise filters, several a channel",

@@ -92,6 +92,12 @@ def logic(name, reference, arity=2):
     return Op(name, reference, cases, dtypes=("bool",), gradient=False, rows=range(arity))
 
 
+def bitwise(name, reference):
+    """An Op on the bits of integers."""
+    near = [Operand((1003,), lambda rng, s: rng.integers(0, 100, s), dtype) for dtype in INTEGERS]
+    return Op(name, reference, [Case(o, o) for o in near], dtypes=("int32",), gradient=False, rows=(0, 1))
+
+
 def cast(x, dtype):
     return (x != 0) if dtype == "bool" else np.trunc(x).astype(dtype) if "int" in dtype else x.astype(dtype)
 
@@ -117,6 +123,10 @@ OPS = [
     function("arctan", np.arctan),
     function("arcsin", np.arcsin, -0.99, 0.99),
     function("arccos", np.arccos, -0.99, 0.99),
+    function("arcsinh", np.arcsinh),
+    function("arccosh", np.arccosh, 1.01, 50, floor=0.1),
+    function("arctanh", np.arctanh, -0.99, 0.99),
+    function("arctan2", np.arctan2, arity=2),
     function("erf", _erf),
     function("sigmoid", sigmoid),
     function("log_sigmoid", lambda x: -np.logaddexp(0, -x)),
@@ -167,6 +177,9 @@ OPS = [
     logic("logical_or", np.logical_or),
     logic("logical_xor", np.logical_xor),
     logic("logical_not", np.logical_not, arity=1),
+    bitwise("bitwise_and", np.bitwise_and),
+    bitwise("bitwise_or", np.bitwise_or),
+    bitwise("bitwise_xor", np.bitwise_xor),
     Op(
         "where", np.where, [
             Case(mask((1003,)), (1003,), (1003,)),

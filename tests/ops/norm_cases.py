@@ -16,8 +16,13 @@ def _normalized(x, axes, kept, given, scale, center, epsilon):
     return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta, mean.reshape(-1), variance.reshape(-1)
 
 
-def layer_norm(x, *given, axis=(-1,), epsilon=1e-3, scale=True, center=True):
+def layer_norm(x, *given, axis=(-1,), epsilon=1e-3, scale=True, center=True, subtract_mean=True):
     axes = tuple(sorted(a % x.ndim for a in axis))
+    if not subtract_mean:
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        gamma = given[0].reshape(shape) if scale else 1.0
+        beta = given[-1].reshape(shape) if center else 0.0
+        return x / np.sqrt((x * x).mean(axes, keepdims=True) + epsilon) * gamma + beta
     return _normalized(x, axes, axes, given, scale, center, epsilon)[0]
 
 
@@ -25,6 +30,13 @@ def batch_norm(x, *given, axis=-1, epsilon=1e-3, scale=True, center=True):
     """y, mean, variance."""
     rest = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
     return _normalized(x, rest, (axis % x.ndim,), given, scale, center, epsilon)
+
+
+def group_norm(x, *given, groups=1, epsilon=1e-3, scale=True, center=True):
+    z = x.reshape(x.shape[0], int(np.prod(x.shape[1:-1])), groups, x.shape[-1] // groups)
+    z = (z - z.mean((1, 3), keepdims=True)) / np.sqrt(z.var((1, 3), keepdims=True) + epsilon)
+    z = z.reshape(x.shape)
+    return z * (given[0] if scale else 1.0) + (given[-1] if center else 0.0)
 
 
 def offset(x):
@@ -51,7 +63,39 @@ def norm(shape, axis=(-1,), scale=True, center=True, mean=0.0, **keywords):
     return Case(x, *[sizes] * (scale + center), **params, **keywords)
 
 
+def group(shape, groups, scale=True, center=True, mean=0.0, **keywords):
+    x = Operand(shape, lambda rng, s: rng.standard_normal(s) + mean)
+    params = {"groups": groups, "epsilon": 1e-3, "scale": scale, "center": center}
+    return Case(x, *[shape[-1:]] * (scale + center), **params, **keywords)
+
+
+def rms(shape, axis=(-1,), scale=True, center=False, **keywords):
+    case = norm(shape, axis, scale, center, **keywords)
+    case.params["subtract_mean"] = False
+    return case
+
+
+GROUP = [
+    group((1, 1), 1),
+    group((3, 5, 6), 2),
+    group((2, 3, 4, 48), 3),
+    group((2, 70, 8), 8),
+    group((3, 7, 130), 130),
+    group((2, 9, 150), 1),
+    group((2, 200, 33), 11, gradient=False),
+    group((4, 31), 31, scale=False),
+    group((2, 4, 72), 4, center=False),
+    group((2, 4, 20), 5, scale=False, center=False),
+    group((0, 4, 6), 3),
+    group((2, 40, 12), 3, mean=30.0, gradient=False),
+    group((8, 28, 28, 256), 32, bench=True),
+]
 LAYER = [
+    rms((4, 33)),
+    rms((3, 4, 5), axis=(1, 2)),
+    rms((3, 4, 5), axis=(1,), scale=False),
+    rms((2, 5, 130), center=True),
+    rms((128, 768), bench=True, note="rms"),
     norm((1, 1)),
     norm((3, 17)),
     norm((33, 64)),
@@ -86,6 +130,8 @@ OPS = [
         "layer_norm", layer_norm, LAYER, epsilons=16, error=partial(error, layer_norm), rows=(0,),
         gradient_epsilons=gradient_error, parts={"layer_norm_grad": "its gradient, which reads mean and rstd"},
     ),
+    Op("group_norm", group_norm, GROUP, epsilons=16, error=partial(error, group_norm), rows=(0,),
+       gradient_epsilons=gradient_error),
     Op(
         "batch_norm_train", batch_norm, BATCH, epsilons=16, error=partial(error, batch_norm), unknown=(0,),
         rows="the statistics are the batch's",

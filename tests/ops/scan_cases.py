@@ -16,6 +16,30 @@ def error(x, axis, reverse=False):
     return x.shape[axis] * reference(np.abs(x), axis, reverse)
 
 
+def linear(a, b, axis, reverse=False):
+    a, b = (np.moveaxis(np.flip(x, axis) if reverse else x, axis, 0) for x in (a, b))
+    y = np.zeros_like(b)
+    for j in range(len(b)):
+        y[j] = a[j] * y[j - 1] + b[j] if j else b[j]
+    return np.flip(np.moveaxis(y, 0, axis), axis) if reverse else np.moveaxis(y, 0, axis)
+
+
+def linear_error(a, b, axis, reverse=False):
+    return linear(np.abs(a), np.abs(b), axis, reverse)
+
+
+def axis_rows(operands):
+    return lambda case: operands if case.params["axis"] % len(case.shapes[0]) else ()
+
+
+LINEAR = [
+    Case((1,), (1,), axis=0),
+    Case((7,), (7,), axis=-1, reverse=True),
+    Case((5, 9), (5, 9), axis=1),
+    Case((5, 9), (5, 9), axis=0, reverse=True),
+    Case((3, 40, 5), (3, 40, 5), axis=1, values=(-1.1, 1.1)),
+    Case((0, 4), (0, 4), axis=0),
+]
 CASES = [
     Case((1,), axis=0),
     Case((7,), axis=-1, reverse=True),
@@ -40,6 +64,16 @@ OPS = [
         dtypes=("float32", "float64", "int32", "int64", "bool"),
         epsilons=1,
         error=error,
-        rows=lambda case: (0,) if case.params["axis"] % len(case.shapes[0]) else (),
-    )
+        rows=axis_rows((0,)),
+    ),
+    Op(
+        "linear_scan",
+        linear,
+        LINEAR,
+        dtypes=("float32", "float64", "int32", "int64"),
+        epsilons=8,
+        error=linear_error,
+        gradient_epsilons=500,
+        rows=axis_rows((0, 1)),
+    ),
 ]

@@ -11,6 +11,10 @@ def reshape(x, shape):
     return x.reshape(shape)
 
 
+def shape_of(x):
+    return np.array(x.shape, "int32")
+
+
 def transpose(x, axes):
     return x.transpose(axes)
 
@@ -77,6 +81,14 @@ OPS = [
             Case((), shape=[1, 1]),
             Case((0, 3), shape=[3, 0]),
         ],
+    ),
+    op(
+        "shape_of",
+        shape_of,
+        [Case((3, 4, 5)), Case((7,)), Case(()), Case((0, 3))],
+        rows="the result is the shape",
+        unknown=(0,),
+        gradient=False,
     ),
     op(
         "transpose",

@@ -3,7 +3,6 @@
 import contextlib
 
 import numpy as np
-import pytest
 
 from maas import _core
 from tests.ops.case import LEVELS, MORE_LEVELS  # noqa: F401, for the tests that import them from here
@@ -16,6 +15,8 @@ def isa(name, threads=None):
     try:
         _core.set_isa(name)
     except ValueError:
+        import pytest  # here, so that cases also run without it
+
         pytest.skip(f"missing ISA {name}")
     try:
         if threads:
@@ -99,6 +100,24 @@ def check_gradients(function, operands, step=1e-6, tolerance=1e-5, meaning=None)
         assert abs((g * d).sum() - want) <= tolerance * (1 + abs(want)), (
             f"operand {i}: {(g * d).sum()} instead of {want}"
         )
+
+
+def check_result(y, want, bound, result, dtype):
+    """One output against the reference: shape, dtype, and no element further off than its bound."""
+    assert y.shape == want.shape, dtype
+    if want.dtype.kind != "f":
+        assert y.dtype == want.dtype, dtype
+        np.testing.assert_array_equal(y, want)
+        return
+    assert y.dtype == result, dtype
+    with np.errstate(all="ignore"):
+        error = np.abs(y - want)
+        # What must be infinite has no error: a bound in epsilons of infinity would allow anything.
+        bound = np.where(np.isfinite(want) & np.isfinite(bound), bound, 0)
+        if np.all(error <= bound):
+            return
+        right = (error <= bound) | (y == want.astype(y.dtype)) | (np.isnan(y) & np.isnan(want))
+        assert np.all(right), f"{dtype}: {np.max((error / bound)[~right])} times the allowed error"
 
 
 def same_bits(first, other):

@@ -1,4 +1,4 @@
-"""Attention: rows alone, padding, special values, views, second derivatives, Keras, typed errors.
+"""Attention: rows alone, padding, decoding, special values, views, second derivatives, halves, Keras, typed errors.
 
 Its cases are in attention_cases.py.
 """
@@ -8,7 +8,11 @@ import pytest
 
 from maas import _core, ops
 from tests.ops import support
-from tests.ops.attention_cases import attention, reference
+from tests.ops.attention_cases import CASES, DROPOUT, attention, reference
+
+
+def call(case):
+    return lambda *operands: _core.attention(*operands, **case.params)
 
 
 def test_query_alone():
@@ -75,8 +79,8 @@ def test_views_of_heads_are_not_copied():
     np.testing.assert_allclose(p.numpy(data)[0], want, atol=1e-5)
 
 
-def test_composition_means_the_same():
-    """float16 and second derivatives go through plain ops."""
+def test_half_precision_means_the_same():
+    """Halves against float64."""
     q, k, v = attention(2, 5, 7, heads=2, kv_heads=1).operands("float64")
     want = reference(q, k, v)
     half = _core.attention(*(a.astype("float16") for a in (q, k, v)))
@@ -84,33 +88,80 @@ def test_composition_means_the_same():
     np.testing.assert_allclose(np.asarray(half).astype(np.float64), want, atol=5e-3)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_second_derivative(causal):
-    q, k, v = attention(1, 4, 5, heads=2, kv_heads=1, dim=3, value_dim=2).operands("float64")
-    dy = np.random.default_rng(3).standard_normal((1, 4, 2, 2))
-    mask = np.random.default_rng(4).random((1, 1, 4, 5)) < 0.7
-    mask[0, 0, 1] = False
+@pytest.mark.parametrize("case", [c for c in CASES + DROPOUT if c.gradient], ids=str)
+def test_half_precision_is_computed_in_float32(case):
+    operands = case.operands("float16")
+    y = call(case)(*operands)
+    assert y.dtype == "float16"
+    wide = [a.astype("float32") if a.dtype == np.float16 else a for a in operands]
+    np.testing.assert_array_equal(np.asarray(y), np.asarray(call(case)(*wide)).astype("float16"))
 
-    def gradient(q, k, v, dy, mask):
-        y = _core.attention(q, k, v, mask, causal=causal, masked=True)
-        return _core.gradients(_core.sum(_core.multiply(y, dy)), [q, k, v])
 
-    operands = [q, k, v, dy, mask]
+def test_keys_past_the_length_are_not_read():
+    case = attention(2, 9, 150, heads=2, kv_heads=1, lengths=(100, 30))
+    q, k, v, lengths = case.operands()
+    y = np.asarray(call(case)(q, k, v, lengths))
+    for b, n in enumerate(lengths):
+        k[b, n:] = v[b, n:] = np.nan
+        short = _core.attention(q[b : b + 1], k[b : b + 1, :n], v[b : b + 1, :n])
+        support.same_bits([np.asarray(short)[0]], [y[b]])
+    support.same_bits([np.asarray(call(case)(q, k, v, lengths))], [y])
+
+
+def test_decoding_gives_the_bits_of_the_whole():
+    """Queries at the end of their keys, one or several at a time, are the last rows of causal attention."""
+    q, k, v = attention(1, 120, 120, heads=8, kv_heads=2, dim=20).operands()
+    whole = np.asarray(_core.attention(q, k, v, causal=True))
+    for n in (1, 3, 30, 60):
+        part = _core.attention(q[:, -n:], k, v, causal=True, at_end=True)
+        support.same_bits([np.asarray(part)], [whole[:, -n:]])
+    cache = [np.pad(a, ((0, 0), (0, 50), (0, 0), (0, 0)), constant_values=np.nan) for a in (k, v)]
+    lengths = np.asarray([119], "int32")
+    one = _core.attention(q[:, 118:119], *cache, lengths, causal=True, at_end=True, with_lengths=True)
+    support.same_bits([np.asarray(one)], [whole[:, 118:119]])
+
+
+SMALL = {"heads": 2, "kv_heads": 1, "dim": 3, "value_dim": 2}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        attention(1, 4, 5, mask=(0, 0, 1, 1), **SMALL),
+        attention(1, 4, 5, mask=(0, 0, 1, 1), causal=True, **SMALL),
+        attention(2, 4, 5, bias=(0, 1, 1, 1), soft_cap=0.7, **SMALL),
+        attention(2, 3, 6, causal=True, at_end=True, window=3, **SMALL),
+        attention(3, 3, 6, causal=True, at_end=True, lengths=(6, 0, 4), **SMALL),
+        attention(2, 3, 6, lengths=(6, 3), mask=(1, 0, 1, 1), heads_first=True, **SMALL),
+        attention(2, 3, 6, dropout=0.4, **SMALL),
+    ],
+    ids=str,
+)
+def test_second_derivative(case):
+    """It goes through the composition in plain ops, whose first derivative must be that of the kernels."""
+    operands = case.operands("float64")
+    count = len(operands)
+    floats = [i for i, a in enumerate(operands) if a.dtype.kind == "f"]
+    operands = [*operands, support.cotangents(call(case), operands)[0]]
+    moved = [*floats, count]
     with _core.Trace() as trace:
         xs = [trace.input(list(a.shape), str(a.dtype), f"x{i}") for i, a in enumerate(operands)]
-        first = gradient(*xs)
-        weights = [np.random.default_rng(i).standard_normal(a.shape) for i, a in enumerate((q, k, v))]
+        y = call(case)(*xs[:-1])
+        first = _core.gradients(_core.sum(_core.multiply(y, xs[-1])), [xs[i] for i in floats])
+        weights = [np.random.default_rng(i).standard_normal(operands[i].shape) for i in floats]
         loss = sum(
-            (_core.sum(_core.multiply(g, w)) for g, w in zip(first, weights)), start=_core.sum(_core.multiply(q, 0.0))
+            (_core.sum(_core.multiply(g, w)) for g, w in zip(first, weights)),
+            start=_core.sum(_core.multiply(xs[0], 0.0)),
         )
-        p = trace.compile([loss, *_core.gradients(loss, xs[:4])])
+        p = trace.compile([loss, *_core.gradients(loss, [xs[i] for i in moved])])
     results = p.numpy(*operands)
     rng = np.random.default_rng(9)
-    for i in range(4):
+    for at, i in enumerate(moved):
         d, step = rng.standard_normal(operands[i].shape), 1e-6
         up, down = ([*operands[:i], operands[i] + s * step * d, *operands[i + 1 :]] for s in (1, -1))
         want = (p.numpy(*up)[0] - p.numpy(*down)[0]) / (2 * step)
-        np.testing.assert_allclose((results[1 + i] * d).sum(), want, rtol=1e-5, atol=1e-6)
+        got = np.where(results[1 + at] == 0, 0, results[1 + at] * d).sum()
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -35,22 +35,7 @@ def test_forward(op, case):
                 results = p.numpy(*operands)
                 assert len(results) == len(wanted)
                 for y, want, bound in zip(results, wanted, bounds):
-                    check_result(y, want, bound, result, dtype)
-
-
-def check_result(y, want, bound, result, dtype):
-    assert y.shape == want.shape, dtype
-    if want.dtype.kind != "f":
-        assert y.dtype == want.dtype, dtype
-        np.testing.assert_array_equal(y, want)
-        return
-    assert y.dtype == result, dtype
-    with np.errstate(all="ignore"):
-        error = np.abs(y - want)
-        if np.all(error <= bound):
-            return
-        right = (error <= bound) | (y == want.astype(y.dtype)) | (np.isnan(y) & np.isnan(want))
-        assert np.all(right), f"{dtype}: {np.max((error / bound)[~right])} times the allowed error"
+                    support.check_result(y, want, bound, result, dtype)
 
 
 @each(lambda op, case: op.gradient and case.gradient and case.params.get("dtype", "float64") == "float64")

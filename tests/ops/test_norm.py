@@ -148,3 +148,30 @@ def test_no_folding_into_weights_that_change():
     x = np.ones((2, 4), "float32")
     np.testing.assert_array_equal(p.numpy(x)[0], np.arange(4) * np.ones((2, 1)))
     np.testing.assert_array_equal(p.numpy(x)[0], np.arange(4) * 5 * np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("axis", [-1, [1, 2], 1])
+def test_rms_normalization_as_keras(keras, axis):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 5, 5)).astype("float32")
+    scale = rng.standard_normal((5, 5) if isinstance(axis, list) else 5).astype("float32")
+    for given in ({}, {"scale": scale, "epsilon": 1e-2}):
+        want = np.asarray(keras.ops.rms_normalization(x, axis=axis, **given))
+        np.testing.assert_allclose(np.asarray(ops.rms_normalization(x, axis=axis, **given)), want, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_normalize_as_keras(keras, axis, order):
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
+    x[1] = 0
+    want = np.asarray(keras.ops.normalize(x, axis=axis, order=order))
+    np.testing.assert_allclose(np.asarray(ops.normalize(x, axis=axis, order=order)), want, rtol=1e-5, atol=1e-6)
+
+
+def test_group_normalization_refuses():
+    x = np.zeros((2, 3, 6), "float32")
+    with pytest.raises(ValueError, match="groups must divide the 6 channels, received groups=4"):
+        ops.group_normalization(x, 4)
+    with pytest.raises(ValueError, match="axis must be in"):
+        ops.group_normalization(x, 2, axis=0)

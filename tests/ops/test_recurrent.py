@@ -1,4 +1,4 @@
-"""LSTM and simple RNN: unknown sizes, states without sequences, Keras, typed errors.
+"""LSTM, GRU and simple RNN: unknown sizes, states without sequences, padding, Keras, typed errors.
 
 Their cases are in recurrent_cases.py.
 """
@@ -8,7 +8,7 @@ import pytest
 
 from maas import _core, ops
 from tests.ops import support
-from tests.ops.recurrent_cases import LSTM, SIMPLE, STATES, recurrent
+from tests.ops.recurrent_cases import LAYERS, STATES, recurrent
 
 
 def check(results, wanted, epsilons, what):
@@ -18,7 +18,7 @@ def check(results, wanted, epsilons, what):
         assert error <= 2.0**-23 * epsilons * np.abs(b).max(initial=1), (what, i, error)
 
 
-@pytest.mark.parametrize("cell, case", [*(("lstm", c) for c in LSTM), *(("simple_rnn", c) for c in SIMPLE)], ids=str)
+@pytest.mark.parametrize("cell, case", [(cell, c) for cell, cases in LAYERS.items() for c in cases], ids=str)
 def test_batch_and_time_unknown_when_compiled(cell, case):
     def f(*operands):
         return getattr(_core, cell)(*operands, **case.params)
@@ -39,6 +39,35 @@ def test_without_sequences_the_states_are_the_same():
     support.same_bits([h.numpy(), c.numpy()], [a.numpy() for a in again])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "simple_rnn"])
+@pytest.mark.parametrize("padding", [1, 30])
+def test_right_padding_under_a_mask_changes_no_bit(cell, padding):
+    """Neither in outputs nor in gradients, whatever finite numbers stand in the padding."""
+    after = {"reset_after": cell != "gru_before"} if cell.startswith("gru") else {}
+    cell = cell.removesuffix("_before")
+    case = recurrent(cell, 7, 9, 5, 33, use_mask=True, **after)
+
+    def f(*operands):
+        return getattr(_core, cell)(*operands, **case.params)
+
+    operands = case.operands()
+    operands[-1][:] = True
+    *dstates, dy = support.cotangents(f, operands)
+    names = {0: ("batch", "time"), len(operands) - 1: ("batch", "time")}
+    names |= {1 + i: ("batch",) for i in range(STATES[cell])}
+    p = support.program(f, operands, names)
+    short = p.numpy(*operands, *dstates, dy)
+    longer = [np.pad(operands[0], ((0, 0), (0, padding), (0, 0)), constant_values=3), *operands[1:]]
+    longer[-1] = np.pad(operands[-1], ((0, 0), (0, padding)))
+    long = p.numpy(*longer, *dstates, np.pad(dy, ((0, 0), (0, padding), (0, 0))))
+    states = STATES[cell]  # states and y; then dx, of the states and of the weights
+    assert not long[states + 1][:, 9:].any()
+    for i in (states, states + 1):
+        long[i] = long[i][:, :9]
+    count = 2 * states + 2
+    support.same_bits(short[:count], long[:count])
+
+
 def test_a_nan_row_stays_alone():
     case = recurrent("lstm", 8, 5, 3, 20)
     operands = case.operands()
@@ -52,22 +81,25 @@ def test_a_nan_row_stays_alone():
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("kind", ["lstm", "simple_rnn"])
+@pytest.mark.parametrize("kind", ["lstm", "simple_rnn", "gru", "gru_before"])
 def test_equals_keras(kind, backwards, masked):
     import keras
 
-    case = recurrent(kind, 3, 11, 5, 12, use_mask=masked, reverse=backwards)
+    after = {"reset_after": kind != "gru_before"} if kind.startswith("gru") else {}
+    kind = kind.removesuffix("_before")
+    case = recurrent(kind, 3, 11, 5, 12, use_mask=masked, reverse=backwards, **after)
     x, *states, kernel, recurrent_kernel, bias = case.operands()[: 4 + STATES[kind]]
     mask = case.operands()[-1] if masked else None
     for zero in (False, True):
-        options = {"return_sequences": True, "return_state": True, "go_backwards": backwards}
-        layer = (keras.layers.LSTM if kind == "lstm" else keras.layers.SimpleRNN)(12, **options)
+        options = {"return_sequences": True, "return_state": True, "go_backwards": backwards, **after}
+        made = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}[kind]
+        layer = made(12, **options)
         layer.build(x.shape)
         layer.zero_output_for_mask = zero
         layer.set_weights([kernel, recurrent_kernel, bias])
         wanted = [np.asarray(a) for a in layer(x, mask=mask, initial_state=list(states))]
-        function = ops.lstm if kind == "lstm" else ops.simple_rnn
-        options = {"mask": mask, "reverse": backwards, "zero_output_for_mask": zero}
+        function = getattr(ops, kind)
+        options = {"mask": mask, "reverse": backwards, "zero_output_for_mask": zero, **after}
         got = function(x, *states, kernel, recurrent_kernel, bias, return_sequences=True, **options)
         check([a.numpy() for a in got], wanted, 30, zero)
         last = function(x, *states, kernel, recurrent_kernel, bias, **options)
@@ -78,7 +110,11 @@ def test_equals_keras(kind, backwards, masked):
     "change, error, message",
     [
         ({0: np.zeros((2, 3), "f4")}, ValueError, r"lstm: x must have the axes .*received \(2, 3\)"),
-        ({0: np.zeros((2, 3, 4), "i4")}, TypeError, "lstm: x must be float32 or float64, received int32"),
+        (
+            {0: np.zeros((2, 3, 4), "i4")},
+            TypeError,
+            "lstm: x must be float32, float64, bfloat16 or float16, received int32",
+        ),
         ({1: np.zeros((2, 6), "f4")}, ValueError, r"lstm: h0 must have shape \(2, 7\) .*received \(2, 6\)"),
         ({2: np.zeros((3, 7), "f4")}, ValueError, r"lstm: c0 must have shape \(2, 7\) .*received \(3, 7\)"),
         ({3: np.zeros((5, 28), "f4")}, ValueError, r"lstm: kernel must have shape \(4, 28\) .*received \(5, 28\)"),

@@ -38,6 +38,28 @@ CASES = [
     ("Nadam", {}),
     ("Nadam", {"gradient_accumulation_steps": 2}),
     ("Lion", {"beta_1": 0.8}),
+    ("Lion", {"weight_decay": 0.1, "clipnorm": 0.5}),
+    ("RMSprop", {"momentum": 0.9, "centered": True, "weight_decay": 0.1, "use_ema": True}),
+    ("Adagrad", {"weight_decay": 0.1, "gradient_accumulation_steps": 2}),
+    ("Adadelta", {"weight_decay": 0.1, "global_clipnorm": 0.5}),
+    ("Nadam", {"weight_decay": 0.1, "loss_scale_factor": 4.0}),
+    ("AdamW", {"gradient_accumulation_steps": 2, "amsgrad": True, "clipnorm": 0.5}),
+    ("Ftrl", {}),
+    (
+        "Ftrl",
+        {
+            "learning_rate_power": -0.7,
+            "l1_regularization_strength": 0.1,
+            "l2_regularization_strength": 0.2,
+            "l2_shrinkage_regularization_strength": 0.1,
+            "beta": 0.3,
+            "weight_decay": 0.01,
+        },
+    ),
+    ("Lamb", {}),
+    ("Lamb", {"weight_decay": 0.1, "clipvalue": 0.5}),
+    ("Adafactor", {}),
+    ("Adafactor", {"relative_step": False, "weight_decay": 0.01, "clip_threshold": 0.5}),
 ]
 
 
@@ -180,6 +202,106 @@ def test_missing_gradients():
     np.testing.assert_allclose(variables[1].numpy(), 1.0)
     with pytest.raises(ValueError, match="no variable has a gradient"):
         optimizer.apply([None, None], variables)
+
+
+@pytest.mark.parametrize("inner, options", [("SGD", {"momentum": 0.9}), ("Adam", {"weight_decay": 0.01})], ids=str)
+def test_loss_scale(inner, options):
+    """Steps 2, 3 and 7 overflow: they are skipped and halve the scale; two good ones in a row double it."""
+
+    def stateless(optimizer, grads, variables):
+        """Keras's own apply does not run eagerly on JAX."""
+        state = [v.value for v in optimizer.variables]
+        new, state = optimizer.stateless_apply(state, grads, [v.value for v in variables])
+        for v, value in zip([*variables, *optimizer.variables], [*new, *state]):
+            v.assign(value)
+
+    def path(library, variable, tensor, apply):
+        variables = [variable(w, f"v{i}") for i, w in enumerate(start())]
+        optimizer = library.LossScaleOptimizer(
+            getattr(library, inner)(learning_rate=0.05, **options), initial_scale=64.0, dynamic_growth_steps=2
+        )
+        out = []
+        optimizer.build(variables)
+        for step in range(12):
+            scaled = [np.array(optimizer.scale_loss(tensor(g))) for g in gradients(step)]
+            if step in (2, 3, 7):
+                scaled[1][0] = np.nan if step == 3 else np.inf
+            apply(optimizer, [tensor(g) for g in scaled], variables)
+            out.append([np.asarray(v.numpy()) for v in variables])
+            out[-1] += [np.asarray(optimizer.dynamic_scale), np.asarray(optimizer.step_counter)]
+            out[-1] += [np.asarray(optimizer.iterations)]
+        return optimizer, out
+
+    found, ours = path(
+        optimizers,
+        lambda w, n: backend.Variable(w, name=n),
+        ops.convert_to_tensor,
+        lambda optimizer, grads, variables: optimizer.apply(grads, variables),
+    )
+    oracle, theirs = path(
+        keras.optimizers, lambda w, n: keras.Variable(w, name=n), keras.ops.convert_to_tensor, stateless
+    )
+    for step, (a, b) in enumerate(zip(ours, theirs)):
+        for i, (x, y) in enumerate(zip(a, b)):
+            np.testing.assert_allclose(x, y, rtol=RTOL, atol=ATOL, err_msg=f"step {step}, value {i}")
+    for a, b in zip(found.variables, oracle.variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), np.asarray(b), rtol=RTOL, atol=ATOL)
+    config = found.get_config()
+    again = optimizers.LossScaleOptimizer.from_config(config)
+    assert again.get_config() == config
+    with pytest.raises(ValueError, match="received \\['clipnorm'\\]"):
+        optimizers.LossScaleOptimizer(optimizers.SGD(), clipnorm=1.0)
+
+
+def test_loss_scale_in_a_compiled_step():
+    """An infinite batch changes no weight and no slot."""
+    import maas
+
+    model = maas.Sequential([maas.Input((4,)), maas.layers.Dense(3)])
+    optimizer = optimizers.LossScaleOptimizer(optimizers.Adam(0.01), initial_scale=8.0, dynamic_growth_steps=3)
+    model.compile(optimizer, "mse")
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    model.train_on_batch(x, np.ones((8, 3), "float32"))
+    before = [np.asarray(v.numpy()) for v in (*model.variables, *optimizer.inner_optimizer.variables)]
+    model.train_on_batch(x * np.float32(np.inf), np.ones((8, 3), "float32"))
+    after = [np.asarray(v.numpy()) for v in (*model.variables, *optimizer.inner_optimizer.variables)]
+    for a, b in zip(before, after):
+        np.testing.assert_array_equal(a, b)
+    assert float(optimizer.dynamic_scale.numpy()) == 4.0
+    model.train_on_batch(x, np.ones((8, 3), "float32"))
+    assert np.abs(model.variables[0].numpy() - before[0]).max() > 0
+
+
+@pytest.mark.parametrize("cls", [optimizers.Adam, optimizers.SGD])
+def test_own_update_step_is_called(cls):
+    """A subclass of a fused optimizer that writes its own rule, with weight decay."""
+
+    class Own(cls):
+        def update_step(self, gradient, variable, learning_rate):
+            self.assign_sub(variable, learning_rate * 2.0 * gradient)
+
+    variable = backend.Variable(np.ones(3, "float32"), name="v")
+    Own(learning_rate=0.25, weight_decay=0.5).apply([ops.ones((3,))], [variable])
+    np.testing.assert_allclose(variable.numpy(), 1 - 0.125 - 0.5)
+
+
+def test_many_variables():
+    """More variables than one op takes, large ones, and one excluded from decay."""
+    shapes = [(5,)] * 70 + [(300, 300)]
+
+    def run(library, variable, tensor):
+        rng = np.random.default_rng(0)
+        variables = [variable(rng.normal(size=s).astype("float32"), f"v{i}") for i, s in enumerate(shapes)]
+        optimizer = library.AdamW(learning_rate=0.05)
+        optimizer.exclude_from_weight_decay(var_names=["v7"])
+        for _ in range(3):
+            optimizer.apply([tensor(rng.normal(size=s).astype("float32")) for s in shapes], variables)
+        return [np.asarray(v.numpy()) for v in variables]
+
+    found = run(optimizers, lambda w, n: backend.Variable(w, name=n), ops.convert_to_tensor)
+    wanted = run(keras.optimizers, lambda w, n: keras.Variable(w, name=n), keras.ops.convert_to_tensor)
+    for a, b in zip(found, wanted):
+        np.testing.assert_allclose(a, b, rtol=RTOL, atol=ATOL)
 
 
 def test_unknown_variable():

@@ -31,10 +31,12 @@ def is_prompt(work, tries=6):
         timer = threading.Timer(0.12 + 0.033 * i, send)
         timer.start()
         try:
+            done = False
             with pytest.raises(KeyboardInterrupt):
                 work()
+                done = True
                 timer.join()
-                pytest.fail("the work was done before the signal came")
+            assert not done, "the work was done before the signal came"
             worked = (time.process_time() - sent[1]) / _core.get_num_threads()
             delays.append(min(time.perf_counter() - sent[0], max(worked, (time.perf_counter() - sent[0]) / 10)))
         finally:
@@ -110,6 +112,40 @@ def test_one_long_sequence_is_interrupted(threads, batch):
     expected = model.predict(short, verbose=0)
     assert is_prompt(lambda: [model(x) for _ in range(50)])
     np.testing.assert_array_equal(model.predict(short, verbose=0), expected)
+
+
+def looped(body, x, condition=None):
+    """A program that repeats `body` on x: as long as `condition` holds, or a billion times."""
+    with _core.Trace() as trace:
+        v = trace.input(x.shape, str(x.dtype))
+        if condition:
+            y = ops.while_loop(condition, body, v)
+        else:
+            y = ops.fori_loop(0, 10**9, lambda i, v: body(v), v)
+        return trace.compile([y])
+
+
+def branches(v):
+    return ops.cond(ops.sum(v) > 1e30, lambda: ops.softmax(v), lambda: v * 0.5)
+
+
+@pytest.mark.parametrize(
+    "body, shape, condition",
+    [
+        (ops.sin, (), None),
+        (ops.sin, (), lambda v: v < 2.0),
+        (ops.softmax, (400, 500), None),
+        (ops.softmax, (400, 500), lambda v: ops.max(v) < 2.0),
+        (lambda v: v * 0.5, (3000, 3000), None),
+        (branches, (400, 500), None),
+    ],
+    ids=["tiny", "tiny while", "wide", "wide while", "mostly moves", "branches"],
+)
+def test_a_long_loop_is_interrupted(threads, body, shape, condition):
+    x = np.abs(rows(*shape) if shape else np.float32(0.5)) * np.float32(0.1)
+    program = looped(body, np.asarray(x, "float32"), condition)
+    assert is_prompt(lambda: program.numpy(np.asarray(x, "float32")))
+    np.testing.assert_array_equal(ops.add(np.float32([1]), np.float32([2])), [3])
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -284,3 +285,16 @@ def test_kill_9_while_saving_leaves_the_old_or_the_new_model(tmp_path, name):
         child.wait()
         kernel, bias = load_model(path).get_weights()
         assert kernel[0, 0] in (1.0, 2.0) and (kernel == kernel[0, 0]).all() and (bias == kernel[0, 0]).all()
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5", "maas"])
+def test_compiled_but_never_trained(suffix, tmp_path):
+    """The optimizer of such a file has a counter and a learning rate only; that is no fault and no warning."""
+    model = maas.Sequential([maas.Input((3,)), maas.layers.Dense(2)])
+    model.compile(maas.optimizers.Adam(0.125), "mse")
+    model.save(tmp_path / f"m.{suffix}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = maas.models.load_model(tmp_path / f"m.{suffix}")
+    assert float(again.optimizer.learning_rate) == 0.125 and int(again.optimizer.iterations) == 0
+    again.fit(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"), verbose=0)

@@ -179,7 +179,7 @@ MISTAKES = {
     "typo in optimizer": (
         lambda: mlp(maas).compile("adm", "mse"),
         ValueError,
-        ["unknown optimizer 'adm'. Did you mean 'adam'? Known are adadelta, adagrad, adam,", "received 'adm'"],
+        ["unknown optimizer 'adm'. Did you mean 'adam'? Known are adadelta, adafactor, adagrad,", "received 'adm'"],
     ),
     "typo in loss": (
         lambda: mlp(maas).compile("adam", "binary_crossentrpy"),

@@ -56,8 +56,10 @@ def test_train_step_with_a_tape():
 
 
 def test_tape_outside_a_step():
-    with pytest.raises(RuntimeError, match="inside a trace"), maas.GradientTape():
-        pass
+    x = maas.Variable(3.0)
+    with maas.GradientTape() as tape:
+        y = x * x
+    assert float(tape.gradient(y, x)) == 6
 
 
 def test_own_compute_loss():
@@ -182,11 +184,64 @@ def test_predict_before_compile_and_after():
     np.testing.assert_array_equal(before, model.predict(X, verbose=0))
 
 
-def test_run_eagerly_says_what_it_does():
-    model = mlp(maas)
-    with pytest.warns(UserWarning, match="traces every step"):
-        compiled(model, run_eagerly=True)
-    assert np.isfinite(model.fit(X, LABELS, verbose=0).history["loss"][0])
+def test_run_eagerly_sees_values():
+    """Python code of the step prints and branches on values; the numbers are those of compiled steps."""
+    seen, history = [], []
+
+    class Peeking(maas.layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+        def call(self, x):
+            if maas.ops.max(x) > 1e9:  # a branch on a value
+                return x * 0
+            seen.append(float(maas.ops.sum(x)))
+            return x
+
+    class Watching(maas.Sequential):
+        def train_step(self, data):
+            logs = super().train_step(data)
+            if self.run_eagerly:
+                assert logs["loss"] > 0 and f"{logs['loss']}".startswith("<Tensor")
+            return logs
+
+    for eager in (True, False):
+        maas.utils.set_random_seed(3)
+        layers = [Peeking()] if eager else []
+        model = Watching([maas.Input(X.shape[1:]), *layers, maas.layers.Dense(8, "relu"), maas.layers.Dense(3)])
+        model.compile(
+            maas.optimizers.Adam(0.01),
+            maas.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            run_eagerly=eager,
+        )
+        logs = model.fit(X, LABELS, epochs=2, batch_size=16, shuffle=False, verbose=0).history
+        results = model.evaluate(X, LABELS, verbose=0), model.predict(X, verbose=0)
+        history.append((logs["loss"], logs["accuracy"], *results))
+    assert len(seen) >= 2 * -(-len(X) // 16)
+    np.testing.assert_allclose(seen[0], X[:16].sum(), rtol=1e-4, atol=1e-4)
+    for a, b in zip(*history):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_failed_eager_step_leaves_state_as_it_was():
+    class Fails(maas.layers.Layer):
+        fail = False
+
+        def call(self, x):
+            if self.fail:
+                raise RuntimeError("stop here")
+            return x
+
+    model = maas.Sequential([maas.Input(X.shape[1:]), maas.layers.Dense(3), Fails()])
+    compiled(model, run_eagerly=True)
+    model.fit(X, LABELS, verbose=0)
+    before = [w.copy() for w in model.get_weights()]
+    Fails.fail = True
+    with pytest.raises(RuntimeError, match="stop here"):
+        model.fit(X, LABELS, verbose=0)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_compile_config_round_trip():
@@ -227,3 +282,38 @@ def test_train_step_unpacks_two_values_without_sample_weights():
     model.compile("adam", "mse")
     model.fit(np.ones((8, 3), "float32"), np.ones((8, 1), "float32"), verbose=0)
     assert seen[0] == ((None, 3), (None, 1))
+
+
+def test_a_frozen_variable_is_noticed_by_the_compiled_step():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 5), "float32"), np.ones((4, 3), "float32")
+    model.fit(x, y, verbose=0)
+    bias = model.layers[0].bias
+    bias.trainable = False
+    before, kernel = bias.numpy(), model.layers[0].kernel.numpy()
+    model.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(bias.numpy(), before)
+    assert (model.layers[0].kernel.numpy() != kernel).any()
+
+
+def test_a_loss_that_takes_class_numbers():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", maas.losses.CategoricalGeneralizedCrossEntropy())
+    history = model.fit(np.ones((4, 5), "float32"), np.array([0, 1, 2, 1]), verbose=0).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_mixed_float16_scales_the_loss():
+    model = maas.Sequential([maas.Input((5,)), maas.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    assert not isinstance(model.optimizer, maas.optimizers.LossScaleOptimizer)
+
+    class Half(maas.Sequential):
+        dtype_policy = maas.dtype_policies.DTypePolicy("mixed_float16")
+
+    scaled = Half([maas.Input((5,)), maas.layers.Dense(3)])
+    scaled.compile("sgd", "mse")
+    assert isinstance(scaled.optimizer, maas.optimizers.LossScaleOptimizer)
+    scaled.compile("sgd", "mse", auto_scale_loss=False)
+    assert not isinstance(scaled.optimizer, maas.optimizers.LossScaleOptimizer)

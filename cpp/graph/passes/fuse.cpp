@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "core/device.h"
 #include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
@@ -11,12 +12,23 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; 16-bit floats are rounded where a chain stores them or a cast names them, bool operands
-// are read and written as bytes.
-bool chain_type(DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; }
+// Chains compute in float32; bool operands are read and written as bytes. On the CPU 16-bit floats are rounded where a
+// chain stores them or a cast names them. On a GPU a chain of one 16-bit type is rounded once, at its end; casts stay
+// outside, so that they round.
+bool chain_type(DType t) {
+  const bool half = t == DType::bf16 || t == DType::f16;
+  return t == DType::f32 || t == DType::b8 || (half && target().is_cpu());
+}
 bool fusable(const Node& n) {
-  return is_elementwise(n) && chain_type(n.dtype()) &&
-         std::all_of(n->inputs.begin(), n->inputs.end(), [](const Node& in) { return chain_type(in.dtype()); });
+  if (!is_elementwise(n)) return false;
+  auto all = [&](auto fits) {
+    return fits(n.dtype()) &&
+           std::all_of(n->inputs.begin(), n->inputs.end(), [&](const Node& in) { return fits(in.dtype()); });
+  };
+  if (all(chain_type)) return true;
+  if (target().is_cpu()) return false;
+  return all([](DType t) { return t == DType::bf16 || t == DType::b8; }) ||
+         all([](DType t) { return t == DType::f16 || t == DType::b8; });
 }
 
 struct Group {

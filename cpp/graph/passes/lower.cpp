@@ -1,3 +1,4 @@
+#include "core/device.h"
 #include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
@@ -8,13 +9,11 @@ namespace {
 
 bool runs(const NodeData& node) {
   if (node.op->is_view() || node.op->elementwise_fn() >= 0) return true;
-  const KernelTable* table = node.op->kernels();
-  if (!table) return false;
+  // On a GPU a step that holds sub-Graphs runs on the host, where it is lowered as a program of its own.
+  if (node.op->control() && !target().is_cpu()) return true;
   Specs in;
   for (const Node& n : node.inputs) in.push_back(n.spec());
-  for (const KernelRow& row : *table)
-    if (has(active_isa(), row.isa) && node.op->accepts(row, in, node.outputs)) return true;
-  return false;
+  return choose_row(*node.op, in, node.outputs).row != nullptr;
 }
 
 // 16-bit floats that no kernel of the op takes are computed in float32; every result is rounded once.
@@ -28,6 +27,8 @@ Nodes widened(const Node& node) {
   }
   if (!any || !node->op->kernels()) return {};
   const Node wide = apply(node->op, std::move(inputs));
+  // What no row of a GPU takes in float32 either runs on the host as it is.
+  if (!target().is_cpu() && !runs(*wide.data())) return {};
   Nodes outputs;
   for (size_t i = 0; i < node->outputs.size(); ++i) {
     const Node y = wide.output(static_cast<int>(i));
@@ -41,10 +42,13 @@ Nodes expand(const Node& node, int depth) {
   if (depth > 32)
     fail(ErrorKind::runtime, node->op->str(), " does not end up in kernels, received inputs of rank ",
          node->inputs.empty() ? 0 : node.input(0).rank());
-  Nodes next = node->op->lower(node);
+  const bool on_host = node->op->control() && !target().is_cpu();
+  Nodes next = on_host ? Nodes{} : node->op->lower(node);
   if (next.empty() && !runs(*node.data())) {
     next = widened(node);
     if (next.empty()) next = node->op->composition(node->inputs);
+    // Its kernels also give what gradients read; a GPU has none of them, so the host runs it.
+    if (!target().is_cpu() && next.size() < node->outputs.size() && node->op->kernels()) next.clear();
   }
   if (next.empty()) return {};
   // What it became may consist of several new nodes above the old inputs: expand those too.

@@ -36,6 +36,8 @@ const std::vector<GraphPass>& family_rewrites();
 Graph lower(const Graph& graph);
 // Elementwise nodes become chains, chains move into the epilogue of the op that makes their operand.
 Graph fuse(const Graph& graph);
+// All but fuse: nodes that have kernels or are elementwise.
+Graph simplify(const Graph& graph);
 // All of them in the order a Plan wants.
 Graph optimize(const Graph& graph);
 

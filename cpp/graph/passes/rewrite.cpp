@@ -63,10 +63,12 @@ bool Users::is_root(const Node& v) const {
   return it != entries_.end() && it->second.root[static_cast<size_t>(v.index())];
 }
 
-Graph optimize(const Graph& graph) {
+Graph simplify(const Graph& graph) {
   Graph g = merge_equal(graph);
   for (GraphPass pass : family_rewrites()) g = pass(g);
-  return fuse(merge_equal(lower(g)));
+  return merge_equal(lower(g));
 }
+
+Graph optimize(const Graph& graph) { return fuse(simplify(graph)); }
 
 }  // namespace maas::passes

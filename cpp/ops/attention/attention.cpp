@@ -46,8 +46,10 @@ void check_operands(const char* op, const AttentionOptions& o, const Inputs& in,
       fail(ErrorKind::type, op, ": query, key and value must have one floating dtype, received ", q.dtype, ", ",
            k.dtype, " and ", v.dtype);
   const Axes at(heads_first);
-  check(q.shape[0] == k.shape[0] && q.shape[0] == v.shape[0] && at.rows(k) == at.rows(v) &&
-            at.heads(k) == at.heads(v) && q.shape[3] == k.shape[3],
+  check(agree(q.shape[0], k.shape[0], op, "query and key must have one batch") &&
+            agree(q.shape[0], v.shape[0], op, "query and value must have one batch") &&
+            agree(at.rows(k), at.rows(v), op, "key and value must have one length") && at.heads(k) == at.heads(v) &&
+            q.shape[3] == k.shape[3],
         op, ": query ",
         heads_first ? "(B, H, T, D), key (B, H, S, D), value (B, H, S, E)"
                     : "(B, T, H, D), key (B, S, H, D), value (B, S, H, E)",
@@ -64,13 +66,15 @@ void check_operands(const char* op, const AttentionOptions& o, const Inputs& in,
     const DType wanted = table == mask ? DType::b8 : q.dtype;
     if (table->dtype != wanted) fail(ErrorKind::type, op, ": ", name, " must be ", wanted, ", received ", table->dtype);
     bool fits = table->rank() == 4;
-    for (size_t i = 0; fits && i < 4; ++i) fits = table->shape[i].is(1) || table->shape[i] == full[i];
+    for (size_t i = 0; fits && i < 4; ++i)
+      fits = table->shape[i].is(1) ||
+             agree(table->shape[i], full[i], op, text(name, " must broadcast to (B, H, T, S)").c_str());
     check(fits, op, ": ", name, " must broadcast to ", to_string(full), ", received ", to_string(table->shape));
   }
   if (lengths) {
     if (lengths->dtype != DType::i32) fail(ErrorKind::type, op, ": lengths must be int32, received ", lengths->dtype);
-    check(lengths->shape == Shape{q.shape[0]}, op, ": lengths must have shape ", to_string({q.shape[0]}), ", received ",
-          to_string(lengths->shape));
+    check(agree(lengths->shape, Shape{q.shape[0]}, op, "lengths must have the batch of the query"), op,
+          ": lengths must have shape ", to_string({q.shape[0]}), ", received ", to_string(lengths->shape));
   }
   if (state) {
     if (!is_integer(state->dtype)) fail(ErrorKind::type, op, ": the state must be integers, received ", state->dtype);
@@ -113,7 +117,7 @@ void bind_shared(const AttentionOptions& o, const Bind& b, int first, Args& a) {
          : d > 0      ? 1 / std::sqrt(d)
                       : 1,
          o.soft_cap,
-         o.window,
+         std::min(o.window, q.shape[at.row] + k.shape[at.row]),  // a wider one hides nothing either
          o.causal,
          o.at_end,
          f.lengths < 0 ? nullptr : b.template read<int32_t>(f.lengths)};
@@ -221,8 +225,22 @@ double pairs(const AttentionShape& s) {
          (s.causal && !s.at_end ? 0.5 : 1);
 }
 
-// Kernels are for float32 and float64; the rest is computed in float32.
-bool has_kernel_type(DType t) { return t == DType::f32 || t == DType::f64; }
+// What some device has kernels for; where one has none for halves, lowering computes them in float32.
+bool has_kernel_type(DType t) { return t == DType::f32 || t == DType::f64 || t == DType::bf16 || t == DType::f16; }
+
+// CUDA rows hold a head's columns in shared memory.
+bool accepts_heads(const KernelRow& row, const Specs& in) {
+  constexpr int64_t kMost = 256;
+  return row.dtype == in[0].dtype &&
+         (row.isa != Isa::cuda || (in[0].shape[3].constant() <= kMost && in[2].shape[3].constant() <= kMost));
+}
+
+// Halves as float32, so that a composition rounds its results once.
+Nodes widened(const Nodes& in) {
+  Nodes out;
+  for (const Node& x : in) out.push_back(is_floating(x.dtype()) ? cast(x, norm::statistics_type(x.dtype())) : x);
+  return out;
+}
 
 }  // namespace
 
@@ -241,9 +259,9 @@ Specs Attention::infer(const Inputs& in) const {
 }
 
 Nodes Attention::composition(const Nodes& in) const {
-  const Composed c = compose(*this, in, 3);
+  const Composed c = compose(*this, widened(in), 3);
   const Node y = matmul(c.drop ? c.p * c.drop : c.p, c.v);
-  return {heads_first ? y : transpose(y, {0, 2, 1, 3})};
+  return {cast(heads_first ? y : transpose(y, {0, 2, 1, 3}), in[0].dtype())};
 }
 
 Nodes Attention::lower(const Node& y) const {
@@ -259,7 +277,7 @@ Nodes Attention::lower(const Node& y) const {
 Nodes Attention::gradient(const Node& y, const Nodes& dys, const Needs& needs) const {
   if (dys.size() > 1 && dys[1])
     fail(ErrorKind::not_implemented, "attention: its hidden log-sum-exp has no gradient, received one");
-  const DType type = y.dtype(), inner = norm::statistics_type(type);
+  const DType type = y.dtype(), inner = has_kernel_type(type) ? type : norm::statistics_type(type);
   const Further f = further(3);
   Nodes inputs;
   for (int i = 0; i < 3; ++i) inputs.push_back(cast(y.input(i), inner));
@@ -275,7 +293,7 @@ Nodes Attention::gradient(const Node& y, const Nodes& dys, const Needs& needs) c
 
 InputLayout Attention::input_layout(int input) const { return layout_of(*this, 3, input); }
 
-bool Attention::accepts(const KernelRow& row, const Specs& in, const Specs&) const { return row.dtype == in[0].dtype; }
+bool Attention::accepts(const KernelRow& row, const Specs& in, const Specs&) const { return accepts_heads(row, in); }
 
 void Attention::bind(const Bind& b, const KernelRow& row, AttentionArgs& a) const {
   bind_shared(*this, b, 3, a);
@@ -289,6 +307,10 @@ double Attention::work(const AttentionArgs& a) const {
   return pairs(s) * (2e-2 * static_cast<double>(s.head_dim + s.value_dim) + 1);
 }
 
+double Attention::flops(const AttentionArgs& a) const {
+  return pairs(a.s) * 2 * static_cast<double>(a.s.head_dim + a.s.value_dim);
+}
+
 // ---- backward
 
 MAAS_DEFINE_OP(attention_grad, AttentionGrad)
@@ -299,21 +321,26 @@ Specs AttentionGrad::infer(const Inputs& in) const {
   const Axes at(heads_first);
   Shape y = in[0].shape;
   y[3] = in[2].shape[3];
-  check(in[3].shape == y && in[4].shape == y, "attention_grad: y and dy must have shape ", to_string(y), ", received ",
-        to_string(in[3].shape), " and ", to_string(in[4].shape));
+  check(agree(in[3].shape, y, "attention_grad", "y has one shape") &&
+            agree(in[4].shape, y, "attention_grad", "dy has the shape of y"),
+        "attention_grad: y and dy must have shape ", to_string(y), ", received ", to_string(in[3].shape), " and ",
+        to_string(in[4].shape));
   const Shape rows{in[0].shape[0], at.heads(in[0]), at.rows(in[0])};
   check(in[5].shape == rows, "attention_grad: lse must have shape ", to_string(rows), ", received ",
         to_string(in[5].shape));
+  const DType inner = norm::statistics_type(in[0].dtype);
   for (int i : {3, 4, 5})
-    if (in[static_cast<size_t>(i)].dtype != in[0].dtype)
-      fail(ErrorKind::type, "attention_grad: operands must have one dtype, received ", in[0].dtype, " and ",
-           in[static_cast<size_t>(i)].dtype);
-  const Spec scores{in[0].dtype, {in[0].shape[0], at.heads(in[0]), at.rows(in[0]), at.rows(in[1])}, {}};
+    if (in[static_cast<size_t>(i)].dtype != (i == 5 ? inner : in[0].dtype))
+      fail(ErrorKind::type, "attention_grad: y and dy must have the dtype of the query, and lse ", inner, ", received ",
+           in[3].dtype, ", ", in[4].dtype, " and ", in[5].dtype);
+  const Spec scores{inner, {in[0].shape[0], at.heads(in[0]), at.rows(in[0]), at.rows(in[1])}, {}};
   return {in[0], in[1], in[2], scores};
 }
 
 // From q, k and v alone: the gradient of this op then goes through them, not through y and lse.
-Nodes AttentionGrad::composition(const Nodes& in) const {
+Nodes AttentionGrad::composition(const Nodes& given) const {
+  const DType type = given[0].dtype();
+  const Nodes in = widened(given);
   const Composed c = compose(*this, in, 6);
   auto first = [&](const Node& x) { return heads_first ? x : transpose(x, {0, 2, 1, 3}); };
   const Node dy = first(in[4]), weights = c.drop ? c.p * c.drop : c.p;
@@ -323,8 +350,8 @@ Nodes AttentionGrad::composition(const Nodes& in) const {
   if (c.keep) g = where(c.keep, g, scalar_node(g.dtype(), 0));
   Node ds = g * effective(scale, c.q.shape());
   if (c.slope) ds = ds * c.slope;
-  return {first(matmul(ds, c.k)), first(add_heads(matmul(ds, c.q, true), c.groups)),
-          first(add_heads(matmul(weights, dy, true), c.groups)), g};
+  return {cast(first(matmul(ds, c.k)), type), cast(first(add_heads(matmul(ds, c.q, true), c.groups)), type),
+          cast(first(add_heads(matmul(weights, dy, true), c.groups)), type), g};
 }
 
 Nodes AttentionGrad::gradient(const Node& y, const Nodes& dys, const Needs&) const {
@@ -336,7 +363,7 @@ Nodes AttentionGrad::gradient(const Node& y, const Nodes& dys, const Needs&) con
 InputLayout AttentionGrad::input_layout(int input) const { return layout_of(*this, 6, input); }
 
 bool AttentionGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
-  return row.dtype == in[0].dtype;
+  return accepts_heads(row, in);
 }
 
 void AttentionGrad::bind(const Bind& b, const KernelRow& row, AttentionGradArgs& a) const {
@@ -361,6 +388,11 @@ int64_t AttentionGrad::units(const AttentionGradArgs& a, int64_t phase) const {
 double AttentionGrad::work(const AttentionGradArgs& a) const {
   const AttentionShape& s = a.s;
   return pairs(s) * (7e-2 * static_cast<double>(s.head_dim + s.value_dim) + 2);
+}
+
+// Scores again, dp, and the products for dq, dk and dv.
+double AttentionGrad::flops(const AttentionGradArgs& a) const {
+  return pairs(a.s) * 2 * static_cast<double>(3 * a.s.head_dim + 2 * a.s.value_dim);
 }
 
 std::vector<Dim> AttentionGrad::workspaces(const Specs& in, const Specs&) const {

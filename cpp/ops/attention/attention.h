@@ -45,10 +45,11 @@ struct Attention : AttentionOptions {
   int64_t units(const AttentionArgs& a) const { return a.s.forward_units(); }
   size_t scratch(const AttentionArgs& a) const { return static_cast<size_t>(a.scratch); }
   double work(const AttentionArgs& a) const;
+  double flops(const AttentionArgs& a) const;
 };
 
 // (q, k, v, y, dy, lse[, mask][, bias][, lengths][, state]) -> dq, dk, dv; hidden: the gradient of the scores, (B, H,
-// queries, keys).
+// queries, keys), like lse in float32 where the others are halves.
 struct AttentionGrad : AttentionOptions {
   using Args = AttentionGradArgs;
   static const KernelTable& kernels();
@@ -64,6 +65,7 @@ struct AttentionGrad : AttentionOptions {
   int64_t units(const AttentionGradArgs& a, int64_t phase) const;
   size_t scratch(const AttentionGradArgs& a) const { return static_cast<size_t>(a.scratch); }
   double work(const AttentionGradArgs& a) const;
+  double flops(const AttentionGradArgs& a) const;
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 

@@ -1,7 +1,8 @@
 #pragma once
 // y[i] = sum_j d[i][j] p[i][j] v[j],  p[i] = softmax_j(s[i][j]) over the keys row i may see, for every batch and head,
 // s[i][j] = cap(scale q[i].k[j]) + bias[i][j], cap(x) = soft_cap tanh(x / soft_cap). d is 1 or, with dropout, 0 or
-// 1 / (1 - dropout): element ((b heads + h) queries + i) keys + j of the dropout op on p.
+// 1 / (1 - dropout): element ((b heads + h) queries + i) keys + j of the dropout op on p. Where q is in halves, lse,
+// delta and dscores are float32.
 // q: batch x heads x queries x head_dim, k: batch x kv_heads x keys x head_dim, v: ... x value_dim, y: ... x value_dim,
 // all through strides, their last axis contiguous; query head h reads kv head h / (heads / kv_heads). Query i stands at
 // position i, or with at_end at i + n - queries, n keys being there: lengths[b] of them or all. A key is seen unless
@@ -34,7 +35,7 @@ struct AttentionShape {
   double scale, soft_cap;  // soft_cap 0: none
   int64_t window;          // 0: none
   bool causal, at_end;
-  const int32_t* lengths;  // (batch) or null; out of [0, keys] counts as the nearer end
+  const int32_t* lengths;  // (batch) or null; out of [0, keys] is reported and counts as the nearer end
   int64_t q_blocks() const { return (queries + q_block - 1) / q_block; }
   int64_t k_blocks() const { return (keys + k_block - 1) / k_block; }
   int64_t groups() const { return kv_heads ? heads / kv_heads : 1; }
@@ -49,6 +50,9 @@ struct AttentionShape {
   int64_t length(int64_t b) const {
     if (!lengths) return keys;
     return lengths[b] < 0 ? 0 : lengths[b] < keys ? lengths[b] : keys;
+  }
+  void check_length(int64_t b, const Exec& exec) const {
+    if (lengths && exec.status && (lengths[b] < 0 || lengths[b] > keys)) exec.status->report(b, lengths[b]);
   }
   // Keys [first, last) are those that row i of batch b may see by its position.
   struct Range {

@@ -105,6 +105,7 @@ void forward(const AttentionArgs& a, int64_t begin, int64_t end, const Exec& exe
   for (int64_t u = begin; u < end; ++u) {
     const int64_t first = u % s.q_blocks() * s.q_block, last = std::min(first + s.q_block, s.queries),
                   part = u / s.q_blocks() % s.head_blocks(), kv = u / s.q_blocks() / s.head_blocks();
+    s.check_length(kv / s.kv_heads, exec);
     const int64_t from = part * s.unit_heads(), to = std::min(from + s.unit_heads(), s.groups());
     for (int64_t g = from; g < to; ++g)
       for (int64_t i = first; i < last; ++i) one(kv / s.kv_heads, kv % s.kv_heads * s.groups() + g, i);

@@ -173,7 +173,10 @@ struct Forward {
 
 void attention_units(const AttentionArgs& args, int64_t begin, int64_t end, const Exec& exec) {
   Forward forward(args, exec.scratch);
-  for (int64_t u = begin; u < end; ++u) forward.unit(u);
+  for (int64_t u = begin; u < end; ++u) {
+    args.s.check_length(shared_unit(args.s, u).batch, exec);
+    forward.unit(u);
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/conv/repeat.h"
@@ -97,6 +98,16 @@ bool is_matmul(const T& op, const Node& x, const Node& kernel, const Shape& out)
   };
   return op.groups == 1 && ones(sizes) && ones(op.strides) && spatial_sizes(x.shape()) == spatial_sizes(out);
 }
+// GPUs read kernels as they are.
+bool on_gpu() { return target().kind == DeviceKind::cuda; }
+// A product of so few tiles that a GPU is not full: of 16-bit floats, convolutions share its sum better and take more
+// of what follows into the same kernel.
+bool leaves_gpu_idle(const Node& x, const Shape& out) {
+  const Dim rows = product(out, 0, out.size() - 1);
+  if (!on_gpu() || (x.dtype() != DType::bf16 && x.dtype() != DType::f16) || !rows.is_constant()) return false;
+  const int64_t read = x.shape().back().constant(), written = out.back().constant();
+  return read % 8 == 0 && written % 8 == 0 && (rows.constant() + 127) / 128 * ((written + 127) / 128) < 132;
+}
 Node as_matrix(const Node& kernel) {
   return reshape(kernel, {kernel.shape()[kernel.rank() - 2], kernel.shape().back()});
 }
@@ -140,6 +151,14 @@ Node packed_conv(const T& op, const Node& x, const Node& kernel, bool gradient, 
 }
 
 template <class T>
+Node direct_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& size) {
+  auto direct = like<ConvDirect>(op);
+  direct.size = size;
+  direct.input_gradient = gradient;
+  return apply(direct, {x, kernel});
+}
+
+template <class T>
 Node depthwise(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& size) {
   auto packed = window_like<Depthwise>(op);
   packed.size = size;
@@ -175,12 +194,12 @@ Nodes Conv::gradient(const Node& y, const Nodes& dys, const Needs& needs) const 
 
 Nodes Conv::lower(const Node& y) const {
   const Node &x = y.input(0), &kernel = y.input(1);
-  if (is_matmul(*this, x, kernel, y.shape())) return {matmul(x, as_matrix(kernel))};
+  if (is_matmul(*this, x, kernel, y.shape()) && !leaves_gpu_idle(x, y.shape())) return {matmul(x, as_matrix(kernel))};
   if (is_depthwise(*this, kernel.shape())) {
     const int64_t filters = kernel.shape().back().constant() / groups;
     return {depthwise(*this, repeat_channels(x, filters), kernel, false, size)};
   }
-  return {packed_conv(*this, x, kernel, false, size)};
+  return {on_gpu() ? direct_conv(*this, x, kernel, false, size) : packed_conv(*this, x, kernel, false, size)};
 }
 
 // ---- input gradient
@@ -210,10 +229,11 @@ Nodes ConvInputGradient::gradient(const Node& y, const Nodes& dys, const Needs& 
 
 Nodes ConvInputGradient::lower(const Node& y) const {
   const Node &dy = y.input(0), &kernel = y.input(1);
-  if (is_matmul(*this, dy, kernel, y.shape())) return {matmul(dy, as_matrix(kernel), false, true)};
+  if (is_matmul(*this, dy, kernel, y.shape()) && !leaves_gpu_idle(dy, y.shape()))
+    return {matmul(dy, as_matrix(kernel), false, true)};
   if (is_depthwise(*this, kernel.shape()))
     return {sum_repeated(depthwise(*this, dy, kernel, true, size), kernel.shape().back().constant() / groups)};
-  return {packed_conv(*this, dy, kernel, true, size)};
+  return {on_gpu() ? direct_conv(*this, dy, kernel, true, size) : packed_conv(*this, dy, kernel, true, size)};
 }
 
 // ---- kernel gradient; its kernels are in kernel_gradient.cpp

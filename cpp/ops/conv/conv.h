@@ -1,7 +1,7 @@
 #pragma once
 #include "graph/chain_param.h"
 #include "graph/op.h"
-#include "ops/conv/conv_kernels.h"
+#include "ops/conv/direct_kernels.h"
 #include "ops/conv/window.h"
 
 namespace maas {
@@ -33,6 +33,14 @@ struct ConvInputGradient {
   Nodes lower(const Node& y) const;
 };
 
+// Multiplications and additions for one pair of channels. A gradient's taps are spread over what it writes.
+inline double conv_flops(const ConvAxes& axes, int64_t n) {
+  double sum = 2.0 * static_cast<double>(n);
+  for (const ConvAxis* a : {&axes.d, &axes.h, &axes.w})
+    sum *= static_cast<double>(a->gradient ? a->in : a->out) * static_cast<double>(a->kernel);
+  return sum;
+}
+
 // dw of a convolution: (x, dy) -> the gradient for a kernel of spatial sizes `kernel_size`.
 struct ConvKernelGradient {
   std::vector<int64_t> strides, dilation, pads;
@@ -45,11 +53,13 @@ struct ConvKernelGradient {
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   Nodes lower(const Node& y) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, const KernelRow& row, Args& a) const;
   int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
   int64_t units(const Args& a, int64_t phase) const;
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.ic * a.oc * a.groups); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 
@@ -83,12 +93,33 @@ struct ConvPacked {
   int64_t units(const Args& a) const;
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
+};
+
+// (x, kernel): what both lower to on CUDA. `size` is the output of a gradient.
+struct ConvDirect {
+  std::vector<int64_t> strides, dilation, pads;
+  std::string padding = "valid";
+  Chain epilogue;
+  int64_t groups = 1;
+  Shape size;
+  bool input_gradient = false;
+  MAAS_PARAMS(strides, padding, pads, dilation, groups, size, input_gradient, epilogue)
+  using Args = ConvDirectArgs;
+  static const KernelTable& kernels();
+  Specs infer(const Inputs& in) const;
+  OpPtr with_epilogue(const Chain& chain, const Specs& in, const Specs& extra, const Spec& result) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, ConvDirectArgs& a) const;
+  int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.k * a.m * a.groups); }
 };
 
 // (x, kernel of one channel per group): what conv and conv_input_gradient lower to where groups == channels.
 struct Depthwise {
   std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid", epilogue;
+  std::string padding = "valid";
+  Chain epilogue;
   Shape size;
   bool input_gradient = false;
   MAAS_PARAMS(strides, padding, pads, dilation, size, input_gradient, epilogue)
@@ -100,6 +131,7 @@ struct Depthwise {
   int64_t units(const Args& a) const { return a.n * a.axes.d.out * a.axes.h.out; }
   size_t scratch(const Args& a) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.channels); }
 };
 
 // (x, dy) -> dw of a depthwise convolution.
@@ -115,8 +147,12 @@ struct DepthwiseKernelGradient {
   int64_t phases(const Args& a) const { return a.partial ? 2 : 1; }
   int64_t units(const Args& a, int64_t phase) const;
   double work(const Args& a) const;
+  double flops(const Args& a) const { return conv_flops(a.axes, a.n) * static_cast<double>(a.channels); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
+
+// Whether a CUDA row takes so many channels a group: those that copy 16 bytes at a time want multiples.
+bool conv_row_takes(const KernelRow& row, DType dtype, const Dim& read, const Dim& written, int64_t groups);
 
 // The three axes of a kernel call; x is what is read, y what is written (of a kernel gradient: dy).
 ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& x, const BoundValue& y);

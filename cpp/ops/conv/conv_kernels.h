@@ -71,6 +71,17 @@ struct ConvPackArgs {
   bool gradient, dot;
 };
 
+// What CUDA kernels do with a sum before it is stored, in float32 and in this order; null is left out:
+//   v * scale[channel] + bias[channel] + add[element], relu, 0 where mask[element] is not positive.
+// All of the result's dtype; add and mask lie as the result does.
+struct ConvEpilogue {
+  const void* scale = nullptr;
+  const void* bias = nullptr;
+  const void* add = nullptr;
+  const void* mask = nullptr;
+  bool relu = false;
+};
+
 // Depthwise: every channel has a filter of its own.
 //   forward:  y[n][o][c] = epilogue(sum over taps k of x[n][o * stride - begin + k * dilation][c] * w[k][c])
 //   gradient: the same by the rules above. w: (taps, channels), not packed, in the window's order.
@@ -84,6 +95,7 @@ struct DepthwiseArgs {
   int64_t n, channels;
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
+  ConvEpilogue fused;  // of CUDA rows, in its place
 };
 
 // dw[k][c] = sum over images n and outputs o of x[n][o * stride - begin + k * dilation][c] * dy[n][o][c].

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "ops/conv/direct_kernels.h"
 #include "ops/conv/pack_dot.h"
 #include "ops/elementwise/epilogue_rows.h"
 
@@ -75,6 +76,40 @@ void conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
       if constexpr (std::is_same_v<T, float>)
         epilogue(a.epilogue, y, m_all, row, column, columns, static_cast<float*>(exec.scratch));
     }
+  }
+}
+
+template <class T>
+double apply_epilogue(const ConvEpilogue& e, double v, int64_t channel, int64_t element) {
+  auto at = [](const void* p, int64_t i) { return static_cast<double>(static_cast<const T*>(p)[i]); };
+  if (e.scale) v *= at(e.scale, channel);
+  if (e.bias) v += at(e.bias, channel);
+  if (e.add) v += at(e.add, element);
+  if (e.relu) v = v != v || v > 0 ? v : 0;
+  return !e.mask || at(e.mask, element) > 0 ? v : 0;
+}
+
+template <class T>
+void direct(const ConvDirectArgs& a, int64_t begin, int64_t end) {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+  const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m, taps = d.kernel * h.kernel * w.kernel;
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t oh = unit % h.out, od = unit / h.out % d.out, image = unit / h.out / d.out;
+    for (int64_t ow = 0; ow < w.out; ++ow)
+      for (int64_t j = 0; j < m_all; ++j) {
+        const int64_t group = j / a.m;
+        const T* x = static_cast<const T*>(a.x) + image * d.in * h.in * w.in * k_all + group * a.k;
+        double sum = 0;
+        for_taps(a.axes, od, oh, ow, [&](int64_t tap, int64_t pixel) {
+          for (int64_t k = 0; k < a.k; ++k) {
+            const int64_t at =
+                w.gradient ? ((taps - 1 - tap) * a.m + j % a.m) * k_all + group * a.k + k : (tap * a.k + k) * m_all + j;
+            sum += static_cast<double>(x[pixel * k_all + k]) * static_cast<double>(static_cast<const T*>(a.w)[at]);
+          }
+        });
+        const int64_t element = (unit * w.out + ow) * m_all + j;
+        static_cast<T*>(a.y)[element] = static_cast<T>(apply_epilogue<T>(a.epilogue, sum, j, element));
+      }
   }
 }
 
@@ -183,6 +218,12 @@ void depthwise_kernel_gradient(const DepthwiseKernelGradientArgs& a, int64_t beg
 void conv_f32_ref(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) { conv<float>(a, begin, end, exec); }
 void conv_f64_ref(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   conv<double>(a, begin, end, exec);
+}
+void conv_direct_f32_ref(const ConvDirectArgs& a, int64_t begin, int64_t end, const Exec&) {
+  direct<float>(a, begin, end);
+}
+void conv_direct_f64_ref(const ConvDirectArgs& a, int64_t begin, int64_t end, const Exec&) {
+  direct<double>(a, begin, end);
 }
 void conv_pack_f32_ref(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<float>(a, begin, end); }
 void conv_pack_f64_ref(const ConvPackArgs& a, int64_t begin, int64_t end, const Exec&) { pack<double>(a, begin, end); }

@@ -1,8 +1,11 @@
 // Depthwise convolution and its kernel gradient: how arguments are filled. The input gradient is the same kernel.
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/conv_epilogue.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 
 #define MAAS_KERNELS "ops/conv/depthwise_kernels.inc"
@@ -37,6 +40,7 @@ double multiplications(const ConvAxes& a, int64_t n, int64_t channels) {
 // ---- images
 
 Specs Depthwise::infer(const Inputs& in) const {
+  check_chain(epilogue, in.size() - 1, true);
   const Shape &x = in[0].shape, &k = in[1].shape;
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
@@ -45,9 +49,11 @@ Specs Depthwise::infer(const Inputs& in) const {
 }
 
 OpPtr Depthwise::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
-  if (!epilogue.empty() || !epilogue_fits(chain, extra, result)) return nullptr;
+  const bool fits = target().kind == DeviceKind::cuda ? conv_epilogue_fits(chain, extra, result)
+                                                      : epilogue_fits(chain, extra, result);
+  if (!epilogue.empty() || !fits) return nullptr;
   Depthwise fused = *this;
-  fused.epilogue = to_text(chain);
+  fused.epilogue = chain;
   return std::make_shared<OpModel<Depthwise>>(std::move(fused));
 }
 
@@ -59,7 +65,8 @@ void Depthwise::bind(const Bind& b, const KernelRow& row, DepthwiseArgs& a) cons
   a.axes = conv_axes({sizes_of(k.shape, k.rank), strides, dilation, padding, pads}, input_gradient, x, y);
   a.n = x.shape[0];
   a.channels = x.shape[x.rank - 1];
-  if (!epilogue.empty()) bind_epilogue(parse_chain(epilogue), b, 2, row.isa, a.epilogue);
+  if (row.isa == Isa::cuda) return bind_conv_epilogue(epilogue, b, 2, a.fused);
+  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, a.channels)) + 63) / 64 * 64;
 }
 
@@ -94,9 +101,9 @@ void DepthwiseKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a)
   a.n = x.shape[0];
   a.channels = x.shape[x.rank - 1];
   a.column_units = (a.channels + kDepthwiseColumns - 1) / kDepthwiseColumns;
-  // The reference sums all in double.
+  // The reference sums all in double; CUDA kernels cut the sum in their own way.
   const int64_t pixels = a.axes.d.out * a.axes.h.out * a.axes.w.out;
-  a.part_images = row.isa == Isa::none ? std::max<int64_t>(a.n, 1) : images_of_part(pixels);
+  a.part_images = row.isa == Isa::none || row.isa == Isa::cuda ? std::max<int64_t>(a.n, 1) : images_of_part(pixels);
   a.parts = std::max<int64_t>((a.n + a.part_images - 1) / a.part_images, 1);
   a.partial = a.parts > 1 ? b.workspace(0) : nullptr;
 }

@@ -44,6 +44,10 @@ std::vector<Dim> ConvKernelGradient::workspaces(const Specs& in, const Specs& ou
   return {floordiv(dy[0] + Dim(images - 1), Dim(images)) * bytes};
 }
 
+bool ConvKernelGradient::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return conv_row_takes(row, in[0].dtype, in[0].shape.back(), in[1].shape.back(), groups);
+}
+
 void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) const {
   const BoundValue &x = b.in(0), &dy = b.in(1), &dw = b.out();
   a.x = b.read(0);
@@ -60,8 +64,8 @@ void ConvKernelGradient::bind(const Bind& b, const KernelRow& row, Args& a) cons
   const int64_t chunks = std::max<int64_t>((pixels + kChunk / 2) / kChunk, 1);
   a.chunk_images = images_of_chunk(pixels);
   a.chunk_rows = ceil_div(rows, chunks);
-  // The reference sums all in double.
-  const bool split = row.isa != Isa::none && dw.size() <= kSplit;
+  // The reference sums all in double; CUDA kernels cut the sum in their own way.
+  const bool split = row.isa != Isa::none && row.isa != Isa::cuda && dw.size() <= kSplit;
   a.part_images = split ? images_of_part(pixels) : std::max<int64_t>(a.n, 1);
   a.parts = std::max<int64_t>(ceil_div(a.n, a.part_images), 1);
   a.partial = split && a.parts > 1 ? b.workspace(0) : nullptr;

@@ -21,24 +21,39 @@ Specs ChainOp::infer(const Inputs& in) const {
   return {Spec{dtype, std::move(shape), {}}};
 }
 
+namespace {
+constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
+// What the store does anyway when it comes last: 16-bit floats round there.
+bool is_move(int fn) {
+  static const int moves[] = {find_fn("identity"), find_fn("round_bf16"), find_fn("round_f16")};
+  return std::count(std::begin(moves), std::end(moves), fn) > 0;
+}
+bool rounds_to(int fn, DType dtype) {
+  return (dtype == DType::bf16 && fn == find_fn("round_bf16")) || (dtype == DType::f16 && fn == find_fn("round_f16"));
+}
+}  // namespace
+
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.isa == Isa::none) return true;
+  if (row.isa == Isa::cuda) {
+    // Everything of whole bytes; float8 is only moved.
+    auto known = [](DType t) { return bit_size(t) >= 8 && t != DType::f8; };
+    const bool moves =
+        in.size() == 1 && steps.steps.size() == 1 && in[0].dtype == out[0].dtype && is_move(steps.steps[0].fn);
+    return (moves && bit_size(out[0].dtype) >= 8) ||
+           (known(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return known(s.dtype); }));
+  }
   // Vector kernels compute in float32, which holds these; results of 16-bit floats are rounded to them once.
   auto held = [](DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; };
   if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
     return true;
   // Casts that round no more than once on the way.
-  static const int kMoves[] = {find_fn("identity"), find_fn("round_bf16"), find_fn("round_f16")};
-  if (in.size() != 1 || steps.steps.size() != 1 || std::count(kMoves, kMoves + 3, steps.steps[0].fn) == 0) return false;
+  if (in.size() != 1 || steps.steps.size() != 1 || !is_move(steps.steps[0].fn)) return false;
   const DType from = in[0].dtype, to = out[0].dtype;
   if (from == to && bit_size(to) >= 8) return true;
   auto byte = [](DType t) { return t == DType::i8 || t == DType::u8; };
   auto wide = [](DType t) { return t == DType::i32 || t == DType::i64 || t == DType::f64; };
   return (byte(from) && held(to)) || (wide(from) && to == DType::f32) || (held(from) && (byte(to) || wide(to)));
-}
-
-namespace {
-constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
 }
 
 void ChainOp::bind(const Bind& b, ChainArgs& a) const {
@@ -63,8 +78,10 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
     f32 = f32 || x.dtype == DType::f32;
     for (int d = 0; d < x.rank; ++d) strides[i][rank - x.rank + d] = x.shape[d] == 1 ? 0 : x.strides[d];
   }
-  a.integers = !floats;
-  a.narrow = f32;
+  // A cast of integers alone computes in integers, so that it rounds once.
+  const bool cast = chain.inputs == 1 && chain.steps.size() == 1 && is_move(chain.steps[0].fn);
+  a.integers = cast ? !is_floating(b.in(0).dtype) : !floats;
+  a.narrow = f32 && !a.integers;
   // Neighbouring axes that every input walks alike become one; axes of size 1 go.
   int r = 0;
   for (int d = 0; d < rank; ++d) {
@@ -104,7 +121,7 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   for (int16_t s = 0; s < count; ++s) {
     const ChainStep& from = chain.steps[s];
     ChainStepArgs& step = a.steps[s];
-    step.fn = from.fn;
+    step.fn = s + 1 == count && rounds_to(from.fn, y.dtype) ? static_cast<int16_t>(find_fn("identity")) : from.fn;
     for (int k = 0; k < 3; ++k) step.arg[k] = from.arg[k] < 0 ? int16_t{-1} : reg[from.arg[k]];
     const auto value = static_cast<int16_t>(inputs + s);
     step.result = reg[value] = free_count ? free[--free_count] : registers++;

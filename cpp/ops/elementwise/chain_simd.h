@@ -13,6 +13,8 @@ using simd::V;
 MAAS_INLINE V truth(Mask m) { return select(m, V(1.f), V(0.f)); }
 MAAS_INLINE V sign(V a) { return select(abs(a) > V(0.f), copysign(V(1.f), a), a); }  // keeps NaN and the zero's sign
 
+MAAS_INLINE V no_bits(V) { return V(simd::kNan); }  // bitwise functions are of integers, which run plainly
+
 // a - trunc(a / b) b without rounding: every round takes the next 24 bits of the quotient, exactly. At most 12 rounds.
 MAAS_INLINE V remainder(V a, V b) {
   const V size = abs(b);
@@ -121,10 +123,14 @@ MAAS_INLINE Storage storage(DType t) {
     case DType::f64:
       return kStorage<double>;
     case DType::i16:
+    case DType::u16:
       return {2, nullptr, nullptr};  // only moved
     case DType::u32:
       return {4, nullptr, nullptr};
+    case DType::u64:
+      return {8, nullptr, nullptr};
     case DType::f8:
+    case DType::f8e5:
       return {1, nullptr, nullptr};
     default:
       return kStorage<float>;

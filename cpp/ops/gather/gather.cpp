@@ -108,7 +108,8 @@ Specs TakeGradient::infer(const Inputs& in) const {
   const Shape &dy = in[0].shape, &indices = in[1].shape;
   const auto at = static_cast<size_t>(axis);
   bool fits = axis >= 0 && at + indices.size() <= dy.size() && size.size() == 1;
-  for (size_t i = 0; i < indices.size() && fits; ++i) fits = dy[at + i] == indices[i];
+  for (size_t i = 0; i < indices.size() && fits; ++i)
+    fits = agree(dy[at + i], indices[i], "take_gradient", "dy must hold the indices' shape");
   check(fits, "take_gradient: dy must hold the indices' shape from axis ", axis, ", received dy ", to_string(dy),
         " and indices ", to_string(indices));
   Shape out(dy.begin(), dy.begin() + axis);
@@ -136,7 +137,8 @@ Specs TakeAlongAxis::infer(const Inputs& in) const {
   const Shape &x = in[0].shape, &indices = in[1].shape;
   const auto at = static_cast<size_t>(normalize_axis("take_along_axis", axis, x));
   bool fits = x.size() == indices.size();
-  for (size_t i = 0; i < x.size() && fits; ++i) fits = i == at || x[i] == indices[i];
+  for (size_t i = 0; i < x.size() && fits; ++i)
+    fits = i == at || agree(x[i], indices[i], "take_along_axis", "other axes must be equal");
   check(fits, "take_along_axis: x and indices must agree on every axis but ", at, ", received ", to_string(x), " and ",
         to_string(indices));
   return {Spec{in[0].dtype, indices, {}}};

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/exec.h"
+#include "cuda/product.h"
 #include "ops/elementwise/epilogue_args.h"
 
 namespace maas {
@@ -54,6 +55,7 @@ struct GemmBatchedArgs {
   int64_t m, n, k, rsa, csa, rsb, csb, ldc, nr;
   int batch_rank;
   int64_t batch[max_batch_rank], a_stride[max_batch_rank], b_stride[max_batch_rank], c_stride[max_batch_rank];
+  ProductEpilogue epilogue;  // of CUDA rows
 };
 
 // Rows of one panel: where c lies, and its operands from k = 0 on; offsets in elements.

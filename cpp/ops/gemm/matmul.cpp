@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/gemm/gemm.h"
@@ -16,8 +17,9 @@ Specs Matmul::infer(const Inputs& in) const {
   if (in[0].dtype != in[1].dtype)
     fail(ErrorKind::type, "matmul: operands must have one dtype, received ", in[0].dtype, " and ", in[1].dtype);
   const Dim ka = a[a.size() - (transpose_a ? 2 : 1)], kb = b[b.size() - (transpose_b ? 1 : 2)];
-  check(ka == kb, "matmul: inner sizes differ: a has ", to_string({ka}), " and b has ", to_string({kb}), ", received ",
-        to_string(a), transpose_a ? "^T" : "", " and ", to_string(b), transpose_b ? "^T" : "");
+  check(agree(ka, kb, "matmul", "inner sizes must be equal"), "matmul: inner sizes differ: a has ", to_string({ka}),
+        " and b has ", to_string({kb}), ", received ", to_string(a), transpose_a ? "^T" : "", " and ", to_string(b),
+        transpose_b ? "^T" : "");
   Shape out = broadcast("matmul", Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2));
   out.push_back(a[a.size() - (transpose_a ? 1 : 2)]);
   out.push_back(b[b.size() - (transpose_b ? 2 : 1)]);
@@ -42,10 +44,10 @@ Nodes Matmul::gradient(const Node& y, const Nodes& dys, const Needs& needs) cons
 
 namespace {
 
-// What a product is computed in: 16-bit floats are summed in float32 and rounded once; sums of small integers and of
-// truth values wrap from 32 bits to the same.
+// What a product is computed in: 16-bit floats are summed in float32 and rounded once (kernels of GPUs do that
+// themselves); sums of small integers and of truth values wrap from 32 bits to the same.
 DType sum_type(DType t) {
-  if (t == DType::f16 || t == DType::bf16) return DType::f32;
+  if (t == DType::f16 || t == DType::bf16) return target().is_cpu() ? DType::f32 : t;
   return is_floating(t) || bit_size(t) >= 32 ? t : DType::i32;
 }
 
@@ -66,11 +68,12 @@ Nodes Matmul::lower(const Node& y) const {
   const Node b = as_matrix(y.input(1), a.rank());
   const int64_t nr = has(active_isa(), Isa::avx512) ? kPanelAvx512 : kPanelNarrow;
   const Dim& n = y.shape().back();
-  if (is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
+  // Panels are for CPUs.
+  if (target().is_cpu() && is_floating(type) && b.rank() == 2 && n.is_constant() && !(transpose_a && a.rank() > 2)) {
     const Node panels = apply(GemmPack{transpose_b, nr}, {b});
     return {apply(Gemm{transpose_a, a.rank() == 2, n.constant(), nr, {}}, {a, panels})};
   }
-  return {apply(GemmBatched{transpose_a, transpose_b, nr}, {a, b})};
+  return {apply(GemmBatched{transpose_a, transpose_b, nr, {}}, {a, b})};
 }
 
 }  // namespace maas

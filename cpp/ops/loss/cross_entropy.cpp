@@ -50,21 +50,35 @@ void check_labels(const char* name, const Inputs& in) {
   const Shape &x = in[0].shape, &labels = in[1].shape;
   if (!is_integer(in[1].dtype) || bit_size(in[1].dtype) < 8)
     fail(ErrorKind::type, name, ": labels must be integers, received ", in[1].dtype);
-  check(labels == rows_of(x), name, ": labels must have the shape of logits ", to_string(x),
-        " without its last axis, received ", to_string(labels));
+  check(agree(labels, rows_of(x), name, "labels and logits must have the same rows"), name,
+        ": labels must have the shape of logits ", to_string(x), " without its last axis, received ",
+        to_string(labels));
 }
 
 void check_targets(const char* name, const Inputs& in) {
-  check(in[0].shape == in[1].shape, name, ": logits and targets must have one shape, received ", to_string(in[0].shape),
-        " and ", to_string(in[1].shape));
+  check(agree(in[0].shape, in[1].shape, name, "logits and targets must have one shape"), name,
+        ": logits and targets must have one shape, received ", to_string(in[0].shape), " and ", to_string(in[1].shape));
   if (in[0].dtype != in[1].dtype)
     fail(ErrorKind::type, name, ": logits and targets must have one dtype, received ", in[0].dtype, " and ",
          in[1].dtype);
 }
 
+// Statistics of 16-bit logits are float32: a gradient made from rounded ones would be off by that much everywhere.
+DType statistics_type(DType x) { return x == DType::f64 ? DType::f64 : DType::f32; }
+
 Specs forward_specs(const Spec& x) {
-  const Spec row{x.dtype, rows_of(x.shape), {}};
-  return {row, row, row};
+  const Spec statistics{statistics_type(x.dtype), rows_of(x.shape), {}};
+  return {Spec{x.dtype, rows_of(x.shape), {}}, statistics, statistics};
+}
+
+void check_statistics(const char* name, const Inputs& in) {
+  for (size_t i = 2; i < 4; ++i)
+    if (in[i].dtype != statistics_type(in[0].dtype))
+      fail(ErrorKind::type, name, ": maximum and sum must be ", statistics_type(in[0].dtype), " for logits of ",
+           in[0].dtype, ", received ", in[i].dtype);
+  if (in[4].dtype != in[0].dtype)
+    fail(ErrorKind::type, name, ": dloss must have the dtype of the logits, received ", in[4].dtype, " and ",
+         in[0].dtype);
 }
 
 void bind_rows(const Bind& b, CrossEntropyArgs& a) {
@@ -122,6 +136,7 @@ void SparseSoftmaxCrossEntropy::bind(const Bind& b, CrossEntropyArgs& a) const {
 Specs SparseSoftmaxCrossEntropyGradient::infer(const Inputs& in) const {
   check_logits("sparse_softmax_cross_entropy_gradient", in, 5);
   check_labels("sparse_softmax_cross_entropy_gradient", in);
+  check_statistics("sparse_softmax_cross_entropy_gradient", in);
   return {Spec{in[0].dtype, in[0].shape, {}}};
 }
 
@@ -155,6 +170,7 @@ void SoftmaxCrossEntropy::bind(const Bind& b, CrossEntropyArgs& a) const { bind_
 Specs SoftmaxCrossEntropyGradient::infer(const Inputs& in) const {
   check_logits("softmax_cross_entropy_gradient", in, 5);
   check_targets("softmax_cross_entropy_gradient", in);
+  check_statistics("softmax_cross_entropy_gradient", in);
   return {Spec{in[0].dtype, in[0].shape, {}}};
 }
 

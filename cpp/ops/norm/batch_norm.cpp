@@ -30,6 +30,7 @@ std::vector<int64_t> all_but(int64_t axis, int64_t rank) {
 }
 
 std::vector<Dim> partial_bytes(const Spec& x) {
+  if (!target().is_cpu()) return {};
   const int64_t cols = x.shape.back().constant(), chunk = batch_norm_chunk(cols);
   const Dim rows = product(x.shape, 0, x.shape.size() - 1);
   return {floordiv(rows + Dim(chunk - 1), Dim(chunk)) * Dim(2 * cols * byte_size(x.dtype, 1))};
@@ -78,37 +79,44 @@ Nodes BatchNormTrain::composition(const Nodes& in) const {
   return {cast(y, in[0].dtype()), reshape(mean, {channels}), reshape(variance, {channels})};
 }
 
-// Kernels know float32, float64 and channels last.
+// Kernels of a CPU know float32 and float64, and all know channels last only.
 Nodes BatchNormTrain::lower(const Node& y) const {
   const Node& x = y.input(0);
-  const DType type = statistics_type(x.dtype());
+  const DType type = norm::kernel_type(x.dtype());
   const norm::Order order("batch_norm_train", {axis}, x.shape());
-  const bool plain = std::all_of(y->inputs.begin(), y->inputs.end(), [&](const Node& n) { return n.dtype() == type; });
+  auto read = [&](const Node& n) { return target().is_cpu() ? cast(n, type) : norm::parameter(n, type); };
+  const bool plain = x.dtype() == type &&
+                     std::all_of(y->inputs.begin() + 1, y->inputs.end(), [&](const Node& n) { return read(n) == n; });
   if (order.trailing && plain) return {};
   Nodes inputs{order.to_last(cast(x, type))};
-  for (size_t i = 1; i < y->inputs.size(); ++i) inputs.push_back(cast(y.input(static_cast<int>(i)), type));
+  for (size_t i = 1; i < y->inputs.size(); ++i) inputs.push_back(read(y.input(static_cast<int>(i))));
   const Node z = apply(BatchNormTrain{-1, epsilon, scale, center}, std::move(inputs));
   return {cast(order.back(z), x.dtype()), z.output(1), z.output(2)};
 }
 
 Nodes BatchNormTrain::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   const Node& x = y.input(0);
-  const DType type = statistics_type(x.dtype());
   const norm::Order order("batch_norm_train", {axis}, x.shape());
   const bool statistics = dys[1] || dys[2];
   auto or_zero = [](const Node& d, const Node& like) { return d ? d : zeros_like(like); };
-  Nodes inputs{order.to_last(cast(x, type))};
-  if (scale) inputs.push_back(cast(y.input(1), type));
-  inputs.insert(inputs.end(), {y.output(1), y.output(2), order.to_last(cast(or_zero(dys[0], x), type))});
+  Nodes inputs{order.to_last(x)};
+  if (scale) inputs.push_back(norm::parameter(y.input(1), x.dtype()));
+  inputs.insert(inputs.end(), {y.output(1), y.output(2), order.to_last(or_zero(dys[0], x))});
   if (statistics) inputs.insert(inputs.end(), {or_zero(dys[1], y.output(1)), or_zero(dys[2], y.output(2))});
   const Node g = apply(BatchNormGrad{epsilon, scale, statistics}, std::move(inputs));
-  Nodes out{cast(order.back(g), x.dtype())};
+  Nodes out{order.back(g)};
   if (scale) out.push_back(cast(g.output(1), y.input(1).dtype()));
   if (center) out.push_back(cast(g.output(2), y.input(scale ? 2 : 1).dtype()));
   return out;
 }
 
-void BatchNormTrain::bind(const Bind& b, BatchNormArgs& a) const {
+bool BatchNormTrain::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (row.isa != Isa::cuda) return in[0].dtype == row.dtype;
+  return normalize_axis("batch_norm_train", axis, in[0].shape) == in[0].rank() - 1 && in[0].dtype == row.dtype &&
+         std::all_of(in.begin() + 1, in.end(), [&](const Spec& s) { return norm::gpu_reads(s.dtype, row.dtype); });
+}
+
+void BatchNormTrain::bind(const Bind& b, const KernelRow& row, BatchNormArgs& a) const {
   const BoundValue& x = b.in(0);
   const int64_t cols = x.shape[x.rank - 1];
   a = {b.read(0),
@@ -117,11 +125,13 @@ void BatchNormTrain::bind(const Bind& b, BatchNormArgs& a) const {
        b.write(0),
        b.write(1),
        b.write(2),
-       b.workspace(),
+       row.isa == Isa::cuda ? nullptr : b.workspace(),
        x.size(0, x.rank - 1),
        cols,
        batch_norm_chunk(cols),
-       epsilon};
+       epsilon,
+       scale ? b.in(1).dtype : DType::f32,
+       center ? b.in(scale ? 2 : 1).dtype : DType::f32};
 }
 
 int64_t BatchNormTrain::units(const BatchNormArgs& a, int64_t phase) const { return phase_units(a, phase); }
@@ -143,36 +153,46 @@ Specs BatchNormGrad::infer(const Inputs& in) const {
     check(in[i].shape == wanted_shape, "batch_norm_grad: operand ", i, " must have shape ", to_string(wanted_shape),
           ", received ", to_string(in[i].shape));
   }
-  for (const Spec& s : in)
-    if (s.dtype != x.dtype || !is_floating(x.dtype))
-      fail(ErrorKind::type, "batch_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ",
-           s.dtype);
-  const Spec channel{x.dtype, {x.shape.back()}, {}};
+  if (!is_floating(x.dtype) || in[dy].dtype != x.dtype)
+    fail(ErrorKind::type, "batch_norm_grad: x and dy must have one floating dtype, received ", x.dtype, " and ",
+         in[dy].dtype);
+  const DType type = statistics_type(x.dtype);
+  for (size_t i = 1; i < in.size(); ++i)
+    if (i != dy && (scale && i == 1 ? !norm::gpu_reads(in[i].dtype, x.dtype) : in[i].dtype != type))
+      fail(ErrorKind::type, "batch_norm_grad: operand ", i, " of x of ", x.dtype, " must be ", type, ", received ",
+           in[i].dtype);
+  const Spec channel{type, {x.shape.back()}, {}};
   return {Spec{x.dtype, x.shape, {}}, channel, channel};
 }
 
 // From x alone: the gradient of this op then goes through x, not through the batch's statistics.
 Nodes BatchNormGrad::composition(const Nodes& in) const {
-  const Node &x = in[0], &dy = in[scale ? 4 : 3];
+  const DType type = statistics_type(in[0].dtype());
+  const Node x = cast(in[0], type), dy = cast(in[scale ? 4 : 3], type);
   const auto rows = all_but(x.rank() - 1, x.rank());
   auto mean = [&](const Node& n) { return rows.empty() ? n : norm::mean(n, rows, false); };
   auto total = [&](const Node& n) { return rows.empty() ? n * 1.0 : sum(n, rows, false); };
   const Node centered = x - mean(x), rstd = unary("rsqrt", mean(centered * centered) + epsilon), h = centered * rstd;
-  const Node factor = scale ? rstd * in[1] : rstd;
+  const Node factor = scale ? rstd * cast(in[1], type) : rstd;
   Node dx = factor * (dy - mean(dy) - h * mean(dy * h));
   if (statistics) {
     const Node &dmean = in[in.size() - 2], &dvariance = in.back();
     const Node one = zeros_like(x) + 1.0, count = total(one);
     dx = dx + dmean / count + centered * (dvariance * 2.0 / count);
   }
-  return {dx, total(dy * h), total(dy)};
+  return {cast(dx, in[0].dtype()), total(dy * h), total(dy)};
 }
 
 Nodes BatchNormGrad::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   return norm::gradient_of_composition(*this, y, dys);
 }
 
-void BatchNormGrad::bind(const Bind& b, BatchNormGradArgs& a) const {
+bool BatchNormGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (in[0].dtype != row.dtype) return false;
+  return row.isa == Isa::cuda || !scale || in[1].dtype == row.dtype;
+}
+
+void BatchNormGrad::bind(const Bind& b, const KernelRow& row, BatchNormGradArgs& a) const {
   const BoundValue& x = b.in(0);
   const int64_t cols = x.shape[x.rank - 1];
   const int at = scale ? 2 : 1;
@@ -186,11 +206,12 @@ void BatchNormGrad::bind(const Bind& b, BatchNormGradArgs& a) const {
        b.write(0),
        b.write(1),
        b.write(2),
-       b.workspace(),
+       row.isa == Isa::cuda ? nullptr : b.workspace(),
        x.size(0, x.rank - 1),
        cols,
        batch_norm_chunk(cols),
-       epsilon};
+       epsilon,
+       scale ? b.in(1).dtype : DType::f32};
 }
 
 int64_t BatchNormGrad::units(const BatchNormGradArgs& a, int64_t phase) const { return phase_units(a, phase); }

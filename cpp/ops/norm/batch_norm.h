@@ -19,14 +19,16 @@ struct BatchNormTrain {
   Nodes composition(const Nodes& inputs) const;
   Nodes lower(const Node& y) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
-  void bind(const Bind& b, BatchNormArgs& args) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, const KernelRow& row, BatchNormArgs& args) const;
   int64_t phases(const BatchNormArgs&) const { return 3; }
   int64_t units(const BatchNormArgs& a, int64_t phase) const;
   double work(const BatchNormArgs& a) const { return static_cast<double>(a.rows * a.cols) * 0.5; }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 };
 
-// (x[, gamma], mean, variance, dy[, dmean, dvariance]) -> dx, dgamma, dbeta; channels last.
+// (x[, gamma], mean, variance, dy[, dmean, dvariance]) -> dx, dgamma, dbeta; channels last. x, dy and dx may
+// have 16 bits, gamma too; all else is then float32.
 struct BatchNormGrad {
   double epsilon = 1e-3;
   bool scale = true, statistics = false;  // whether gamma; dmean and dvariance are among the inputs
@@ -38,7 +40,8 @@ struct BatchNormGrad {
   int visible_outputs() const { return 3; }
   Nodes composition(const Nodes& inputs) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
-  void bind(const Bind& b, BatchNormGradArgs& args) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  void bind(const Bind& b, const KernelRow& row, BatchNormGradArgs& args) const;
   int64_t phases(const BatchNormGradArgs&) const { return 3; }
   int64_t units(const BatchNormGradArgs& a, int64_t phase) const;
   double work(const BatchNormGradArgs& a) const { return static_cast<double>(a.rows * a.cols) * 0.8; }

@@ -3,9 +3,11 @@
 // (divided by rows) of the column. x, y: rows x cols, dense; gamma, beta: cols or null; mean, variance: cols. The
 // column's rows are taken in chunks of `chunk` rows: mean and squared deviation of each (phase 0, one unit = one
 // chunk), put together in order (phase 1, one unit = `columns` columns), applied (phase 2, one unit = one chunk). rows
-// >= 0: without rows mean and variance are NaN. Every ISA gives the same bits.
+// >= 0: without rows mean and variance are NaN. Every ISA gives the same bits. On a GPU x and y may have 16 bits, with
+// statistics and their gradients in float32, gamma and beta in any floating dtype; it chunks in its own way.
 #include <cstdint>
 
+#include "core/dtype.h"
 #include "core/exec.h"
 
 namespace maas {
@@ -24,6 +26,7 @@ struct BatchNormArgs {
   void* partial;  // chunks x 2 x cols: mean and sum of squared deviations of a chunk
   int64_t rows, cols, chunk;
   double epsilon;
+  DType gamma_type, beta_type;
 };
 
 // With h = (x - mean) rstd:  dgamma = sum_r dy h,  dbeta = sum_r dy,
@@ -44,6 +47,7 @@ struct BatchNormGradArgs {
   void* partial;  // chunks x 2 x cols
   int64_t rows, cols, chunk;
   double epsilon;
+  DType gamma_type;
 };
 
 }  // namespace maas

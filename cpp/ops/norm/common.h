@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "core/device.h"
 #include "graph/graph.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
@@ -11,6 +12,15 @@ namespace maas::norm {
 
 // Statistics of 16-bit tensors are kept in float32.
 inline DType statistics_type(DType x) { return x == DType::f64 ? DType::f64 : DType::f32; }
+inline bool is_half(DType t) { return t == DType::f16 || t == DType::bf16; }
+// What kernels of a GPU read beside a tensor of this type: statistics' type, and parameters of 16 bits too.
+inline bool gpu_reads(DType parameter, DType x) {
+  return parameter == statistics_type(x) || (is_half(parameter) && x != DType::f64);
+}
+// The type a tensor is computed in by kernels of the target: those of a GPU take 16 bits as they are.
+inline DType kernel_type(DType x) { return target().is_cpu() ? statistics_type(x) : x; }
+// A parameter beside a tensor of that type, so that gradients take it.
+inline Node parameter(const Node& p, DType x) { return gpu_reads(p.dtype(), x) ? p : cast(p, statistics_type(x)); }
 inline Node mean(const Node& x, const std::vector<int64_t>& axes, bool keepdims) {
   return op("mean", {x}, {{"axis", axes}, {"keepdims", keepdims}});
 }

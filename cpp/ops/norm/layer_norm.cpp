@@ -50,7 +50,8 @@ Nodes LayerNorm::composition(const Nodes& in) const {
   const DType type = statistics_type(in[0].dtype());
   const Node x = cast(in[0], type);
   const auto axes = normalize_axes("layer_norm", axis, x.shape());
-  const Node mean = norm::mean(x, axes, true), centered = x - mean;
+  const Node average = norm::mean(x, axes, true), mean = subtract_mean ? average : zeros_like(average);
+  const Node centered = subtract_mean ? x - mean : x;
   const Node rstd = unary("rsqrt", norm::mean(centered * centered, axes, true) + epsilon);
   Node y = centered * rstd;
   Shape shape(x.shape().size(), Dim(1)), rest;
@@ -64,23 +65,27 @@ Nodes LayerNorm::composition(const Nodes& in) const {
   return {cast(y, in[0].dtype()), reshape(mean, rest), reshape(rstd, rest)};
 }
 
-// Kernels know float32, float64 and trailing axes.
+// Kernels of a CPU know float32 and float64, and all know trailing axes only.
 Nodes LayerNorm::lower(const Node& y) const {
   const Node& x = y.input(0);
-  const DType type = statistics_type(x.dtype());
+  const DType type = norm::kernel_type(x.dtype());
   const norm::Order order("layer_norm", axis, x.shape());
-  const bool plain = order.trailing &&
-                     std::all_of(y->inputs.begin(), y->inputs.end(), [&](const Node& n) { return n.dtype() == type; });
+  auto read = [&](const Node& n) { return target().is_cpu() ? cast(n, type) : norm::parameter(n, type); };
+  const bool plain = order.trailing && x.dtype() == type &&
+                     std::all_of(y->inputs.begin() + 1, y->inputs.end(), [&](const Node& n) { return read(n) == n; });
   if (plain) return {};
   LayerNorm inner = *this;
   inner.axis = order.last_axes();
   Nodes inputs{order.to_last(cast(x, type))};
-  for (size_t i = 1; i < y->inputs.size(); ++i) inputs.push_back(cast(y.input(static_cast<int>(i)), type));
+  for (size_t i = 1; i < y->inputs.size(); ++i) inputs.push_back(read(y.input(static_cast<int>(i))));
   const Node z = apply(inner, std::move(inputs));
   return {cast(order.back(z), x.dtype()), z.output(1), z.output(2)};
 }
 
 bool LayerNorm::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (row.isa == Isa::cuda)
+    return norm::Order("layer_norm", axis, in[0].shape).trailing && in[0].dtype == row.dtype &&
+           std::all_of(in.begin() + 1, in.end(), [&](const Spec& s) { return norm::gpu_reads(s.dtype, row.dtype); });
   return norm::Order("layer_norm", axis, in[0].shape).trailing &&
          std::all_of(in.begin(), in.end(), [&](const Spec& s) { return s.dtype == row.dtype; });
 }
@@ -89,13 +94,13 @@ Nodes LayerNorm::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   if (dys.size() > 1 && (dys[1] || dys[2]))
     fail(ErrorKind::not_implemented, "layer_norm: its hidden statistics have no gradient, received one");
   const Node& x = y.input(0);
-  const DType type = statistics_type(x.dtype());
   const norm::Order order("layer_norm", axis, x.shape());
-  Nodes inputs{order.to_last(cast(x, type))};
-  if (scale) inputs.push_back(cast(y.input(1), type));
-  inputs.insert(inputs.end(), {y.output(1), y.output(2), order.to_last(cast(dys[0], type))});
-  const Node g = apply(LayerNormGrad{static_cast<int64_t>(order.count), epsilon, scale}, std::move(inputs));
-  Nodes out{cast(order.back(g), x.dtype())};
+  Nodes inputs{order.to_last(x)};
+  if (scale) inputs.push_back(norm::parameter(y.input(1), x.dtype()));
+  inputs.insert(inputs.end(), {y.output(1), y.output(2), order.to_last(dys[0])});
+  const Node g =
+      apply(LayerNormGrad{static_cast<int64_t>(order.count), epsilon, scale, subtract_mean}, std::move(inputs));
+  Nodes out{order.back(g)};
   if (scale) out.push_back(cast(reshape(g.output(1), y.input(1).shape()), y.input(1).dtype()));
   if (center) {
     const Node& beta = y.input(scale ? 2 : 1);
@@ -115,7 +120,10 @@ void LayerNorm::bind(const Bind& b, LayerNormArgs& a) const {
        b.write(2),
        x.size(0, first),
        x.size(first, x.rank),
-       epsilon};
+       epsilon,
+       subtract_mean,
+       scale ? b.in(1).dtype : DType::f32,
+       center ? b.in(scale ? 2 : 1).dtype : DType::f32};
 }
 
 // ---- backward
@@ -128,8 +136,8 @@ Specs LayerNormGrad::infer(const Inputs& in) const {
   check(in.size() == wanted, "layer_norm_grad: ", wanted, " operands are needed, received ", in.size());
   const Spec& x = in[0];
   check(axes >= 1 && axes <= x.rank(), "layer_norm_grad: axes must be in [1, ", x.rank(), "], received axes=", axes);
-  check(in.back().shape == x.shape, "layer_norm_grad: dy must have x's shape ", to_string(x.shape), ", received ",
-        to_string(in.back().shape));
+  check(agree(in.back().shape, x.shape, "layer_norm_grad", "dy must have the shape of x"),
+        "layer_norm_grad: dy must have x's shape ", to_string(x.shape), ", received ", to_string(in.back().shape));
   const Shape last(x.shape.end() - axes, x.shape.end()), rest(x.shape.begin(), x.shape.end() - axes);
   if (scale)
     check(product(in[1].shape) == product(last), "layer_norm_grad: gamma must have shape ", to_string(last),
@@ -137,23 +145,29 @@ Specs LayerNormGrad::infer(const Inputs& in) const {
   for (size_t i = wanted - 3; i < wanted - 1; ++i)
     check(in[i].shape == rest, "layer_norm_grad: mean and rstd must have shape ", to_string(rest), ", received ",
           to_string(in[i].shape));
-  for (const Spec& s : in)
-    if (s.dtype != x.dtype || !is_floating(x.dtype))
-      fail(ErrorKind::type, "layer_norm_grad: operands must have one floating dtype, received ", x.dtype, " and ",
-           s.dtype);
-  return {Spec{x.dtype, x.shape, {}}, Spec{x.dtype, last, {}}, Spec{x.dtype, last, {}}};
+  if (!is_floating(x.dtype) || in.back().dtype != x.dtype)
+    fail(ErrorKind::type, "layer_norm_grad: x and dy must have one floating dtype, received ", x.dtype, " and ",
+         in.back().dtype);
+  const DType type = statistics_type(x.dtype);
+  for (size_t i = 1; i < wanted - 1; ++i)
+    if (scale && i == 1 ? !norm::gpu_reads(in[i].dtype, x.dtype) : in[i].dtype != type)
+      fail(ErrorKind::type, "layer_norm_grad: operand ", i, " of x of ", x.dtype, " must be ", type, ", received ",
+           in[i].dtype);
+  return {Spec{x.dtype, x.shape, {}}, Spec{type, last, {}}, Spec{type, last, {}}};
 }
 
 // From x alone: the gradient of this op then goes through x, not through the residuals.
 Nodes LayerNormGrad::composition(const Nodes& in) const {
-  const Node &x = in[0], &dy = in.back();
+  const DType type = statistics_type(in[0].dtype());
+  const Node x = cast(in[0], type), dy = cast(in.back(), type);
   std::vector<int64_t> over, rows;
   for (int64_t i = 0; i < x.rank(); ++i) (i < x.rank() - axes ? rows : over).push_back(i);
-  const Node centered = x - norm::mean(x, over, true);
+  const Node centered = subtract_mean ? x - norm::mean(x, over, true) : x;
   const Node rstd = unary("rsqrt", norm::mean(centered * centered, over, true) + epsilon), h = centered * rstd;
   const Shape last(x.shape().end() - axes, x.shape().end());
-  const Node g = scale ? dy * reshape(in[1], last) : dy;
-  const Node dx = rstd * (g - norm::mean(g, over, true) - h * norm::mean(g * h, over, true));
+  const Node g = scale ? dy * reshape(cast(in[1], type), last) : dy;
+  const Node gm = subtract_mean ? g - norm::mean(g, over, true) : g;
+  const Node dx = cast(rstd * (gm - h * norm::mean(g * h, over, true)), in[0].dtype());
   if (rows.empty()) return {dx, dy * h, dy * 1.0};
   return {dx, sum(dy * h, rows, false), sum(dy, rows, false)};
 }
@@ -162,7 +176,12 @@ Nodes LayerNormGrad::gradient(const Node& y, const Nodes& dys, const Needs&) con
   return norm::gradient_of_composition(*this, y, dys);
 }
 
-void LayerNormGrad::bind(const Bind& b, LayerNormGradArgs& a) const {
+bool LayerNormGrad::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  if (in[0].dtype != row.dtype) return false;
+  return row.isa == Isa::cuda || !scale || in[1].dtype == row.dtype;
+}
+
+void LayerNormGrad::bind(const Bind& b, const KernelRow& row, LayerNormGradArgs& a) const {
   const BoundValue& x = b.in(0);
   const int at = scale ? 2 : 1, first = x.rank - static_cast<int>(axes);
   a = {b.read(0),
@@ -173,9 +192,11 @@ void LayerNormGrad::bind(const Bind& b, LayerNormGradArgs& a) const {
        b.write(0),
        b.write(1),
        b.write(2),
-       b.workspace(),
+       row.isa == Isa::cuda ? nullptr : b.workspace(),
        x.size(0, first),
-       x.size(first, x.rank)};
+       x.size(first, x.rank),
+       subtract_mean,
+       scale ? b.in(1).dtype : DType::f32};
 }
 
 int64_t LayerNormGrad::units(const LayerNormGradArgs& a, int64_t phase) const {
@@ -184,6 +205,7 @@ int64_t LayerNormGrad::units(const LayerNormGradArgs& a, int64_t phase) const {
 
 // The specs of outputs that nobody reads are not there, so sizes come from x.
 std::vector<Dim> LayerNormGrad::workspaces(const Specs& in, const Specs&) const {
+  if (!target().is_cpu()) return {};
   const Shape& x = in[0].shape;
   const size_t first = x.size() - static_cast<size_t>(axes);
   const Dim rows = product(x, 0, first), cols = product(x, first);

@@ -14,7 +14,7 @@ void forward(const LayerNormArgs& args, int64_t begin, int64_t end) {
     const double n = static_cast<double>(args.cols);
     double sum = 0, squares = 0;
     for (int64_t c = 0; c < args.cols; ++c) sum += static_cast<double>(x[c]);
-    const double mean = sum / n;
+    const double mean = args.subtract_mean ? sum / n : 0;
     for (int64_t c = 0; c < args.cols; ++c) {
       const double d = static_cast<double>(x[c]) - mean;
       squares += d * d;
@@ -53,7 +53,7 @@ void backward_chunk(const LayerNormGradArgs& args, int64_t chunk) {
       sum_g += g(c);
       sum_gh += g(c) * h(c);
     }
-    sum_g /= static_cast<double>(n);
+    sum_g = args.subtract_mean ? sum_g / static_cast<double>(n) : 0;
     sum_gh /= static_cast<double>(n);
     for (int64_t c = 0; c < n; ++c) {
       if (parameters) {

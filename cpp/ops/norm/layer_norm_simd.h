@@ -36,9 +36,10 @@ MAAS_INLINE void layer_norm_row(const LayerNormArgs& a, int64_t r) {
   float* y = static_cast<float*>(a.y) + r * n;
   const float count = static_cast<float>(n);
   Chains sum, squares;
-  for_chains(n, [&](int k, int64_t i, int64_t left)
-                    __attribute__((always_inline)) { sum.v[k] = sum.v[k] + simd::load_some<V>(x + i, left, -0.f); });
-  const float mean = sum.total() / count;
+  if (a.subtract_mean)
+    for_chains(n, [&](int k, int64_t i, int64_t left)
+                      __attribute__((always_inline)) { sum.v[k] = sum.v[k] + simd::load_some<V>(x + i, left, -0.f); });
+  const float mean = a.subtract_mean ? sum.total() / count : 0.f;
   for_chains(n, [&](int k, int64_t i, int64_t left) __attribute__((always_inline)) {
     const V d = simd::load_some<V>(x + i, left, mean) - V(mean);
     squares.v[k] = fma(d, d, squares.v[k]);
@@ -79,7 +80,7 @@ MAAS_INLINE void layer_norm_grad_row(const LayerNormGradArgs& a, int64_t r, floa
     sum_g.v[k] = sum_g.v[k] + g;
     sum_gh.v[k] = fma(g, h, sum_gh.v[k]);
   });
-  const V mean_g(sum_g.total() / count), mean_gh(sum_gh.total() / count);
+  const V mean_g(a.subtract_mean ? sum_g.total() / count : 0.f), mean_gh(sum_gh.total() / count);
   for (int64_t i = 0; i < n; i += simd::kLanes) {
     const int64_t left = n - i;
     const V d = simd::load_some<V>(dy + i, left, 0.f), h = (simd::load_some<V>(x + i, left, mean) - V(mean)) * rstd;

@@ -64,7 +64,7 @@ double RandomBase::work(const RandomArgs& a) const {
 }
 
 bool RandomUniform::accepts(const KernelRow& row, const Specs&, const Specs& out) const {
-  return row.isa == Isa::none || out[0].dtype == row.dtype;
+  return has_every_draw(row) || out[0].dtype == row.dtype;
 }
 
 void RandomUniform::bind(const Bind& b, RandomArgs& a) const {
@@ -98,6 +98,12 @@ void RandomInt::bind(const Bind& b, RandomArgs& a) const {
 Specs RandomPermutation::infer(const Inputs& in) const {
   check(size.size() == 1, "random_permutation: size must be one size, received ", to_string(size));
   return draw("random_permutation", in, size, DType::i32, true);
+}
+
+// A GPU does it in the shared memory of one block.
+bool RandomPermutation::accepts(const KernelRow& row, const Specs&, const Specs&) const {
+  if (row.isa == Isa::cuda) return size[0].is_constant() && size[0].constant() <= RandomArgs::max_cuda_permutation;
+  return row.isa == Isa::none;
 }
 
 void RandomPermutation::bind(const Bind& b, RandomArgs& a) const {

@@ -14,6 +14,7 @@ struct RandomBase {
  protected:
   Specs draw(const char* name, const Inputs& in, const Shape& shape, DType dtype, bool integer) const;
   void bind_draw(const Bind& b, int64_t stream, RandomArgs& a) const;
+  static bool has_every_draw(const KernelRow& row) { return row.isa == Isa::none || row.isa == Isa::cuda; }
 };
 
 struct RandomUniform : RandomBase {
@@ -36,7 +37,7 @@ struct RandomNormal : RandomBase {
   int64_t stream = 0;
   MAAS_PARAMS(shape, mean, stddev, truncated, dtype, stream)
   Specs infer(const Inputs& in) const { return draw("random_normal", in, shape, dtype, false); }
-  bool accepts(const KernelRow& row, const Specs&, const Specs&) const { return row.isa == Isa::none; }
+  bool accepts(const KernelRow& row, const Specs&, const Specs&) const { return has_every_draw(row); }
   void bind(const Bind& b, RandomArgs& a) const;
 };
 
@@ -48,7 +49,7 @@ struct RandomInt : RandomBase {
   int64_t stream = 0;
   MAAS_PARAMS(shape, low, high, dtype, stream)
   Specs infer(const Inputs& in) const;
-  bool accepts(const KernelRow& row, const Specs&, const Specs&) const { return row.isa == Isa::none; }
+  bool accepts(const KernelRow& row, const Specs&, const Specs&) const { return has_every_draw(row); }
   void bind(const Bind& b, RandomArgs& a) const;
 };
 
@@ -58,7 +59,7 @@ struct RandomPermutation : RandomBase {
   int64_t stream = 0;
   MAAS_PARAMS(size, stream)
   Specs infer(const Inputs& in) const;
-  bool accepts(const KernelRow& row, const Specs&, const Specs&) const { return row.isa == Isa::none; }
+  bool accepts(const KernelRow& row, const Specs&, const Specs&) const;
   void bind(const Bind& b, RandomArgs& a) const;
 };
 

@@ -16,6 +16,7 @@ namespace maas {
 
 struct RandomArgs {
   static constexpr int64_t unit = 1024;
+  static constexpr int64_t max_cuda_permutation = 16384;  // elements, 8 bytes of shared memory each
   enum Kind : uint8_t { uniform, normal, truncated, integer, permutation } kind;
   const void* state;
   DType state_dtype, dtype;

@@ -38,8 +38,8 @@ Specs infer_layer(const char* name, const Recurrence& r, bool use_bias, const In
           given, "'");
   const size_t kernel_at = lstm ? 3 : 2;
   const Spec &x = in[0], &kernel = in[kernel_at], &recurrent = in[kernel_at + 1];
-  if (x.dtype != DType::f32 && x.dtype != DType::f64)
-    fail(ErrorKind::type, name, ": x must be float32 or float64, received ", x.dtype);
+  if (!is_floating(x.dtype) || bit_size(x.dtype) < 16)
+    fail(ErrorKind::type, name, ": x must be float32, float64, bfloat16 or float16, received ", x.dtype);
   for (size_t i = 1; i < count - (r.use_mask ? 1 : 0); ++i)
     if (in[i].dtype != x.dtype)
       fail(ErrorKind::type, name, ": all operands must have the dtype of x, ", x.dtype, ", received ", in[i].dtype);
@@ -52,8 +52,9 @@ Specs infer_layer(const char* name, const Recurrence& r, bool use_bias, const In
   check(kernel.shape == wide, name, ": kernel must have shape ", to_string(wide), " for x of shape ",
         to_string(x.shape), ", received ", to_string(kernel.shape));
   for (size_t i = 1; i < kernel_at; ++i)
-    check(in[i].shape == state, name, ": ", i == 1 ? "h0" : "c0", " must have shape ", to_string(state),
-          " for x of shape ", to_string(x.shape), ", received ", to_string(in[i].shape));
+    check(agree(in[i].shape, state, name, "states must have the batch of x"), name, ": ", i == 1 ? "h0" : "c0",
+          " must have shape ", to_string(state), " for x of shape ", to_string(x.shape), ", received ",
+          to_string(in[i].shape));
   if (use_bias) {
     const Shape bias = r.cell == "gru" ? Shape{Dim(2), wide[1]} : Shape{wide[1]};
     check(in[kernel_at + 2].shape == bias, name, ": bias must have shape ", to_string(bias), ", received ",
@@ -62,8 +63,8 @@ Specs infer_layer(const char* name, const Recurrence& r, bool use_bias, const In
   if (r.use_mask) {
     const Spec& mask = in.back();
     if (mask.dtype != DType::b8) fail(ErrorKind::type, name, ": mask must be bool, received ", mask.dtype);
-    check(mask.shape == Shape{x.shape[0], x.shape[1]}, name, ": mask must have shape ",
-          to_string({x.shape[0], x.shape[1]}), ", received ", to_string(mask.shape));
+    check(agree(mask.shape, {x.shape[0], x.shape[1]}, name, "mask must have the first two sizes of x"), name,
+          ": mask must have shape ", to_string({x.shape[0], x.shape[1]}), ", received ", to_string(mask.shape));
   }
   const Dim kept = r.cell == "gru" ? recurrent.shape[0] * Dim(4) : wide[1];
   const Spec h{x.dtype, state, {}}, y{x.dtype, {x.shape[0], x.shape[1], state[1]}, {}},

@@ -78,6 +78,14 @@ void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& 
   if (a.by_rows && a.tiles >= threads) a.tiles = ceil_div(a.tiles, threads) * threads;
 }
 
+// tile[1] of a CUDA row: it has no second product within a step.
+bool takes(const KernelRow& row, Cell cell, const Spec& state, int64_t widths) {
+  if (row.dtype != state.dtype) return false;
+  if (row.isa != Isa::cuda) return true;
+  const Dim& width = state.shape.back();
+  return width.is_constant() && width.constant() / widths <= row.tile[0] && !(cell == Cell::gru_before && row.tile[1]);
+}
+
 }  // namespace
 
 bool known_activation(const std::string& name) {
@@ -109,6 +117,10 @@ int64_t RecurrentPack::units(const RecurrentPackArgs& a) const {
 
 MAAS_DEFINE_OP(recurrence, Recurrence)
 const KernelTable& Recurrence::kernels() { return recurrence_kernels; }
+
+bool Recurrence::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return takes(row, parse_cell(cell), in[2], 1);
+}
 
 int Recurrence::visible_outputs() const { return (is_lstm(cell) ? 2 : 1) + (return_sequences ? 1 : 0); }
 
@@ -164,6 +176,10 @@ Specs RecurrenceGradient::infer(const Inputs& in) const {
   if (kind == Cell::lstm) return {dxz, state, state};
   if (kind == Cell::gru) return {dxz, state, dxz};
   return {dxz, state};
+}
+
+bool RecurrenceGradient::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+  return takes(row, parse_cell(cell), in[0], kept_gates(parse_cell(cell)));
 }
 
 std::vector<Dim> RecurrenceGradient::workspaces(const Specs&, const Specs& out) const {

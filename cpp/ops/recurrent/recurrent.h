@@ -4,6 +4,16 @@
 
 namespace maas {
 
+// Of the products of the states with the recurrent kernel.
+inline double recurrent_flops(const RecurrenceShape& a) {
+  return 2.0 * static_cast<double>(a.steps * a.batch) * static_cast<double>(a.units * a.units * cell_gates(a.cell));
+}
+
+// tile[0] of a CUDA row: the most units that it takes. Rows that spread U over multiprocessors take few and are fast.
+inline double recurrent_cost(const KernelRow& row) {
+  return row.isa == Isa::cuda ? static_cast<double>(row.tile[0]) : default_cost(row.isa);
+}
+
 // A whole layer. Inputs: x (B, T, I), h0 (B, H), [c0 (B, H)], kernel (I, G H), recurrent_kernel (H, G H), [bias (G H)],
 // [mask (B, T) bool]. Outputs: h, [c], y (B, T, H) in the order of the steps; then residuals for the gradient.
 struct Lstm {
@@ -63,11 +73,14 @@ struct Recurrence {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   int visible_outputs() const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  double cost(const KernelRow& row, const Specs&, const Specs&) const { return recurrent_cost(row); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
   void bind(const Bind& b, RecurrenceArgs& args) const;
   int64_t phases(const RecurrenceArgs& a) const;
   int64_t units(const RecurrenceArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceArgs& a) const;
+  double flops(const RecurrenceArgs& a) const { return recurrent_flops(a); }
 };
 
 // Backwards. Inputs: gates, panels of the transposed kernel, [c_prev of lstm, h_prev of gru], [mask], [dy], [dh], [dc].
@@ -79,11 +92,14 @@ struct RecurrenceGradient {
   using Args = RecurrenceGradientArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
+  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
+  double cost(const KernelRow& row, const Specs&, const Specs&) const { return recurrent_cost(row); }
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
   void bind(const Bind& b, RecurrenceGradientArgs& args) const;
   int64_t phases(const RecurrenceGradientArgs& a) const;
   int64_t units(const RecurrenceGradientArgs& a) const { return a.by_rows ? a.tiles : a.tiles * a.blocks; }
   double work(const RecurrenceGradientArgs& a) const;
+  double flops(const RecurrenceGradientArgs& a) const { return recurrent_flops(a); }
 };
 
 }  // namespace maas

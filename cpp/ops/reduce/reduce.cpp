@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/device.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -48,7 +49,7 @@ DType result_dtype(Fold fold, DType x) {
       return is_floating(x) ? x : DType::f32;
     case Fold::sum:
     case Fold::prod:
-      if (x == DType::u8) return DType::u32;
+      if (x == DType::u8 || x == DType::u16) return DType::u32;
       return x == DType::b8 || x == DType::i8 || x == DType::i4 || x == DType::i16 ? DType::i32 : x;
     default:
       return x;
@@ -107,6 +108,7 @@ Nodes Reduction::split(const char* name, const Node& y) const {
 }
 
 bool Reduction::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
+  if (row.isa == Isa::cuda) return is_readable(in[0].dtype);
   return row.isa == Isa::none || (row.dtype == in[0].dtype && row.dtype == out[0].dtype);
 }
 
@@ -129,7 +131,7 @@ std::pair<int, int> run_of(const std::vector<bool>& reduced) {
 // The folds of chunks, where there may be several.
 std::vector<Dim> Reduction::workspaces(const Specs& in, const Specs& out) const {
   const Shape& x = in[0].shape;
-  if (in[0].dtype != DType::f32 || out[0].dtype != DType::f32) return {};
+  if (in[0].dtype != DType::f32 || out[0].dtype != DType::f32 || !target().is_cpu()) return {};
   const auto [first, last] = run_of(reduced_axes("reduce", axis, x));
   const bool lanes = last == static_cast<int>(x.size());
   const int64_t chunk = lanes ? ReduceArgs::lane_chunk : ReduceArgs::column_chunk;
@@ -151,7 +153,7 @@ void Reduction::bind_as(Fold fold, const Bind& b, const KernelRow& row, ReduceAr
   a.dtype = x.dtype;
   a.result = b.out().dtype;
   a.fold = fold;
-  a.vector = row.isa != Isa::none;
+  a.vector = row.isa != Isa::none && row.isa != Isa::cuda;
   a.outer = x.size(0, first);
   a.reduced = x.size(first, last);
   a.inner = x.size(last, x.rank);

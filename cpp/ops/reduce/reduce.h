@@ -21,6 +21,10 @@ struct Reduction {
   Specs infer_as(Fold fold, const char* name, const Inputs& in) const;
   Nodes split(const char* name, const Node& y) const;
   void bind_as(Fold fold, const Bind& b, const KernelRow& row, ReduceArgs& a) const;
+  // A product in a tree rounds otherwise than one from front to back: by more than float64's bound allows.
+  static bool rounds_too_much(Fold fold, const KernelRow& row, const Specs& in) {
+    return fold == Fold::prod && row.isa == Isa::cuda && in[0].dtype == DType::f64;
+  }
   Nodes gradient_as(Fold fold, const Node& y, const Node& dy) const;
 };
 
@@ -29,6 +33,9 @@ struct Reduction {
     Specs infer(const Inputs& in) const { return infer_as(Fold::fold_name, #fold_name, in); }                    \
     Nodes lower(const Node& y) const { return split(#fold_name, y); }                                            \
     void bind(const Bind& b, const KernelRow& row, ReduceArgs& a) const { bind_as(Fold::fold_name, b, row, a); } \
+    bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const {                                \
+      return Reduction::accepts(row, in, out) && !rounds_too_much(Fold::fold_name, row, in);                     \
+    }                                                                                                            \
     __VA_ARGS__                                                                                                  \
   };
 #define MAAS_REDUCTION_GRADIENT(fold_name)                              \

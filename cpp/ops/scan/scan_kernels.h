@@ -18,4 +18,16 @@ struct ScanArgs {
   int64_t outer, size, inner;
 };
 
+// linear_scan: y[o][j][i] = a[o][j][i] y[o][j-1][i] + b[o][j][i], y[-1] = 0; with reverse from the last j down. All
+// outer x size x inner, dense; y may be b.
+// Unit: one (o, i).
+struct LinearScanArgs {
+  const void* a;
+  const void* b;
+  void* y;
+  DType dtype;
+  bool reverse;
+  int64_t outer, size, inner;
+};
+
 }  // namespace maas

@@ -46,7 +46,8 @@ Specs Concatenate::infer(const Inputs& in) const {
   for (size_t k = 0; k < in.size(); ++k) {
     const Shape& x = in[k].shape;
     bool fits = x.size() == first.size();
-    for (size_t i = 0; i < x.size() && fits; ++i) fits = i == at || x[i] == first[i];
+    for (size_t i = 0; i < x.size() && fits; ++i)
+      fits = i == at || agree(x[i], first[i], "concatenate", "other axes must be equal");
     check(fits, "concatenate: inputs must agree on every axis but ", at, ", received ", to_string(first), " and ",
           to_string(x));
     if (in[k].dtype != in[0].dtype)

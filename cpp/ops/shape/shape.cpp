@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/broadcast.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -29,11 +30,12 @@ Specs Reshape::infer(const Inputs& in) const {
   if (unknown >= 0) {
     check(!known.is(0) || total.is(0), "reshape: cannot tell the size of -1 beside a 0, received ", to_string(shape));
     Dim& d = out[static_cast<size_t>(unknown)] = known.is(0) ? Dim(0) : floordiv(total, known);
-    check(known.is(0) || d * known == total, "reshape: x of shape ", to_string(x.shape), " has ", total,
-          " elements, which do not fill shape ", to_string(shape));
-  } else {
-    check(known == total, "reshape: x of shape ", to_string(x.shape), " does not fit the new shape, received ",
+    check(known.is(0) || agree(d * known, total, "reshape", "the elements must fill the new shape"),
+          "reshape: x of shape ", to_string(x.shape), " has ", total, " elements, which do not fill shape ",
           to_string(shape));
+  } else {
+    check(agree(total, known, "reshape", "the elements must fill the new shape"), "reshape: x of shape ",
+          to_string(x.shape), " does not fit the new shape, received ", to_string(shape));
   }
   return {Spec{x.dtype, std::move(out), x.value}};
 }
@@ -138,8 +140,11 @@ Specs BroadcastTo::infer(const Inputs& in) const {
   const size_t lead = out.size() - x.size();
   for (size_t i = 0; i < x.size(); ++i) {
     if (out[lead + i].is(-1)) out[lead + i] = x[i];
-    check(x[i].is(1) || x[i] == out[lead + i], "broadcast_to: x of shape ", to_string(x),
-          " does not broadcast to the new shape, received ", to_string(shape));
+    check(x[i].is(1) || x[i] == out[lead + i] ||
+              (at_most_one(x[i]) && agree(x[i], Dim(1), "broadcast_to", "an axis that broadcasts must not be empty")) ||
+              agree(x[i], out[lead + i], "broadcast_to", "an axis must have size 1 or the new size"),
+          "broadcast_to: x of shape ", to_string(x), " does not broadcast to the new shape, received ",
+          to_string(shape));
   }
   return {Spec{in[0].dtype, std::move(out), {}}};
 }
@@ -149,7 +154,8 @@ bool BroadcastTo::view(const Specs& in, const Spec& out, const Layout& input, La
   output.strides.assign(out.shape.size(), Dim(0));
   const size_t lead = out.shape.size() - in[0].shape.size();
   for (size_t i = 0; i < in[0].shape.size(); ++i)
-    if (!in[0].shape[i].is(1)) output.strides[lead + i] = input.strides[i];
+    if (in[0].shape[i] == out.shape[lead + i] ? !in[0].shape[i].is(1) : !at_most_one(in[0].shape[i]))
+      output.strides[lead + i] = input.strides[i];
   return true;
 }
 

@@ -16,4 +16,14 @@ struct SoftmaxArgs {
   bool log;
 };
 
+// dx[r][c] = y[r][c] * (dy[r][c] - sum_c y[r][c] * dy[r][c]);  with log: dx = dy - exp(y) * sum_c dy.
+// y, dy, dx: rows x cols, dense; dx may be y or dy. cols >= 1. One unit = one row.
+struct SoftmaxGradientArgs {
+  const void* y;
+  const void* dy;
+  void* dx;
+  int64_t rows, cols;
+  bool log;
+};
+
 }  // namespace maas

@@ -52,5 +52,23 @@ void softmax_rows(const SoftmaxArgs& args, int64_t begin, int64_t end) {
   }
 }
 
+void softmax_gradient_rows(const SoftmaxGradientArgs& args, int64_t begin, int64_t end) {
+  const int64_t n = args.cols;
+  for (int64_t r = begin; r < end; ++r) {
+    const float *y = static_cast<const float*>(args.y) + r * n, *dy = static_cast<const float*>(args.dy) + r * n;
+    float* dx = static_cast<float*>(args.dx) + r * n;
+    if (args.log) {
+      const V sum(simd::sum_all<V>(dy, n));
+      simd::map2<V>(y, dy, dx, n, 0.f, [&](V v, V d) __attribute__((always_inline)) { return d - exp(v) * sum; });
+      continue;
+    }
+    V total(0.f);
+    for (int64_t i = 0; i < n; i += simd::kLanes)
+      total = total + simd::load_some<V>(y + i, n - i, 0.f) * simd::load_some<V>(dy + i, n - i, 0.f);
+    const V sum(simd::sum_lanes(total));
+    simd::map2<V>(y, dy, dx, n, 0.f, [&](V v, V d) __attribute__((always_inline)) { return v * (d - sum); });
+  }
+}
+
 }  // namespace
 }  // namespace maas

@@ -48,5 +48,39 @@ class no_losses:  # noqa: N801, used as a context manager
         _local.quiet -= 1
 
 
+class noting:  # noqa: N801, used as a context manager
+    """Gives the list of layers, metrics and optimizers that are used inside: those whose `_version` matters."""
+
+    def __enter__(self):
+        self._outer = getattr(_local, "noted", None)
+        _local.noted = self._noted = []
+        return self._noted
+
+    def __exit__(self, *_):
+        _local.noted = self._outer
+        if self._outer is not None:
+            self._outer.extend(self._noted)
+
+
+def note(user):
+    """`user` is part of what is being traced."""
+    noted = getattr(_local, "noted", None)
+    if noted is not None and all(o is not user for o in noted):
+        noted.append(user)
+
+
+_trainable_version = 0
+
+
+def trainable_version():
+    """Raised when a Variable's `trainable` changes."""
+    return _trainable_version
+
+
+def trainable_changed():
+    global _trainable_version
+    _trainable_version += 1
+
+
 def collects_losses():
     return not getattr(_local, "quiet", 0)

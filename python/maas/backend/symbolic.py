@@ -26,11 +26,26 @@ _EXTRA_CALL_ARGUMENTS = {
     "dot_product_attention": {"scale"},
     "batch_normalization": {"scale"},
     "rms_normalization": {"scale"},
+    "cond": {"pred"},
+    "while_loop": {"loop_vars"},
+    "fori_loop": {"init_val"},
+    "scan": {"init"},
+    "associative_scan": {"elems"},
+    "vectorized_map": {"elements"},
+    "diff": {"a"},
+    "digitize": {"bins"},
+    "rearrange": {"tensor"},
+    "rot90": {"array"},
+    "scatter": {"values"},
+    "searchsorted": {"sorted_sequence", "values"},
+    "select": {"condlist", "choicelist"},
 }
 
 _KERAS_MODULES = {
     "math": "rsqrt erf erfinv logsumexp top_k in_top_k segment_sum segment_max extract_sequences",
-    "core": "cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map scan switch",
+    "core": "cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map scan switch "
+    "cond while_loop fori_loop associative_scan vectorized_map",
+    "einops": "rearrange",
     "linalg": "norm cholesky det eigh inv qr solve svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
     "celu glu softmax "
@@ -121,6 +136,8 @@ class FunctionOperation(Operation):
 
 def class_name_of(function_name):
     """`expand_dims` -> `ExpandDims`, the class name Keras files use."""
+    if function_name == "searchsorted":
+        return "SearchSorted"
     return "".join(part[:1].upper() + part[1:] for part in function_name.split("_"))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from maas import _core
+from maas.backend.call_context import trainable_changed
 from maas.backend.naming import auto_name, current_path
 from maas.backend.standardize import standardize_dtype, standardize_shape
 
@@ -31,7 +32,12 @@ class Variable(_core.Variable):
             if shape is None:
                 raise ValueError("Variable: a callable initializer needs a `shape`, received None")
             dtype = standardize_dtype(dtype)
-            value = initializer(standardize_shape(shape, "Variable"), dtype)
+            # Weights that are made while something is traced exist before it and outside it.
+            _core.pause_traces()
+            try:
+                value = initializer(standardize_shape(shape, "Variable"), dtype)
+            finally:
+                _core.resume_traces()
         else:
             value = initializer
             if dtype is None:
@@ -58,6 +64,8 @@ class Variable(_core.Variable):
 
     @trainable.setter
     def trainable(self, value):
+        if bool(value) != self._trainable:
+            trainable_changed()
         self._trainable = bool(value)
 
     @property

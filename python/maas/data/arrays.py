@@ -23,7 +23,7 @@ def to_numpy(x, name):
     """
     if not isinstance(x, np.ndarray):
         x = _foreign(x, name)
-    if x.dtype.name in ("bfloat16", "float8_e4m3fn"):  # dtypes of the package ml_dtypes
+    if x.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):  # dtypes of the package ml_dtypes
         x = x.astype("float32")
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers, received dtype {x.dtype}")

@@ -27,14 +27,14 @@ class Zeros(Initializer):
     """Every entry is 0."""
 
     def draw(self, shape, dtype):
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, numpy_dtype(dtype))
 
 
 class Ones(Initializer):
     """Every entry is 1."""
 
     def draw(self, shape, dtype):
-        return np.ones(shape, dtype)
+        return np.ones(shape, numpy_dtype(dtype))
 
 
 class Identity(Initializer):
@@ -50,7 +50,7 @@ class Identity(Initializer):
     def draw(self, shape, dtype):
         if len(shape) != 2:
             raise ValueError(f"Identity: the shape must be that of a matrix, received {tuple(shape)}")
-        return self.gain * np.eye(*shape, dtype=dtype)
+        return self.gain * np.eye(*shape, dtype=numpy_dtype(dtype))
 
     def get_config(self):
         return {"gain": self.gain}

@@ -37,7 +37,9 @@ from maas.layers.merging.merging import (
     subtract,
 )
 from maas.layers.normalization.batch_normalization import BatchNormalization
+from maas.layers.normalization.group_normalization import GroupNormalization
 from maas.layers.normalization.layer_normalization import LayerNormalization
+from maas.layers.normalization.scalings import RMSNormalization, SpectralNormalization, UnitNormalization
 from maas.layers.pooling.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -102,11 +104,12 @@ CLASSES = {
         Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
         EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
         GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-        GlobalMaxPooling3D, GroupQueryAttention, Identity, InputLayer, LSTM, LSTMCell, Lambda,
+        GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity, InputLayer, LSTM, LSTMCell, Lambda,
         LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum,
-        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RNN, ReLU, RepeatVector, Rescaling,
-        Reshape, SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
-        SpatialDropout2D, StackedRNNCells, Subtract, TimeDistributed, UpSampling1D, UpSampling2D, UpSampling3D,
+        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector,
+        Rescaling, Reshape, SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
+        SpatialDropout2D, SpectralNormalization, StackedRNNCells, Subtract, TimeDistributed,
+        UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
         ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     )
 }  # fmt: skip
@@ -120,13 +123,16 @@ __all__ = [
     "EinsumDense", "Embedding", "Flatten", "GRU", "GRUCell", "GaussianDropout", "GaussianNoise",
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalAvgPool1D",
     "GlobalAvgPool2D", "GlobalAvgPool3D", "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPool3D",
-    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "GroupQueryAttention", "Identity", "Input",
+    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D",
+    "GroupNormalization", "GroupQueryAttention", "Identity", "Input",
     "InputLayer", "InputSpec", "LSTM", "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking",
     "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum",
-    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RNN", "ReLU", "RepeatVector",
+    "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "RNN", "ReLU",
+    "RepeatVector",
     "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
     "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-    "StackedRNNCells", "Subtract", "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
+    "SpectralNormalization", "StackedRNNCells", "Subtract", "TimeDistributed", "UnitNormalization",
+    "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot",
     "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip

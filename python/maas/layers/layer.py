@@ -1,5 +1,6 @@
 """`Layer`: state and a computation, the unit that models are built from."""
 
+import sys
 import warnings
 
 from maas import dtype_policies, missing_names, tree
@@ -76,6 +77,9 @@ class Layer(LayerState, LayerBuilding, Operation):
         self._convert_input_args = True
         self._allow_non_tensor_positional_args = False
         self._call_context_args = {"training"}
+        # None unless a RematScope was ever opened, which imports the module.
+        remat = sys.modules.get("maas.transforms.remat")
+        self._remat_scope = remat.current_scope() if remat else None
 
     def _take_input_shape(self, kwargs):
         """Textbooks give the input's shape to the first layer; a `Sequential` makes an `InputLayer` of it."""
@@ -227,6 +231,7 @@ class Layer(LayerState, LayerBuilding, Operation):
         """
         self._check_super_called()
         self._called = True
+        call_context.note(self)
         original = (args, kwargs)
         simple = (
             not kwargs
@@ -261,7 +266,13 @@ class Layer(LayerState, LayerBuilding, Operation):
                     if any_symbolic_tensors(args, kwargs):
                         outputs = self.symbolic_call(*args, **kwargs)
                     else:
-                        outputs = self.call(*args, **kwargs)
+                        scope = self._remat_scope
+                        if scope is None:
+                            outputs = self.call(*args, **kwargs)
+                        else:
+                            from maas.transforms.remat import call_in_scope
+
+                            outputs = call_in_scope(scope, self, args, kwargs)
                         self._add_activity_losses(outputs)
                 finally:
                     if restore is not _UNCHANGED:
@@ -385,10 +396,34 @@ class Layer(LayerState, LayerBuilding, Operation):
                 f"{self._label()}: compute_output_shape() must return a shape or a nest of shapes, received {shape!r}"
             ) from None
 
-    def stateless_call(self, *args, **kwargs):
-        raise NotImplementedError(
-            f"{self._label()}: stateless_call() does not exist here; call the layer, or use a training loop of your own"
+    def stateless_call(self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs):
+        """Call the layer with given values of its variables, and give back what it would have written.
+
+        Args:
+            trainable_variables, non_trainable_variables: lists of values, in the order of the properties of that name.
+            *args, **kwargs: of `call`.
+            return_losses: bool, whether to return `losses` too.
+
+        Returns:
+            `(outputs, non_trainable_variables)`, and the list of losses with `return_losses`.
+
+        Raises:
+            ValueError: if the layer is not built, or the lists have another length.
+        """
+        from maas.transforms.stateless import stateless
+
+        if not self.built:
+            raise ValueError(f"{self._label()}: stateless_call() needs a built layer, received one without weights")
+        own = (self.trainable_variables, self.non_trainable_variables)
+
+        def run(*args, **kwargs):
+            outputs = self(*args, **kwargs)
+            return (outputs, list(self.losses)) if return_losses else outputs
+
+        outputs, (_, state) = stateless(
+            f"{self._label()}.stateless_call", run, own, (trainable_variables, non_trainable_variables), args, kwargs
         )
+        return (outputs[0], state, outputs[1]) if return_losses else (outputs, state)
 
     def _register_call_context_args(self, *names):
         """Hand the arguments `names` down to sub-layers, as `training` is."""

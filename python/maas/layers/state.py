@@ -100,6 +100,29 @@ class LayerState:
     def metrics_variables(self):
         return [v for m in self.metrics for v in m.variables]
 
+    def to(self, device):
+        """Move all state to a device; what runs on it moves along.
+
+        Args:
+            device: str, "cpu", "gpu" or "gpu:<number>".
+
+        Returns:
+            The layer itself.
+
+        Raises:
+            ValueError, RuntimeError: as `maas.device`; nothing is moved then.
+        """
+        from maas.backend.devices import device as scope
+
+        with scope(device):  # errors come before anything moves
+            pass
+        for variable in self._all_state():
+            variable.move_to(device)
+        return self
+
+    def _all_state(self):
+        return [*self.variables, *self.metrics_variables]
+
     def get_weights(self):
         """Copies of the values of `weights`, as a list of NumPy arrays."""
         return [v.numpy() for v in self.weights]

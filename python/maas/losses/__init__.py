@@ -1,6 +1,12 @@
 """Losses: classes for `compile(loss=...)` and functions that return one value per sample."""
 
 from maas import missing_names
+from maas.losses.alignment import (
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
+    categorical_generalized_cross_entropy,
+    ctc,
+)
 from maas.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -39,6 +45,8 @@ from maas.losses.regression import (
 ALL_OBJECTS = (
     Loss,
     LossFunctionWrapper,
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,
@@ -58,6 +66,8 @@ ALL_OBJECTS = (
     SparseCategoricalCrossentropy,
     SquaredHinge,
     Tversky,
+    categorical_generalized_cross_entropy,
+    ctc,
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,
@@ -89,9 +99,6 @@ for _function, _aliases in {
 }.items():
     ALL_OBJECTS_DICT.update(dict.fromkeys(_aliases, _function))
 
-# What an error lists; base classes are no choice.
-_NAMES = ALL_OBJECTS_DICT
-
 
 def serialize(loss):
     """The loss as a dict of plain values, in Keras's format."""
@@ -121,7 +128,7 @@ def get(identifier):
 
         obj = get_registered_object(identifier, module_objects=ALL_OBJECTS_DICT)
         if obj is None:
-            raise ValueError(missing_names.unknown_name("loss", identifier, _NAMES))
+            raise ValueError(missing_names.unknown_name("loss", identifier, ALL_OBJECTS_DICT))
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
     if not callable(obj):

@@ -77,6 +77,28 @@ class Metric:
         self.update_state(*args, **kwargs)
         return self.result()
 
+    def stateless_update_state(self, metric_variables, *args, **kwargs):
+        """`update_state` on given values of `variables`; returns their next values and changes nothing."""
+        return self._stateless("stateless_update_state", self.update_state, metric_variables, args, kwargs)[1]
+
+    def stateless_result(self, metric_variables):
+        """`result` for given values of `variables`."""
+        return self._stateless("stateless_result", self.result, metric_variables, (), {})[0]
+
+    def stateless_reset_state(self):
+        """The values of `variables` after `reset_state`."""
+        return self._stateless("stateless_reset_state", self.reset_state, self.variables, (), {})[1]
+
+    def _stateless(self, name, f, values, args, kwargs):
+        from maas.transforms.stateless import stateless
+
+        def run(*args, **kwargs):
+            out = f(*args, **kwargs)
+            return None if name != "stateless_result" else out
+
+        outputs, (after,) = stateless(f"{self.name}.{name}", run, (self.variables,), (values,), args, kwargs)
+        return outputs, after
+
     def get_config(self):
         """What the constructor needs to make the same metric again."""
         return {"name": self.name, "dtype": self.dtype}

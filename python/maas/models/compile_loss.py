@@ -157,6 +157,7 @@ class CompileLoss:
         for k, (i, loss, weight, name) in enumerate(self._terms):
             _need_targets(flat_true[i], loss.name, name)
             try:
+                _need_columns(loss, flat_true[i], flat_pred[i])
                 value = loss(flat_true[i], flat_pred[i], flat_weight[i])
             except (ValueError, TypeError) as e:
                 raise type(e)(
@@ -179,6 +180,18 @@ def _fix(y_true, y_pred):
     if len(true) == len(pred) - 1 and pred[-1] not in (None, 1):
         return f"; the output has {pred[-1]} units for one number per sample of y"
     return ""
+
+
+def _need_columns(loss, y_true, y_pred):
+    """One number per sample against several units would broadcast rows against columns where sizes happen to meet."""
+    function = getattr(loss, "fn", None)
+    name = getattr(function, "__name__", "")
+    # These take class numbers, or say more about them themselves.
+    numbers = any(word in name for word in ("crossentropy", "cross_entropy", "ctc"))
+    ours = getattr(function, "__module__", "").startswith("maas.losses") and not numbers
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    if ours and (len(true), len(pred)) == (1, 2) and pred[-1] not in (None, 1):
+        raise ValueError("y has no axis of units")
 
 
 def _need_targets(target, loss, output):

@@ -31,10 +31,9 @@ class Compiling:
             loss_weights: numbers in the form of `loss`.
             metrics: list of names, `Metric`s or functions; list of lists or dict by name for several outputs.
             weighted_metrics: the same, updated with sample weights.
-            run_eagerly: bool; steps are traced anew every time, so that Python code in them runs at every step (on
-                symbolic tensors; a warning says so).
+            run_eagerly: bool; steps run operation by operation, so that Python code in them sees values (slow).
             auto_scale_loss: bool; under the policy "mixed_float16" the optimizer becomes a `LossScaleOptimizer`.
-            steps_per_execution, jit_compile: accepted; steps are always compiled.
+            steps_per_execution, jit_compile: accepted; other steps are always compiled.
 
         Raises:
             ValueError: for unknown names and settings of the wrong form.
@@ -45,14 +44,9 @@ class Compiling:
                 f"optimizer={optimizer!r}, loss={loss!r}"
             )
         optimizer = optimizers.get(optimizer)
-        if auto_scale_loss and optimizer is not None and self.dtype_policy.name == "mixed_float16":
-            optimizer = _scaled(optimizer)
-        if run_eagerly:
-            warnings.warn(
-                "run_eagerly=True traces every step anew, so Python code in it runs each time, but on symbolic "
-                "tensors: values can be neither printed nor compared in Python",
-                stacklevel=2,
-            )
+        mixed = optimizer is not None and self.dtype_policy.name == "mixed_float16"
+        if auto_scale_loss and mixed and not isinstance(optimizer, optimizers.LossScaleOptimizer):
+            optimizer = optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
         output_names = getattr(self, "output_names", None)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         compile_metrics = None
@@ -137,6 +131,10 @@ class Compiling:
         """State of all metrics."""
         return [v for m in self.metrics for v in m.variables]
 
+    def _all_state(self):
+        optimizer = getattr(self, "optimizer", None)
+        return [*super()._all_state(), *(optimizer.variables if optimizer is not None else ())]
+
     def reset_metrics(self):
         """Sets all metrics to zero; `fit` does it at the start of every epoch."""
         for m in self.metrics:
@@ -149,15 +147,3 @@ class Compiling:
             value = m.result()
             results.update(value) if isinstance(value, dict) else results.__setitem__(m.name, value)
         return results
-
-
-def _scaled(optimizer):
-    wrapper = getattr(optimizers, "LossScaleOptimizer", None)
-    if wrapper is None:
-        warnings.warn(
-            "the loss is not scaled: maas has no LossScaleOptimizer yet, so small float16 gradients may become 0; "
-            "use mixed_bfloat16, or set the optimizer's loss_scale_factor",
-            stacklevel=4,
-        )
-        return optimizer
-    return optimizer if isinstance(optimizer, wrapper) else wrapper(optimizer, name="loss_scale_optimizer")

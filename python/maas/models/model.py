@@ -181,6 +181,22 @@ class Model(FastCall, Trainer, Layer):
             kwargs["zipped"] = zipped
         return save_model(self, filepath, overwrite=overwrite, **kwargs)
 
+    def profile(self, x, y=None, sample_weight=None, repeats=20):
+        """Where the time of one run goes: a table of steps with kernels, times and shares of the measured peak.
+
+        Args:
+            x: input data; all of it is one batch.
+            y, sample_weight: targets and weights; with targets one training step is profiled. Weights, optimizer and
+                metrics are put back afterwards.
+            repeats: int, runs that the times are means of.
+
+        Returns:
+            `maas.utils.profile.Profile`; its `save_trace(path)` writes a file for Perfetto.
+        """
+        from maas.utils.profile import profile_model
+
+        return profile_model(self, x, y, sample_weight, repeats)
+
     def export(self, filepath, format=None, verbose=None, input_signature=None, overwrite=True):
         """Write what is needed to run the model, without its training state.
 

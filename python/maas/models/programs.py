@@ -12,6 +12,7 @@ from maas.backend.keras_tensor import KerasTensor
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.backend.standardize import standardize_dtype
 from maas.layers.tracking import global_epoch
+from maas.models.open_sizes import close_sizes, input_shapes, open_shape
 
 _CAPACITY = 60  # signatures kept per model
 
@@ -26,7 +27,7 @@ def runs_as_program(model, args, kwargs):
         return False
     from maas import _core
 
-    if _core.is_tracing():
+    if _core.is_tracing() or _core.is_recording():
         return False
     found = False
     for x in args if not kwargs else (*args, *kwargs.values()):
@@ -57,16 +58,24 @@ class ProgramCache:
         self._entries = OrderedDict()
         self._epoch = -1
         self._versions = None
+        self._declared = None  # shapes of the model's inputs
 
     def run(self, model, args, kwargs):
         if self._epoch != global_epoch():
             self._check_versions(model)
         flat = tree.flatten((args, kwargs))
         leaves = [x for x in flat if _is_array(x)]
-        key = self._key(args, kwargs, flat, leaves)
+        shapes = self._shapes(model, leaves)
+        key = self._key(args, kwargs, flat, shapes)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._trace(model, args, kwargs, leaves)
+            try:
+                entry = self._trace(model, args, kwargs, leaves, shapes)
+            except NotImplementedError:
+                if not close_sizes(model):
+                    raise
+                self._declared = None
+                return self.run(model, args, kwargs)
             # Attribute writes made by the trace itself are no reason to trace again.
             self._versions, self._epoch = _versions(model), global_epoch()
             self._entries[key] = entry
@@ -76,7 +85,7 @@ class ProgramCache:
             self._entries.move_to_end(key)
         if self._is_plain(entry, args, kwargs):
             x = args[0]
-            shape = tuple(None if i == 0 else d for i, d in enumerate(x.shape))
+            shape = tuple(None if isinstance(d, str) else d for d in shapes[0])
             model._set_fast_call(entry.program, str(x.dtype), shape)
         arrays = [x if cast is None else np.asarray(x).astype(cast) for x, cast in zip(leaves, entry.casts)]
         return self._unpack(entry, entry.program(*arrays))
@@ -106,45 +115,61 @@ class ProgramCache:
         versions = _versions(model)
         if versions != self._versions:
             self._entries.clear()
+            self._declared = None
         self._versions, self._epoch = versions, global_epoch()
 
-    @staticmethod
-    def _key(args, kwargs, flat, leaves):
+    def _shapes(self, model, leaves):
+        """One batch size for all inputs is left open, and what the model's inputs leave open; anything else is part
+        of the signature.
+        """
         batch = leaves[0].shape[0] if len(leaves[0].shape) else None
+        declared = self._declared
+        if declared is None:
+            declared = self._declared = input_shapes(model)
+        if len(declared) != len(leaves):
+            declared = [()] * len(leaves)
+        shapes = []
+        for i, (x, known) in enumerate(zip(leaves, declared)):
+            shape = tuple(x.shape)
+            if shape and shape[0] == batch:
+                rest = open_shape(shape[1:], known, i) if None in known[1:] and len(known) == len(shape) else shape[1:]
+                shape = ("batch", *rest)
+            shapes.append(shape)
+        return shapes
+
+    @staticmethod
+    def _key(args, kwargs, flat, shapes):
+        shapes = iter(shapes)
         signature = []
         for x in flat:
             if _is_array(x):
-                shape = tuple(x.shape)
-                # One batch size for all inputs is left open; anything else is part of the signature.
-                shape = ("batch", *shape[1:]) if shape and shape[0] == batch else shape
-                signature.append((shape, str(x.dtype)))
+                signature.append((next(shapes), str(x.dtype)))
             else:
                 signature.append(x if isinstance(x, (str, int, float, bool, type(None))) else ("object", id(x)))
         if len(args) == 1 and not kwargs and len(flat) == 1:
             return signature[0]
         return (_form(args), _form(kwargs), tuple(signature))
 
-    def _trace(self, model, args, kwargs, leaves):
+    def _trace(self, model, args, kwargs, leaves, shapes):
         from maas import _core
         from maas.layers.layer import Layer
 
         _check_shapes(model, args)
         _build(model, args, kwargs)
         entry = _Entry()
-        batch = leaves[0].shape[0] if len(leaves[0].shape) else None
         entry.casts = []
         with _core.Trace() as trace:
-            made = {}
+            made = []  # by place, not by identity: one array may be given twice
             for i, x in enumerate(leaves):
                 dtype = standardize_dtype(x.dtype)
                 target = "float32" if dtype == "float64" and model.input_dtype == "float32" else dtype
                 entry.casts.append(target if target != dtype else None)
-                shape = tuple(x.shape)
-                shape = ("batch", *shape[1:]) if shape and shape[0] == batch else shape
-                made[id(x)] = trace.input(shape, dtype=target, name=f"input_{i}")
-            swap = lambda x: made.get(id(x), x)  # noqa: E731
-            entry.specs = None if kwargs or len(args) != 1 else tree.map_structure(_spec_of(made), args[0])
-            outputs = Layer.__call__(model, *tree.map_structure(swap, args), **tree.map_structure(swap, kwargs))
+                made.append(trace.input(shapes[i], dtype=target, name=f"input_{i}"))
+            values = iter(made)
+            swap = lambda x: next(values) if _is_array(x) else x  # noqa: E731
+            args, kwargs = tree.map_structure(swap, args), tree.map_structure(swap, kwargs)
+            entry.specs = None if kwargs or len(args) != 1 else tree.map_structure(_spec, args[0])
+            outputs = Layer.__call__(model, *args, **kwargs)
             flat = [trace_value(x) for x in tree.flatten(outputs)]
             entry.outputs = outputs_form(outputs)
             masks = [get_keras_mask(x) for x in flat]
@@ -205,14 +230,9 @@ def outputs_form(outputs):
     return tree.map_structure(lambda _: None, outputs) if tree.is_nested(outputs) else None
 
 
-def _spec_of(made):
-    """Function from a leaf of a call to a `KerasTensor` of the shape and dtype it was traced with."""
-
-    def spec(x):
-        symbol = made.get(id(x))
-        return x if symbol is None else KerasTensor(symbol.shape, symbol.dtype)
-
-    return spec
+def _spec(x):
+    """A `KerasTensor` of the shape and dtype that a leaf of a call was traced with."""
+    return KerasTensor(x.shape, x.dtype) if getattr(x, "is_symbolic", False) else x
 
 
 def _form(structure):

@@ -5,10 +5,12 @@ import warnings
 import numpy as np
 
 from maas import backend, ops, tree
+from maas.backend import call_context
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
-from maas.models.steps import StepCache
+from maas.models.open_sizes import close_sizes, open_key
+from maas.models.steps import EagerStep, StepCache
 
 
 class Stepping:
@@ -109,7 +111,10 @@ class Stepping:
     def _version_key(self):
         """What a compiled step depends on besides the batch."""
         optimizer = self.optimizer
-        return self._compile_version, id(optimizer), getattr(optimizer, "_version", 0), self._layers_version()
+        inner = getattr(optimizer, "inner_optimizer", None)
+        versions = getattr(optimizer, "_version", 0), getattr(inner, "_version", 0)
+        trainable = call_context.trainable_version()
+        return self._compile_version, id(optimizer), versions, self._layers_version(), trainable
 
     def _layers_version(self):
         """Raised by attribute writes on any layer of the model, such as `layer.trainable = False`."""
@@ -136,14 +141,16 @@ class Stepping:
         function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
         loss, compiled_metrics = self._compile_loss, self._compile_metrics
         fresh = [part for part in (loss, compiled_metrics) if part is not None and not part.built]
-        if self.run_eagerly:
-            self._step_cache.clear()
         try:
-            return self._step_cache.get(kind, self._version_key, layout, key, function)
-        except BaseException:
+            if self.run_eagerly:
+                return EagerStep(function, layout, key)
+            return self._step_cache.get(kind, self._version_key, layout, open_key(self, layout, key), function)
+        except BaseException as e:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:
                 part.reset()
+            if isinstance(e, NotImplementedError) and close_sizes(self):
+                return self._step(kind, layout, key)
             raise
 
     def make_train_function(self, force=False):

@@ -23,6 +23,39 @@ class CompiledStep:
         return tree.map_structure(lambda i: outputs[i] if isinstance(i, int) else i.value, self.structure)
 
 
+class EagerStep:
+    """A step whose operations run one by one, so that Python code in it sees values: prints, branches, debuggers.
+
+    State changes at the end of a step; one that fails leaves it as it was.
+    """
+
+    def __init__(self, step_function, layout, key):
+        self._function, self._layout = step_function, layout
+        self._dtypes = [_dtype_name(char) for _, char in key[1]]
+        self.structure = None
+
+    def program(self, *arrays):
+        """The flat outputs for the flat arrays of a batch."""
+        import numpy as np
+
+        from maas import _core
+
+        with _core.Trace(values=True) as trace:
+            leaves = [
+                trace.input_value(np.asarray(a, dtype), name)
+                for a, dtype, name in zip(arrays, self._dtypes, self._layout.names)
+            ]
+            outputs = self._function(pack_x_y_sample_weight(*self._layout.pack(leaves)))
+            flat, self.structure = _flatten_outputs(outputs)
+            results = [_core.Tensor(x) for x in flat]
+            trace.commit()
+        return results
+
+    def unflatten(self, outputs):
+        """Outputs as the step function returned them."""
+        return tree.map_structure(lambda i: outputs[i] if isinstance(i, int) else i.value, self.structure)
+
+
 class Constant:
     """An output that is no tensor, such as a Python number in the logs."""
 
@@ -42,19 +75,24 @@ def compile_step(step_function, layout, key):
             trace.input(("batch", *shape), _dtype_name(char), name) for name, (shape, char) in zip(layout.names, key[1])
         ]
         outputs = step_function(pack_x_y_sample_weight(*layout.pack(leaves)))
-        flat = []
-
-        def place(leaf):
-            if not hasattr(leaf, "is_symbolic"):
-                if hasattr(leaf, "value") and hasattr(leaf, "assign"):  # a Variable reads as its tensor
-                    leaf = leaf.value
-                else:
-                    return Constant(leaf)
-            flat.append(leaf)
-            return len(flat) - 1
-
-        structure = tree.map_structure(place, outputs)
+        flat, structure = _flatten_outputs(outputs)
         return CompiledStep(trace.compile(flat), structure)
+
+
+def _flatten_outputs(outputs):
+    """(tensors, nesting with their positions as leaves)."""
+    flat = []
+
+    def place(leaf):
+        if not hasattr(leaf, "is_symbolic"):
+            if hasattr(leaf, "value") and hasattr(leaf, "assign"):  # a Variable reads as its tensor
+                leaf = leaf.value
+            else:
+                return Constant(leaf)
+        flat.append(leaf)
+        return len(flat) - 1
+
+    return flat, tree.map_structure(place, outputs)
 
 
 def _dtype_name(char):

@@ -13,15 +13,24 @@ _MODULES = (
     "elementwise",
     "views",
     "linear",
+    "linalg",
+    "fft",
     "reduction",
     "shape",
     "gather",
+    "scatter",
+    "sorting",
+    "arrays",
+    "bits",
+    "layout",
     "softmax",
     "losses",
     "nn_conv",
     "normalization",
     "attention",
     "recurrent",
+    "select",
+    "control",
 )
 
 
@@ -41,6 +50,9 @@ def _load():
 
 
 _load()
+image = importlib.import_module("maas.ops.image")
+linalg = importlib.import_module("maas.ops.linalg")
 importlib.import_module("maas.backend.tensor_methods")
+from maas.transforms.custom_gradient import custom_gradient  # noqa: E402, F401
 
 __getattr__ = missing_names.getattr_of(__name__)

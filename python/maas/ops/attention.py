@@ -69,6 +69,9 @@ def attend(
 
     Returns:
         Tensor (B, T, N, E).
+
+    Raises:
+        IndexError: when it runs, for a length out of [0, S].
     """
     from maas.backend import result_type
     from maas.random.draws import _state

@@ -30,12 +30,33 @@ def is_tensor(x):
     return isinstance(x, _core.Tensor)
 
 
+def _is_sizes(x):
+    """True for an unknown size, and for a list of sizes with one among them."""
+    if isinstance(x, (list, tuple)):
+        return any(isinstance(v, _core.Dim) for v in x) and all(isinstance(v, (int, _core.Dim)) for v in x)
+    return isinstance(x, _core.Dim)
+
+
+def _is_symbolic(x):
+    """True for a value of the trace, or nested lists with one (or an unknown size) among them."""
+    if isinstance(x, (list, tuple)):
+        return any(_is_symbolic(v) for v in x)
+    return isinstance(x, _core.Dim) or getattr(x, "is_symbolic", False)
+
+
 def as_tensor(x, dtype=None):
     """`x` as a Tensor: a Variable reads as its value, Python floats become float32, ints int32."""
     if isinstance(x, _core.Tensor):
         return x
     if isinstance(x, _core.Variable):
         return x.value
+    if _is_sizes(x):
+        return _tensor_of_sizes(x, dtype)
+    if isinstance(x, (list, tuple)) and any(_is_symbolic(v) for v in x):
+        from maas import ops
+
+        y = ops.stack([as_tensor(v) for v in x])
+        return y if dtype is None else cast(y, dtype)
     if dtype is None:
         if isinstance(x, bool):
             dtype = "bool"
@@ -46,6 +67,46 @@ def as_tensor(x, dtype=None):
             dtype = {"f": "float32", "i": "int32"}.get(value.dtype.kind)
             x = value
     return _core.Tensor(x, dtype)
+
+
+def _tensor_of_sizes(sizes, dtype=None):
+    """Sizes, some of them known only when the program runs, as an int32 tensor: a view of that shape says them."""
+    if isinstance(sizes, _core.Dim):
+        return cast(_core.reshape(_tensor_of_sizes([sizes]), shape=[]), dtype or "int32")
+    zero, parts = _core.Tensor(0, "int32"), []
+    for i in range(0, len(sizes), 8):
+        parts.append(_core.shape_of(_core.broadcast_to(zero, shape=[as_size(s, "a size") for s in sizes[i : i + 8]])))
+    return cast(parts[0] if len(parts) == 1 else _core.concatenate(*parts, axis=0), dtype or "int32")
+
+
+def as_size(value, name):
+    """A size as int or Dim: from an int, a Dim, or a scalar integer tensor that follows from shapes alone.
+
+    Raises:
+        TypeError: for a tensor whose value is not known before the program runs.
+    """
+    if isinstance(value, _core.Dim):
+        return value
+    if isinstance(value, _core.Variable) or hasattr(value, "__maas_variable__"):
+        value = as_tensor(value)
+    if is_tensor(value):
+        known = value.size_values
+        if known is None or len(known) != 1:
+            raise TypeError(f"{name}: sizes must be known or follow from shapes, received {value!r}")
+        return known[0]
+    return int(value)
+
+
+def as_sizes(shape, name):
+    """A list of sizes (ints, Dims, -1 or None as they are) from a size, a sequence of sizes or a tensor of sizes."""
+    if is_tensor(shape):
+        known = shape.size_values
+        if known is None:
+            raise TypeError(f"{name}: sizes must be known or follow from shapes, received {shape!r}")
+        return list(known)
+    if isinstance(shape, _core.Dim) or hasattr(shape, "__index__"):
+        return [as_size(shape, name)]
+    return [s if s is None else as_size(s, name) for s in shape]
 
 
 @op
@@ -83,12 +144,13 @@ def saturate_cast(x, dtype):
 _LIMITS = {
     "bool": (0, 1),
     **{f"int{n}": (-(2 ** (n - 1)), 2 ** (n - 1) - 1) for n in (4, 8, 16, 32, 64)},
-    **{f"uint{n}": (0, 2**n - 1) for n in (8, 32)},
+    **{f"uint{n}": (0, 2**n - 1) for n in (8, 16, 32, 64)},
     "float16": (-65504, 65504),
     "bfloat16": (-255 * 2.0**120, 255 * 2.0**120),
     "float32": (-float(np.finfo("float32").max), float(np.finfo("float32").max)),
     "float64": (-float(np.finfo("float64").max), float(np.finfo("float64").max)),
     "float8_e4m3fn": (-448, 448),
+    "float8_e5m2": (-57344, 57344),
 }
 
 
@@ -102,8 +164,12 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     if dtype is None:
         return as_tensor(x)
     dtype = standardize_dtype(dtype)
+    if _is_sizes(x):
+        return _tensor_of_sizes(x, dtype)
     if isinstance(x, (_core.Tensor, _core.Variable)):
         return cast(x, dtype)
+    if isinstance(x, (list, tuple)) and _is_symbolic(x):
+        return cast(as_tensor(x), dtype)
     return _core.Tensor(x, dtype)
 
 
@@ -130,10 +196,6 @@ def stop_gradient(variable):
     return _core.stop_gradient(as_tensor(variable))
 
 
-def _sizes(shape):
-    return [shape] if hasattr(shape, "__index__") or isinstance(shape, _core.Dim) else list(shape)
-
-
 @op
 def full(shape, fill_value, dtype=None):
     """A tensor of one value.
@@ -146,7 +208,8 @@ def full(shape, fill_value, dtype=None):
     from maas.backend.config import floatx
 
     value = convert_to_tensor(fill_value, dtype or (floatx() if not hasattr(fill_value, "dtype") else None))
-    return _core.broadcast_to(value, shape=_sizes(shape)) if _sizes(shape) else value
+    sizes = as_sizes(shape, "full")
+    return _core.broadcast_to(value, shape=sizes) if sizes else value
 
 
 def zeros(shape, dtype=None):

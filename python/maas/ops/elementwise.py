@@ -32,6 +32,9 @@ _UNARY = {
     "arctan": "atan(x)",
     "arcsin": "asin(x)",
     "arccos": "acos(x)",
+    "arcsinh": "asinh(x)",
+    "arccosh": "acosh(x)",
+    "arctanh": "atanh(x)",
     "erf": "2/sqrt(pi) * integral of exp(-t^2) from 0 to x",
     "sigmoid": "1 / (1 + e^-x)",
     "log_sigmoid": "ln(sigmoid(x))",
@@ -58,6 +61,7 @@ _BINARY = {
     "floor_divide": "floor(x1 / x2)",
     "mod": "x1 - floor(x1 / x2) * x2",
     "power": "x1^x2",
+    "arctan2": "the angle of (x2, x1), in (-pi, pi]",
     "maximum": "the larger, NaN if either is",
     "minimum": "the smaller, NaN if either is",
     "equal": "x1 == x2",
@@ -130,13 +134,17 @@ def clip(x, x_min, x_max):
 
 @op
 def where(condition, x1=None, x2=None):
-    """`x1` where the condition holds, else `x2`; broadcasting.
+    """`x1` where the condition holds, else `x2`; broadcasting. The condition alone: the indices where it holds.
 
     Raises:
-        NotImplementedError: without `x1` and `x2`, because the result's shape would depend on values.
+        ValueError: if only one of `x1` and `x2` is given.
     """
+    if x1 is None and x2 is None:
+        from maas.ops.select import nonzero
+
+        return nonzero(condition)
     if x1 is None or x2 is None:
-        raise NotImplementedError("where: x1 and x2 are needed, received a condition alone")
+        raise ValueError("where: x1 and x2 are needed together, received one of them")
     return _core.where(condition, x1, x2)
 
 

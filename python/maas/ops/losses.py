@@ -7,7 +7,7 @@ from maas.ops.core import as_tensor, cast
 from maas.ops.elementwise import clip
 from maas.ops.views import expand_dims, moveaxis, squeeze
 
-__all__ = ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"]
+__all__ = ["binary_crossentropy", "categorical_crossentropy", "ctc_loss", "sparse_categorical_crossentropy"]
 
 
 def _last(x, axis):
@@ -104,3 +104,29 @@ def binary_crossentropy(target, output, from_logits=False):
         return _core.relu(output) - output * target + _core.log1p(_core.exp(-_core.absolute(output)))
     p = clip(output, epsilon(), 1.0 - epsilon())
     return -(target * _core.log(p) + (1.0 - target) * _core.log(1.0 - p))
+
+
+@op
+def ctc_loss(target, output, target_length, output_length, mask_index=0):
+    """`y = -log p(target)`, `p` summed over all alignments: paths from which repeats, then blanks, are dropped.
+
+    Args:
+        target: integer Tensor (batch, length) of classes.
+        output: float Tensor (batch, time, classes) of logits.
+        target_length: integer Tensor (batch,), how many labels of each row count.
+        output_length: integer Tensor (batch,), how many steps of each row count.
+        mask_index: int, the class that means blank.
+
+    Returns:
+        Tensor (batch,), at least float32; 1e5 where no path of that many steps gives the labels.
+
+    Raises:
+        ValueError: if the shapes do not belong together.
+        IndexError: when it runs, for a label or length out of range.
+    Reference: Graves et al., 2006, "Connectionist Temporal Classification".
+    """
+    output = as_tensor(output)
+    if output.dtype != "float64":
+        output = cast(output, "float32")
+    labels, lengths, times = (cast(as_tensor(t), "int32") for t in (target, target_length, output_length))
+    return _core.ctc_loss(output, labels, lengths, times, blank=mask_index)

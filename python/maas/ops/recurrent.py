@@ -41,7 +41,7 @@ def lstm(
     `z = x_t kernel + h recurrent_kernel + bias` for all four gates.
 
     Args:
-        x: Tensor (batch, time, features), float32 or float64.
+        x: Tensor (batch, time, features), float32, float64, bfloat16 or float16.
         h0, c0: Tensors (batch, units), the states before the first step.
         kernel: Tensor (features, 4 * units), columns of the gates i, f, g, o.
         recurrent_kernel: Tensor (units, 4 * units).
@@ -82,7 +82,7 @@ def simple_rnn(
     """Elman network over all steps: `h' = activation(x_t kernel + h recurrent_kernel + bias)`.
 
     Args:
-        x: Tensor (batch, time, features), float32 or float64.
+        x: Tensor (batch, time, features), float32, float64, bfloat16 or float16.
         h0: Tensor (batch, units), the state before the first step.
         kernel: Tensor (features, units).
         recurrent_kernel: Tensor (units, units).
@@ -117,7 +117,7 @@ def gru(
     `n = tanh(x_n + r (h U_n + b_n))` with `reset_after`, else `n = tanh(x_n + (r h) U_n)`.
 
     Args:
-        x: Tensor (batch, time, features), float32 or float64.
+        x: Tensor (batch, time, features), float32, float64, bfloat16 or float16.
         h0: Tensor (batch, units), the state before the first step.
         kernel: Tensor (features, 3 * units), columns of the gates z, r, n.
         recurrent_kernel: Tensor (units, 3 * units).

@@ -198,7 +198,9 @@ def argmin(x, axis=None, keepdims=False):
 
 @op
 def var(x, axis=None, keepdims=False):
-    """Variance: `mean((x - mean(x)) ** 2)`, in two passes.
+    """Variance: `mean((x - mean(x)) ** 2)`.
+
+    The mean is taken out twice: a mean far from 0 is rounded, and what is left of it would cost the variance digits.
 
     Args:
         x: Tensor of any shape; integers give float32.
@@ -207,9 +209,11 @@ def var(x, axis=None, keepdims=False):
 
     Returns:
         Tensor.
+    Reference: Chan, Golub and LeVeque, 1983, "Algorithms for computing the sample variance".
     """
     x = as_tensor(x)
     centered = _core.subtract(x, mean(x, axis, keepdims=True))
+    centered = _core.subtract(centered, mean(centered, axis, keepdims=True))
     return mean(_core.square(centered), axis, keepdims)
 
 

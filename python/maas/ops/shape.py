@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from maas import _core
+from maas.backend.standardize import standardize_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast
+from maas.ops.core import as_size, as_sizes, as_tensor, cast
 
 __all__ = [
     "append",
@@ -127,10 +128,14 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     x = as_tensor(x)
     if mode != "constant" and constant_values is not None:
         raise ValueError(f"pad: constant_values needs mode='constant', received mode={mode!r}")
-    if hasattr(pad_width, "__index__"):
+
+    def is_size(w):
+        return isinstance(w, _core.Dim) or (hasattr(w, "__index__") and not getattr(w, "shape", ()))
+
+    if is_size(pad_width):
         pad_width = [(pad_width, pad_width)] * x.ndim
-    widths = [(w, w) if hasattr(w, "__index__") else tuple(w) for w in pad_width]
-    if len(widths) == 2 and x.ndim != 2 and all(hasattr(w, "__index__") for w in pad_width):
+    widths = [(w, w) if is_size(w) else tuple(as_sizes(w, "pad")) for w in pad_width]
+    if len(widths) == 2 and x.ndim != 2 and all(is_size(w) for w in pad_width):
         widths = [tuple(pad_width)] * x.ndim
     elif len(widths) == 1:
         widths = widths * x.ndim
@@ -184,7 +189,7 @@ def tile(x, repeats):
         repeats: int or list, how often along each axis (the last ones if it is shorter).
     """
     x = as_tensor(x)
-    repeats = [repeats] if hasattr(repeats, "__index__") else list(repeats)
+    repeats = as_sizes(repeats, "tile")
     rank = max(x.ndim, len(repeats))
     repeats = [1] * (rank - len(repeats)) + repeats
     dims = [1] * (rank - x.ndim) + list(x.dims)
@@ -264,12 +269,19 @@ def arange(start, stop=None, step=None, dtype=None):
     step = 1 if step is None else step
     if dtype is None:
         dtype = "float32" if any(isinstance(v, (float, np.floating)) for v in (start, stop, step)) else "int32"
-    if isinstance(stop, _core.Dim) or isinstance(start, _core.Dim):
-        if isinstance(start, _core.Dim) or step != 1:
-            raise NotImplementedError(
-                f"arange: with an unknown stop, start must be known and step 1, received {start} and {step}"
-            )
-        return _core.arange(size=[stop - start], start=float(start), step=1.0, dtype=dtype)
+    start, stop, step = (
+        as_size(v, "arange") if hasattr(v, "size_values") and "float" not in v.dtype else v for v in (start, stop, step)
+    )
+    if any(isinstance(v, _core.Dim) for v in (start, stop, step)):
+        if isinstance(step, _core.Dim) or int(step) != step or step == 0:
+            raise NotImplementedError(f"arange: with unknown sizes, step must be a known integer, received {step}")
+        distance = stop - start if step > 0 else start - stop
+        size = ((distance + (abs(int(step)) - 1)) // abs(int(step))).max(0) if isinstance(distance, _core.Dim) else None
+        size = max(-(-distance // abs(int(step))), 0) if size is None else size
+        if isinstance(start, _core.Dim):
+            y = _core.arange(size=[size], start=0.0, step=float(step), dtype=dtype)
+            return _core.add(y, as_tensor(start, dtype))
+        return _core.arange(size=[size], start=float(start), step=float(step), dtype=dtype)
     start, stop, step = (float(v) if isinstance(v, (float, np.floating)) else int(v) for v in (start, stop, step))
     if step == 0:
         raise ValueError("arange: step must not be 0, received step=0")
@@ -292,8 +304,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     if axis != 0:
         raise NotImplementedError(f"linspace: axis must be 0, received {axis}")
     values, step = np.linspace(float(start), float(stop), num, endpoint, True)
-    y = as_tensor(values.astype(dtype or "float32"))
-    return (y, as_tensor(np.asarray(step, dtype or "float32"))) if retstep else y
+    dtype = standardize_dtype(dtype)
+    y = _core.Tensor(values, dtype)
+    return (y, _core.Tensor(step, dtype)) if retstep else y
 
 
 @op

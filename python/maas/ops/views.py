@@ -4,7 +4,7 @@ import numpy as np
 
 from maas import _core
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor
+from maas.ops.core import as_size, as_sizes, as_tensor
 
 __all__ = [
     "broadcast_to",
@@ -39,8 +39,7 @@ def reshape(x, newshape):
     Raises:
         ValueError: if the number of elements differs.
     """
-    sizes = [newshape] if hasattr(newshape, "__index__") or isinstance(newshape, _core.Dim) else list(newshape)
-    return _core.reshape(as_tensor(x), shape=[-1 if s is None else s for s in sizes])
+    return _core.reshape(as_tensor(x), shape=[-1 if s is None else s for s in as_sizes(newshape, "reshape")])
 
 
 @op
@@ -110,7 +109,7 @@ def squeeze(x, axis=None):
 @op
 def broadcast_to(x, shape):
     """`x` repeated along axes of size 1 and new leading axes to fill `shape`."""
-    return _core.broadcast_to(as_tensor(x), shape=list(shape))
+    return _core.broadcast_to(as_tensor(x), shape=as_sizes(shape, "broadcast_to"))
 
 
 def _strided(x, begin, end, step):
@@ -121,15 +120,32 @@ def _strided(x, begin, end, step):
 def slice(inputs, start_indices, shape):
     """The block of `shape` that starts at `start_indices`."""
     x = as_tensor(inputs)
-    begin = [s if isinstance(s, _core.Dim) else int(s) for s in start_indices]
-    size = [n - b if s == -1 else s for s, n, b in zip(shape, x.dims, begin)]
+    sizes = as_sizes(shape, "slice")
+    start_indices = list(unstack(start_indices)) if _moves(start_indices) else list(start_indices)
+    for axis, (start, size) in enumerate(zip(start_indices, sizes)):
+        if _moves(start):  # known only when the program runs: the nearest block inside x, as jax.lax.dynamic_slice
+            rows = _core.add(_inside(start, x.dims[axis], size), _core.arange(size=[size]))
+            x, start_indices[axis] = _core.take(x, rows, axis=axis), 0
+    begin = [as_size(s, "slice") for s in start_indices]
+    size = [n - b if s == -1 else s for s, n, b in zip(sizes, x.dims, begin)]
     return _strided(x, begin, [b + s for b, s in zip(begin, size)], [1] * x.ndim)
+
+
+def _moves(index):
+    """True for a tensor whose value is known only when the program runs."""
+    return getattr(index, "is_symbolic", False) and index.size_values is None
+
+
+def _inside(start, axis_size, size):
+    """`start` moved so that [start, start + size) lies inside the axis; int32."""
+    start, last = _core.cast(as_tensor(start), dtype="int32"), as_tensor(axis_size - size)
+    return _core.maximum(_core.minimum(start, last), 0)
 
 
 def _bound(value, size, default):
     if value is None:
         return default
-    value = value if isinstance(value, _core.Dim) else int(value)
+    value = as_size(value, "an index")
     if isinstance(value, _core.Dim):
         return value
     if isinstance(size, _core.Dim):
@@ -138,16 +154,40 @@ def _bound(value, size, default):
     return max(value + size, 0) if value < 0 else min(value, size)
 
 
+def _without_mask(x, keys):
+    """`x` and `keys` with a boolean mask turned into positions on the axes that it covers, made one."""
+    from maas.ops.select import positions
+
+    def axes(some):
+        return sum(k is not None and k is not Ellipsis for k in some)
+
+    for i, k in enumerate(keys):
+        array = np.asarray(k) if isinstance(k, list) else k
+        if str(getattr(array, "dtype", "")) != "bool" or len(array.shape) == 0:
+            continue
+        mask = as_tensor(array)
+        rank = mask.ndim
+        behind_ellipsis = any(other is Ellipsis for other in keys[:i])
+        at = x.ndim - axes(keys[i + 1 :]) - rank if behind_ellipsis else axes(keys[:i])
+        covered = x.shape[at : at + rank]
+        if len(covered) != rank or any(a != b for a, b in zip(covered, mask.shape) if None not in (a, b)):
+            raise IndexError(f"a mask must fit the axes it covers, {covered} of {x.shape}, received {mask.shape}")
+        x = _core.reshape(x, shape=[*x.dims[:at], -1, *x.dims[at + rank :]])
+        return x, [*keys[:i], positions(mask), *keys[i + 1 :]]
+    return x, keys
+
+
 @op
 def get_item(x, key):
-    """`x[key]` for ints, slices, None, Ellipsis, and one integer or bool-free index array.
+    """`x[key]` for ints, slices, None, Ellipsis, and one index array or boolean mask.
+
+    A mask gives as many elements as it has True ones; a program with such a size runs in segments.
 
     Raises:
-        IndexError: for too many indices or an index out of range.
-        NotImplementedError: for a boolean mask, because the result's shape would depend on values.
+        IndexError: for too many indices or an index out of range, or a mask that does not fit.
     """
     x = as_tensor(x)
-    keys = list(key) if isinstance(key, tuple) else [key]
+    x, keys = _without_mask(x, list(key) if isinstance(key, tuple) else [key])
     used = sum(k is not None and k is not Ellipsis for k in keys)
     if used > x.ndim:
         raise IndexError(f"too many indices for a tensor of shape {x.shape}, received {len(keys)}")
@@ -177,8 +217,14 @@ def get_item(x, key):
             begin.append(b), end.append(e), step.append(abs(stride))
             length = e - b
             shape.append(length if abs(stride) == 1 else (length + abs(stride) - 1) // abs(stride))
-        elif hasattr(k, "__index__") and not (hasattr(k, "shape") and k.shape):
-            i = int(k)
+        elif isinstance(k, _core.Dim):
+            begin.append(k), end.append(k + 1), step.append(1)
+        elif hasattr(k, "__index__") and not (hasattr(k, "shape") and k.shape) and not _moves(k):
+            i = as_size(k, "an index")
+            if isinstance(i, _core.Dim):
+                begin.append(i), end.append(i + 1), step.append(1)
+                axis += 1
+                continue
             if isinstance(size, int) and not -size <= i < size:
                 raise IndexError(
                     f"index {i} is out of range for axis {axis} of a tensor of shape {x.shape}, received {key!r}"
@@ -187,11 +233,7 @@ def get_item(x, key):
             begin.append(i), end.append(i + 1), step.append(1)
         else:
             index = as_tensor(k)
-            if index.dtype == "bool":
-                raise NotImplementedError(
-                    "a boolean mask as an index gives a shape that depends on values; use ops.where"
-                )
-            if gathers:
+            if gathers and (index.ndim or gathers[-1][1].ndim):
                 raise NotImplementedError("one index array at most is supported, received several")
             gathers.append((len(shape), index))
             begin.append(0), end.append(size), step.append(1)
@@ -205,7 +247,7 @@ def get_item(x, key):
 
     for a in flips:
         x = ops.flip(x, a)
-    for a, index in gathers:
+    for a, index in reversed(gathers):  # a scalar index takes its axis away
         x = ops.take(x, index, axis=a)
     return x
 

@@ -2,14 +2,33 @@
 
 from maas import missing_names
 from maas.optimizers import schedules
+from maas.optimizers.adafactor import Adafactor
 from maas.optimizers.adam import Adam, AdamW
 from maas.optimizers.adam_family import Adamax, Lion, Nadam
 from maas.optimizers.adaptive import Adadelta, Adagrad
+from maas.optimizers.ftrl import Ftrl
+from maas.optimizers.lamb import Lamb
+from maas.optimizers.loss_scale import LossScaleOptimizer
 from maas.optimizers.optimizer import Optimizer
 from maas.optimizers.rmsprop import RMSprop
 from maas.optimizers.sgd import SGD
 
-ALL_OBJECTS = (Optimizer, SGD, RMSprop, Adam, AdamW, Adadelta, Adagrad, Adamax, Nadam, Lion)
+ALL_OBJECTS = (
+    Optimizer,
+    SGD,
+    RMSprop,
+    Adam,
+    AdamW,
+    Adadelta,
+    Adagrad,
+    Adamax,
+    Nadam,
+    Lion,
+    Adafactor,
+    Ftrl,
+    Lamb,
+    LossScaleOptimizer,
+)
 ALL_OBJECTS_DICT = {cls.__name__.lower(): cls for cls in ALL_OBJECTS}
 
 __all__ = [*(cls.__name__ for cls in ALL_OBJECTS), "deserialize", "get", "schedules", "serialize"]

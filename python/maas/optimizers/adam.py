@@ -1,10 +1,10 @@
 """Adam and AdamW."""
 
-from maas import _core, ops
-from maas.optimizers.optimizer import Optimizer
+from maas import ops
+from maas.optimizers.fused import FusedOptimizer
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """`m += (g - m)(1 - b1); v += (g^2 - v)(1 - b2); w -= lr * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)`.
 
     Args:
@@ -17,6 +17,8 @@ class Adam(Optimizer):
 
     Reference: Kingma and Ba, 2014, arXiv:1412.6980; Reddi et al., 2018 (amsgrad).
     """
+
+    rule = "adam"
 
     def __init__(
         self,
@@ -51,34 +53,19 @@ class Adam(Optimizer):
         if self.amsgrad:
             self._velocity_hats = self.add_optimizer_variables(var_list, "velocity_hat")
 
-    def _step_size(self, learning_rate, dtype):
+    def _slots(self, index):
+        slots = [self._momentums[index], self._velocities[index]]
+        return [*slots, self._velocity_hats[index]] if self.amsgrad else slots
+
+    def _params(self):
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}
+
+    def _scalars(self, learning_rate, dtype):
         """`lr * sqrt(1 - b2^t) / (1 - b1^t)`, t counted from 1."""
         t = ops.cast(self.iterations + 1, dtype)
         b1 = ops.power(ops.convert_to_tensor(self.beta_1, dtype=dtype), t)
         b2 = ops.power(ops.convert_to_tensor(self.beta_2, dtype=dtype), t)
-        return ops.cast(learning_rate, dtype) * ops.sqrt(1.0 - b2) / (1.0 - b1)
-
-    def update_all(self, gradients, variables, learning_rate):
-        # The step size is one scalar for all variables of a dtype.
-        sizes = {dtype: self._step_size(learning_rate, dtype) for dtype in dict.fromkeys(v.dtype for v in variables)}
-        for gradient, variable in zip(gradients, variables):
-            self._update(gradient, variable, sizes[variable.dtype])
-
-    def update_step(self, gradient, variable, learning_rate):
-        self._update(gradient, variable, self._step_size(learning_rate, variable.dtype))
-
-    def _update(self, gradient, variable, size):
-        i = self._get_variable_index(variable)
-        state = [self._momentums[i], self._velocities[i]]
-        if self.amsgrad:
-            state.append(self._velocity_hats[i])
-        operands = [variable, ops.cast(gradient, variable.dtype), size, *state]
-        new, *new_state = _core.adam(
-            *operands, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, amsgrad=self.amsgrad
-        )
-        for slot, value in zip(state, new_state):
-            self.assign(slot, value)
-        self.assign(variable, new)
+        return [learning_rate * ops.sqrt(1.0 - b2) / (1.0 - b1)]
 
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}

@@ -1,10 +1,10 @@
 """Relatives of Adam: Adamax, Nadam, Lion."""
 
 from maas import backend, ops
-from maas.optimizers.optimizer import Optimizer
+from maas.optimizers.fused import FusedOptimizer
 
 
-class Adamax(Optimizer):
+class Adamax(FusedOptimizer):
     """Adam with the largest gradient so far in place of the mean of squares.
 
     `m += (g - m)(1 - b1); u = max(b2 * u, |g|); w -= lr / (1 - b1^t) * m / (u + epsilon)`.
@@ -18,6 +18,8 @@ class Adamax(Optimizer):
     Reference: Kingma and Ba, 2014, arXiv:1412.6980, section 7.
     """
 
+    rule = "adamax"
+
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, *args, **kwargs):
         super().__init__(learning_rate, *args, **kwargs)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
@@ -28,26 +30,28 @@ class Adamax(Optimizer):
         super().build(var_list)
         self._m, self._u = self.add_optimizer_variables(var_list, ["momentum", "norm"])
 
-    def update_step(self, gradient, variable, learning_rate):
-        dtype, i = variable.dtype, self._get_variable_index(variable)
-        g = ops.cast(gradient, dtype)
+    def _slots(self, index):
+        return [self._m[index], self._u[index]]
+
+    def _params(self):
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def _scalars(self, learning_rate, dtype):
         b1 = ops.power(ops.convert_to_tensor(self.beta_1, dtype=dtype), ops.cast(self.iterations + 1, dtype))
-        m = self._m[i] + (g - self._m[i]) * (1.0 - self.beta_1)
-        u = ops.maximum(self._u[i] * self.beta_2, ops.abs(g))
-        self.assign(self._m[i], m)
-        self.assign(self._u[i], u)
-        self.assign_sub(variable, ops.cast(learning_rate, dtype) * m / ((1.0 - b1) * (u + self.epsilon)))
+        return [learning_rate / (1.0 - b1)]
 
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return {**super().get_config(), **config}
 
 
-class Nadam(Optimizer):
+class Nadam(FusedOptimizer):
     """Adam with Nesterov momentum, whose share grows as `b1 * (1 - 0.96^t / 2)`. Arguments as `Adamax`.
 
     Reference: Dozat, 2015, "Incorporating Nesterov Momentum into Adam".
     """
+
+    rule = "nadam"
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, *args, **kwargs):
         super().__init__(learning_rate, *args, **kwargs)
@@ -66,31 +70,32 @@ class Nadam(Optimizer):
         decay = ops.power(ops.convert_to_tensor(0.96, dtype=step.dtype), step)
         return (1.0 - 0.5 * decay) * self.beta_1
 
+    def _slots(self, index):
+        return [self._momentums[index], self._velocities[index]]
+
+    def _params(self):
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+
+    def _scalars(self, learning_rate, dtype):
+        t, product = ops.cast(self.iterations + 1, dtype), ops.cast(self._u_product, dtype)
+        now, ahead = self._share(t), self._share(t + 1.0)
+        b2 = ops.power(ops.convert_to_tensor(self.beta_2, dtype=dtype), t)
+        mean, last = ahead / (1.0 - product * ahead), (1.0 - now) / (1.0 - product)
+        return [learning_rate * mean, learning_rate * last, 1.0 / (1.0 - b2)]
+
     def update_all(self, gradients, variables, learning_rate):
         product = self._u_product * self._share(ops.cast(self.iterations + 1, self._u_product.dtype))
         self.assign(self._u_product, product)
-        for gradient, variable in zip(gradients, variables):
-            self._update(gradient, variable, learning_rate, ops.cast(product, variable.dtype))
+        super().update_all(gradients, variables, learning_rate)
 
-    def _update(self, gradient, variable, learning_rate, product):
-        dtype, i = variable.dtype, self._get_variable_index(variable)
-        g, t = ops.cast(gradient, dtype), ops.cast(self.iterations + 1, dtype)
-        now, ahead = self._share(t), self._share(t + 1.0)
-        m_slot, v_slot = self._momentums[i], self._velocities[i]
-        m = m_slot + (g - m_slot) * (1.0 - self.beta_1)
-        v = v_slot + (ops.square(g) - v_slot) * (1.0 - self.beta_2)
-        self.assign(m_slot, m)
-        self.assign(v_slot, v)
-        mean = ahead * m / (1.0 - product * ahead) + (1.0 - now) * g / (1.0 - product)
-        square = v / (1.0 - ops.power(ops.convert_to_tensor(self.beta_2, dtype=dtype), t))
-        self.assign_sub(variable, mean * ops.cast(learning_rate, dtype) / (ops.sqrt(square) + self.epsilon))
+    update_all.folds_decay = True
 
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return {**super().get_config(), **config}
 
 
-class Lion(Optimizer):
+class Lion(FusedOptimizer):
     """`w -= lr * sign(b1 * m + (1 - b1) * g); m = b2 * m + (1 - b2) * g`.
 
     Args:
@@ -101,6 +106,8 @@ class Lion(Optimizer):
 
     Reference: Chen et al., 2023, arXiv:2302.06675.
     """
+
+    rule = "lion"
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, *args, **kwargs):
         super().__init__(learning_rate, *args, **kwargs)
@@ -114,11 +121,11 @@ class Lion(Optimizer):
         super().build(var_list)
         self._momentums = self.add_optimizer_variables(var_list, "momentum")
 
-    def update_step(self, gradient, variable, learning_rate):
-        g, slot = ops.cast(gradient, variable.dtype), self._momentums[self._get_variable_index(variable)]
-        sign = ops.sign(slot * self.beta_1 + g * (1.0 - self.beta_1))
-        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * sign)
-        self.assign(slot, slot * self.beta_2 + g * (1.0 - self.beta_2))
+    def _slots(self, index):
+        return [self._momentums[index]]
+
+    def _params(self):
+        return {"beta_1": self.beta_1, "beta_2": self.beta_2}
 
     def get_config(self):
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2}

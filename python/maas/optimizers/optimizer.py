@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from maas import backend, missing_names, ops
+from maas.backend import call_context
 from maas.backend.naming import auto_name
 from maas.optimizers import clipping
 from maas.optimizers.schedules import LearningRateSchedule
@@ -129,7 +130,7 @@ class Optimizer:
                 self._variables = [v for v in self._variables if v is not current]
             self._learning_rate = learning_rate
         elif isinstance(current, backend.Variable):
-            current.assign(np.asarray(learning_rate, current.dtype))
+            current.assign(np.asarray(learning_rate, backend.numpy_dtype(current.dtype)))
         else:
             raise TypeError(
                 f"{self.name}: the learning rate comes from {type(current).__name__} and cannot be set to a number; "
@@ -252,6 +253,7 @@ class Optimizer:
         Raises:
             ValueError: if there is no gradient at all, if lengths differ, or for a variable not seen by `build`.
         """
+        call_context.note(self)
         grads = list(grads)
         if not grads:
             return
@@ -274,6 +276,29 @@ class Optimizer:
             if getattr(v, "constraint", None) is not None:
                 v.assign(v.constraint(v))
         self._iterations.assign(self._iterations + 1)
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """`apply` on given values: changes nothing, gives back what it would have written.
+
+        Args:
+            optimizer_variables: values of `variables`.
+            grads: list of gradients.
+            trainable_variables: values of the variables that the optimizer was built for.
+
+        Returns:
+            `(trainable_variables, optimizer_variables)`.
+
+        Raises:
+            ValueError: if the optimizer is not built, or a list has another length.
+        """
+        from maas.transforms.stateless import stateless
+
+        if not self.built:
+            raise ValueError(f"{self.name}: stateless_apply() needs build(trainable_variables) first, received a call")
+        own = (self._trainable_variables, self.variables)
+        given = (trainable_variables, optimizer_variables)
+        _, values = stateless(f"{self.name}.stateless_apply", self.apply, own, given, (list(grads),), {})
+        return values
 
     def _without_missing(self, grads, variables):
         pairs = [(g, v) for g, v in zip(grads, variables) if g is not None]

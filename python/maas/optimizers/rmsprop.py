@@ -1,10 +1,9 @@
 """RMSprop."""
 
-from maas import ops
-from maas.optimizers.optimizer import Optimizer
+from maas.optimizers.fused import FusedOptimizer
 
 
-class RMSprop(Optimizer):
+class RMSprop(FusedOptimizer):
     """`v = rho * v + (1 - rho) * g^2; w -= lr * g / sqrt(v + epsilon)`.
 
     Args:
@@ -17,6 +16,8 @@ class RMSprop(Optimizer):
 
     Reference: Tieleman and Hinton, 2012, lecture 6.5.
     """
+
+    rule = "rmsprop"
 
     def __init__(
         self,
@@ -51,19 +52,13 @@ class RMSprop(Optimizer):
         self._momentums = self.add_optimizer_variables(var_list, "momentum") if self.momentum > 0 else []
         self._average_gradients = self.add_optimizer_variables(var_list, "average_gradient") if self.centered else []
 
-    def update_step(self, gradient, variable, learning_rate):
-        g, i = ops.cast(gradient, variable.dtype), self._get_variable_index(variable)
-        v = self._velocities[i] * self.rho + ops.square(g) * (1.0 - self.rho)
-        self.assign(self._velocities[i], v)
-        if self.centered:
-            mean = self._average_gradients[i] * self.rho + g * (1.0 - self.rho)
-            self.assign(self._average_gradients[i], mean)
-            v = v - ops.square(mean)
-        step = ops.cast(learning_rate, variable.dtype) * g / ops.sqrt(v + self.epsilon)
-        if self.momentum > 0:
-            step = self._momentums[i] * self.momentum + step
-            self.assign(self._momentums[i], step)
-        self.assign_sub(variable, step)
+    def _slots(self, index):
+        lists = [self._velocities, self._momentums, self._average_gradients]
+        return [slots[index] for slots in lists if slots]
+
+    def _params(self):
+        momentum = self.momentum if self.momentum > 0 else 0.0
+        return {"rho": self.rho, "momentum": momentum, "epsilon": self.epsilon, "centered": self.centered}
 
     def get_config(self):
         config = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon, "centered": self.centered}

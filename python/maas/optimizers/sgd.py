@@ -1,10 +1,9 @@
 """Gradient descent."""
 
-from maas import _core, ops
-from maas.optimizers.optimizer import Optimizer
+from maas.optimizers.fused import FusedOptimizer
 
 
-class SGD(Optimizer):
+class SGD(FusedOptimizer):
     """`w -= lr * g`; with momentum `m = momentum * m - lr * g; w += m`; with nesterov `w += momentum * m - lr * g`.
 
     Args:
@@ -15,6 +14,8 @@ class SGD(Optimizer):
 
     Reference: Sutskever et al., 2013, "On the importance of initialization and momentum in deep learning".
     """
+
+    rule = "sgd"
 
     def __init__(
         self,
@@ -47,15 +48,11 @@ class SGD(Optimizer):
         super().build(variables)
         self.momentums = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
 
-    def update_step(self, gradient, variable, learning_rate):
-        operands = [variable, ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)]
-        if not self.momentum:
-            self.assign(variable, _core.sgd(*operands))
-            return
-        slot = self.momentums[self._get_variable_index(variable)]
-        new, m = _core.sgd(*operands, slot, momentum=self.momentum, nesterov=self.nesterov)
-        self.assign(slot, m)
-        self.assign(variable, new)
+    def _slots(self, index):
+        return [self.momentums[index]] if self.momentum else []
+
+    def _params(self):
+        return {"momentum": self.momentum, "nesterov": self.nesterov}
 
     def get_config(self):
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

@@ -250,7 +250,10 @@ def _compile(model, tree, training_config, custom_objects):
     if len(datasets) == len(variables) - 1 and datasets[0].path.endswith("iteration:0"):
         # Keras 2 keeps the learning rate in the config only.
         variables = [v for v in variables if v is not optimizer._learning_rate]
-    if len(datasets) != len(variables) and str(tree.groups[""].get("keras_version", "")).startswith("2."):
+    keras2 = str(tree.groups[""].get("keras_version", "")).startswith("2.")
+    if len(datasets) == 2 < len(variables) and not keras2:
+        variables = variables[: len(datasets)]  # it had no step yet, so it holds its counter and learning rate only
+    if len(datasets) != len(variables) and keras2:
         warnings.warn(
             f"{model.name}: this optimizer state of Keras 2 is not understood, so {optimizer.name} starts anew: "
             f"expected {len(variables)} variables, received {len(datasets)}",

@@ -45,8 +45,8 @@ def count_state(count, size, owner):
 
 
 def item_bytes(dtype):
-    """Bytes of one value of a dtype given by name."""
-    bits = "".join(c for c in dtype if c.isdecimal())
+    """Bytes of one value of a dtype given by name; half a byte counts as one."""
+    bits = "".join(c for c in dtype.partition("_")[0] if c.isdecimal())  # "float8_e4m3fn" has 8
     return max(1, int(bits or 8) // 8)
 
 

@@ -9,10 +9,11 @@ import contextlib
 import os
 
 from maas import _core
+from maas.backend.standardize import numpy_dtype
 from maas.saving import own_state, state_tree, weights_file
 from maas.saving.config_json import parse_json
 from maas.saving.keras_file import model_config_json
-from maas.saving.load_budget import load_budget
+from maas.saving.load_budget import item_bytes, load_budget
 from maas.saving.serialization import deserialize_keras_object, object_sharing_scope
 
 PREDICT = "predict"
@@ -60,7 +61,7 @@ class TensorTree:
 
     def __init__(self, tensors):
         self.groups, self._children = {"": {}}, {}
-        self.nbytes = sum(t.size * (int("".join(filter(str.isdigit, t.dtype)) or 8) + 7) // 8 for t in tensors.values())
+        self.nbytes = sum(t.size * item_bytes(t.dtype) for t in tensors.values())
         for name, tensor in tensors.items():
             where, _, key = name.rpartition("/")
             if where == "vars" or where.endswith("/vars"):
@@ -79,7 +80,8 @@ class _Stored:
     def read(self):
         from maas import ops
 
-        return (ops.cast(self._tensor, "float32") if self.dtype == "bfloat16" else self._tensor).numpy()
+        # In what NumPy has of its own, whatever other packages are there.
+        return ops.cast(self._tensor, numpy_dtype(self.dtype).name).numpy()
 
 
 @contextlib.contextmanager

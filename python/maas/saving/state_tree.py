@@ -88,7 +88,7 @@ def _members(container, path, seen):
     used = {}
     for value in container.values() if isinstance(container, dict) else container:
         if is_saveable(value):
-            name = to_snake_case(type(value).__name__)
+            name = to_snake_case(getattr(value, "keras_class", type(value).__name__))
         elif _is_container(value):
             name = "container"
         else:

@@ -155,6 +155,8 @@ def _plan_object(changes, obj, path, variables, stored, training):
         problem = f"{where}: variables must be numbered 0 to {len(stored) - 1}, received {sorted(stored)[:20]}"
     else:
         values = [stored[str(i)] for i in range(len(stored))]
+        if training and variables and hasattr(obj, "iterations") and len(stored) == 2 < len(variables):
+            variables = variables[:2]  # an optimizer that had no step yet: its counter and its learning rate
         problem = own_state.check_values(where, variables, values)
     if problem is not None and training:
         warnings.warn(f"{problem}; it starts anew", stacklevel=6)

@@ -41,6 +41,8 @@ class GroupQueryAttention(Layer):
     Reference: Ainslie et al., 2023, "GQA", arXiv:2305.13245.
     """
 
+    keras_class = "GroupedQueryAttention"  # Keras's class, which it exports under the shorter name; files have this one
+
     def __init__(
         self, head_dim, num_query_heads, num_key_value_heads, dropout=0.0, use_bias=True, sliding_window=None,
         flash_attention=None, kernel_initializer="glorot_uniform", bias_initializer="zeros", kernel_regularizer=None,
@@ -49,7 +51,7 @@ class GroupQueryAttention(Layer):
     ):  # fmt: skip
         values = locals()
         if kwargs.get("name") is None:
-            kwargs["name"] = auto_name("grouped_query_attention")  # the name of Keras's class, which it exports as this
+            kwargs["name"] = auto_name("grouped_query_attention")
         super().__init__(**kwargs)
         owner = self._label()
         self.head_dim = check_positive(head_dim, "head_dim", owner)

@@ -215,15 +215,15 @@ class UpSampling1D(Layer):
 
 
 class UpSampling2D(Layer):
-    """Repeats rows and columns of images.
+    """Repeats rows and columns of images, or interpolates between them.
 
     Args:
         size: int or (rows, columns).
         data_format: "channels_last" or "channels_first".
-        interpolation: "nearest"; other kinds do not exist yet.
+        interpolation: "nearest", "bilinear", "bicubic", "lanczos3" or "lanczos5"; all but the first need known sizes.
 
     Raises:
-        NotImplementedError: for another interpolation that Keras has.
+        ValueError: for another interpolation.
     """
 
     def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **kwargs):
@@ -231,12 +231,9 @@ class UpSampling2D(Layer):
         self.data_format = standardize_data_format(data_format, self._label())
         self.size = standardize_tuple(size, 2, "size", self._label())
         self.interpolation = interpolation.lower()
-        if self.interpolation in ("bilinear", "bicubic", "lanczos3", "lanczos5"):
-            raise NotImplementedError(
-                f"{self._label()}: only interpolation='nearest' exists yet, received {interpolation!r}"
-            )
-        if self.interpolation != "nearest":
-            raise ValueError(f"{self._label()}: `interpolation` must be 'nearest', received {interpolation!r}")
+        known = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
+        if self.interpolation not in known:
+            raise ValueError(f"{self._label()}: `interpolation` must be one of {known}, received {interpolation!r}")
         self.input_spec = InputSpec(ndim=4)
 
     def compute_output_shape(self, input_shape):
@@ -248,6 +245,13 @@ class UpSampling2D(Layer):
     def call(self, inputs):
         from maas import ops
 
+        if self.interpolation != "nearest":
+            at = 1 if self.data_format == "channels_last" else 2
+            sizes = inputs.shape[at : at + 2]
+            if None in sizes:
+                raise ValueError(f"{self._label()}: height and width must be known, received {tuple(inputs.shape)}")
+            size = [n * s for n, s in zip(sizes, self.size)]
+            return ops.image.resize(inputs, size, self.interpolation, data_format=self.data_format)
         x = inputs if self.data_format == "channels_last" else channels_last(inputs)
         for axis, s in zip((1, 2), self.size):
             x = ops.repeat(x, s, axis=axis)

@@ -1,0 +1,64 @@
+"""Linear algebra against Keras, and what has no result. Cases are in linalg_cases.py."""
+
+import numpy as np
+import pytest
+
+from maas import ops
+
+RNG = np.random.default_rng(0)
+A = (RNG.standard_normal((2, 4, 4)) + 4 * np.eye(4)).astype("float32")
+SPD = (A @ np.swapaxes(A, 1, 2)).astype("float32")
+WIDE = RNG.standard_normal((2, 3, 5)).astype("float32")
+TALL = RNG.standard_normal((2, 5, 3)).astype("float32")
+B = RNG.standard_normal((2, 4, 3)).astype("float32")
+
+CALLS = {
+    "cholesky": lambda o: o.cholesky(SPD),
+    "cholesky_upper": lambda o: o.cholesky(SPD, upper=True),
+    "cholesky_inverse": lambda o: o.cholesky_inverse(SPD[0]),
+    "det": lambda o: o.det(A),
+    "slogdet": lambda o: o.slogdet(A),
+    "inv": lambda o: o.inv(A),
+    "solve": lambda o: o.solve(A, B),
+    "solve_vector": lambda o: o.solve(A[0], B[0, :, 0]),
+    "solve_triangular": lambda o: o.solve_triangular(A, B, lower=True),
+    "lu_factor": lambda o: o.lu_factor(A),
+    "qr": lambda o: o.qr(TALL),
+    "qr_complete": lambda o: o.qr(WIDE, mode="complete"),
+    "singular_values": lambda o: o.svd(WIDE, compute_uv=False),
+    "eigenvalues": lambda o: o.eigh(SPD)[0],
+    "lstsq": lambda o: o.lstsq(TALL[0], TALL[0, :, 0]),
+    "pinv": lambda o: o.pinv(WIDE),
+    "matrix_rank": lambda o: o.matrix_rank(np.ones((2, 3, 3), "float32")),
+    "norm": lambda o: o.norm(A),
+    **{f"norm_{p}": lambda o, p=p: o.norm(WIDE, ord=p, axis=1) for p in (0, 1, 2, 3, np.inf, -np.inf)},
+    **{f"norm_matrix_{p}": lambda o, p=p: o.norm(WIDE, ord=p, axis=(1, 2), keepdims=True)
+       for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_as_keras(keras, name):
+    ours, theirs = CALLS[name](ops), CALLS[name](keras.ops)
+    if not isinstance(theirs, tuple):
+        ours, theirs = (ours,), (theirs,)
+    for a, b in zip(ours, theirs, strict=True):
+        b = np.asarray(b)
+        assert np.asarray(a).shape == b.shape and str(a.dtype) == str(b.dtype)
+        np.testing.assert_allclose(np.asarray(a), b, rtol=2e-4, atol=2e-5)
+
+
+def test_what_has_no_result():
+    with pytest.raises(ValueError, match="positive definite"):
+        ops.cholesky(-SPD)
+    with pytest.raises(NotImplementedError, match="complex eigenvalues"):
+        ops.eig(np.array([[0.0, 1.0], [-1.0, 0.0]], "float32"))
+    with pytest.raises(ValueError, match="square"):
+        ops.det(WIDE)
+    with pytest.raises(ValueError, match="mode"):
+        ops.qr(A, mode="raw")
+    with pytest.raises(ValueError, match="a vector has no such norm"):
+        ops.norm(A, ord="fro", axis=1)
+    sign, log = ops.slogdet(np.zeros((2, 2), "float32"))
+    assert float(sign) == 0 and float(log) == -np.inf
+    assert np.isnan(np.asarray(ops.eigh(np.full((2, 2), np.nan, "float32"))[0])).all()

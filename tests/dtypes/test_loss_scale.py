@@ -89,7 +89,7 @@ def model_of(k, steps=2):
 
 
 def test_a_skipped_step_is_one_call():
-    """A scale so great that float16 gradients overflow: it halves, step by step, until they fit; one plan does it all."""
+    """With a scale so great that float16 gradients overflow it halves until they fit, all of it by one plan."""
     from maas import _core
 
     x, y = RNG.standard_normal((32, 4)).astype("float32"), RNG.standard_normal((32, 1)).astype("float32")

@@ -1,5 +1,6 @@
 """`BatchNormalization`."""
 
+from maas.backend import result_type
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
 from maas.layers.options import config_of, set_options
@@ -109,7 +110,7 @@ class BatchNormalization(Layer):
                 inputs, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
             )
         else:
-            mean, variance = self._masked_moments(inputs, mask)
+            mean, variance = self._masked_moments(ops.cast(inputs, result_type(inputs.dtype, "float32")), mask)
             y = ops.batch_normalization(
                 inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
             )

@@ -72,7 +72,8 @@ class LayerNormalization(Layer):
     def call(self, inputs):
         from maas import ops
 
-        return ops.layer_normalization(inputs, gamma=self.gamma, beta=self.beta, axis=self.axis, epsilon=self.epsilon)
+        y = ops.layer_normalization(inputs, gamma=self.gamma, beta=self.beta, axis=self.axis, epsilon=self.epsilon)
+        return ops.cast(y, self.compute_dtype)
 
     def get_config(self):
         own = config_of(

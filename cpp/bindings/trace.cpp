@@ -447,28 +447,28 @@ void bind_trace(py::module_& m) {
         return old;
       },
       "The dtype in which this thread reads variables from now on (None: their own); returns the one before.");
-      "has_values", [] {
-    return Trace::current() && Trace::current()->has_values(); },
+  m.def(
+      "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
       "True in a trace that runs what it records: Python may look at values.");
-      m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
-      m.def("plans_built", &Plan::built, "How many plans this process made so far.");
-      m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
-      m.def("resume_traces", &Trace::resume);
-      m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
-      m.def("is_tracing", [] { return Trace::current() != nullptr; });
-      m.def(
-          "gradients",
-          [](const py::object& loss, const std::vector<py::object>& targets, const py::object& dloss) {
-            Nodes nodes;
-            for (const auto& t : targets) nodes.push_back(to_node(t));
-            py::list out;
-            Trace* trace = Trace::current();
-            const Node y = to_node(loss);
-            for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
-              out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
-            return out;
-          },
-          py::arg("loss"), py::arg("targets"), py::arg("dloss") = py::none());
+  m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
+  m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+  m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
+  m.def("resume_traces", &Trace::resume);
+  m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
+  m.def("is_tracing", [] { return Trace::current() != nullptr; });
+  m.def(
+      "gradients",
+      [](const py::object& loss, const std::vector<py::object>& targets, const py::object& dloss) {
+        Nodes nodes;
+        for (const auto& t : targets) nodes.push_back(to_node(t));
+        py::list out;
+        Trace* trace = Trace::current();
+        const Node y = to_node(loss);
+        for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
+          out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
+        return out;
+      },
+      py::arg("loss"), py::arg("targets"), py::arg("dloss") = py::none());
 }
 
 }  // namespace maas::bindings

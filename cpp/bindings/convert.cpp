@@ -135,8 +135,16 @@ Array cast_numpy(const py::array& given, DType from, DType to) {
                                                                                                      : "uint16");
   else
     a = contiguous(a, numpy_dtype(from));
-  if (packed) from = DType::i8;
   Array out(to, shape_of(given));
+  if (from == to && !packed) {  // also NaNs as they are
+    std::memcpy(out.data(), a.data(), out.bytes());
+    return out;
+  }
+  if (packed) {  // the low half of the byte counts
+    for (int64_t i = 0, n = out.size(); i < n; ++i)
+      store_element(out.data(), to, i, load_element<double>(static_cast<const uint8_t*>(a.data()) + i, from, 0));
+    return out;
+  }
   for (int64_t i = 0, n = out.size(); i < n; ++i) {
     if (from == DType::u64)
       store_element(out.data(), to, i, load_element<uint64_t>(a.data(), from, i));
@@ -188,6 +196,7 @@ py::array to_numpy(const Array& array) {
       for (int64_t i = 0; i < array.size(); ++i)
         store_element(out.data(), out.dtype, i, load_element<float>(array.data(), array.dtype, i));
       if (registered.is_none()) return share_numpy(out);
+      for (int64_t i = 0; i < array.size(); ++i) out.as<uint8_t>()[i] &= 15;  // as ml_dtypes writes int4
     }
     py::array result(registered.cast<py::dtype>(), out.shape);
     std::memcpy(result.mutable_data(), out.data(), out.bytes());

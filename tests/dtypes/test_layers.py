@@ -86,7 +86,12 @@ def test_outputs(case, policy):
 def check_as_keras(case, policy):
     inputs = rounded(inputs_of(case))
     ours, got = outputs(maas, case, inputs, policy)
-    theirs, want = outputs(keras, case, inputs, policy)
+    try:
+        theirs, want = outputs(keras, case, inputs, policy)
+    except ValueError as e:
+        if "F16_F16_F32" not in str(e):
+            raise
+        pytest.skip("JAX has no attention in float16 on a CPU")
     name = keras.backend.standardize_dtype
     assert [name(y.dtype) for y in got] == [name(y.dtype) for y in want]
     assert [(v.path, v.dtype) for v in ours.weights] == [(v.path, name(v.dtype)) for v in theirs.weights]

@@ -137,7 +137,9 @@ def test_training_goes_as_in_keras(make, policy):
     accuracies within four samples.
     """
     x, y = data_for(make)
-    weights, want, accuracy = fit(keras, make, policy, None, x, y)
+    # JAX has no attention in float16 on a CPU: there Keras computes in float32.
+    theirs = "float32" if (make, policy) == (bert, "mixed_float16") else policy
+    weights, want, accuracy = fit(keras, make, theirs, None, x, y)
     _, got, ours = fit(maas, make, policy, weights, x, y)
     np.testing.assert_allclose(got, want, rtol=max(0.01, 4 * (2.0**-8 if "bf" in policy else 2.0**-11)))
     np.testing.assert_allclose(ours, accuracy, atol=4 / len(y))

@@ -22,7 +22,7 @@ def to_numpy(value):
         return value.numpy() if hasattr(value, "numpy") else np.asarray(value), None
     if isinstance(value, np.ndarray):  # of ml_dtypes
         return np.ascontiguousarray(value).view(f"V{value.dtype.itemsize}"), dtype
-    tensor = _core.Tensor(value)
+    tensor = value.value if isinstance(value, _core.Variable) else value
     if dtype == "int4":
         return _core.cast(tensor, dtype="int8").numpy().view("V1"), dtype
     return tensor.stored_bytes().view(OPAQUE[dtype]).reshape(tensor.shape), dtype

@@ -6,6 +6,7 @@ checksums. There is no code inside; any safetensors tool reads the tensors.
 """
 
 import contextlib
+import math
 import os
 
 from maas import _core
@@ -76,6 +77,12 @@ class TensorTree:
 class _Stored:
     def __init__(self, tensor):
         self._tensor, self.shape, self.dtype = tensor, tensor.shape, tensor.dtype
+
+    def unpacked(self, variable):
+        """Itself, or int4 in the shape of its variable: the file holds bytes of two."""
+        if (variable.dtype, self.dtype) != ("int4", "uint8") or self.shape != ((math.prod(variable.shape) + 1) // 2,):
+            return self
+        return _Stored(_core.Tensor.from_stored_bytes(self._tensor.numpy(), variable.shape, "int4"))
 
     def read(self):
         from maas import ops

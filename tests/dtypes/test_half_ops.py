@@ -44,6 +44,11 @@ def small(op):
     return [c for c in op.cases if not c.bench and not c.special and c.values not in ("huge", "tiny", "ties")][:2]
 
 
+# As in JAX decompositions and Fourier transforms take 32 bits or more; the last two read what a forward op kept.
+REFUSED = frozenset(
+    "cholesky det eig eigh fft lu qr slogdet solve svd triangular_solve softmax_cross_entropy_gradient "
+    "sparse_softmax_cross_entropy_gradient".split()
+)
 CASES = [
     (op, case)
     for op in all_ops()
@@ -58,6 +63,10 @@ CASES = [
 def test_every_op(op, case, dtype):
     operands = halves(case.operands("float32"), dtype)
     if not any(a.dtype == HALF[dtype] for a in operands):
+        return
+    if op.name in REFUSED:
+        with pytest.raises(TypeError, match=f"must be float32.*received.*{dtype}"):
+            results(op.function(case), operands)
         return
     got, outputs = results(op.function(case), operands)
     want, _ = results(op.function(case), f64(operands))

@@ -13,7 +13,19 @@ HALVES = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "mixed_bfloat16": 2.0**-8, "
 POLICIES = [*HALVES, "float64"]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-every_policy = pytest.mark.parametrize("policy", POLICIES)
+
+
+def in_turn(cases, policies):
+    """Every case once, the policies in turn; all pairs are tried by the tests that are marked as long."""
+    pairs = [(c, policies[i % len(policies)]) for i, c in enumerate(cases)]
+    return pytest.mark.parametrize("case, policy", pairs, ids=[f"{c.name}-{p}" for c, p in pairs])
+
+
+def all_pairs(policies):
+    def marked(test):
+        return pytest.mark.long(every_case(pytest.mark.parametrize("policy", policies)(test)))
+
+    return marked
 
 
 @pytest.fixture(autouse=True)
@@ -73,14 +85,22 @@ def distance(got, want, policy):
     return worst
 
 
-@every_case
-@pytest.mark.parametrize("policy", HALVES)
-def test_outputs(case, policy):
+def check_outputs(case, policy):
     """Near to the exact result: few roundings of the compute dtype."""
     layer, got = outputs(maas, case, rounded(inputs_of(case)), policy)
     dtype = layer.compute_dtype
     assert all(y.dtype == dtype for y in got if "float" in y.dtype)
     assert distance(got, exact(case), policy) <= 5
+
+
+@in_turn(CASES, list(HALVES))
+def test_outputs(case, policy):
+    check_outputs(case, policy)
+
+
+@all_pairs(list(HALVES))
+def test_all_outputs(case, policy):
+    check_outputs(case, policy)
 
 
 def check_as_keras(case, policy):
@@ -99,18 +119,17 @@ def check_as_keras(case, policy):
     assert distance(got, exact(case), policy) <= distance(want, exact(case), policy) + 2
 
 
-@pytest.mark.parametrize("case, policy", zip(CASES, list(HALVES) * len(CASES)), ids=lambda x: getattr(x, "name", x))
+@in_turn(CASES[::5], list(HALVES))
 def test_as_keras(case, policy):
     check_as_keras(case, policy)
 
 
-@pytest.mark.long
-@every_case
-@pytest.mark.parametrize("policy", HALVES)
-def test_every_policy_as_keras(case, policy):
+@all_pairs(list(HALVES))
+def test_all_as_keras(case, policy):
     check_as_keras(case, policy)
 
 
+@pytest.mark.long
 @every_case
 def test_float64(case):
     """Sixteen digits, where float32 (held against Keras elsewhere) has seven."""
@@ -122,9 +141,7 @@ def test_float64(case):
         np.testing.assert_allclose(wide(x), e, rtol=0, atol=2 * case.eps * 2.0**-23 * max(1, np.abs(e).max(initial=0)))
 
 
-@every_policy
-@every_case
-def test_one_step_of_training(case, policy):
+def check_step(case, policy):
     maas.config.set_dtype_policy(policy)
     arrays = rounded(inputs_of(case))
     inputs = [maas.Input(x.shape[1:], dtype=str(x.dtype)) for x in arrays]
@@ -139,3 +156,13 @@ def test_one_step_of_training(case, policy):
     assert all(np.isfinite(wide(v)).all() for v in layer.trainable_variables)
     if before and case.name != "dot":
         assert any(np.abs(wide(v) - old).max() > 0 for v, old in zip(layer.trainable_variables, before))
+
+
+@in_turn(CASES, POLICIES)
+def test_one_step_of_training(case, policy):
+    check_step(case, policy)
+
+
+@all_pairs(POLICIES)
+def test_all_steps_of_training(case, policy):
+    check_step(case, policy)

@@ -130,8 +130,16 @@ def fit(k, make, policy, weights, x, y):
     return start, np.array(history["loss"]), np.array(history["accuracy"])
 
 
-@pytest.mark.parametrize("policy", MIXED)
-@pytest.mark.parametrize("make", [cnn, lstm, bert])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "make, policy",
+    [
+        (cnn, MIXED[0]), (bert, MIXED[0]), (cnn, MIXED[1]),
+        *(pytest.param(*pair, marks=LONG) for pair in ((lstm, MIXED[0]), (lstm, MIXED[1]), (bert, MIXED[1]))),
+    ],
+)  # fmt: skip
 def test_training_goes_as_in_keras(make, policy):
     """Losses within 4 epsilons of the compute dtype (and at least 1 %) of Keras's in every epoch of six steps, and
     accuracies within four samples.

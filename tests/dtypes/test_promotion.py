@@ -10,7 +10,10 @@ from keras.src.backend.common import dtypes as keras_dtypes
 import maas
 from maas import ops
 
-NAMES = ["bool", "uint8", "uint32", "int8", "int16", "int32", "int64", "bfloat16", "float16", "float32", "float64"]
+NAMES = [
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bfloat16", "float16", "float32",
+    "float64",
+]  # fmt: skip
 WORDS = [*NAMES, int, float]
 
 
@@ -42,7 +45,7 @@ def test_every_combination(count, wide, floatx):
 
 
 def test_only_64_bits_differ_from_jax():
-    short = {"int64": "int32", "float64": "float32"}
+    short = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
     for given in itertools.product(WORDS, repeat=2):
         got = maas.backend.result_type(*given)
         assert short.get(got, got) == keras.backend.result_type(*given), given

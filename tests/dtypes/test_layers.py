@@ -6,6 +6,7 @@ import pytest
 
 import maas
 from maas import layers, tree
+from maas.backend.naming import reset_uids
 from tests.layers import pair
 from tests.layers.layer_cases import CASES, inputs_of
 
@@ -48,8 +49,9 @@ def rounded(inputs):
 
 
 def outputs(lib, case, inputs, policy):
+    # Names from the start, so that weights have Keras's paths.
+    reset_uids() if lib is maas else keras.utils.clear_session(free_memory=False)
     lib.config.set_dtype_policy(policy)
-    pair.fresh_names()
     nn = layers if lib is maas else keras.layers
     layer = case.make(nn)
     pair.call(layer, inputs)

@@ -110,10 +110,10 @@ def check_as_keras(case, policy):
     ours, got = outputs(maas, case, inputs, policy)
     try:
         theirs, want = outputs(keras, case, inputs, policy)
-    except ValueError as e:
-        if "F16_F16_F32" not in str(e):
+    except (ValueError, NotImplementedError) as e:
+        if "F16_F16_F32" not in str(e) and "Unsupported dtype" not in str(e):
             raise
-        pytest.skip("JAX has no attention in float16 on a CPU")
+        pytest.skip("JAX on a CPU has no attention in float16, and no orthogonal initial values in 16 bits")
     name = keras.backend.standardize_dtype
     assert [name(y.dtype) for y in got] == [name(y.dtype) for y in want]
     assert [(v.path, v.dtype) for v in ours.weights] == [(v.path, name(v.dtype)) for v in theirs.weights]

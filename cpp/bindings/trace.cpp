@@ -1,18 +1,33 @@
 // Recording functions, their gradients and compiled programs; variables.
 #include <algorithm>
 #include <atomic>
+#include <unordered_set>
 
 #include "bindings/common.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
 #include "graph/passes/passes.h"
+#include "ops/build.h"
 #include "runtime/eager.h"
 
 namespace maas::bindings {
 namespace {
 
 thread_local std::vector<Trace*> traces;
+thread_local std::optional<DType> autocast;
+// Variables that layers read as they are, whatever they compute in; guarded by the GIL.
+std::unordered_set<const Variable*>& exact_variables() {
+  static auto* set = new std::unordered_set<const Variable*>;
+  return *set;
+}
+void forget(Variable* variable) {
+  {
+    py::gil_scoped_acquire gil;
+    exact_variables().erase(variable);
+  }
+  delete variable;
+}
 
 // Releasing the GIL costs about as much as 1 us of work and lets other threads in; short programs keep it.
 constexpr double kReleaseGil = 50e3;
@@ -222,6 +237,11 @@ std::vector<Array> run_program(Program& program, const std::vector<Array>& input
   return program.run(inputs, options);
 }
 
+DType autocast_dtype(const Variable& variable) {
+  if (!autocast || !is_floating(variable.dtype()) || exact_variables().count(&variable)) return variable.dtype();
+  return *autocast;
+}
+
 Array read_variable(const Variable& variable) {
   py::gil_scoped_release release;
   return variable.read_here();
@@ -236,14 +256,20 @@ void bind_trace(py::module_& m) {
   main_thread = PyThread_get_thread_ident();
 
   py::class_<Variable, VariablePtr>(m, "Variable", "State: a handle whose address never changes.")
-      .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable) {
+      .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable,
+                       bool autocast) {
              Array a = to_array(value,
                                 dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>())));
-             return std::make_shared<Variable>(std::move(a), name, trainable);
+             if (autocast) return std::make_shared<Variable>(std::move(a), name, trainable);
+             VariablePtr exact(new Variable(std::move(a), name, trainable), forget);
+             exact_variables().insert(exact.get());
+             return exact;
            }),
-           py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true)
+           py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true,
+           py::arg("autocast") = true)
       .def_property_readonly("shape", [](const Variable& v) { return shape_to_python(to_shape(v.shape())); })
-      .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(v.dtype())); })
+      .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(autocast_dtype(v))); })
+      .def_property_readonly("autocast", [](const Variable& v) { return exact_variables().count(&v) == 0; })
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
       .def_property_readonly("device", [](const Variable& v) { return to_string(v.device()); })
@@ -257,11 +283,14 @@ void bind_trace(py::module_& m) {
           py::arg("device"), "Moves the value to 'cpu' or 'gpu:0'; what uses it notices.")
       .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
-                             [](const VariablePtr& v) {
-                               if (Trace* trace = Trace::current()) return trace->tensor(trace->read(v));
+                             [](const VariablePtr& v) -> py::object {
+                               const DType as = autocast_dtype(*v);
+                               if (Trace* trace = Trace::current())
+                                 return py::cast(trace->tensor(cast(trace->read(v), as)));
                                Tensor value(read_variable(*v));
                                record_read(v, value.array);
-                               return value;
+                               if (as == v->dtype()) return py::cast(std::move(value));
+                               return call_op(*find_op("cast"), {py::cast(std::move(value))}, {{"dtype", as}});
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
@@ -448,6 +477,14 @@ void bind_trace(py::module_& m) {
           },
           py::arg("outputs"), py::arg("name") = "function");
 
+  m.def(
+      "set_autocast",
+      [](const std::optional<std::string>& dtype) {
+        auto old = autocast ? std::optional<std::string>(to_string(*autocast)) : std::nullopt;
+        autocast = dtype ? std::optional(parse_dtype(*dtype)) : std::nullopt;
+        return old;
+      },
+      "The dtype in which this thread reads variables from now on (None: their own); returns the one before.");
   m.def(
       "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
       "True in a trace that runs what it records: Python may look at values.");

@@ -40,8 +40,7 @@ Node unchanged(const Node& n) {
   if (is_idempotent(n) && is(n.input(0), n->op->name())) return n.input(0);
   if ((is(n, "maximum") || is(n, "minimum")) && n.input(0) == n.input(1)) return n.input(0);
   if (is(n, "where") && n.input(1) == n.input(2)) return n.input(1);
-  // Gradients are taken before.
-  if (is(n, "identity") || is(n, "stop_gradient")) return n.input(0);
+  if (is(n, "identity")) return n.input(0);
   if (is(n, "cast") && n.dtype() == n.input(0).dtype()) return n.input(0);
   return {};
 }
@@ -131,6 +130,14 @@ Graph simplify_arithmetic(const Graph& graph) {
       if (!n->op || n->op->elementwise_fn() < 0) break;
     }
     return changed ? Nodes{n} : Nodes{};
+  });
+}
+
+// Once gradients are taken it says nothing.
+Graph drop_stop_gradient(const Graph& graph) {
+  return passes::rewrite(graph, [](const Node& old, const Nodes& inputs) -> Nodes {
+    if (!is(old, "stop_gradient")) return {};
+    return {inputs[0]};
   });
 }
 

@@ -26,7 +26,7 @@ Specs Cumsum::infer(const Inputs& in) const {
   check(in.size() == 1, "cumsum: one operand is needed, received ", in.size());
   normalize_axis("cumsum", axis, in[0].shape);
   DType dtype = in[0].dtype;
-  if (dtype == DType::u8)
+  if (dtype == DType::u8 || dtype == DType::u16)
     dtype = DType::u32;
   else if (dtype == DType::b8 || dtype == DType::i8 || dtype == DType::i16)
     dtype = DType::i32;

@@ -62,7 +62,7 @@ class Metric:
     def reset_state(self):
         """Sets every state variable to zero."""
         for v in self.variables:
-            v.assign(np.zeros(v.shape, v.dtype))
+            v.assign(np.zeros(v.shape, backend.numpy_dtype(v.dtype)))
 
     def update_state(self, *args, **kwargs):
         """Adds a batch to the state; to be written by the subclass."""
@@ -129,9 +129,9 @@ class Metric:
 
 def _initial_value(initializer, shape, dtype):
     if initializer in (None, "zeros"):
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, backend.numpy_dtype(dtype))
     if type(initializer).__name__ == "Zeros":
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, backend.numpy_dtype(dtype))
     from maas import initializers
 
     return np.asarray(initializers.get(initializer)(shape, dtype=dtype))

@@ -6,6 +6,7 @@ import numpy as np
 
 from maas import _core
 from maas.backend.known_sizes import NeedsKnownSizes
+from maas.backend.standardize import standardize_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_size, as_sizes, as_tensor, cast
 
@@ -304,8 +305,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     if axis != 0:
         raise NotImplementedError(f"linspace: axis must be 0, received {axis}")
     values, step = np.linspace(float(start), float(stop), num, endpoint, True)
-    y = as_tensor(values.astype(dtype or "float32"))
-    return (y, as_tensor(np.asarray(step, dtype or "float32"))) if retstep else y
+    dtype = standardize_dtype(dtype)
+    y = _core.Tensor(values, dtype)
+    return (y, _core.Tensor(step, dtype)) if retstep else y
 
 
 @op

@@ -1,6 +1,7 @@
 """`RNN`: a cell run over the time axis."""
 
 from maas import tree
+from maas.backend.standardize import numpy_dtype
 from maas.backend.variable import Variable
 from maas.layers.layer import Layer
 from maas.layers.recurrent.stacked import StackedRNNCells
@@ -60,7 +61,7 @@ class RNN(Layer):
             import numpy as np
 
             def variable(shape):
-                zeros = np.zeros(shape, self.variable_dtype)
+                zeros = np.zeros(shape, numpy_dtype(self.variable_dtype))
                 return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
             shapes = self._state_shapes(sequences_shape)

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
+#include "graph/passes/passes.h"
 #include "runtime/eager.h"
 
 namespace maas::bindings {
@@ -192,7 +193,14 @@ void Trace::resume() {
 Graph Trace::graph(const Nodes& outputs) const {
   Graph g{inputs, outputs, {}};
   for (const auto& [v, node] : written_) g.updates.push_back({v, node});
-  return g;
+  return images_.apply(g);
+}
+
+void Trace::recognize(Nodes& values) {
+  if (!current() || !passes::enabled()) return;
+  for (const Trace* t : traces)
+    if (!t || t->body_ || t->values_on_) return;
+  values = current()->images_.recognize({{}, values, {}}).outputs;
 }
 
 Poll signal_poll() {
@@ -419,6 +427,19 @@ void bind_trace(py::module_& m) {
              return t.graph(nodes).str();
            })
       .def(
+          "simplified",
+          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& pass) {
+            Nodes nodes;
+            for (const auto& o : outputs) nodes.push_back(to_node(o));
+            const Graph g = t.graph(nodes);
+            if (pass == "recognize") return passes::recognize(g).str();
+            if (pass == "layout") return passes::recognize(passes::layout(passes::recognize(g))).str();
+            if (pass == "precision") return passes::precision(g).str();
+            check(pass == "all", "passes are 'recognize', 'layout', 'precision' and 'all', received '", pass, "'");
+            return passes::simplify(g).str();
+          },
+          py::arg("outputs"), py::arg("passes") = "all", "The graph as text after some passes.")
+      .def(
           "compile",
           [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
             Nodes nodes;
@@ -432,6 +453,8 @@ void bind_trace(py::module_& m) {
       "True in a trace that runs what it records: Python may look at values.");
   m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
   m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+  m.def("set_passes", &passes::set_enabled, py::arg("on"),
+        "Whether graphs are changed more than they must be to run; off, tests have what they compare with.");
   m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
   m.def("resume_traces", &Trace::resume);
   m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
@@ -443,7 +466,13 @@ void bind_trace(py::module_& m) {
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
         Trace* trace = Trace::current();
-        const Node y = to_node(loss);
+        nodes.push_back(to_node(loss));
+        // A rewrite may look through nodes that are not leaves, or make one of two.
+        if (std::all_of(nodes.begin(), nodes.end() - 1,
+                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; }))
+          Trace::recognize(nodes);
+        const Node y = nodes.back();
+        nodes.pop_back();
         for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
           out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;

@@ -1,6 +1,6 @@
 #include "graph/rebuild.h"
 
-#include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
 #include "graph/op.h"
@@ -18,8 +18,8 @@ Nodes all_outputs(const Node& node) {
   return outputs;
 }
 
-Nodes rebuild(const Nodes& roots, const RebuildEnd& end, const RebuildNode& make) {
-  std::unordered_map<const NodeData*, Nodes> done;
+Nodes rebuild(const Nodes& roots, const RebuildEnd& end, const RebuildNode& make, RebuiltNodes* all) {
+  RebuiltNodes done;
   const auto renew = [&](const Node& n) {
     if (end)
       if (Node there = end(n)) return there;
@@ -59,6 +59,7 @@ Nodes rebuild(const Nodes& roots, const RebuildEnd& end, const RebuildNode& make
   Nodes fresh;
   fresh.reserve(roots.size());
   for (const Node& n : roots) fresh.push_back(n ? renew(n) : n);
+  if (all) *all = std::move(done);
   return fresh;
 }
 

@@ -1,7 +1,6 @@
-#define BOOST_TEST_MODULE plan
 #include "runtime/plan.h"
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <ctime>
 

@@ -1,10 +1,13 @@
-#include "graph/passes/passes.h"
+#include "graph/passes/images.h"
 #include "graph/rebuild.h"
 
 namespace maas::passes {
 
 Graph rewrite(const Graph& graph, const Rewrite& fn) {
-  Nodes fresh = rebuild(graph.roots(), {}, fn);
+  Images* const images = Images::current();
+  RebuiltNodes done;
+  Nodes fresh = rebuild(graph.roots(), {}, fn, images ? &done : nullptr);
+  if (images) images->record(done);
   const auto first_update = fresh.begin() + static_cast<std::ptrdiff_t>(graph.outputs.size());
   Graph result{graph.inputs, {fresh.begin(), first_update}, {}};
   for (size_t i = 0; i < graph.updates.size(); ++i)
@@ -36,13 +39,5 @@ bool Users::is_root(const Node& v) const {
   auto it = entries_.find(v.data());
   return it != entries_.end() && it->second.root[static_cast<size_t>(v.index())];
 }
-
-Graph simplify(const Graph& graph) {
-  Graph g = merge_equal(graph);
-  for (GraphPass pass : family_rewrites()) g = pass(g);
-  return merge_equal(lower(g));
-}
-
-Graph optimize(const Graph& graph) { return fuse(simplify(graph)); }
 
 }  // namespace maas::passes

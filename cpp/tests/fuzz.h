@@ -3,10 +3,13 @@
 // An input whose outcome is new is kept and changed further: another message means that it got to another check.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <set>
@@ -100,7 +103,8 @@ class Mutator {
 };
 
 // Changes inputs of `corpus` for MAAS_STRESS_SECONDS (2) and gives each to `target`, which returns what came of it and
-// must throw nothing. MAAS_FUZZ_SEED chooses other inputs. Returns the outcomes.
+// must throw nothing. MAAS_FUZZ_SEED chooses other inputs; MAAS_FUZZ_LAST names a file that holds the input of a crash.
+// Returns the outcomes.
 inline std::set<std::string> fuzz(std::vector<std::string> corpus, std::vector<std::string> words,
                                   const std::function<std::string(const std::string&)>& target) {
   using Clock = std::chrono::steady_clock;
@@ -108,9 +112,12 @@ inline std::set<std::string> fuzz(std::vector<std::string> corpus, std::vector<s
   std::set<std::string> outcomes;
   for (const std::string& s : corpus) outcomes.insert(target(s));
   Mutator mutator(std::move(corpus), std::move(words), static_cast<uint64_t>(environment_number("MAAS_FUZZ_SEED", 1)));
+  const char* last = std::getenv("MAAS_FUZZ_LAST");
   int64_t count = 0;
   for (; Clock::now() < end; ++count) {
-    std::string input = mutator.next(), outcome = target(input);
+    std::string input = mutator.next();
+    if (last) std::ofstream(last, std::ios::binary) << input;
+    std::string outcome = target(input);
     // Texts that differ in numbers or in what was received are one outcome.
     std::erase_if(outcome, [](unsigned char c) { return std::isdigit(c); });
     outcome = outcome.substr(0, outcome.find("received"));

@@ -181,7 +181,18 @@ void Trace::commit() {
 void Trace::overlay(const std::vector<VariablePtr>& variables, const Nodes& values) {
   for (const VariablePtr& v : variables) read(v);
   saved_.emplace_back(state_, written_);
-  for (size_t i = 0; i < variables.size(); ++i) write(variables[i], values[i]);
+  // What is overlaid is no assignment: gradients of a stateless call go through it.
+  const auto unended = [](Node& n) {
+    if (is_floating(n.dtype())) n = n.input(0);
+  };
+  for (size_t i = 0; i < variables.size(); ++i) {
+    write(variables[i], values[i]);
+    for (State& s : body_state_)
+      if (s.variable == variables[i]) unended(s.value);
+    for (auto* list : {&state_, &written_})
+      for (auto& [v, node] : *list)
+        if (v == variables[i] && !body_) unended(node);
+  }
 }
 
 Nodes Trace::end_overlay(const std::vector<VariablePtr>& variables) {

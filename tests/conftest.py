@@ -2,23 +2,33 @@
 
 import os
 import re
+import tempfile
 
 import pytest
 
 # Set before anything imports Keras: the oracle runs on JAX, on the CPU.
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# The oracle's programs are small and run once or twice: XLA's optimizer costs a third more time than it saves.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+# Keras hands equal programs to XLA again and again, from new closures; this run, programs that it starts too, compiles
+# each once.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled = tempfile.TemporaryDirectory(prefix="jax-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # A skip hides a missing oracle or client, so only these reasons pass; every other skip fails.
-ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m long)\b")
+ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m (long|sanitizer))\b")
 
 
 def pytest_collection_modifyitems(config, items):
-    if "long" in config.option.markexpr:
-        return
+    """Tests of these marks run only when they are asked for."""
     for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(pytest.mark.skip(reason="-m long runs this test"))
+        wanted = [m for m in ("long", "sanitizer") if item.get_closest_marker(m)]
+        if wanted and not any(m in config.option.markexpr for m in wanted):
+            item.add_marker(pytest.mark.skip(reason=f"-m {wanted[0]} runs this test"))
 
 
 def fail_other_skips(report):
@@ -27,7 +37,9 @@ def fail_other_skips(report):
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     if not ALLOWED_SKIPS.match(reason):
         report.outcome = "failed"
-        report.longrepr = f"a test may skip only for 'no GPU', 'missing ISA' or '-m long', received {reason!r}"
+        report.longrepr = (
+            f"a test may skip only for 'no GPU', 'missing ISA', '-m long' or '-m sanitizer', received {reason!r}"
+        )
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "graph/graph.h"
 #include "graph/op.h"
+#include "graph/passes/images.h"
 #include "runtime/program.h"
 
 namespace maas::bindings {
@@ -41,6 +42,8 @@ class Trace {
   Tensor input(const py::object& shape, const std::string& dtype, const std::string& name);
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
+  // The values it had in this trace before it was last written.
+  Nodes earlier(const VariablePtr& variable) const;
   Graph graph(const Nodes& outputs) const;
   bool is_body() const { return body_; }
   bool has_values() const { return values_on_; }
@@ -65,6 +68,9 @@ class Trace {
   static void pause();
   static void resume();
   static Trace* current();
+  // Values as gradients want them: with families' ops for what the trace spells out. Before a gradient is taken, so
+  // that it is that of the op; the program then reads the new nodes in place of the old ones.
+  static void recognize(Nodes& values);
   void enter();
   void exit();
 
@@ -75,7 +81,9 @@ class Trace {
   int64_t start_;
   std::unordered_map<const NodeData*, std::pair<Node, std::vector<Array>>> values_;
   std::vector<State> body_state_;
+  passes::Images images_;
   std::vector<std::pair<std::string, Dim>> symbols_;
+  std::vector<std::pair<VariablePtr, Node>> earlier_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
   std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;

@@ -3,6 +3,7 @@
 #include "bindings/tape.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 #include "ops/build.h"
@@ -228,17 +229,35 @@ void bind_tape(py::module_& m) {
       "gradients_of",
       [](const std::vector<py::object>& ys, const std::vector<py::object>& dys,
          const std::vector<py::object>& targets) {
+        Trace* const trace = Trace::current();
         Nodes wanted;
         for (const auto& t : targets) wanted.push_back(to_node(t));
         Nodes total(wanted.size());
+        std::vector<size_t> target(wanted.size());
+        std::iota(target.begin(), target.end(), size_t{0});
+        // A variable that was assigned in between may have been read before.
+        for (size_t k = 0; trace && k < targets.size(); ++k)
+          if (py::isinstance<Variable>(targets[k]))
+            for (Node& n : trace->earlier(targets[k].cast<VariablePtr>())) {
+              wanted.push_back(std::move(n));
+              target.push_back(k);
+            }
+        // As in `gradients`: other targets than leaves must stay what they are.
+        const bool leaves = std::all_of(wanted.begin(), wanted.end(),
+                                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; });
+        const auto count = static_cast<std::ptrdiff_t>(wanted.size());
+        for (const auto& y : ys) wanted.push_back(to_node(y));
+        if (leaves) Trace::recognize(wanted);
+        const Nodes values(wanted.begin() + count, wanted.end());
+        wanted.resize(static_cast<size_t>(count));
         for (size_t i = 0; i < ys.size(); ++i) {
-          const Node y = to_node(ys[i]);
+          const Node& y = values[i];
           const Nodes found = dys[i].is_none() ? gradients(y, wanted) : gradients(y, to_node(dys[i]), wanted);
           for (size_t k = 0; k < found.size(); ++k)
-            if (found[k]) total[k] = total[k] ? add(total[k], found[k]) : found[k];
+            if (Node& sum = total[target[k]]; found[k]) sum = sum ? add(sum, found[k]) : found[k];
         }
         py::list out;
-        for (const Node& n : total) out.append(n ? py::cast(Tensor(n)) : py::none());
+        for (const Node& n : total) out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;
       },
       "Gradients of the sum of ys for given gradients of each (None: ones).");

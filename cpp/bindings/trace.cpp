@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
+#include "graph/passes/passes.h"
 #include "ops/build.h"
 #include "runtime/eager.h"
 
@@ -107,7 +108,9 @@ void Trace::write(const VariablePtr& variable, Node value) {
   check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape),
         ", received a value of shape ", to_string(value.shape()));
   if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
-  read(variable);
+  // To assign is no step of a gradient, in a trace as outside: who reads the variable later starts from it.
+  if (is_floating(value.dtype())) value = op("stop_gradient", {value});
+  earlier_.emplace_back(variable, read(variable));
   for (State& s : body_state_)
     if (s.variable == variable) s.value = value;
   if (body_) return;
@@ -119,6 +122,13 @@ void Trace::write(const VariablePtr& variable, Node value) {
       return;
     }
   written_.emplace_back(variable, value);
+}
+
+Nodes Trace::earlier(const VariablePtr& variable) const {
+  Nodes found;
+  for (const auto& [v, node] : earlier_)
+    if (v == variable) found.push_back(node);
+  return found;
 }
 
 Tensor Trace::input_value(Array value, const std::string& name) {
@@ -198,7 +208,14 @@ void Trace::resume() {
 Graph Trace::graph(const Nodes& outputs) const {
   Graph g{inputs, outputs, {}};
   for (const auto& [v, node] : written_) g.updates.push_back({v, node});
-  return g;
+  return images_.apply(g);
+}
+
+void Trace::recognize(Nodes& values) {
+  if (!current() || !passes::enabled()) return;
+  for (const Trace* t : traces)
+    if (!t || t->body_ || t->values_on_) return;
+  values = current()->images_.recognize({{}, values, {}}).outputs;
 }
 
 Poll signal_poll() {
@@ -324,9 +341,11 @@ void bind_trace(py::module_& m) {
           [](Program& p, const std::vector<py::object>& args, int repeats) {
             std::vector<Array> inputs;
             for (const auto& a : args) inputs.push_back(to_array(a));
-            std::vector<double> ns(p.plan().steps.size());
+            const auto members = static_cast<size_t>(ThreadPool::instance().size());
+            std::vector<double> ns(p.plan().steps.size()), worker_ns(ns.size() * members);
             RunOptions options;
             options.step_ns = &ns;
+            options.worker_ns = &worker_ns;
             {
               py::gil_scoped_release release;
               p.run(inputs);
@@ -345,13 +364,19 @@ void bind_trace(py::module_& m) {
               row["flops"] = costs[s].flops < 0 ? py::object(py::none()) : py::cast(costs[s].flops);
               row["bytes"] = costs[s].bytes;
               row["threads"] = std::min(costs[s].team, ThreadPool::instance().size());
+              std::vector<double> workers(worker_ns.begin() + static_cast<std::ptrdiff_t>(s * members),
+                                          worker_ns.begin() + static_cast<std::ptrdiff_t>((s + 1) * members));
+              while (!workers.empty() && workers.back() == 0) workers.pop_back();
+              for (double& w : workers) w /= repeats * 1e3;
+              row["workers"] = workers;
               rows.append(std::move(row));
             }
             return rows;
           },
           py::arg("args"), py::arg("repeats") = 20,
-          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads. State is updated as in a "
-          "run.")
+          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads, workers (microseconds "
+          "that "
+          "each thread of the team worked). State is updated as in a run.")
       .def(
           "memory",
           [](Program& p, const std::vector<py::object>& args) {
@@ -372,15 +397,15 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
       .def(
           "binding_ns",
-          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+          [](Program& p, const std::vector<std::vector<py::object>>& calls) {
             std::vector<std::vector<Array>> inputs;
             for (const auto& call : calls) {
               inputs.emplace_back();
               for (const auto& a : call) inputs.back().push_back(to_array(a));
             }
-            return p.binding_ns(inputs, repeats);
+            return p.binding_ns(inputs);
           },
-          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
+          py::arg("calls"), "Nanoseconds from each call to where its kernels would run.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly(
           "kernels",
@@ -431,6 +456,19 @@ void bind_trace(py::module_& m) {
              return t.graph(nodes).str();
            })
       .def(
+          "simplified",
+          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& pass) {
+            Nodes nodes;
+            for (const auto& o : outputs) nodes.push_back(to_node(o));
+            const Graph g = t.graph(nodes);
+            if (pass == "recognize") return passes::recognize(g).str();
+            if (pass == "layout") return passes::recognize(passes::layout(passes::recognize(g))).str();
+            if (pass == "precision") return passes::precision(g).str();
+            check(pass == "all", "passes are 'recognize', 'layout', 'precision' and 'all', received '", pass, "'");
+            return passes::simplify(g).str();
+          },
+          py::arg("outputs"), py::arg("passes") = "all", "The graph as text after some passes.")
+      .def(
           "compile",
           [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
             Nodes nodes;
@@ -452,6 +490,8 @@ void bind_trace(py::module_& m) {
       "True in a trace that runs what it records: Python may look at values.");
   m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
   m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+  m.def("set_passes", &passes::set_enabled, py::arg("on"),
+        "Whether graphs are changed more than they must be to run; off, tests have what they compare with.");
   m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
   m.def("resume_traces", &Trace::resume);
   m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
@@ -463,7 +503,13 @@ void bind_trace(py::module_& m) {
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
         Trace* trace = Trace::current();
-        const Node y = to_node(loss);
+        nodes.push_back(to_node(loss));
+        // A rewrite may look through nodes that are not leaves, or make one of two.
+        if (std::all_of(nodes.begin(), nodes.end() - 1,
+                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; }))
+          Trace::recognize(nodes);
+        const Node y = nodes.back();
+        nodes.pop_back();
         for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
           out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;

@@ -30,12 +30,31 @@ struct alignas(128) Worker {  // two lines: the adjacent line is prefetched
   Job job = nullptr;
   void* ctx = nullptr;
   int index = 0, team = 0;
+  int caller_cpu = -1;
+  int64_t moved_at = 0;
   pthread_t thread = {};
 };
 
 thread_local bool in_job = false;
 
+// A worker that was woken on its caller's core would take turns with it, each waiting for the other; the kernel leaves
+// two threads that yield to each other where they are. So it asks for the other cores, and then for all of them again.
+void leave_callers_core(Worker& w) {
+  constexpr int64_t kSeldom = 1'000'000;
+  if (w.caller_cpu < 0 || sched_getcpu() != w.caller_cpu) return;
+  const int64_t now = wait::now_ns();
+  if (now - w.moved_at < kSeldom) return;
+  w.moved_at = now;
+  cpu_set_t all;
+  if (w.caller_cpu >= CPU_SETSIZE || pthread_getaffinity_np(pthread_self(), sizeof(all), &all)) return;
+  cpu_set_t others = all;
+  CPU_CLR(w.caller_cpu, &others);
+  if (CPU_COUNT(&others) == 0 || pthread_setaffinity_np(pthread_self(), sizeof(others), &others)) return;
+  pthread_setaffinity_np(pthread_self(), sizeof(all), &all);
+}
+
 void work(Worker& w) {
+  leave_callers_core(w);
   FlushDenormals flush;
   in_job = true;
   w.job(w.ctx, w.index, w.team);
@@ -272,7 +291,9 @@ void ThreadPool::run_team(int want, Job job, void* ctx, bool elastic) {
     if (team.count) s.busy.fetch_add(team.count, std::memory_order_relaxed);
   }
   int index = 1;
+  const int cpu = team.count ? sched_getcpu() : -1;
   s.for_each(team, [&](Worker& w) {
+    w.caller_cpu = cpu;
     w.job = job;
     w.ctx = ctx;
     w.index = index++;

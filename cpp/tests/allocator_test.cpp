@@ -1,11 +1,10 @@
-#define BOOST_TEST_MODULE allocator
 #include "core/allocator.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <thread>
 #include <vector>

@@ -1,8 +1,7 @@
 // How chains are walked and printed for a GPU. Host logic: no CUDA.
-#define BOOST_TEST_MODULE chain_print
 #include "ops/elementwise/chain_print.h"
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <vector>
 
 #include "core/fast_divisor.h"

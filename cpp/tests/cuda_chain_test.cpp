@@ -1,7 +1,6 @@
 // Printed chains, compiled and run by the emulator, against the plain interpreter.
-#define BOOST_TEST_MODULE cuda_chain
 #include <algorithm>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstring>
 #include <random>

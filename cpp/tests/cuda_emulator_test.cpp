@@ -1,6 +1,5 @@
 // The emulated GPU itself: what a kernel may rely on, and what it reports.
-#define BOOST_TEST_MODULE cuda_emulator
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <random>
 #include <vector>

@@ -1,7 +1,6 @@
 // Products by kernels of the emulator against plain sums in float64: layouts, batches, epilogues, few rows.
-#define BOOST_TEST_MODULE cuda_product
 #include <array>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <random>
 #include <vector>

@@ -1,11 +1,10 @@
 // Printed chains go through NVRTC itself, which needs no GPU: every function in the types chains compute in, and every
 // way to read an operand. Nothing is checked where the library is missing.
-#define BOOST_TEST_MODULE cuda_text
 #include <dlfcn.h>
 #include <nvrtc.h>
 
 #include <algorithm>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <iterator>
 #include <random>
 #include <string>

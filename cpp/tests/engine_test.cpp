@@ -1,6 +1,5 @@
-#define BOOST_TEST_MODULE engine
 #include <atomic>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>

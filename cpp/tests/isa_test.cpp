@@ -1,7 +1,6 @@
-#define BOOST_TEST_MODULE isa
 #include "core/isa.h"
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 
 #include "core/error.h"
 

@@ -1,7 +1,6 @@
-#define BOOST_TEST_MODULE json
 #include "core/json.h"
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 
 #include "core/dim.h"
 #include "core/error.h"

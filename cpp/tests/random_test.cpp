@@ -1,7 +1,6 @@
-#define BOOST_TEST_MODULE random
 #include "core/random.h"
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <set>
 #include <vector>

@@ -1,7 +1,6 @@
 // The parts of the server without a socket: number reader and writer, router, head scan, batcher under threads.
-#define BOOST_TEST_MODULE serving
 #include <bit>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <random>
 #include <thread>
 

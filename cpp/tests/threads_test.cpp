@@ -1,10 +1,9 @@
-#define BOOST_TEST_MODULE threads
 #include "core/threads.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <cmath>
 #include <fstream>

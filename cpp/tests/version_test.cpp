@@ -1,8 +1,7 @@
-#define BOOST_TEST_MODULE version
 #include "core/version.h"
 
 #include <algorithm>
-#include <boost/test/included/unit_test.hpp>
+#include <boost/test/unit_test.hpp>
 #include <string>
 
 BOOST_AUTO_TEST_CASE(has_three_numbers) {

@@ -128,6 +128,11 @@ CASES = [
     conv((3, 24, 24, 20), (3, 3, 20, 24), padding="same"),
     conv((3, 5, 6, 90), (3, 3, 90, 100), padding="same"),  # a kernel whose gradient is shared by rows
     conv((2, 4, 5, 800), (2, 2, 800, 70)),  # and by parts of a row of taps
+    # images so narrow that tiles go over rows: strides, groups, three axes, more than one block of terms
+    conv((3, 7, 7, 64), (3, 3, 32, 80), padding="same"),
+    conv((2, 15, 9, 20), (3, 5, 20, 40), (2, 2), "same"),
+    conv((2, 3, 5, 4, 24), (2, 3, 2, 24, 33), padding="same"),
+    conv((1, 7, 7, 400), (3, 3, 400, 70), padding="same"),
     # few columns, as dot products: of the forward pass, of the input gradient, of both
     conv((2, 9, 11, 40), (3, 3, 40, 1), padding="same"),
     conv((2, 9, 11, 20), (3, 3, 20, 3), (2, 1), "same"),

@@ -72,6 +72,7 @@ def numbers(name, reference, more=(), **keywords):
     return function(name, reference, more=[*whole, *more], **keywords)
 
 
+QUOTIENTS = np.array([np.nan, np.inf, -np.inf, 0.0, 1.5, -2.0, 3e30])
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "uint32")
 SPREAD = [Case(*shapes, rows=()) for shapes in BROADCAST]
 
@@ -159,7 +160,10 @@ OPS = [
     numbers("minimum", np.minimum, arity=2),
     function("leaky_relu", lambda x, a: np.where(x > 0, x, a * x), arity=2),
     function("elu", lambda x, a: np.where(x > 0, x, a * np.expm1(x)), arity=2, eps=6),
-    function("floor_divide", lambda a, b: np.floor(a / b), 1, 8, arity=2, gradient=False),
+    function(
+        "floor_divide", np.floor_divide, 1, 8, arity=2, gradient=False,
+        more=[Case(*np.meshgrid(QUOTIENTS, QUOTIENTS), gradient=False, rows=())],
+    ),
     function("mod", np.mod, 1, 8, arity=2, floor=8),
     function("identity", lambda x: x),
     function("stop_gradient", lambda x: x, gradient=False),

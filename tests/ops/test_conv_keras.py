@@ -24,20 +24,30 @@ def arrays(spatial, data_format, *kernels):
     return [x, *(rng.standard_normal((*KERNEL[:spatial], *k)).astype("float32") for k in kernels)]
 
 
-def compare(keras, name, operands, **options):
-    """Values and gradients of `maas.ops` and `keras.ops`, and the shape that a KerasTensor gets."""
-    ours = functools.partial(getattr(ops, name), **options)
-    theirs = functools.partial(getattr(keras.ops, name), **options)
-    weights = support.cotangents(ours, operands)
-    y, *gradients = support.program(ours, operands, (0,)).numpy(*operands, *weights)
-    want, back = jax.vjp(theirs, *operands)
-    assert y.shape == want.shape
-    symbolic = ours(ops_input(operands[0]), *operands[1:])
-    assert tuple(symbolic.shape) == (None, *want.shape[1:])
-    for got, expected in zip((y, *gradients), (want, *back(weights[0]))):
-        expected = np.asarray(expected)
-        scale = max(1.0, np.abs(expected).max())
-        np.testing.assert_allclose(got, expected, rtol=0, atol=3e-6 * scale, err_msg=f"{name} {options}")
+def compare(keras, *cases):
+    """Values and gradients of `maas.ops` and `keras.ops`, and the shape that a KerasTensor gets.
+
+    A case is (name, operands, options). XLA takes far longer to compile than to run: all cases are one program.
+    """
+    ours = [functools.partial(getattr(ops, name), **options) for name, _, options in cases]
+    theirs = [functools.partial(getattr(keras.ops, name), **options) for name, _, options in cases]
+    operands = [arrays for _, arrays, _ in cases]
+    weights = [support.cotangents(f, x) for f, x in zip(ours, operands)]
+
+    @jax.jit
+    def oracle(operands, weights):
+        pulled = [jax.vjp(f, *x) for f, x in zip(theirs, operands)]
+        return [(y, *back(w)) for (y, back), (w,) in zip(pulled, weights)]
+
+    for (name, x, options), f, w, wants in zip(cases, ours, weights, oracle(operands, weights)):
+        results = support.program(f, x, (0,)).numpy(*x, *w)
+        assert results[0].shape == wants[0].shape
+        assert tuple(f(ops_input(x[0]), *x[1:]).shape) == (None, *wants[0].shape[1:])
+        assert len(results) == len(wants)
+        for got, want in zip(results, wants):
+            want = np.asarray(want)
+            scale = max(1.0, np.abs(want).max())
+            np.testing.assert_allclose(got, want, rtol=0, atol=3e-6 * scale, err_msg=f"{name} {options}")
 
 
 def ops_input(x):
@@ -50,13 +60,15 @@ def ops_input(x):
 @pytest.mark.parametrize("spatial", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_convolutions(keras, spatial, padding, data_format):
+    cases = []
     for strides, dilation in [(1, 1), (2, 1), (3, 1), (1, 2), ((2, 1, 3)[:spatial], 1), (1, (1, 3, 2)[:spatial])]:
         options = {"strides": strides, "dilation_rate": dilation, "padding": padding, "data_format": data_format}
-        compare(keras, "conv", arrays(spatial, data_format, (6, 5)), **options)
-        compare(keras, "conv", arrays(spatial, data_format, (3, 4)), **options)
+        cases.append(("conv", arrays(spatial, data_format, (6, 5)), options))
+        cases.append(("conv", arrays(spatial, data_format, (3, 4)), options))
         if spatial < 3:  # Keras's XLA has no grouped gradients in 3-D that are quick enough for a test
-            compare(keras, "depthwise_conv", arrays(spatial, data_format, (6, 1)), **options)
-            compare(keras, "depthwise_conv", arrays(spatial, data_format, (6, 3)), **options)
+            cases.append(("depthwise_conv", arrays(spatial, data_format, (6, 1)), options))
+            cases.append(("depthwise_conv", arrays(spatial, data_format, (6, 3)), options))
+    compare(keras, *cases)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -65,8 +77,11 @@ def test_separable_convolutions(keras, spatial, data_format):
     rng = np.random.default_rng(1)
     pointwise = rng.standard_normal((*(1,) * spatial, 12, 7)).astype("float32")
     operands = [*arrays(spatial, data_format, (6, 2)), pointwise]
-    for strides, padding in itertools.product((1, 2), ("valid", "same")):
-        compare(keras, "separable_conv", operands, strides=strides, padding=padding, data_format=data_format)
+    cases = [
+        ("separable_conv", operands, {"strides": strides, "padding": padding, "data_format": data_format})
+        for strides, padding in itertools.product((1, 2), ("valid", "same"))
+    ]
+    compare(keras, *cases)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -75,22 +90,26 @@ def test_separable_convolutions(keras, spatial, data_format):
 def test_transposed_convolutions(keras, spatial, padding, data_format):
     cases = [(1, None, 1), (2, None, 1), (3, None, 1), (4, None, 1), (2, 1, 1), (3, 0, 1), (3, 2, 1), (1, None, 2)]
     cases += [(1, 0, 3), ((2, 3, 1)[:spatial], (1, 2, 0)[:spatial], 1)]
+    all_cases = []
     for filters in (5, 1):
         operands = arrays(spatial, data_format, (filters, 6))
         for strides, extra, dilation in cases if filters > 1 else cases[:3]:
             options = {"strides": strides, "dilation_rate": dilation, "output_padding": extra}
-            compare(keras, "conv_transpose", operands, padding=padding, data_format=data_format, **options)
+            options |= {"padding": padding, "data_format": data_format}
+            all_cases.append(("conv_transpose", operands, options))
+    compare(keras, *all_cases)
 
 
 @pytest.mark.parametrize("name", ["max_pool", "average_pool"])
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("spatial", [1, 2, 3])
 def test_pooling(keras, spatial, data_format, name):
-    for size, strides, padding in itertools.product((2, 3), (1, 2, 3), ("valid", "same")):
-        options = {"pool_size": size, "strides": strides, "padding": padding, "data_format": data_format}
-        compare(keras, name, arrays(spatial, data_format), **options)
-    several = (3, 1, 2)[:spatial]
-    compare(keras, name, arrays(spatial, data_format), pool_size=several, strides=(1, 2, 2)[:spatial])
+    cases = [
+        {"pool_size": size, "strides": strides, "padding": padding, "data_format": data_format}
+        for size, strides, padding in itertools.product((2, 3), (1, 2, 3), ("valid", "same"))
+    ]
+    cases.append({"pool_size": (3, 1, 2)[:spatial], "strides": (1, 2, 2)[:spatial]})
+    compare(keras, *((name, arrays(spatial, data_format), options) for options in cases))
     x = arrays(spatial, data_format)[0]
     default, given = (getattr(ops, name)(x, 2, s, data_format=data_format).numpy() for s in (None, 2))
     np.testing.assert_array_equal(default, given)

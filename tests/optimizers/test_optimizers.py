@@ -1,5 +1,6 @@
 """Optimizers against real Keras: ten updates from the same weights and gradients."""
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -144,12 +145,12 @@ SCHEDULES = [
 def test_schedule(name, options):
     found = getattr(schedules, name)(**options)
     oracle = getattr(keras.optimizers.schedules, name)(**options)
+    # Keras would compile its branches anew for every step. XLA divides by constants otherwise, so only there.
+    at = jax.jit(oracle) if name == "CosineDecayRestarts" else oracle
     for step in [*range(30), 1000]:
         if name == "CosineDecayRestarts" and options.get("t_mul", 2.0) != 1.0 and step in (4, 12, 28):
             continue  # log of an exact power: either side of the restart is right
-        np.testing.assert_allclose(
-            float(found(step)), float(oracle(step)), rtol=2e-5, atol=1e-7, err_msg=f"step {step}"
-        )
+        np.testing.assert_allclose(float(found(step)), float(at(step)), rtol=2e-5, atol=1e-7, err_msg=f"step {step}")
     assert found.get_config() == oracle.get_config()
     assert type(found).from_config(found.get_config()).get_config() == found.get_config()
 

@@ -93,3 +93,47 @@ def test_programs_that_share_some_variables_run_together():
         return run
 
     _in_threads([call(i) for i in range(4)] * 2)
+
+
+def test_predict_during_fit():
+    """Every batch of a prediction is computed with one version of the weights, whatever fit does meanwhile."""
+    model, rng = _model(), np.random.default_rng(1)
+    x, y = rng.normal(size=(2048, 32)).astype("float32"), rng.normal(size=(2048, 4)).astype("float32")
+    same = np.repeat(x[:1], 96, axis=0)
+    stop = time.time() + 2
+    before, steps, answers = model.predict(same, verbose=0), [], []
+
+    def train():
+        while time.time() < stop:
+            model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+            steps.append(1)
+
+    def predict(size):
+        def run():
+            while time.time() < stop:
+                parts = np.split(model.predict(same, batch_size=size, verbose=0), 96 // size)
+                assert all((part == part[0]).all() for part in parts)
+                answers.append(parts[0][0])
+
+        return run
+
+    _in_threads([train, predict(96), predict(32), predict(8)])
+    assert steps and len({a.tobytes() for a in answers}) > 1
+    assert not (model.predict(same, verbose=0) == before).all()
+
+
+def test_several_models_train_at_once_as_each_does_alone():
+    def history(seed):
+        maas.utils.set_random_seed(0)
+        rng = np.random.default_rng(seed)
+        model = _model()
+        model.set_weights([rng.normal(size=w.shape).astype("float32") / 10 for w in model.get_weights()])
+        x, y = rng.normal(size=(700, 32)).astype("float32"), rng.normal(size=(700, 4)).astype("float32")
+        losses = model.fit(x, y, batch_size=48, epochs=4, shuffle=False, verbose=0).history["loss"]
+        return losses, model.predict(x, verbose=0)
+
+    alone, together = [history(seed) for seed in range(4)], {}
+    _in_threads([lambda seed=seed: together.update({seed: history(seed)}) for seed in range(4)])
+    for seed in range(4):
+        assert together[seed][0] == alone[seed][0]
+        np.testing.assert_array_equal(together[seed][1], alone[seed][1])

@@ -228,9 +228,9 @@ def test_lambda_needs_its_function(good, tmp_path):
 
 @pytest.mark.parametrize("units", [2**31, 2**40, 2**62, 10**30, 10**6])
 def test_s31_layers_larger_than_the_file(good, tmp_path, units):
-    start = time.monotonic()
+    start = time.process_time()
     refuse(tmp_path, with_config(good, lambda c: c["config"]["layers"][1]["config"].__setitem__("units", units)))
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
@@ -337,9 +337,9 @@ def test_saved_files_hold_no_code(good, tmp_path):
 def test_s31_metrics_larger_than_any_metric(good, tmp_path, name, count):
     config = {"recall": 0.5, "num_thresholds": count} if name != "AUC" else {"num_thresholds": count}
     metric = {"module": "keras.metrics", "class_name": name, "config": config, "registered_name": None}
-    start = time.monotonic()
+    start = time.process_time()
     refuse(tmp_path, with_config(good, lambda c: c["compile_config"].__setitem__("metrics", [metric])))
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_s31_metrics_of_legacy_files(good, tmp_path):
@@ -354,9 +354,9 @@ def test_s31_metrics_of_legacy_files(good, tmp_path):
         config["metrics"] = [{"class_name": "AUC", "config": {"num_thresholds": 10**12}}]
         file.attrs["training_config"] = json.dumps(config)
 
-    start = time.monotonic()
+    start = time.process_time()
     assert "asks for more state" in refuse(tmp_path, files.hdf5(fill), "m.h5")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("size", [2**64, 10**30, -(2**63) - 1])

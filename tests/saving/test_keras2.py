@@ -146,3 +146,16 @@ def test_weights_of_a_whole_model_file(tmp_path):
     model.load_weights(path)
     x = RNG.standard_normal((5, 3)).astype("float32")
     np.testing.assert_allclose(model.predict(x, verbose=0), expected(x), rtol=1e-5, atol=1e-5)
+
+
+def test_a_registered_class_in_our_own_file(tmp_path):
+    @maas.saving.register_keras_serializable("tests")
+    class Doubled(maas.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    model = maas.Sequential([maas.Input((4,)), Doubled(), maas.layers.Dense(1)])
+    model.save(tmp_path / "m.h5")
+    x = np.arange(8, dtype="float32").reshape(2, 4)
+    again = maas.models.load_model(tmp_path / "m.h5")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))

@@ -55,6 +55,64 @@ def test_train_step_with_a_tape():
     assert len(own.steps_traced) == 1
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_two_updates_in_one_step(eager):
+    """The second gradient starts from the weights that the first update left; the update is no part of it."""
+
+    class Adversaries(maas.Model):
+        def __init__(self):
+            super().__init__()
+            one = {"use_bias": False, "kernel_initializer": "ones"}
+            self.d = maas.Sequential([maas.layers.Input((1,)), maas.layers.Dense(1, **one)])
+            self.g = maas.Sequential([maas.layers.Input((1,)), maas.layers.Dense(1, **one)])
+
+        def train_step(self, data):  # and no call()
+            x, (d, g) = data[0], (self.d.trainable_weights, self.g.trainable_weights)
+            with maas.GradientTape() as tape:
+                loss = ops.sum(self.d(self.g(x)) ** 2)
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, d), d))
+            with maas.GradientTape() as tape:
+                loss = ops.sum(self.d(self.g(x)))
+            (gradient,) = tape.gradient(loss, g)
+            return {"gradient": gradient, "d": d[0].value + 0}
+
+    model = Adversaries()
+    model.compile(maas.optimizers.SGD(0.01), run_eagerly=eager)
+    history = model.fit(np.ones((4, 1), "float32"), np.ones(4), batch_size=4, verbose=0).history
+    np.testing.assert_allclose([history["d"][0], history["gradient"][0]], [0.92, 3.68], rtol=1e-6)
+
+
+def test_a_tape_remembers_what_was_read_before_an_assignment():
+    v = maas.Variable([2.0, 3.0])
+
+    @maas.jit
+    def f(x):
+        with maas.GradientTape() as tape:
+            first = ops.sum(v * v * x)
+            v.assign(v * 10)
+            second = ops.sum(v * x)
+        return tape.gradient(first, v), tape.gradient(first + second, v)
+
+    first, both = f(np.ones(2, "float32"))
+    np.testing.assert_allclose(first, [4, 6])
+    np.testing.assert_allclose(both, [5, 7])
+    np.testing.assert_allclose(v.numpy(), [20, 30])
+
+
+def test_a_model_without_call_needs_layers_that_are_built():
+    class Own(maas.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = maas.layers.Dense(3, name="hidden")
+
+        def train_step(self, data):
+            return {"loss": ops.sum(self.hidden(data[0]))}
+
+    model = compiled(Own(), loss=None)
+    with pytest.raises(ValueError, match=r"layers that are built.*hidden"):
+        model.fit(X, verbose=0)
+
+
 def test_tape_outside_a_step():
     x = maas.Variable(3.0)
     with maas.GradientTape() as tape:

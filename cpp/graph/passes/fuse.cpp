@@ -51,7 +51,7 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
           inputs.push_back(in);
     return inputs;
   };
-  bool grown = fusable(root);
+  bool grown = enabled() && fusable(root);
   while (grown && members.size() < Chain::max_steps) {
     grown = false;
     for (const Node& candidate : outside()) {
@@ -138,7 +138,7 @@ Graph fuse(const Graph& graph) {
       return r == renewed.end() ? n : r->second[static_cast<size_t>(n.index())];
     };
     // The producer of an operand may take the chain as its epilogue.
-    if (fusable(old)) {
+    if (enabled() && fusable(old)) {
       for (const Node& operand : g.inputs) {
         int uses = 0;
         for (const Node& m : g.members)

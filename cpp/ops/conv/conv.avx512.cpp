@@ -1,10 +1,13 @@
-#include "ops/conv/conv_simd.h"
+#include "ops/conv/conv_flat_simd.h"
 #include "ops/conv/pack_simd.h"
 
 namespace maas {
 
 void conv_f32_avx512(const ConvArgs& args, int64_t begin, int64_t end, const Exec& exec) {
-  run_conv(args, begin, end, exec);
+  if (args.flat)
+    run_conv_flat(args, begin, end, exec);
+  else
+    run_conv(args, begin, end, exec);
 }
 
 void conv_pack_f32_avx512(const ConvPackArgs& args, int64_t begin, int64_t end, const Exec&) {

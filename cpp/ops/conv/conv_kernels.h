@@ -47,6 +47,9 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
 // worker: `epilogue_bytes`, then 2 x kernel[d] x kernel[h] spans of 16 bytes, then room for the sources of one tile or,
 // below kConvFewChannels channels, of one strip.
 constexpr int64_t kConvFewChannels = 8;
+// `flat`: the outputs of an image are one list, cut into `strips`; every tap of a window is multiplied, zeros outside.
+// One unit = a strip, x one panel, by image, group, panel, strip. Scratch: `epilogue_bytes`, then the windows of a
+// tile, conv_rows_at_once kernel rows of each.
 struct ConvArgs {
   const void* x;
   const void* w;
@@ -55,10 +58,16 @@ struct ConvArgs {
   int64_t n, groups, k, m;        // k channels read, m channels written, per group
   int64_t panels, packed;         // per group: number of panels, columns they hold
   int64_t nr, mr, strip, strips;  // strips of a row and class
-  bool dot;
+  bool dot, flat;
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
 };
+
+// Kernel rows of `taps` panel rows each that stay in L2 while the tiles of a strip pass: 1024 x 64 columns are 256 KB.
+inline __attribute__((always_inline)) int64_t conv_rows_at_once(int64_t taps) {
+  constexpr int64_t kRows = 1024;
+  return taps && taps < kRows ? kRows / taps : 1;
+}
 
 // y: for each group and panel of nr columns (the last what is left, rounded up to 16), for each tap, for each of k
 // rows, the panel's columns; with `dot`, for each group, kernel row and column, for each tap of the row, k rows.

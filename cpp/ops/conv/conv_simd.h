@@ -11,9 +11,6 @@
 namespace maas {
 namespace {
 
-// Rows of a panel that stay in L2 while the tiles of a strip pass: 1024 x 64 columns are 256 KB.
-constexpr int64_t kConvRows = 1024;
-
 // A strip's place: `count` outputs from number `i0` of class `cw` on, in row (od, oh).
 struct ConvStrip {
   int64_t od, oh, cw, i0, count;
@@ -60,8 +57,7 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const ConvStrip& s, const float* 
   t.spans = spans;
   const int64_t row_count = kernel_rows(a, s, tw, x, panel, vectors * kLanes, rows);
   const int64_t tiles = (s.count + a.mr - 1) / a.mr, row_taps = tw.count * a.k;
-  int64_t rows_at_once = row_taps && row_taps < kConvRows ? kConvRows / row_taps : 1;
-  if (a.dot) rows_at_once = row_count + 1;
+  const int64_t rows_at_once = a.dot ? row_count + 1 : conv_rows_at_once(row_taps);
   const bool in_registers = e.kind != EpilogueArgs::chain;
   // With few channels a strip's sources are so small that one copy for all tiles costs less than a look at each.
   const int64_t strip_first = tw.source + s.i0 * w.step;

@@ -1,4 +1,5 @@
 // Packed kernels and the convolution that reads them: how arguments are filled.
+#include <algorithm>
 #include <numeric>
 
 #include "graph/op_model.h"
@@ -78,7 +79,7 @@ ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& 
 Specs ConvPacked::infer(const Inputs& in) const {
   check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
-  const Window w{kernel_size, strides, dilation, padding, pads};
+  const Window w = over(kernel_size);
   return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, Dim(channels)), {}}};
 }
 
@@ -92,6 +93,27 @@ OpPtr ConvPacked::with_epilogue(const Chain& chain, const Specs&, const Specs& e
 bool ConvPacked::accepts(const KernelRow& row, const Specs& in, const Specs&) const {
   return row.dtype == in[0].dtype && (row.isa == Isa::none || dot || row.tile[1] == nr);
 }
+
+namespace {
+
+int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
+
+// Whether one list of an image's outputs fills tiles so much better than its rows do that copies of the windows pay.
+// Says the same for every batch: which zeros are multiplied must not depend on it.
+bool is_flat(const ConvArgs& a) {
+  const ConvAxis& w = a.axes.w;
+  constexpr int64_t kFewestChannels = 16;
+  if (a.dot || w.gradient || w.dilation != 1 || a.k < kFewestChannels) return false;
+  const int64_t rows = a.axes.d.out * a.axes.h.out;
+  return 8 * rows * pieces(w.out, a.mr) >= 10 * pieces(rows * w.out, a.mr);
+}
+// A strip has at most 8 tiles, and fewer where an image would give threads little to share.
+int64_t flat_strips(const ConvArgs& a) {
+  const int64_t pixels = a.axes.d.out * a.axes.h.out * a.axes.w.out;
+  return std::max(pieces(pixels, a.strip), std::min(pieces(pixels, a.mr), pieces(8, a.groups * a.panels)));
+}
+
+}  // namespace
 
 void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   const BoundValue &x = b.in(0), &y = b.out();
@@ -111,16 +133,24 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.strip = 8 * a.mr;
   const ConvAxis& w = a.axes.w;
   a.strips = ((w.out + w.classes - 1) / w.classes + a.strip - 1) / a.strip;
+  a.flat = row.isa != Isa::none && is_flat(a);
+  if (a.flat) a.strips = flat_strips(a);
   if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 
 int64_t ConvPacked::units(const ConvArgs& a) const {
+  if (a.flat) return a.n * a.groups * a.panels * a.strips;
   return a.n * a.groups * a.panels * a.axes.d.out * a.axes.h.out * a.axes.w.classes * a.strips;
 }
 
 size_t ConvPacked::scratch(const ConvArgs& a) const {
   const ConvAxis& w = a.axes.w;
+  if (a.flat) {
+    const int64_t run = w.kernel * a.k;
+    const int64_t rows = std::min(a.axes.d.kernel * a.axes.h.kernel, conv_rows_at_once(run));
+    return static_cast<size_t>(a.epilogue_bytes + a.mr * rows * run * 4 + 64);
+  }
   const int64_t outputs = a.k < kConvFewChannels ? a.strip : a.mr;
   const int64_t span = (outputs - 1) * w.step + (w.kernel - 1) * w.dilation + 1;
   return static_cast<size_t>(a.epilogue_bytes + a.axes.d.kernel * a.axes.h.kernel * (32 + span * a.k * 4) + 64);

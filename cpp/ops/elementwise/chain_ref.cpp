@@ -55,7 +55,8 @@ T floor_divide(T a, T b) {
     if (b == -1) return negated(a);
     return a % b != 0 && ((a < 0) != (b < 0)) ? a / b - 1 : a / b;
   } else {
-    const T m = b == 0 ? std::numeric_limits<T>::quiet_NaN() : std::fmod(a, b), q = (a - m) / b;
+    if (b == 0) return a / b;
+    const T m = std::fmod(a, b), q = (a - m) / b;
     return std::nearbyint(m != 0 && ((m < 0) != (b < 0)) ? q - 1 : q);
   }
 }

@@ -39,7 +39,7 @@ MAAS_INLINE V floor_mod(V a, V b) {
 }
 MAAS_INLINE V floor_divide(V a, V b) {
   const V m = remainder(a, b), q = (a - m) / b;
-  return round(select(other_sign(m, b), q - V(1.f), q));
+  return select(Mask(b == V(0.f)), a / b, round(select(other_sign(m, b), q - V(1.f), q)));
 }
 
 // To nearest even in a narrower storage type, and back.

@@ -20,7 +20,7 @@ constexpr int64_t kPanelAvx512 = 64, kPanelNarrow = 16;
 // independent sums. n columns of a panel of nr.
 static constexpr int64_t tile_rows(int64_t n, int64_t nr) {
   const int64_t columns = n < nr ? n : nr;
-  return nr == kPanelNarrow ? 6 : columns <= 16 ? 14 : columns <= 32 ? 12 : columns <= 48 ? 8 : 6;
+  return nr == kPanelNarrow ? 6 : columns <= 16 ? 14 : columns <= 32 ? 13 : columns <= 48 ? 8 : 6;
 }
 
 struct GemmArgs {

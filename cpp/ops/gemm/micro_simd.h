@@ -65,15 +65,18 @@ void micro(const T& t) {
 template <class T>
 using Micro = void (*)(const T&);
 
-// Row counts that keep all sums in registers: 14, 12, 8 and 6 rows for 1 to 4 vectors (AVX-512); 6 rows of 1 (AVX2).
+// Row counts that keep all sums in registers: 14, 13, 8 and 6 rows for 1 to 4 vectors (AVX-512); 6 rows of 1 (AVX2).
 #define MAAS_ROWS6(C) \
   nullptr, micro<1, C, T>, micro<2, C, T>, micro<3, C, T>, micro<4, C, T>, micro<5, C, T>, micro<6, C, T>
 #if defined(__AVX512F__)
 #define MAAS_ROWS8(C) MAAS_ROWS6(C), micro<7, C, T>, micro<8, C, T>
 #define MAAS_ROWS12(C) MAAS_ROWS8(C), micro<9, C, T>, micro<10, C, T>, micro<11, C, T>, micro<12, C, T>
 template <class T>
-const Micro<T> kMicro[5][15] = {
-    {}, {MAAS_ROWS12(1), micro<13, 1, T>, micro<14, 1, T>}, {MAAS_ROWS12(2)}, {MAAS_ROWS8(3)}, {MAAS_ROWS6(4)}};
+const Micro<T> kMicro[5][15] = {{},
+                                {MAAS_ROWS12(1), micro<13, 1, T>, micro<14, 1, T>},
+                                {MAAS_ROWS12(2), micro<13, 2, T>},
+                                {MAAS_ROWS8(3)},
+                                {MAAS_ROWS6(4)}};
 #undef MAAS_ROWS8
 #undef MAAS_ROWS12
 #else

@@ -64,21 +64,64 @@ MAAS_INLINE void max_channels(const PoolArgs& a, const PoolRows& r, const float*
         position = select(wins, I(static_cast<int32_t>((kd * a.h.kernel + kh) * a.w.kernel + kw)), position);
       }
   best.store(y, tail);
-  if (index) position.store(index, tail);
+  position.store(index, tail);
+}
+
+// The same without a position. Kh, Kw: sizes of a flat window inside the image, so that the
+// loops unroll; 0 if unknown.
+template <int Kh, int Kw, class T>
+MAAS_INLINE void max_channels_only(const PoolArgs& a, const PoolRows& r, const float* x, float* y, PoolRange w,
+                                   T tail) {
+  V best(-simd::kInf);
+  const auto take = [&](const float* at) __attribute__((always_inline)) {
+    const V v = V::load(at, tail, 0.f);
+    best = select((v > best) | (isnan(v) & ~isnan(best)), v, best);
+  };
+  if constexpr (Kh > 0) {
+    MAAS_UNROLL for (int kh = 0; kh < Kh; ++kh) MAAS_UNROLL for (int kw = 0; kw < Kw; ++kw)
+        take(x + kh * r.row + kw * a.channels);
+  } else {
+    for (int64_t kd = r.d.first; kd < r.d.last; ++kd)
+      for (int64_t kh = r.h.first; kh < r.h.last; ++kh)
+        for (int64_t kw = w.first; kw < w.last; ++kw) take(x + kd * r.row_of_depth + kh * r.row + kw * a.channels);
+  }
+  best.store(y, tail);
+}
+
+template <int Kh, int Kw>
+MAAS_INLINE void max_row(const PoolArgs& a, const PoolRows& rows, float* y) {
+  for (int64_t ow = 0; ow < a.w.out; ++ow, y += a.channels) {
+    const PoolRange w = pool_positions(a.w, ow);
+    const float* x = rows.x + (ow * a.w.stride - a.w.begin) * a.channels;
+    simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
+      max_channels_only<Kh, Kw>(a, rows, x + c, y + c, w, tail);
+    });
+  }
 }
 
 template <class Index>
 MAAS_INLINE void run_max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
+  const auto inside = [](const PoolAxis& w) { return w.begin == 0 && (w.out - 1) * w.stride + w.kernel <= w.in; };
+  const bool plain = a.d.kernel == 1 && inside(a.d) && inside(a.h) && inside(a.w) && a.h.kernel == a.w.kernel;
   for (int64_t unit = begin; unit < end; ++unit) {
     const PoolRows rows = pool_rows(a, unit);
-    for (int64_t ow = 0; ow < a.w.out; ++ow) {
+    const int64_t at = unit * a.w.out * a.channels;
+    float* y = static_cast<float*>(a.y) + at;
+    if (!a.index) {
+      if (plain && a.w.kernel == 2)
+        max_row<2, 2>(a, rows, y);
+      else if (plain && a.w.kernel == 3)
+        max_row<3, 3>(a, rows, y);
+      else
+        max_row<0, 0>(a, rows, y);
+      continue;
+    }
+    Index* index = static_cast<Index*>(a.index) + at;
+    for (int64_t ow = 0; ow < a.w.out; ++ow, y += a.channels, index += a.channels) {
       const PoolRange w = pool_positions(a.w, ow);
       const float* x = rows.x + (ow * a.w.stride - a.w.begin) * a.channels;
-      const int64_t at = (unit * a.w.out + ow) * a.channels;
-      float* y = static_cast<float*>(a.y) + at;
-      Index* index = a.index ? static_cast<Index*>(a.index) + at : nullptr;
       simd::for_each_vector<V>(a.channels, [&](int64_t c, auto tail) __attribute__((always_inline)) {
-        max_channels(a, rows, x + c, y + c, index ? index + c : nullptr, w, tail);
+        max_channels(a, rows, x + c, y + c, index + c, w, tail);
       });
     }
   }

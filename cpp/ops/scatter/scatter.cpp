@@ -81,7 +81,7 @@ bool can_scatter(const KernelRow& row, const std::string& mode, DType dtype) {
 int64_t column_units(const ScatterArgs& a) { return (a.inner + ScatterArgs::columns - 1) / ScatterArgs::columns; }
 double scatter_work(const ScatterArgs& a) {
   return static_cast<double>(a.count) * (3 * a.depth + 0.5 * static_cast<double>(a.inner)) +
-         0.2 * static_cast<double>(a.rows * a.inner);
+         (a.base && a.base == a.y ? 0 : 0.2 * static_cast<double>(a.rows * a.inner));
 }
 
 Node gather_nd(const Node& x, const Node& indices, const ScatterOptions& o) {

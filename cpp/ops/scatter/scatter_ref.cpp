@@ -121,6 +121,7 @@ void fill_extreme(const ScatterArgs& a, int64_t to, int64_t n) {
 void start(const ScatterArgs& a, int64_t to, int64_t n) {
   unsigned char* y = static_cast<unsigned char*>(a.y) + to * a.bytes;
   const auto bytes = static_cast<size_t>(n * a.bytes);
+  if (a.base == a.y) return;
   if (a.base)
     std::memcpy(y, static_cast<const unsigned char*>(a.base) + to * a.bytes, bytes);
   else if (a.mode == ScatterMode::set || a.mode == ScatterMode::add)

@@ -113,6 +113,18 @@ def _format(self, spec):
     return format(self.item(), spec)
 
 
+def _iterate(self):
+    if not self.ndim:
+        raise TypeError("a tensor without axes has nothing to iterate over, received shape ()")
+    return iter(_ops().unstack(self))
+
+
+def _reduce(self):
+    from maas.saving.pickling import reduce_tensor
+
+    return reduce_tensor(self)
+
+
 def _set_item(self, key, value):
     raise TypeError(
         "a Tensor is immutable: change a copy, `a = t.numpy().copy()`, or select with `maas.ops.where`, "
@@ -138,6 +150,11 @@ METHODS = {
     "take": _take,
     "tolist": lambda self: self.numpy().tolist(),
     "transpose": _transpose,
+    # A Tensor never changes, so it is its own copy.
+    "__copy__": lambda self: self,
+    "__deepcopy__": lambda self, memo: self,
+    "__reduce__": _reduce,
+    "__iter__": _iterate,
     "__format__": _format,
     "__round__": _round_number,
     "__setitem__": _set_item,

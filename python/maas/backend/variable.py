@@ -100,6 +100,11 @@ class Variable(_core.Variable):
         value = self.numpy()
         return value if dtype is None else value.astype(dtype)
 
+    def __reduce__(self):
+        from maas.saving.pickling import reduce_variable
+
+        return reduce_variable(self)
+
     def __float__(self):
         return float(self.value)
 

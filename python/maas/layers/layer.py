@@ -420,9 +420,9 @@ class Layer(LayerState, LayerBuilding, Operation):
             outputs = self(*args, **kwargs)
             return (outputs, list(self.losses)) if return_losses else outputs
 
-        outputs, (_, state) = stateless(
-            f"{self._label()}.stateless_call", run, own, (trainable_variables, non_trainable_variables), args, kwargs
-        )
+        given = (trainable_variables, non_trainable_variables)
+        name = f"{self._label()}.stateless_call"
+        outputs, (_, state) = stateless(self, name, run, own, given, args, kwargs, options=(return_losses,))
         return (outputs[0], state, outputs[1]) if return_losses else (outputs, state)
 
     def _register_call_context_args(self, *names):
@@ -447,6 +447,11 @@ class Layer(LayerState, LayerBuilding, Operation):
             own = auto_config(self)
             return {"name": self.name, **config, **{k: v for k, v in own.items() if k not in ("dtype",)}}
         return {"name": self.name, **config}
+
+    def __reduce__(self):
+        from maas.saving.pickling import reduce_layer
+
+        return reduce_layer(self)
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

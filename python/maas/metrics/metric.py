@@ -96,7 +96,7 @@ class Metric:
             out = f(*args, **kwargs)
             return None if name != "stateless_result" else out
 
-        outputs, (after,) = stateless(f"{self.name}.{name}", run, (self.variables,), (values,), args, kwargs)
+        outputs, (after,) = stateless(self, f"{self.name}.{name}", run, (self.variables,), (values,), args, kwargs)
         return outputs, after
 
     def get_config(self):

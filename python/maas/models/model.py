@@ -243,6 +243,11 @@ class Model(FastCall, Trainer, Layer):
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
+    def __reduce__(self):
+        from maas.saving.pickling import reduce_model
+
+        return reduce_model(self)
+
     def get_config(self):
         return super().get_config()
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from maas import backend, ops, tree
 from maas.backend import call_context
+from maas.backend.known_sizes import NeedsKnownSizes
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
@@ -127,7 +128,17 @@ class Stepping:
 
     def _build_for(self, layout, key):
         """Makes weights and optimizer slots before anything is traced for good."""
-        if not all(layer.built for layer in self._flatten_layers()):
+        layers = self._flatten_layers()
+        if not has_call(self):
+            # A class that only trains, such as a GAN of two models: its step says how they are called.
+            waiting = [layer.name for layer in layers if not layer.built and layer is not self]
+            if waiting:
+                raise ValueError(
+                    f"{self._label()}: a model without `call()` needs layers that are built; give them an Input or "
+                    f"call build(), received {waiting} not built"
+                )
+            self.built = True
+        elif not all(layer.built for layer in layers):
             x = layout.pack([backend.KerasTensor((None, *shape), dtype=np.dtype(char).name) for shape, char in key[1]])[
                 0
             ]
@@ -149,7 +160,7 @@ class Stepping:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:
                 part.reset()
-            if isinstance(e, NotImplementedError) and close_sizes(self):
+            if isinstance(e, NeedsKnownSizes) and close_sizes(self, e):
                 return self._step(kind, layout, key)
             raise
 
@@ -160,6 +171,12 @@ class Stepping:
 
     make_test_function = make_train_function
     make_predict_function = make_train_function
+
+
+def has_call(model):
+    from maas.models.model import Model
+
+    return type(model).call is not Model.call
 
 
 def _first(x):

@@ -124,8 +124,7 @@ def einsum(subscripts, *operands):
     for s, t in zip(terms, tensors):
         if len(s) != t.ndim:
             raise ValueError(f"einsum: term '{s}' of '{subscripts}' needs {len(s)} axes, received shape {t.shape}")
-        if len(set(s)) != len(s):
-            raise NotImplementedError(f"einsum: a letter twice in one term is not supported, received '{subscripts}'")
+    terms, tensors = zip(*map(_diagonals, terms, tensors))
     names, x = terms[0], tensors[0]
     for i in range(1, len(tensors)):
         keep = set(result).union(*terms[i + 1 :])
@@ -133,18 +132,25 @@ def einsum(subscripts, *operands):
     return _finish(names, x, result)
 
 
-def _contract(an, a, bn, b, keep, subscripts):
+def _diagonals(names, x):
+    """A letter that a term has twice walks along the diagonal."""
     from maas import ops
 
-    for names, x, other in ((an, a, bn), (bn, b, an)):  # what only one operand has and nobody wants is summed first
-        gone = [i for i, c in enumerate(names) if c not in keep and c not in other]
-        if gone:
-            x = ops.sum(x, axis=tuple(gone))
-            names = "".join(c for i, c in enumerate(names) if i not in gone)
-        if other is bn:
-            an, a = names, x
-        else:
-            bn, b = names, x
+    for c in dict.fromkeys(names):
+        while names.count(c) > 1:
+            i = names.index(c)
+            j = names.index(c, i + 1)
+            if None not in (x.shape[i], x.shape[j]) and x.shape[i] != x.shape[j]:
+                raise ValueError(f"einsum: '{c}' is two sizes in one term, received shape {x.shape}")
+            x = ops.diagonal(x, axis1=i, axis2=j)
+            names = names[:i] + names[i + 1 : j] + names[j + 1 :] + c
+    return names, x
+
+
+def _contract(an, a, bn, b, keep, subscripts):
+    # What only one operand has and nobody wants is summed first.
+    an, a = _sum_unwanted(an, a, keep.union(bn))
+    bn, b = _sum_unwanted(bn, b, keep.union(an))
     shared = [c for c in an if c in bn]
     batch = [c for c in shared if c in keep]
     inner_ = [c for c in shared if c not in keep]
@@ -159,11 +165,16 @@ def _contract(an, a, bn, b, keep, subscripts):
     return "".join(batch + left + right), y
 
 
-def _finish(names, x, result):
+def _sum_unwanted(names, x, wanted):
     from maas import ops
 
-    gone = [i for i, c in enumerate(names) if c not in result]
+    gone = [i for i, c in enumerate(names) if c not in wanted]
     if gone:
         x = ops.sum(x, axis=tuple(gone))
-        names = "".join(c for c in names if c in result)
+        names = "".join(c for c in names if c in wanted)
+    return names, x
+
+
+def _finish(names, x, result):
+    names, x = _sum_unwanted(names, x, result)
     return transpose(x, [names.index(c) for c in result]) if names != result else x

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from maas import _core
+from maas.backend.known_sizes import NeedsKnownSizes
 from maas.backend.standardize import standardize_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_size, as_sizes, as_tensor, cast
@@ -274,7 +275,7 @@ def arange(start, stop=None, step=None, dtype=None):
     )
     if any(isinstance(v, _core.Dim) for v in (start, stop, step)):
         if isinstance(step, _core.Dim) or int(step) != step or step == 0:
-            raise NotImplementedError(f"arange: with unknown sizes, step must be a known integer, received {step}")
+            raise NeedsKnownSizes(f"arange: with unknown sizes, step must be a known integer, received {step}")
         distance = stop - start if step > 0 else start - stop
         size = ((distance + (abs(int(step)) - 1)) // abs(int(step))).max(0) if isinstance(distance, _core.Dim) else None
         size = max(-(-distance // abs(int(step))), 0) if size is None else size

@@ -179,7 +179,8 @@ def _without_mask(x, keys):
 
 @op
 def get_item(x, key):
-    """`x[key]` for ints, slices, None, Ellipsis, and one index array or boolean mask.
+    """`x[key]` for ints, slices, None, Ellipsis, index arrays and boolean masks, by NumPy's rules: several arrays pick
+    element by element, and where a slice lies between them, or between one and an int, their axes come first.
 
     A mask gives as many elements as it has True ones; a program with such a size runs in segments.
 
@@ -195,9 +196,9 @@ def get_item(x, key):
         keys.append(Ellipsis)
     at = next(i for i, k in enumerate(keys) if k is Ellipsis)
     keys[at : at + 1] = [np.s_[:]] * (x.ndim - used)
-    begin, end, step, shape, flips, gathers = [], [], [], [], [], []
+    begin, end, step, shape, flips, gathers, picks = [], [], [], [], [], [], []
     dims, axis = x.dims, 0
-    for k in keys:
+    for place, k in enumerate(keys):
         if k is None:
             shape.append(1)
             continue
@@ -218,8 +219,10 @@ def get_item(x, key):
             length = e - b
             shape.append(length if abs(stride) == 1 else (length + abs(stride) - 1) // abs(stride))
         elif isinstance(k, _core.Dim):
+            picks.append(place)
             begin.append(k), end.append(k + 1), step.append(1)
         elif hasattr(k, "__index__") and not (hasattr(k, "shape") and k.shape) and not _moves(k):
+            picks.append(place)
             i = as_size(k, "an index")
             if isinstance(i, _core.Dim):
                 begin.append(i), end.append(i + 1), step.append(1)
@@ -232,10 +235,8 @@ def get_item(x, key):
             i = i + size if i < 0 else i
             begin.append(i), end.append(i + 1), step.append(1)
         else:
-            index = as_tensor(k)
-            if gathers and (index.ndim or gathers[-1][1].ndim):
-                raise NotImplementedError("one index array at most is supported, received several")
-            gathers.append((len(shape), index))
+            picks.append(place)
+            gathers.append((len(shape), as_tensor(k)))
             begin.append(0), end.append(size), step.append(1)
             shape.append(size)
         axis += 1
@@ -247,9 +248,32 @@ def get_item(x, key):
 
     for a in flips:
         x = ops.flip(x, a)
-    for a, index in reversed(gathers):  # a scalar index takes its axis away
-        x = ops.take(x, index, axis=a)
-    return x
+    if all(index.ndim == 0 for _, index in gathers):
+        for a, index in reversed(gathers):  # a scalar index takes its axis away
+            x = ops.take(x, index, axis=a)
+        return x
+    apart = picks[-1] - picks[0] >= len(picks)
+    return _gathered(x, [a for a, _ in gathers], [index for _, index in gathers], apart)
+
+
+def _gathered(x, axes, indices, apart):
+    """x[index of axes[0], index of axes[1], ...]; `apart`: the indices' axes come first, else where they stood."""
+    from maas import ops
+
+    if len(axes) == 1:
+        y, rank = ops.take(x, indices[0], axis=axes[0]), indices[0].ndim
+        at = axes[0]
+    else:
+        indices = [ops.cast(index, "int64") for index in indices]
+        rank = max(index.ndim for index in indices)
+        together = sum(ops.zeros_like(index) for index in indices)  # their common shape
+        rest = [a for a in range(x.ndim) if a not in axes]
+        y = _core.gather_nd(transpose(x, axes + rest), ops.stack([index + together for index in indices], axis=-1))
+        at = 0
+    to = 0 if apart else axes[0]
+    if to == at:
+        return y
+    return moveaxis(y, list(range(at, at + rank)), list(range(to, to + rank)))
 
 
 @op

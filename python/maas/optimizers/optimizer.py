@@ -297,7 +297,7 @@ class Optimizer:
             raise ValueError(f"{self.name}: stateless_apply() needs build(trainable_variables) first, received a call")
         own = (self._trainable_variables, self.variables)
         given = (trainable_variables, optimizer_variables)
-        _, values = stateless(f"{self.name}.stateless_apply", self.apply, own, given, (list(grads),), {})
+        _, values = stateless(self, f"{self.name}.stateless_apply", self.apply, own, given, (list(grads),), {})
         return values
 
     def _without_missing(self, grads, variables):

@@ -6,6 +6,7 @@ metadata.json also holds the sha256 of the other members, which loading verifies
 import datetime
 import hashlib
 import json
+import warnings
 
 from maas.saving import hdf5_write, weights_file
 from maas.saving.archive import read_archive, write_archive
@@ -34,7 +35,12 @@ def write_keras_file(model, file):
     from maas import __version__
 
     config = model_config_json(model).encode()
-    weights = weights_file.weights_bytes(model)
+    if not model.built:
+        warnings.warn(
+            f"{model.name}: the model is saved before it is built, so the file holds its architecture and no weights",
+            stacklevel=6,
+        )
+    weights = weights_file.weights_bytes(model, may_be_unbuilt=True)
     metadata = {
         "keras_version": KERAS_FORMAT,
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
@@ -91,5 +97,6 @@ def load_keras_bytes(data, custom_objects=None, compile=True):
             model = deserialize_keras_object(config, custom_objects)
         if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
             raise ValueError(f"{CONFIG}: expected the config of a model, received {type(model).__name__}")
-        weights_file.load_tree(model, tree, with_training_state=compile, fresh=True)
+        if model.built or tree.datasets:
+            weights_file.load_tree(model, tree, with_training_state=compile, fresh=True)
     return model

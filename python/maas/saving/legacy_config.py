@@ -75,9 +75,10 @@ def upgrade_layer(layer):
             "config": _upgrade_values(layer["config"], name),
             "registered_name": None,
         }
-        if ">" in name:  # a registered class of the caller's
-            out["registered_name"], out["class_name"] = name, name.split(">")[-1]
-        out.update({k: v for k, v in layer.items() if k in ("name", "shared_object_id")})
+        registered = name if ">" in name else layer.get("registered_name")
+        if registered and ">" in registered:  # a class of the caller's
+            out["registered_name"], out["class_name"] = registered, registered.split(">")[-1]
+        out.update({k: v for k, v in layer.items() if k in ("name", "shared_object_id", "build_config")})
     if "inbound_nodes" in layer:
         out["inbound_nodes"] = [_upgrade_node(n) for n in layer["inbound_nodes"]]
     if "name" in layer:

@@ -13,13 +13,13 @@ _TRAINING_PARTS = frozenset(
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
 
-def weights_bytes(model):
+def weights_bytes(model, may_be_unbuilt=False):
     """The `.weights.h5` file of a model as bytes.
 
     Raises:
-        ValueError: if the model is not built, so that there is nothing to save.
+        ValueError: if the model is not built, so that there is nothing to save, unless `may_be_unbuilt`.
     """
-    if not model.built:
+    if not model.built and not may_be_unbuilt:
         raise ValueError(
             f"{own_state.label(model)}: build the model first, by calling it on data or with build(input_shape); "
             "there are no weights to save, received a model that is not built"

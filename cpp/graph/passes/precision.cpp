@@ -12,7 +12,7 @@ namespace {
 
 // Whether `wide` holds every value of `type`.
 bool holds(DType wide, DType type) {
-  if (wide == type || type == DType::b8) return bit_size(wide) >= 8 && wide != DType::f8;
+  if (wide == type || type == DType::b8) return bit_size(wide) >= 8 && wide != DType::f8 && wide != DType::f8e5;
   auto any = [&](std::initializer_list<DType> list) { return std::find(list.begin(), list.end(), wide) != list.end(); };
   using enum DType;
   switch (type) {
@@ -72,6 +72,8 @@ Node merged(const Node& n) {
   return y;
 }
 
+// int4 lies two to a byte, where no element moves alone.
+bool whole_bytes(const Node& n) { return bit_size(n.dtype()) >= 8; }
 bool moves_elements(const Node& n) { return n->op && (n->op->is_view() || moves(n->op->name())); }
 
 }  // namespace
@@ -85,14 +87,14 @@ Graph precision(const Graph& graph) {
       if (const Node y = merged(n)) return {y};
       // A value that is repeated is cast before.
       const Node& x = n.input(0);
-      if (moves_elements(x) && users.count(old.input(0)) == 1 && elements(x.input(0)) < elements(n))
+      if (moves_elements(x) && whole_bytes(n) && users.count(old.input(0)) == 1 && elements(x.input(0)) < elements(n))
         return {with_input(x, cast(x.input(0), n.dtype()))};
       return {};
     }
     // A part is cast after it was taken.
     const Node& x = inputs[0];
     if (!moves_elements(old) || !is_cast(x) || users.count(old.input(0)) != 1 || users.is_root(old.input(0))) return {};
-    if (elements(old) >= elements(x) || x.dtype() != old.dtype()) return {};
+    if (elements(old) >= elements(x) || x.dtype() != old.dtype() || !whole_bytes(x.input(0))) return {};
     Nodes operands = inputs;
     operands[0] = x.input(0);
     return {cast(apply(old->op, std::move(operands)), old.dtype())};

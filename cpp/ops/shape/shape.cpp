@@ -170,6 +170,7 @@ Nodes BroadcastTo::gradient(const Node& y, const Nodes& dys, const Needs&) const
 MAAS_DEFINE_OP(slice, Slice)
 
 Specs Slice::infer(const Inputs& in) const {
+  check(!in.empty(), "slice: an operand is needed, received 0");
   const Shape& x = in[0].shape;
   check(begin.size() == x.size() && end.size() == x.size() && step.size() == x.size(),
         "slice: begin, end and step must have one entry per axis of x of shape ", to_string(x), ", received ",

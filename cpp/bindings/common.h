@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "graph/graph.h"
 #include "graph/op.h"
+#include "graph/passes/images.h"
 #include "runtime/program.h"
 
 namespace maas::bindings {
@@ -67,6 +68,9 @@ class Trace {
   static void pause();
   static void resume();
   static Trace* current();
+  // Values as gradients want them: with families' ops for what the trace spells out. Before a gradient is taken, so
+  // that it is that of the op; the program then reads the new nodes in place of the old ones.
+  static void recognize(Nodes& values);
   void enter();
   void exit();
 
@@ -77,6 +81,7 @@ class Trace {
   int64_t start_;
   std::unordered_map<const NodeData*, std::pair<Node, std::vector<Array>>> values_;
   std::vector<State> body_state_;
+  passes::Images images_;
   std::vector<std::pair<std::string, Dim>> symbols_;
   std::vector<std::pair<VariablePtr, Node>> earlier_;
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
@@ -114,6 +119,8 @@ py::object call_op(const OpInfo& info, const std::vector<py::object>& args, cons
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed = 0);
 Poll signal_poll();
 // State with the GIL released: a run that holds it may need the GIL to look at signals.
+// What a read of the variable gives: inside a layer call the layer's compute dtype, for variables that take part.
+DType autocast_dtype(const Variable& variable);
 Array read_variable(const Variable& variable);
 void write_variable(Variable& variable, const Array& value);
 

@@ -2,13 +2,24 @@
 #include <cstring>
 
 #include "bindings/common.h"
+#include "core/element_io.h"
 #include "core/error.h"
-#include "core/half.h"
 
 namespace maas::bindings {
 namespace {
 
+// NumPy has no dtypes of its own for these.
+bool foreign(DType t) { return t == DType::bf16 || t == DType::f8 || t == DType::f8e5 || t == DType::i4; }
+
 std::optional<DType> dtype_of(const py::dtype& d) {
+  if (d.num() >= 256) {  // registered by another package, such as ml_dtypes
+    const auto name = py::str(d.attr("name")).cast<std::string>();
+    if (name == "bfloat16") return DType::bf16;
+    if (name == "float8_e4m3fn") return DType::f8;
+    if (name == "float8_e5m2") return DType::f8e5;
+    if (name == "int4") return DType::i4;
+    return {};
+  }
   switch (d.kind()) {
     case 'f':
       return d.itemsize() == 8   ? DType::f64
@@ -21,15 +32,15 @@ std::optional<DType> dtype_of(const py::dtype& d) {
              : d.itemsize() == 2 ? DType::i16
                                  : DType::i8;
     case 'u':
-      return d.itemsize() == 1   ? std::optional(DType::u8)
-             : d.itemsize() == 4 ? std::optional(DType::u32)
-                                 : std::nullopt;
+      return d.itemsize() == 8   ? DType::u64
+             : d.itemsize() == 4 ? DType::u32
+             : d.itemsize() == 2 ? DType::u16
+                                 : DType::u8;
     case 'b':
       return DType::b8;
     default:
       break;
   }
-  if (py::str(d.attr("name")).cast<std::string>() == "bfloat16") return DType::bf16;
   return {};
 }
 
@@ -51,13 +62,33 @@ py::dtype numpy_dtype(DType t) {
       return py::dtype("int32");
     case DType::i64:
       return py::dtype("int64");
+    case DType::u16:
+      return py::dtype("uint16");
     case DType::u32:
       return py::dtype("uint32");
+    case DType::u64:
+      return py::dtype("uint64");
     case DType::b8:
       return py::dtype("bool");
     default:
       fail(ErrorKind::not_implemented, "NumPy has no dtype for ", t);
   }
+}
+
+// The NumPy dtype that the package ml_dtypes registers; None where it is not installed.
+py::object foreign_dtype(DType t) {
+  static const auto* dtypes = [] {
+    auto* found = new std::vector<py::object>(4, py::none());
+    try {
+      const py::module_ package = py::module_::import("ml_dtypes");
+      const char* names[] = {"bfloat16", "float8_e4m3fn", "float8_e5m2", "int4"};
+      for (size_t i = 0; i < 4; ++i) (*found)[i] = py::dtype::from_args(package.attr(names[i]));
+    } catch (py::error_already_set& e) {
+      if (!e.matches(PyExc_ImportError)) throw;
+    }
+    return found;
+  }();
+  return (*dtypes)[t == DType::bf16 ? 0 : t == DType::f8 ? 1 : t == DType::f8e5 ? 2 : 3];
 }
 
 py::array as_numpy(const py::handle& value) {
@@ -80,6 +111,51 @@ py::array contiguous(py::array a, const py::dtype& dtype) {
       .cast<py::array>();
 }
 
+Array cast_array(const Array& x, DType to) {
+  Array out(to, x.shape);
+  for (int64_t i = 0, n = x.size(); i < n; ++i) {
+    if (is_floating(x.dtype))
+      store_element(out.data(), to, i, load_element<double>(x.data(), x.dtype, i));
+    else if (x.dtype == DType::u64)
+      store_element(out.data(), to, i, load_element<uint64_t>(x.data(), x.dtype, i));
+    else
+      store_element(out.data(), to, i, load_element<int64_t>(x.data(), x.dtype, i));
+  }
+  return out;
+}
+
+// Values of a dtype that NumPy lacks, in or out, one by one. Their bytes are read as they are: casts of such arrays by
+// NumPy need not round once.
+Array cast_numpy(const py::array& given, DType from, DType to) {
+  py::array a = given;
+  const bool packed = from == DType::i4;  // a byte each in NumPy
+  if (foreign(from))
+    a = py::module_::import("numpy").attr("ascontiguousarray")(a).attr("view")(packed                ? "int8"
+                                                                               : bit_size(from) == 8 ? "uint8"
+                                                                                                     : "uint16");
+  else
+    a = contiguous(a, numpy_dtype(from));
+  Array out(to, shape_of(given));
+  if (from == to && !packed) {  // also NaNs as they are
+    std::memcpy(out.data(), a.data(), out.bytes());
+    return out;
+  }
+  if (packed) {  // the low half of the byte counts
+    for (int64_t i = 0, n = out.size(); i < n; ++i)
+      store_element(out.data(), to, i, load_element<double>(static_cast<const uint8_t*>(a.data()) + i, from, 0));
+    return out;
+  }
+  for (int64_t i = 0, n = out.size(); i < n; ++i) {
+    if (from == DType::u64)
+      store_element(out.data(), to, i, load_element<uint64_t>(a.data(), from, i));
+    else if (from == DType::i64)
+      store_element(out.data(), to, i, load_element<int64_t>(a.data(), from, i));
+    else
+      store_element(out.data(), to, i, load_element<double>(a.data(), from, i));
+  }
+  return out;
+}
+
 }  // namespace
 
 Array to_array(const py::handle& value, std::optional<DType> wanted) {
@@ -90,6 +166,7 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
            "a symbolic tensor has no value while it is traced: use maas.ops in place of NumPy, received one of shape ",
            to_string(t.shape()));
     if (!wanted || *wanted == t.dtype()) return t.array;
+    if (foreign(*wanted) || foreign(t.dtype())) return cast_array(t.array.host(), *wanted);
   }
   if (!py::isinstance<py::array>(value) && !py::isinstance<Tensor>(value) && is_gpu_array(value)) {
     Array shared = import_dlpack(py::reinterpret_borrow<py::object>(value));
@@ -98,17 +175,10 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
   }
   py::array a = as_numpy(value);
   auto dtype = dtype_of(a.dtype());
-  if (!dtype && a.dtype().kind() == 'u') dtype = DType::i64;
   if (!dtype)
     fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());
   DType target = wanted.value_or(*dtype);
-  if (target == DType::bf16) {
-    py::array f = contiguous(a, py::dtype("float32"));
-    Array out(DType::bf16, shape_of(a));
-    for (int64_t i = 0; i < out.size(); ++i)
-      out.as<uint16_t>()[i] = f32_to_bf16(static_cast<const float*>(f.data())[i]);
-    return out;
-  }
+  if (foreign(target) || foreign(*dtype)) return cast_numpy(a, *dtype, target);
   a = contiguous(std::move(a), numpy_dtype(target));
   Array out(target, shape_of(a));
   std::memcpy(out.data(), a.data(), out.bytes());
@@ -116,11 +186,21 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
 }
 
 py::array to_numpy(const Array& array) {
-  if (!array.device().is_cpu()) return share_numpy(array.host());
-  if (array.dtype == DType::bf16) {  // NumPy has no bfloat16 of its own
-    Array wide(DType::f32, array.shape);
-    for (int64_t i = 0; i < array.size(); ++i) wide.as<float>()[i] = bf16_to_f32(array.as<uint16_t>()[i]);
-    return share_numpy(wide);
+  if (!array.device().is_cpu()) return to_numpy(array.host());
+  if (foreign(array.dtype)) {
+    const py::object registered = foreign_dtype(array.dtype);
+    const bool same = !registered.is_none() && array.dtype != DType::i4;
+    Array out = array;
+    if (!same) {  // i4: a byte each; without ml_dtypes: the NumPy dtype that holds every value
+      out = Array(array.dtype == DType::i4 ? DType::i8 : DType::f32, array.shape);
+      for (int64_t i = 0; i < array.size(); ++i)
+        store_element(out.data(), out.dtype, i, load_element<float>(array.data(), array.dtype, i));
+      if (registered.is_none()) return share_numpy(out);
+      for (int64_t i = 0; i < array.size(); ++i) out.as<uint8_t>()[i] &= 15;  // as ml_dtypes writes int4
+    }
+    py::array result(registered.cast<py::dtype>(), out.shape);
+    std::memcpy(result.mutable_data(), out.data(), out.bytes());
+    return result;
   }
   py::array out(numpy_dtype(array.dtype), array.shape);
   std::memcpy(out.mutable_data(), array.data(), array.bytes());
@@ -129,7 +209,7 @@ py::array to_numpy(const Array& array) {
 
 py::array share_numpy(Array array) {
   array = array.host();
-  if (array.dtype == DType::bf16) return to_numpy(array);
+  if (foreign(array.dtype)) return to_numpy(array);
   auto* keep = new std::shared_ptr<Storage>(array.storage);
   py::capsule owner(keep, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
   return py::array(numpy_dtype(array.dtype), array.shape, array.data(), owner);
@@ -141,7 +221,7 @@ bool view_exact(const py::array& a, DType dtype, Array& out) {
   const auto* descriptor = py::detail::array_proxy(a.ptr())->descr;
   const auto* fields = py::detail::array_descriptor1_proxy(descriptor);
   const bool simple = fields->byteorder != '>' && ((dtype == DType::f32 && fields->kind == 'f' && a.itemsize() == 4) ||
-                                                   dtype_of(a.dtype()) == dtype);
+                                                   (dtype != DType::i4 && dtype_of(a.dtype()) == dtype));
   if (!simple) return false;
   out.dtype = dtype;
   out.shape.assign(a.shape(), a.shape() + a.ndim());

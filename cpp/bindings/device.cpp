@@ -19,7 +19,9 @@ DataType to_dlpack(DType t) {
     case DType::b8:
       return {kBool, 8, 1};
     case DType::u8:
+    case DType::u16:
     case DType::u32:
+    case DType::u64:
       return {kUint, static_cast<uint8_t>(bit_size(t)), 1};
     case DType::i8:
     case DType::i16:
@@ -32,8 +34,8 @@ DataType to_dlpack(DType t) {
 }
 
 DType from_dlpack_type(DataType t) {
-  for (DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::b8, DType::u8, DType::u32, DType::i8,
-                  DType::i16, DType::i32, DType::i64}) {
+  for (DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::b8, DType::u8, DType::u16, DType::u32,
+                  DType::u64, DType::i8, DType::i16, DType::i32, DType::i64}) {
     const DataType mine = to_dlpack(d);
     if (t.code == mine.code && t.bits == mine.bits && t.lanes == 1) return d;
   }

@@ -3,6 +3,7 @@
 
 #include "bindings/common.h"
 #include "core/error.h"
+#include "core/weak_types.h"
 #include "ops/build.h"
 #include "ops/elementwise/elementwise.h"
 #include "runtime/eager.h"
@@ -44,6 +45,20 @@ Node size_node(const Dim& size) {
   return reshape(op("shape_of", {view}), {});
 }
 
+std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
+  std::vector<Array> outputs = run_program(*eager_program(op, inputs), inputs, cut_seed);
+  record_eager(op, inputs, outputs);
+  return outputs;
+}
+
+void convert(Operand& o, DType dtype) {
+  if (o.dtype() == dtype) return;
+  if (o.node)
+    o.node = cast(o.node, dtype);
+  else
+    o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
+}
+
 Operand to_operand(const py::handle& value, Trace* trace) {
   Operand o;
   if (py::isinstance<Tensor>(value)) {
@@ -52,10 +67,12 @@ Operand to_operand(const py::handle& value, Trace* trace) {
     o.array = t.array;
   } else if (py::isinstance<Variable>(value)) {
     auto v = value.cast<VariablePtr>();
+    const DType as = autocast_dtype(*v);
     if (trace)
-      o.node = trace->read(v);
+      o.node = cast(trace->read(v), as);
     else
       record_read(v, o.array = read_variable(*v));
+    convert(o, as);
   } else if (py::isinstance<Dim>(value)) {
     o.node = size_node(value.cast<Dim>());
   } else if (py::isinstance<py::bool_>(value)) {
@@ -73,24 +90,10 @@ Operand to_operand(const py::handle& value, Trace* trace) {
   return o;
 }
 
-std::vector<Array> run_eager(const OpPtr& op, const std::vector<Array>& inputs, uint64_t cut_seed = 0) {
-  std::vector<Array> outputs = run_program(*eager_program(op, inputs), inputs, cut_seed);
-  record_eager(op, inputs, outputs);
-  return outputs;
-}
-
 void resolve(Operand& o, DType dtype) {
   if (!o.weak) return;
   o.array = to_array(o.value, dtype);
   o.weak = false;
-}
-
-void convert(Operand& o, DType dtype) {
-  if (o.dtype() == dtype) return;
-  if (o.node)
-    o.node = cast(o.node, dtype);
-  else
-    o.array = run_eager(make_op("cast", {{"dtype", dtype}}), {o.array})[0];
 }
 
 // Keras's rules: numbers are weak (a float beside an int tensor makes float32), tensors meet at the promoted dtype,
@@ -100,32 +103,28 @@ void promote_operands(const OpInfo& info, std::vector<Operand>& operands) {
   const bool elementwise = fn >= 0;
   const FnKind kind = elementwise ? fn_info(fn).kind : FnKind::number;
   const size_t first = elementwise && kind == FnKind::choose ? 1 : 0;
-  std::optional<DType> common;
+  std::vector<DType> given;
   bool weak_float = false, weak_int = false;
   for (size_t i = first; i < operands.size(); ++i) {
     const Operand& o = operands[i];
     if (o.weak) {
       weak_float = weak_float || o.is_float;
       weak_int = weak_int || !o.is_bool;
-    } else if (elementwise) {
-      common = common ? promote(*common, o.dtype()) : o.dtype();
-    } else if (!common) {
-      common = o.dtype();
+    } else if (elementwise || given.empty()) {
+      given.push_back(o.dtype());
     }
   }
-  if (!common) common = weak_float ? DType::f32 : weak_int ? DType::i32 : DType::b8;
-  if (weak_float && !is_floating(*common)) common = DType::f32;
-  if (weak_int && *common == DType::b8) common = DType::i32;
-  if (kind == FnKind::real && !is_floating(*common)) common = DType::f32;
+  DType common = promote(given, weak_int, weak_float);
+  if (kind == FnKind::real && !is_floating(common)) common = default_float();
   if (kind == FnKind::logic) common = DType::b8;
-  if (kind == FnKind::number && elementwise && *common == DType::b8) common = DType::i32;
+  if (kind == FnKind::number && elementwise && common == DType::b8) common = DType::i32;
   if (first) {
     resolve(operands[0], DType::b8);
     if (operands[0].dtype() != DType::b8) convert(operands[0], DType::b8);
   }
   for (size_t i = first; i < operands.size(); ++i) {
-    resolve(operands[i], *common);
-    if (elementwise) convert(operands[i], *common);
+    resolve(operands[i], common);
+    if (elementwise) convert(operands[i], common);
   }
 }
 
@@ -190,9 +189,15 @@ void bind_ops(py::module_& m) {
         for (const KernelRow& row : *table) rows.emplace_back(info->name, row.name, to_string(row.isa));
     return rows;
   });
-  m.def("promote", [](const std::string& a, const std::string& b) {
-    return std::string(to_string(promote(parse_dtype(a), parse_dtype(b))));
-  });
+  m.def(
+      "result_type",
+      [](const std::vector<std::string>& dtypes, bool weak_int, bool weak_float) {
+        std::vector<DType> given;
+        for (const std::string& name : dtypes) given.push_back(parse_dtype(name));
+        return std::string(to_string(promote(given, weak_int, weak_float)));
+      },
+      py::arg("dtypes"), py::arg("weak_int") = false, py::arg("weak_float") = false);
+  m.def("set_default_float", [](const std::string& dtype) { set_default_float(parse_dtype(dtype)); });
   // For tests: one op on arrays with the range of units cut at random.
   m.def(
       "run_cut",

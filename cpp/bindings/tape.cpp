@@ -242,8 +242,16 @@ void bind_tape(py::module_& m) {
               wanted.push_back(std::move(n));
               target.push_back(k);
             }
+        // As in `gradients`: other targets than leaves must stay what they are.
+        const bool leaves = std::all_of(wanted.begin(), wanted.end(),
+                                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; });
+        const auto count = static_cast<std::ptrdiff_t>(wanted.size());
+        for (const auto& y : ys) wanted.push_back(to_node(y));
+        if (leaves) Trace::recognize(wanted);
+        const Nodes values(wanted.begin() + count, wanted.end());
+        wanted.resize(static_cast<size_t>(count));
         for (size_t i = 0; i < ys.size(); ++i) {
-          const Node y = to_node(ys[i]);
+          const Node& y = values[i];
           const Nodes found = dys[i].is_none() ? gradients(y, wanted) : gradients(y, to_node(dys[i]), wanted);
           for (size_t k = 0; k < found.size(); ++k)
             if (Node& sum = total[target[k]]; found[k]) sum = sum ? add(sum, found[k]) : found[k];

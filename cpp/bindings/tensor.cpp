@@ -1,4 +1,6 @@
 // Tensor and Dim as Python sees them.
+#include <algorithm>
+
 #include "bindings/common.h"
 #include "core/error.h"
 
@@ -58,11 +60,13 @@ double scalar(const Tensor& t) {
 // Integers exactly: a double holds 53 bits.
 int64_t integer(const Tensor& t) {
   const double value = scalar(t);
-  return t.dtype() == DType::i64 ? *t.array.host().as<int64_t>() : static_cast<int64_t>(value);
+  const bool wide = t.dtype() == DType::i64 || t.dtype() == DType::u64;
+  return wide ? *t.array.host().as<int64_t>() : static_cast<int64_t>(value);
 }
 
 py::object number(const Tensor& t) {
   if (t.dtype() == DType::b8) return py::bool_(scalar(t) != 0);
+  if (t.dtype() == DType::u64) return py::int_(static_cast<uint64_t>(integer(t)));
   if (is_integer(t.dtype())) return py::int_(integer(t));
   return py::float_(scalar(t));
 }
@@ -155,6 +159,26 @@ void bind_tensor(py::module_& m) {
             return dtype.is_none() ? a : a.attr("astype")(dtype);
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def(
+          "stored_bytes",
+          [](const Tensor& t) {
+            need_value(t);
+            const Array a = t.array.host();
+            return py::array_t<uint8_t>(static_cast<py::ssize_t>(a.bytes()), static_cast<const uint8_t*>(a.data()));
+          },
+          "A copy of the bytes, for files of dtypes that NumPy lacks; int4: two to a byte.")
+      .def_static(
+          "from_stored_bytes",
+          [](const py::array_t<uint8_t, py::array::c_style | py::array::forcecast>& bytes,
+             const std::vector<int64_t>& shape, const std::string& dtype) {
+            for (int64_t n : shape) check(n >= 0, "a size must not be negative, received ", n);
+            Array a(parse_dtype(dtype), shape);
+            check(bytes.nbytes() == static_cast<py::ssize_t>(a.bytes()), "a tensor of ", a.dtype,
+                  to_string(to_shape(shape)), " needs ", a.bytes(), " bytes, received ", bytes.nbytes());
+            std::copy_n(bytes.data(), a.bytes(), static_cast<uint8_t*>(a.data()));
+            return std::make_shared<Tensor>(std::move(a));
+          },
+          py::arg("bytes"), py::arg("shape"), py::arg("dtype"))
       .def("item", &number)
       .def("__len__",
            [](const Tensor& t) {

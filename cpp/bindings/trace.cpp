@@ -1,17 +1,33 @@
 // Recording functions, their gradients and compiled programs; variables.
 #include <algorithm>
 #include <atomic>
+#include <unordered_set>
 
 #include "bindings/common.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/threads.h"
+#include "graph/passes/passes.h"
+#include "ops/build.h"
 #include "runtime/eager.h"
 
 namespace maas::bindings {
 namespace {
 
 thread_local std::vector<Trace*> traces;
+thread_local std::optional<DType> autocast;
+// Variables that layers read as they are, whatever they compute in; guarded by the GIL.
+std::unordered_set<const Variable*>& exact_variables() {
+  static auto* set = new std::unordered_set<const Variable*>;
+  return *set;
+}
+void forget(Variable* variable) {
+  {
+    py::gil_scoped_acquire gil;
+    exact_variables().erase(variable);
+  }
+  delete variable;
+}
 
 // Releasing the GIL costs about as much as 1 us of work and lets other threads in; short programs keep it.
 constexpr double kReleaseGil = 50e3;
@@ -192,7 +208,14 @@ void Trace::resume() {
 Graph Trace::graph(const Nodes& outputs) const {
   Graph g{inputs, outputs, {}};
   for (const auto& [v, node] : written_) g.updates.push_back({v, node});
-  return g;
+  return images_.apply(g);
+}
+
+void Trace::recognize(Nodes& values) {
+  if (!current() || !passes::enabled()) return;
+  for (const Trace* t : traces)
+    if (!t || t->body_ || t->values_on_) return;
+  values = current()->images_.recognize({{}, values, {}}).outputs;
 }
 
 Poll signal_poll() {
@@ -214,6 +237,11 @@ std::vector<Array> run_program(Program& program, const std::vector<Array>& input
   return program.run(inputs, options);
 }
 
+DType autocast_dtype(const Variable& variable) {
+  if (!autocast || !is_floating(variable.dtype()) || exact_variables().count(&variable)) return variable.dtype();
+  return *autocast;
+}
+
 Array read_variable(const Variable& variable) {
   py::gil_scoped_release release;
   return variable.read_here();
@@ -228,14 +256,20 @@ void bind_trace(py::module_& m) {
   main_thread = PyThread_get_thread_ident();
 
   py::class_<Variable, VariablePtr>(m, "Variable", "State: a handle whose address never changes.")
-      .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable) {
+      .def(py::init([](const py::object& value, const py::object& dtype, const std::string& name, bool trainable,
+                       bool autocast) {
              Array a = to_array(value,
                                 dtype.is_none() ? std::nullopt : std::optional(parse_dtype(dtype.cast<std::string>())));
-             return std::make_shared<Variable>(std::move(a), name, trainable);
+             if (autocast) return std::make_shared<Variable>(std::move(a), name, trainable);
+             VariablePtr exact(new Variable(std::move(a), name, trainable), forget);
+             exact_variables().insert(exact.get());
+             return exact;
            }),
-           py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true)
+           py::arg("value"), py::arg("dtype") = py::none(), py::arg("name") = "variable", py::arg("trainable") = true,
+           py::arg("autocast") = true)
       .def_property_readonly("shape", [](const Variable& v) { return shape_to_python(to_shape(v.shape())); })
-      .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(v.dtype())); })
+      .def_property_readonly("dtype", [](const Variable& v) { return std::string(to_string(autocast_dtype(v))); })
+      .def_property_readonly("autocast", [](const Variable& v) { return exact_variables().count(&v) == 0; })
       .def_readonly("name", &Variable::name)
       .def_property_readonly("version", &Variable::version)
       .def_property_readonly("device", [](const Variable& v) { return to_string(v.device()); })
@@ -249,11 +283,14 @@ void bind_trace(py::module_& m) {
           py::arg("device"), "Moves the value to 'cpu' or 'gpu:0'; what uses it notices.")
       .def("numpy", [](const Variable& v) { return share_numpy(read_variable(v)); })
       .def_property_readonly("value",
-                             [](const VariablePtr& v) {
-                               if (Trace* trace = Trace::current()) return trace->tensor(trace->read(v));
+                             [](const VariablePtr& v) -> py::object {
+                               const DType as = autocast_dtype(*v);
+                               if (Trace* trace = Trace::current())
+                                 return py::cast(trace->tensor(cast(trace->read(v), as)));
                                Tensor value(read_variable(*v));
                                record_read(v, value.array);
-                               return value;
+                               if (as == v->dtype()) return py::cast(std::move(value));
+                               return call_op(*find_op("cast"), {py::cast(std::move(value))}, {{"dtype", as}});
                              })
       .def("assign", [](const VariablePtr& v, const py::object& value) {
         if (Trace* trace = Trace::current())
@@ -304,9 +341,11 @@ void bind_trace(py::module_& m) {
           [](Program& p, const std::vector<py::object>& args, int repeats) {
             std::vector<Array> inputs;
             for (const auto& a : args) inputs.push_back(to_array(a));
-            std::vector<double> ns(p.plan().steps.size());
+            const auto members = static_cast<size_t>(ThreadPool::instance().size());
+            std::vector<double> ns(p.plan().steps.size()), worker_ns(ns.size() * members);
             RunOptions options;
             options.step_ns = &ns;
+            options.worker_ns = &worker_ns;
             {
               py::gil_scoped_release release;
               p.run(inputs);
@@ -325,13 +364,19 @@ void bind_trace(py::module_& m) {
               row["flops"] = costs[s].flops < 0 ? py::object(py::none()) : py::cast(costs[s].flops);
               row["bytes"] = costs[s].bytes;
               row["threads"] = std::min(costs[s].team, ThreadPool::instance().size());
+              std::vector<double> workers(worker_ns.begin() + static_cast<std::ptrdiff_t>(s * members),
+                                          worker_ns.begin() + static_cast<std::ptrdiff_t>((s + 1) * members));
+              while (!workers.empty() && workers.back() == 0) workers.pop_back();
+              for (double& w : workers) w /= repeats * 1e3;
+              row["workers"] = workers;
               rows.append(std::move(row));
             }
             return rows;
           },
           py::arg("args"), py::arg("repeats") = 20,
-          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads. State is updated as in a "
-          "run.")
+          "A dict for every step of a run: op, kernel, why, shape, us, flops, bytes, threads, workers (microseconds "
+          "that "
+          "each thread of the team worked). State is updated as in a run.")
       .def(
           "memory",
           [](Program& p, const std::vector<py::object>& args) {
@@ -352,15 +397,15 @@ void bind_trace(py::module_& m) {
       .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
       .def(
           "binding_ns",
-          [](Program& p, const std::vector<std::vector<py::object>>& calls, int repeats) {
+          [](Program& p, const std::vector<std::vector<py::object>>& calls) {
             std::vector<std::vector<Array>> inputs;
             for (const auto& call : calls) {
               inputs.emplace_back();
               for (const auto& a : call) inputs.back().push_back(to_array(a));
             }
-            return p.binding_ns(inputs, repeats);
+            return p.binding_ns(inputs);
           },
-          py::arg("calls"), py::arg("repeats") = 10, "Nanoseconds to bind one call's sizes and addresses.")
+          py::arg("calls"), "Nanoseconds from each call to where its kernels would run.")
       .def_property_readonly("name", [](const Program& p) { return p.plan().name; })
       .def_property_readonly(
           "kernels",
@@ -411,6 +456,19 @@ void bind_trace(py::module_& m) {
              return t.graph(nodes).str();
            })
       .def(
+          "simplified",
+          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& pass) {
+            Nodes nodes;
+            for (const auto& o : outputs) nodes.push_back(to_node(o));
+            const Graph g = t.graph(nodes);
+            if (pass == "recognize") return passes::recognize(g).str();
+            if (pass == "layout") return passes::recognize(passes::layout(passes::recognize(g))).str();
+            if (pass == "precision") return passes::precision(g).str();
+            check(pass == "all", "passes are 'recognize', 'layout', 'precision' and 'all', received '", pass, "'");
+            return passes::simplify(g).str();
+          },
+          py::arg("outputs"), py::arg("passes") = "all", "The graph as text after some passes.")
+      .def(
           "compile",
           [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
             Nodes nodes;
@@ -420,10 +478,20 @@ void bind_trace(py::module_& m) {
           py::arg("outputs"), py::arg("name") = "function");
 
   m.def(
+      "set_autocast",
+      [](const std::optional<std::string>& dtype) {
+        auto old = autocast ? std::optional<std::string>(to_string(*autocast)) : std::nullopt;
+        autocast = dtype ? std::optional(parse_dtype(*dtype)) : std::nullopt;
+        return old;
+      },
+      "The dtype in which this thread reads variables from now on (None: their own); returns the one before.");
+  m.def(
       "has_values", [] { return Trace::current() && Trace::current()->has_values(); },
       "True in a trace that runs what it records: Python may look at values.");
   m.def("new_size", [](const std::string& name) { return Dim::symbol(name); }, "A size that a run will tell.");
   m.def("plans_built", &Plan::built, "How many plans this process made so far.");
+  m.def("set_passes", &passes::set_enabled, py::arg("on"),
+        "Whether graphs are changed more than they must be to run; off, tests have what they compare with.");
   m.def("pause_traces", &Trace::pause, "Until resume_traces ops run eagerly, as outside every trace.");
   m.def("resume_traces", &Trace::resume);
   m.def("current_trace", []() -> Trace* { return Trace::current(); }, py::return_value_policy::reference);
@@ -435,7 +503,13 @@ void bind_trace(py::module_& m) {
         for (const auto& t : targets) nodes.push_back(to_node(t));
         py::list out;
         Trace* trace = Trace::current();
-        const Node y = to_node(loss);
+        nodes.push_back(to_node(loss));
+        // A rewrite may look through nodes that are not leaves, or make one of two.
+        if (std::all_of(nodes.begin(), nodes.end() - 1,
+                        [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; }))
+          Trace::recognize(nodes);
+        const Node y = nodes.back();
+        nodes.pop_back();
         for (const Node& n : dloss.is_none() ? gradients(y, nodes) : gradients(y, to_node(dloss), nodes))
           out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());
         return out;

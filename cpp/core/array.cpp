@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "core/allocator.h"
+#include "core/element_io.h"
 #include "core/error.h"
 #include "core/gpu.h"
-#include "core/half.h"
 
 namespace maas {
 
@@ -77,72 +77,8 @@ Array make_scalar(DType dtype, double value) {
 
 double read_element(const Array& a, int64_t i) {
   if (!a.device().is_cpu()) return read_element(a.host(), i);
-  switch (a.dtype) {
-    case DType::f64:
-      return a.as<double>()[i];
-    case DType::f32:
-      return a.as<float>()[i];
-    case DType::bf16:
-      return bf16_to_f32(a.as<uint16_t>()[i]);
-    case DType::f16:
-      return f16_to_f32(a.as<uint16_t>()[i]);
-    case DType::i8:
-      return a.as<int8_t>()[i];
-    case DType::u8:
-      return a.as<uint8_t>()[i];
-    case DType::i16:
-      return a.as<int16_t>()[i];
-    case DType::i32:
-      return a.as<int32_t>()[i];
-    case DType::i64:
-      return static_cast<double>(a.as<int64_t>()[i]);
-    case DType::u32:
-      return a.as<uint32_t>()[i];
-    case DType::b8:
-      return a.as<uint8_t>()[i] != 0;
-    default:
-      fail(ErrorKind::not_implemented, "reading one element of dtype ", a.dtype);
-  }
+  return load_element<double>(a.data(), a.dtype, i);
 }
-
-void write_element(const Array& a, int64_t i, double v) {
-  switch (a.dtype) {
-    case DType::f64:
-      a.as<double>()[i] = v;
-      return;
-    case DType::f32:
-      a.as<float>()[i] = static_cast<float>(v);
-      return;
-    case DType::bf16:
-      a.as<uint16_t>()[i] = f32_to_bf16(static_cast<float>(v));
-      return;
-    case DType::f16:
-      a.as<uint16_t>()[i] = f32_to_f16(static_cast<float>(v));
-      return;
-    case DType::i8:
-      a.as<int8_t>()[i] = static_cast<int8_t>(v);
-      return;
-    case DType::u8:
-      a.as<uint8_t>()[i] = static_cast<uint8_t>(v);
-      return;
-    case DType::i16:
-      a.as<int16_t>()[i] = static_cast<int16_t>(v);
-      return;
-    case DType::i32:
-      a.as<int32_t>()[i] = static_cast<int32_t>(v);
-      return;
-    case DType::i64:
-      a.as<int64_t>()[i] = static_cast<int64_t>(v);
-      return;
-    case DType::u32:
-      a.as<uint32_t>()[i] = static_cast<uint32_t>(v);
-      return;
-    case DType::b8:
-      a.as<uint8_t>()[i] = v != 0;
-      return;
-    default:
-      fail(ErrorKind::not_implemented, "writing one element of dtype ", a.dtype);
-  }
-}
+void write_element(const Array& a, int64_t i, double v) { store_element(a.data(), a.dtype, i, v); }
 
 }  // namespace maas

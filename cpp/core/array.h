@@ -60,7 +60,7 @@ Array make_scalar(DType dtype, double value);
 // The element as a number, whatever the dtype and wherever it is (f64 f32 i8 u8 i16 i32 i64 u32 b8, bf16, f16).
 // What one of these dtypes holds can be read and written element by element; not so i4, whose elements share a byte,
 // and f8.
-inline bool is_readable(DType dtype) { return bit_size(dtype) >= 8 && dtype != DType::f8; }
+inline bool is_readable(DType dtype) { return bit_size(dtype) >= 8 && dtype != DType::f8 && dtype != DType::f8e5; }
 double read_element(const Array& array, int64_t index);
 void write_element(const Array& array, int64_t index, double value);
 

@@ -1,9 +1,13 @@
 #include "core/dtype.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
+#include <optional>
 
 #include "core/error.h"
+#include "core/weak_types.h"
 
 namespace maas {
 namespace {
@@ -15,7 +19,7 @@ struct Info {
   bool floating;
 };
 
-constexpr std::array<Info, 13> kInfos = {{
+constexpr std::array<Info, 16> kInfos = {{
     {DType::f64, "float64", 64, true},
     {DType::f32, "float32", 32, true},
     {DType::bf16, "bfloat16", 16, true},
@@ -29,48 +33,22 @@ constexpr std::array<Info, 13> kInfos = {{
     {DType::i64, "int64", 64, false},
     {DType::u32, "uint32", 32, false},
     {DType::b8, "bool", 8, false},
+    {DType::f8e5, "float8_e5m2", 8, true},
+    {DType::u16, "uint16", 16, false},
+    {DType::u64, "uint64", 64, false},
 }};
 
 const Info& info(DType dtype) { return kInfos[static_cast<size_t>(dtype)]; }
-
-// The promotion lattice of Keras (that of JAX, without weak types, and with int64 + float32 = float32), as sets of
-// types each type can become; the join of two types is the first common one.
-int rank(DType t) {
-  switch (t) {
-    case DType::b8:
-      return 0;
-    case DType::i4:
-      return 1;
-    case DType::u8:
-      return 2;
-    case DType::i8:
-      return 3;
-    case DType::i16:
-      return 4;
-    case DType::u32:
-      return 5;
-    case DType::i32:
-      return 6;
-    case DType::i64:
-      return 7;
-    case DType::f8:
-      return 8;
-    case DType::f16:
-      return 9;
-    case DType::bf16:
-      return 10;
-    case DType::f32:
-      return 11;
-    case DType::f64:
-      return 12;
-  }
-  return 0;
-}
 
 }  // namespace
 
 int64_t bit_size(DType dtype) { return info(dtype).bits; }
 bool is_floating(DType dtype) { return info(dtype).floating; }
+namespace {
+bool is_unsigned(DType dtype) {
+  return dtype == DType::u8 || dtype == DType::u16 || dtype == DType::u32 || dtype == DType::u64;
+}
+}  // namespace
 bool is_integer(DType dtype) { return !info(dtype).floating && dtype != DType::b8; }
 const char* to_string(DType dtype) { return info(dtype).name; }
 std::ostream& operator<<(std::ostream& out, DType dtype) { return out << to_string(dtype); }
@@ -81,19 +59,55 @@ DType parse_dtype(std::string_view name) {
   fail(ErrorKind::type, "unknown dtype, received '", name, "'");
 }
 
+// Keras's lattice (that of JAX): bool < unsigned < signed < floating; a kind wins over the kinds below it. Two
+// integers meet at the narrowest that holds both, uint64 with a signed one at a float of no size: the default float.
 DType promote(DType a, DType b) {
-  if (a == b) return a;
-  if (rank(a) > rank(b)) std::swap(a, b);  // b is the higher
-  if (is_floating(b)) {
-    if (a == DType::f16 && b == DType::bf16) return DType::f32;
-    return b;
+  for (DType t : {a, b})
+    if (t == DType::f8 || t == DType::f8e5)
+      fail(ErrorKind::value, t, " meets no other dtype by itself; cast it first, received ", a, " and ", b);
+  if (a == b || b == DType::b8) return a;
+  if (a == DType::b8) return b;
+  if (is_floating(a) || is_floating(b)) {
+    if (!is_floating(b)) return a;
+    if (!is_floating(a)) return b;
+    if (bit_size(a) == bit_size(b)) return DType::f32;  // bfloat16 and float16
+    return bit_size(a) > bit_size(b) ? a : b;
   }
-  // Signed with unsigned of the same or larger width needs the next signed width.
-  if (a == DType::u8 && b == DType::i8) return DType::i16;
-  if (a == DType::i4 && b == DType::u8) return DType::i16;
-  if (b == DType::u32 && a != DType::b8 && a != DType::u8) return DType::i64;
-  if (a == DType::u32 && b == DType::i32) return DType::i64;
-  return b;
+  const bool unsigned_a = is_unsigned(a), unsigned_b = is_unsigned(b);
+  if (unsigned_a == unsigned_b) return bit_size(a) > bit_size(b) ? a : b;
+  const DType whole = unsigned_a ? a : b, with_sign = unsigned_a ? b : a;
+  if (whole == DType::u64) return default_float();
+  const int64_t bits = std::max(bit_size(whole) * 2, bit_size(with_sign));
+  return bits == 16 ? DType::i16 : bits == 32 ? DType::i32 : DType::i64;
+}
+
+namespace {
+std::atomic<DType> default_float_dtype{DType::f32};
+}
+DType default_float() { return default_float_dtype.load(std::memory_order_relaxed); }
+void set_default_float(DType dtype) { default_float_dtype.store(dtype, std::memory_order_relaxed); }
+
+DType promote(const std::vector<DType>& dtypes, bool weak_int, bool weak_float) {
+  std::optional<DType> common;
+  bool longest = false, with_sign = false;
+  for (DType t : dtypes) {
+    longest = longest || t == DType::u64;
+    with_sign = with_sign || (is_integer(t) && !is_unsigned(t));
+  }
+  for (DType t : dtypes) {
+    // Where a floating dtype is met, it alone says how wide the result is, so integers that meet at a float wait.
+    if (longest && with_sign && is_integer(t)) continue;
+    common = common ? promote(*common, t) : t;
+  }
+  weak_float = weak_float || (longest && with_sign);
+  const DType real = default_float();
+  const bool half = bit_size(real) == 16;
+  if (common && is_floating(*common)) return *common;
+  // Keras gives a weak float its size, not its kind: 16 bits are float16.
+  if (weak_float) return half ? DType::f16 : real;
+  if (weak_int && (!common || *common == DType::b8))
+    return half ? DType::i16 : bit_size(real) == 64 ? DType::i64 : DType::i32;
+  return common.value_or(DType::b8);
 }
 
 }  // namespace maas

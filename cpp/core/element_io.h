@@ -20,10 +20,18 @@ T load_element(const void* p, DType t, int64_t i) {
       return static_cast<T>(bf16_to_f32(static_cast<const uint16_t*>(p)[i]));
     case DType::f16:
       return static_cast<T>(f16_to_f32(static_cast<const uint16_t*>(p)[i]));
+    case DType::f8:
+      return static_cast<T>(f8_to_f32(static_cast<const uint8_t*>(p)[i]));
+    case DType::f8e5:
+      return static_cast<T>(f8e5_to_f32(static_cast<const uint8_t*>(p)[i]));
     case DType::i8:
       return static_cast<T>(static_cast<const int8_t*>(p)[i]);
     case DType::u8:
       return static_cast<T>(static_cast<const uint8_t*>(p)[i]);
+    case DType::i4: {  // the even element is the low half of its byte
+      const int half = static_cast<const uint8_t*>(p)[i / 2] >> (i % 2 * 4) & 15;
+      return static_cast<T>(half >= 8 ? half - 16 : half);
+    }
     case DType::i16:
       return static_cast<T>(static_cast<const int16_t*>(p)[i]);
     case DType::i32:
@@ -32,11 +40,14 @@ T load_element(const void* p, DType t, int64_t i) {
       return static_cast<T>(static_cast<const int64_t*>(p)[i]);
     case DType::u32:
       return static_cast<T>(static_cast<const uint32_t*>(p)[i]);
+    case DType::u16:
+      return static_cast<T>(static_cast<const uint16_t*>(p)[i]);
+    case DType::u64:
+      return static_cast<T>(static_cast<const uint64_t*>(p)[i]);
     case DType::b8:
       return static_cast<T>(static_cast<const uint8_t*>(p)[i] != 0);
-    default:
-      return T(0);
   }
+  return T(0);
 }
 
 // Integers wrap as NumPy's do; a float is cut to the integer's range and NaN becomes 0, so that no value is undefined.
@@ -60,10 +71,16 @@ void store_element(void* p, DType t, int64_t i, T v) {
       static_cast<float*>(p)[i] = static_cast<float>(v);
       return;
     case DType::bf16:
-      static_cast<uint16_t*>(p)[i] = f32_to_bf16(static_cast<float>(v));
+      static_cast<uint16_t*>(p)[i] = f32_to_bf16(to_narrow_source(v));
       return;
     case DType::f16:
-      static_cast<uint16_t*>(p)[i] = f32_to_f16(static_cast<float>(v));
+      static_cast<uint16_t*>(p)[i] = f32_to_f16(to_narrow_source(v));
+      return;
+    case DType::f8:
+      static_cast<uint8_t*>(p)[i] = f32_to_f8(to_narrow_source(v));
+      return;
+    case DType::f8e5:
+      static_cast<uint8_t*>(p)[i] = f32_to_f8e5(to_narrow_source(v));
       return;
     case DType::i8:
       static_cast<int8_t*>(p)[i] = to_integer_element<int8_t>(v);
@@ -71,6 +88,17 @@ void store_element(void* p, DType t, int64_t i, T v) {
     case DType::u8:
       static_cast<uint8_t*>(p)[i] = to_integer_element<uint8_t>(v);
       return;
+    case DType::i4: {
+      int whole;
+      if constexpr (std::is_floating_point_v<T>)
+        whole = v != v ? 0 : v >= 7 ? 7 : v <= -8 ? -8 : static_cast<int>(v);
+      else
+        whole = static_cast<int>(v & 15);
+      uint8_t& byte = static_cast<uint8_t*>(p)[i / 2];
+      const int shift = static_cast<int>(i % 2 * 4);
+      byte = static_cast<uint8_t>((byte & (0xf0 >> shift)) | (whole & 15) << shift);
+      return;
+    }
     case DType::i16:
       static_cast<int16_t*>(p)[i] = to_integer_element<int16_t>(v);
       return;
@@ -83,10 +111,14 @@ void store_element(void* p, DType t, int64_t i, T v) {
     case DType::u32:
       static_cast<uint32_t*>(p)[i] = to_integer_element<uint32_t>(v);
       return;
+    case DType::u16:
+      static_cast<uint16_t*>(p)[i] = to_integer_element<uint16_t>(v);
+      return;
+    case DType::u64:
+      static_cast<uint64_t*>(p)[i] = to_integer_element<uint64_t>(v);
+      return;
     case DType::b8:
       static_cast<uint8_t*>(p)[i] = v != 0;
-      return;
-    default:
       return;
   }
 }

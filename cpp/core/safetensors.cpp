@@ -25,9 +25,10 @@ struct Name {
   DType dtype;
   const char* name;
 };
-constexpr Name kNames[] = {{DType::f64, "F64"},    {DType::f32, "F32"}, {DType::bf16, "BF16"}, {DType::f16, "F16"},
-                           {DType::f8, "F8_E4M3"}, {DType::i8, "I8"},   {DType::u8, "U8"},     {DType::i16, "I16"},
-                           {DType::i32, "I32"},    {DType::i64, "I64"}, {DType::u32, "U32"},   {DType::b8, "BOOL"}};
+constexpr Name kNames[] = {{DType::f64, "F64"},      {DType::f32, "F32"}, {DType::bf16, "BF16"}, {DType::f16, "F16"},
+                           {DType::f8, "F8_E4M3"},   {DType::i8, "I8"},   {DType::u8, "U8"},     {DType::i16, "I16"},
+                           {DType::i32, "I32"},      {DType::i64, "I64"}, {DType::u32, "U32"},   {DType::b8, "BOOL"},
+                           {DType::f8e5, "F8_E5M2"}, {DType::u16, "U16"}, {DType::u64, "U64"}};
 
 [[noreturn]] void damaged(const std::string& what) {
   fail(ErrorKind::value, "damaged or hostile safetensors file: ", what);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "graph/op.h"
+#include "graph/rebuild.h"
 
 namespace maas {
 
@@ -33,67 +34,19 @@ std::vector<Guard> Graph::guards() const {
 bool Body::operator==(const Body& other) const { return graph == other.graph || graph->str() == other.graph->str(); }
 
 Nodes call(const Graph& graph, const Nodes& inputs) {
-  std::unordered_map<const NodeData*, Nodes> done;
-  for (size_t i = 0; i < inputs.size(); ++i) done[graph.inputs[i].data()] = {inputs[i]};
-  auto renew = [&](const Node& n) {
-    auto it = done.find(n.data());
-    return it == done.end() ? n : it->second[static_cast<size_t>(n.index())];
-  };
-  for (const auto& node : topological_order(graph.outputs)) {
-    if (!node->op) continue;
-    Nodes fresh;
-    bool changed = false;
-    for (const Node& in : node->inputs) {
-      fresh.push_back(renew(in));
-      changed = changed || !(fresh.back() == in);
-    }
-    if (!changed) continue;
-    const Node made = apply(node->op, std::move(fresh));
-    Nodes& outputs = done[node.get()];
-    for (size_t i = 0; i < node->outputs.size(); ++i) outputs.push_back(made.output(static_cast<int>(i)));
-  }
-  Nodes outputs;
-  for (const Node& n : graph.outputs) outputs.push_back(renew(n));
-  return outputs;
+  std::unordered_map<const NodeData*, Node> given;
+  for (size_t i = 0; i < inputs.size(); ++i) given[graph.inputs[i].data()] = inputs[i];
+  return rebuild(graph.outputs, [&](const Node& n) {
+    const auto it = given.find(n.data());
+    return it == given.end() ? Node() : it->second;
+  });
 }
 
 Nodes close_over(const Nodes& roots, int64_t start, const std::function<Node(const Node&)>& capture) {
-  auto outside = [&](const Node& n) { return n->leaf == Leaf::state || (n->id < start && n->leaf != Leaf::constant); };
-  std::unordered_map<const NodeData*, Nodes> done;
-  auto renew = [&](const Node& n) {
-    if (outside(n)) return capture(n);
-    return done.at(n.data())[static_cast<size_t>(n.index())];
-  };
-  std::vector<std::pair<std::shared_ptr<const NodeData>, size_t>> stack;
-  auto visit = [&](const Node& n) {
-    if (!outside(n) && done.try_emplace(n.data()).second) stack.emplace_back(n.pointer(), 0);
-  };
-  for (const Node& root : roots) {
-    visit(root);
-    while (!stack.empty()) {
-      const auto [node, next] = stack.back();
-      if (next < node->inputs.size()) {
-        ++stack.back().second;
-        visit(node->inputs[next]);
-        continue;
-      }
-      stack.pop_back();
-      Node made(node, 0);
-      if (node->op) {
-        Nodes inputs;
-        bool changed = false;
-        for (const Node& in : node->inputs) {
-          inputs.push_back(renew(in));
-          changed = changed || !(inputs.back() == in);
-        }
-        if (changed) made = apply(node->op, std::move(inputs));
-      }
-      for (size_t i = 0; i < node->outputs.size(); ++i) done[node.get()].push_back(made.output(static_cast<int>(i)));
-    }
-  }
-  Nodes result;
-  for (const Node& n : roots) result.push_back(renew(n));
-  return result;
+  return rebuild(roots, [&](const Node& n) {
+    const bool outside = n->leaf == Leaf::state || (n->id < start && n->leaf != Leaf::constant);
+    return outside ? capture(n) : Node();
+  });
 }
 
 namespace {

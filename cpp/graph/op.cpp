@@ -45,6 +45,12 @@ static bool excluded(const char* row) {
   return std::any_of(words.begin(), words.end(), [&](const auto& w) { return std::strstr(row, w.c_str()); });
 }
 
+// GPU kernels were not written for these; a plan for a GPU leaves them to the host.
+static bool gpu_knows(const Specs& in, const Specs& out) {
+  auto known = [](const Spec& s) { return s.dtype != DType::f8e5 && s.dtype != DType::u16 && s.dtype != DType::u64; };
+  return std::all_of(in.begin(), in.end(), known) && std::all_of(out.begin(), out.end(), known);
+}
+
 Choice choose_row(const Op& op, const Specs& in, const Specs& out) {
   Choice best;
   const KernelTable* table = op.kernels();
@@ -55,6 +61,7 @@ Choice choose_row(const Op& op, const Specs& in, const Specs& out) {
   for (const KernelRow& row : rows) {
     if (on_cpu ? !has(active_isa(), row.isa) : (row.flags & cuda_unverified) && !unverified_allowed()) continue;
     if (!on_cpu && excluded(row.name)) continue;
+    if (row.isa == Isa::cuda && !gpu_knows(in, out)) continue;
     if (!op.accepts(row, in, out)) continue;
     const double cost = op.cost(row, in, out);
     if (!best.row || cost < best.cost) best = {&row, cost};

@@ -139,8 +139,16 @@ bool Context::bind_sizes(const SymbolValues& symbols) {
     if (value_steps_[i].empty()) continue;  // the other list's business
     const size_t rank = v.spec.shape.size();
     int64_t* sizes = sizes_[i].data();
+    bool changed = !sized_;
     for (size_t a = 0; a < v.size_ids.size(); ++a)
-      if (const int id = v.size_ids[a]; id >= 0) sizes[a] = evaluated_[static_cast<size_t>(id)];
+      if (const int id = v.size_ids[a]; id >= 0) {
+        const int64_t size = evaluated_[static_cast<size_t>(id)];
+        changed = changed || sizes[a] != size;
+        sizes[a] = size;
+      }
+    if (!changed) continue;
+    // A step is bound again only where a size it sees changed: those of optimizers, say, never do.
+    for (int s : value_steps_[i]) dirty_[static_cast<size_t>(s)] = 1;
     for (size_t a = 0; a < rank; ++a)
       if (sizes[a] < 0)
         fail(ErrorKind::value, plan_->name, ": a size became negative (", v.spec.shape[a], "), received ", sizes[a]);
@@ -151,12 +159,14 @@ bool Context::bind_sizes(const SymbolValues& symbols) {
         static_cast<size_t>(sizes[2 * rank + 1]) > memory_->value_bytes[i])
       return false;
   }
-  for (const Step& step : run_)
-    if (step.control && !step.control->bind_sizes(symbols)) return false;
+  for (size_t s = 0; s < run_.size(); ++s) {
+    if (!run_[s].control) continue;
+    if (!run_[s].control->bind_sizes(symbols)) return false;
+    dirty_[s] = 1;
+  }
   for (size_t s = 0; s < run_.size(); ++s)
     for (size_t w = 0; w < run_[s].plan->workspace.size(); ++w)
       if (static_cast<size_t>(run_[s].plan->workspace[w].eval(symbols)) > memory_->workspace_bytes[s][w]) return false;
-  std::fill(dirty_.begin(), dirty_.end(), 1);
   any_dirty_ = true;
   sized_ = resized_ = true;
   return true;

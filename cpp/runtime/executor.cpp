@@ -184,12 +184,23 @@ struct Run {
   void member(int worker, int team) {
     Member me{this, worker, team, Exec{context.scratch(worker), &context.status(), 0, worker}};
     me.exec.stopper = &me;
-    if (walk(context, commit, me, options.step_ns) && team > 1) meet(me);
+    if (walk(context, commit, me) && team > 1) meet(me);
+  }
+
+  // A step's time as the caller's thread sees it, and the part of it that each member worked, of the outermost list.
+  void note_step(size_t s, Clock::time_point start) const {
+    (*options.step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+  }
+  void note_worker(size_t s, const Member& me, Clock::time_point start) const {
+    const size_t members = options.worker_ns->size() / context.steps().size();
+    (*options.worker_ns)[s * members + static_cast<size_t>(me.worker)] +=
+        std::chrono::duration<double, std::nano>(Clock::now() - start).count();
   }
 
   // False: everybody leaves.
-  bool walk(Context& where, size_t commit_at, Member& me, std::vector<double>* step_ns) {
+  bool walk(Context& where, size_t commit_at, Member& me) {
     const auto& steps = where.steps();
+    const bool outer = &where == &context;
     for (size_t s = 0; s < steps.size(); ++s) {
       const Context::Step& step = steps[s];
       const bool may_stop = s < commit_at && !me.committed;
@@ -215,20 +226,26 @@ struct Run {
       if (s == commit_at) me.committed = true;
       me.parallel_before = parallel;
       me.exec.stop = may_stop ? asked_by_kernel : nullptr;
-      const bool timed = step_ns && me.worker == 0;
-      const auto start = timed ? Clock::now() : Clock::time_point();
+      const bool timed = outer && options.step_ns && me.worker == 0;
+      const bool worker_timed = outer && options.worker_ns && (parallel ? me.worker < members : me.worker == 0);
+      const auto now = [](bool wanted) { return wanted ? Clock::now() : Clock::time_point(); };
+      const auto start = now(timed);
       if (step.control) {
+        const auto began = now(worker_timed);
         if (!walk_control(*step.control, parallel, me)) return false;
+        if (worker_timed) note_worker(s, me, began);
       } else {
         for (int64_t p = 0; p < step.phases; ++p) {
           if (p && parallel && !meet(me)) return false;
           me.exec.phase = p;
+          const auto began = now(worker_timed);
           if (me.worker < members && !(may_stop && stopping())) run_phase(step, s, may_stop, members, me);
+          if (worker_timed) note_worker(s, me, began);
           if (me.team == 1 && stopping()) return false;
         }
         if (me.worker < members) note_bad_data(step.plan->op.get());
       }
-      if (timed) (*step_ns)[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+      if (timed) note_step(s, start);
     }
     return true;
   }
@@ -239,7 +256,7 @@ struct Run {
     if (!parallel && (me.worker || stopping())) return me.team > 1;
     me.parallel_before = false;  // all have just met
     const int team = parallel ? me.team : std::exchange(me.team, 1);
-    const bool on = control.is_branch() ? walk(control.chosen(), SIZE_MAX, me, nullptr) : turns(control, me);
+    const bool on = control.is_branch() ? walk(control.chosen(), SIZE_MAX, me) : turns(control, me);
     me.team = team;
     me.parallel_before = parallel;
     return on || (!parallel && team > 1);
@@ -257,12 +274,12 @@ struct Run {
       // The next barrier is where all leave, wherever in the walk each of them meets it.
       if (stopping()) return meet(me);
       if (Context* condition = control.condition(turn)) {
-        if (!walk(*condition, SIZE_MAX, me, nullptr) || !meet(me)) return false;
+        if (!walk(*condition, SIZE_MAX, me) || !meet(me)) return false;
         me.parallel_before = false;
         if (!control.goes_on(turn)) break;
       }
       if (moves) control.before(turn, bound);
-      if (!walk(control.body(turn), SIZE_MAX, me, nullptr) || !settle()) return false;
+      if (!walk(control.body(turn), SIZE_MAX, me) || !settle()) return false;
       if (moves && !stopping()) control.after(turn, bound);
     }
     if (moves && !stopping()) control.end(turn);

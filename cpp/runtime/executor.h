@@ -13,6 +13,9 @@ struct RunOptions {
   uint64_t cut_seed = 0;
   // Profiles: adds each step's nanoseconds, as the caller's thread saw them, to (*step_ns)[step].
   std::vector<double>* step_ns = nullptr;
+  // The same as each member of the team saw its own part, without waiting: (*worker_ns)[step * members + member], room
+  // for as many members as a team may have.
+  std::vector<double>* worker_ns = nullptr;
   // Results of a GPU stay in its memory and may not be there yet; else they come to the host.
   bool keep_on_device = false;
 };

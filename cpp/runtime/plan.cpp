@@ -2,43 +2,21 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <map>
-#include <mutex>
-#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/error.h"
+#include "graph/in_place.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
-#include "runtime/host_step.h"
+#include "runtime/plan_parts.h"
 #include "runtime/segments.h"
 
 namespace maas {
 namespace {
 
 std::atomic<int64_t> g_built{0};
-
-bool log_kernels() {
-  static const bool on = [] {
-    const char* v = std::getenv("MAAS_LOG");
-    return v && std::strstr(v, "kernels");
-  }();
-  return on;
-}
-
-// A step of the host in the midst of a GPU's costs two waits, so nobody should have one without knowing: a line for
-// each op and process.
-void tell_host_step(const std::string& op) {
-  static std::mutex mutex;
-  static std::set<std::string> told;
-  std::lock_guard guard(mutex);
-  if (told.insert(op).second)
-    std::fprintf(stderr, "maas: '%s' has no GPU kernel for these operands and runs on the host\n", op.c_str());
-}
 
 // Turns an optimized graph into a Plan, one concern a method.
 class Builder {
@@ -52,21 +30,17 @@ class Builder {
 
   std::shared_ptr<Plan> build() {
     separate_outputs();
-    order_ = topological_order(graph_.roots());
+    order_ = order_nodes(graph_, body_);
     count_reads();
-    find_prepared();
-    find_post();
     for (const Node& in : graph_.inputs) add_input(in);
-    for (const auto& node : order_)
-      if (!post_.count(node.get())) emit(node);
+    for (const auto& node : order_.nodes)
+      if (!order_.post.count(node.get())) emit(node);
     plan_->commit = plan_->steps.size();
-    for (const auto& node : order_)
-      if (post_.count(node.get())) emit(node);
+    for (const auto& node : order_.nodes)
+      if (order_.post.count(node.get())) emit(node);
     finish_outputs();
     finish_updates();
-    lifetimes();
-    collect_symbols();
-    number_sizes();
+    complete(*plan_);
     return plan_;
   }
 
@@ -87,64 +61,11 @@ class Builder {
   static Node copy_chain(const Node& x) { return passes::fuse(Graph{{}, {copy(x)}, {}}).outputs[0]; }
 
   void count_reads() {
-    for (size_t i = 0; i < order_.size(); ++i) {
-      position_[order_[i].get()] = i;
-      for (const Node& in : order_[i]->inputs) ++reads_[key(in)];
-    }
+    for (const auto& node : order_.nodes)
+      for (const Node& in : node->inputs) ++reads_[key(in)];
     for (const Node& r : graph_.roots()) ++reads_[key(r)];
     for (size_t i = 0; i < graph_.outputs.size(); ++i) output_slot_.emplace(key(graph_.outputs[i]), i);
     for (const Update& u : graph_.updates) updates_[key(u.value)].push_back(&u);
-  }
-
-  // ---- what depends on parameters alone
-  void find_prepared() {
-    if (body_) return;
-    std::unordered_set<const Variable*> variables;
-    for (const Update& u : graph_.updates) variables.insert(u.variable.get());
-    // Results are made anew by every run, even if they depend on parameters alone.
-    std::unordered_set<const NodeData*> roots;
-    for (const Node& r : graph_.roots()) roots.insert(r.data());
-    for (const auto& node : order_) {
-      bool fixed = false;
-      if (node->leaf == Leaf::constant) fixed = true;
-      if (node->leaf == Leaf::state) fixed = !variables.count(node->variable.get());
-      if (node->op) {
-        fixed = std::all_of(node->inputs.begin(), node->inputs.end(),
-                            [&](const Node& in) { return fixed_.count(in.data()) > 0; }) &&
-                !node->inputs.empty() && !node->op->control();
-        fixed = fixed && !roots.count(node.get());
-        for (const Spec& s : node->outputs) fixed = fixed && is_constant(s.shape);
-        // A result is written to the caller's memory by every run, even if it never changes.
-        fixed = fixed && std::none_of(graph_.outputs.begin(), graph_.outputs.end(),
-                                      [&](const Node& out) { return out.data() == node.get(); });
-      }
-      if (fixed) fixed_.insert(node.get());
-    }
-  }
-
-  // ---- what may run after the commit point: cheap ops that cannot fail, feeding nothing but updates
-  void find_post() {
-    std::unordered_map<const NodeData*, std::vector<const NodeData*>> users;
-    for (const auto& node : order_)
-      for (const Node& in : node->inputs) users[in.data()].push_back(node.get());
-    std::unordered_set<const NodeData*> outputs, updates;
-    for (const Node& n : graph_.outputs) outputs.insert(n.data());
-    for (const Update& u : graph_.updates) updates.insert(u.value.data());
-    for (auto it = order_.rbegin(); it != order_.rend(); ++it) {
-      const NodeData* node = it->get();
-      if (!node->op || fixed_.count(node) || outputs.count(node) || node->op->in_place(0) < 0) continue;
-      const auto& list = users[node];
-      if (!updates.count(node) && list.empty()) continue;
-      if (std::all_of(list.begin(), list.end(), [&](const NodeData* u) { return post_.count(u) > 0; }))
-        post_.insert(node);
-    }
-    for (const auto& node : order_)
-      if (post_.count(node.get()))
-        for (const Node& in : node->inputs) {
-          const NodeData* base = in.data();
-          while (base->op && base->op->is_view()) base = base->inputs[0].data();
-          if (base->leaf == Leaf::state) last_post_read_[base->variable.get()] = position_[node.get()];
-        }
   }
 
   // ---- values
@@ -220,7 +141,7 @@ class Builder {
 
   void emit_op(const std::shared_ptr<const NodeData>& node) {
     const Node result(node, 0);
-    const bool prepared = fixed_.count(node.get()) > 0;
+    const bool prepared = order_.fixed.count(node.get()) > 0;
     auto& list = prepared ? plan_->prepare : plan_->steps;
     if (node->op->is_view()) {
       if (emit_view(result, value_of(node->inputs[0]))) return;
@@ -231,8 +152,8 @@ class Builder {
     step.op = node->op;
     if (plan_->device.is_cpu())
       step.control = node->op->control();
-    else
-      choose_device_row(*node, step);
+    else if (!device_row(*node))
+      run_on_host(*plan_, *node, are_read(*node), step);
     for (size_t i = 0; i < node->inputs.size(); ++i)
       step.in.push_back(conform(value_of(node->inputs[i]),
                                 step.host ? InputLayout::dense : node->op->input_layout(static_cast<int>(i)), list,
@@ -251,23 +172,19 @@ class Builder {
         step.bodies.push_back(Plan::build_body(*body.graph, plan_->name + "/" + node->op->name()));
       step.control->bodies.clear();
     } else if (!step.host) {
-      choose(step);
+      choose_kernel(*plan_, step);
+    } else {
+      log_step(*plan_, step);
     }
-    if (step.host) log(step, "host", "no row of the GPU takes it");
     list.push_back(std::move(step));
   }
 
-  // On a GPU: a row, or else a program of the host.
-  void choose_device_row(const NodeData& node, PlanStep& step) {
-    Specs in;
-    for (const Node& n : node.inputs) in.push_back(n.spec());
-    if (!node.op->control() && choose_row(*node.op, in, node.outputs).row) return;
+  // By output, whether anybody reads it.
+  std::vector<bool> are_read(const NodeData& node) const {
     std::vector<bool> read;
     for (size_t k = 0; k < node.outputs.size(); ++k)
       read.push_back(k < static_cast<size_t>(node.op->visible_outputs()) || reads_.count({&node, static_cast<int>(k)}));
-    step.host = std::make_shared<HostStep>(node.op, in, std::move(read), plan_->name);
-    step.why = "no row of the GPU takes it";
-    tell_host_step(node.op->name());
+    return read;
   }
 
   bool emit_view(const Node& node, int base) {
@@ -308,7 +225,7 @@ class Builder {
     if (prepared) plan_->values.back().slot = prepared_slots_++;
     taken_.insert(out);  // later readers may share it, so nobody takes it over
     step.out = {out};
-    choose(step);
+    choose_kernel(*plan_, step);
     list.push_back(std::move(step));
     return dense_[{v, prepared}] = out;
   }
@@ -324,7 +241,8 @@ class Builder {
       plan_->values.back().slot = static_cast<int>(it->second);
       return v;
     }
-    if (auto it = updates_.find(key(out)); it != updates_.end() && post_.count(out.data()) && it->second.size() == 1) {
+    if (auto it = updates_.find(key(out));
+        it != updates_.end() && order_.post.count(out.data()) && it->second.size() == 1) {
       const Update& u = *it->second[0];
       if (can_write_in_place(u, step)) {
         const int v = new_value(out.spec(), Place::state);
@@ -341,8 +259,8 @@ class Builder {
   // The step writes the variable itself: nobody may read the old value later.
   bool can_write_in_place(const Update& u, const PlanStep& step) {
     if (in_place_.count(u.variable.get())) return false;
-    const auto last = last_post_read_.find(u.variable.get());
-    if (last != last_post_read_.end() && last->second > position_[u.value.data()]) return false;
+    const auto last = order_.last_post_read.find(u.variable.get());
+    if (last != order_.last_post_read.end() && last->second > order_.position[u.value.data()]) return false;
     // A read of the variable by the step itself must be element by element: through the input it may take over.
     for (size_t i = 0; i < step.in.size(); ++i) {
       const PlanValue& v = plan_->values[static_cast<size_t>(step.in[i])];
@@ -354,13 +272,14 @@ class Builder {
     return true;
   }
   static bool reads_same_element(const PlanStep& step, int input, int output) {
-    return step.op->in_place(output) == input || step.op->in_place(output) == Op::any_input;
+    const int own = in_place_input(*step.op, output);
+    return own == input || own == Op::any_input;
   }
 
   // The output may use the memory of an input that dies here, which may itself have taken it over: a chain of such
   // steps works in one buffer.
   void take_over(int v, const Node& out, const PlanStep& step) {
-    const int allowed = step.op->in_place(out.index());
+    const int allowed = in_place_input(*step.op, out.index());
     if (allowed < 0) return;
     for (size_t i = 0; i < step.in.size(); ++i) {
       if (allowed != Op::any_input && allowed != static_cast<int>(i)) continue;
@@ -387,33 +306,6 @@ class Builder {
     return pending_[static_cast<size_t>(root)] != own;
   }
 
-  void choose(PlanStep& step) {
-    Specs in, out;
-    for (int v : step.in) in.push_back(plan_->values[static_cast<size_t>(v)].spec);
-    for (int v : step.out) out.push_back(v < 0 ? Spec{} : plan_->values[static_cast<size_t>(v)].spec);
-    const Choice best = choose_row(*step.op, in, out);
-    step.row = best.row;
-    if (!step.row)
-      fail(ErrorKind::not_implemented, step.op->name(), ": no kernel takes these inputs, received ", shapes(step));
-    step.why = text("cost ", best.cost);
-    step.workspace = step.op->workspaces(in, out);
-    log(step, step.row->name, step.why);
-  }
-
-  std::string shapes(const PlanStep& step) const {
-    std::string list;
-    for (int v : step.in) {
-      const Spec& s = plan_->values[static_cast<size_t>(v)].spec;
-      list += text(list.empty() ? "" : ", ", s.dtype, to_string(s.shape));
-    }
-    return list;
-  }
-  void log(const PlanStep& step, const char* kernel, const std::string& why) const {
-    if (log_kernels())
-      std::fprintf(stderr, "maas: %s | %s | %s | %s | %s\n", plan_->name.c_str(), step.op->name().c_str(),
-                   shapes(step).c_str(), kernel, why.c_str());
-  }
-
   // ---- ends
   void finish_outputs() {
     for (const Node& out : graph_.outputs) plan_->outputs.push_back(value_of(out));
@@ -432,58 +324,14 @@ class Builder {
     }
   }
 
-  void lifetimes() {
-    auto use = [&](int v, int step) {
-      if (v < 0) return;
-      PlanValue& o = owner(v);
-      if (o.first < 0) o.first = step;
-      o.last = std::max(o.last, step);
-    };
-    for (size_t s = 0; s < plan_->steps.size(); ++s) {
-      for (int v : plan_->steps[s].in) use(v, static_cast<int>(s));
-      for (int v : plan_->steps[s].out) use(v, static_cast<int>(s));
-    }
-    for (const CommitCopy& c : plan_->copies) use(c.value, static_cast<int>(plan_->steps.size()));
-    for (const PlanStep& step : plan_->prepare)
-      for (int v : step.in) {
-        const auto& variable = plan_->values[static_cast<size_t>(v)].variable;
-        auto& from = plan_->prepared_from;
-        if (variable && std::find(from.begin(), from.end(), variable) == from.end()) from.push_back(variable);
-      }
-  }
-
-  void collect_symbols() {
-    for (int v : plan_->inputs)
-      for (const Dim& d : plan_->values[static_cast<size_t>(v)].spec.shape) d.collect_symbols(plan_->symbols);
-  }
-
-  void number_sizes() {
-    std::map<std::string, int> known;
-    auto number = [&](const Dim& d) {
-      if (d.is_constant()) return -1;
-      const auto [it, fresh] = known.try_emplace(d.str(), static_cast<int>(plan_->sizes.size()));
-      if (fresh) plan_->sizes.push_back(d);
-      return it->second;
-    };
-    for (PlanValue& v : plan_->values) {
-      for (const Dim& d : v.spec.shape) v.size_ids.push_back(number(d));
-      for (const Dim& d : v.layout.strides) v.size_ids.push_back(number(d));
-      v.size_ids.push_back(number(v.layout.offset));
-      v.size_ids.push_back(number(v.bytes));
-    }
-  }
-
   std::shared_ptr<Plan> plan_ = std::make_shared<Plan>();
   Graph graph_;
   bool body_;
-  std::vector<std::shared_ptr<const NodeData>> order_;
+  NodeOrder order_;
   std::unordered_map<Key, int, KeyHash> reads_, value_;
   std::unordered_map<Key, size_t, KeyHash> output_slot_;
   std::unordered_map<Key, std::vector<const Update*>, KeyHash> updates_;
-  std::unordered_map<const NodeData*, size_t> position_;        // in order_
-  std::unordered_map<const Variable*, size_t> last_post_read_;  // position of the last step after the commit
-  std::vector<int> pending_;                                    // by owner: reads of its buffer still to come
-  std::unordered_set<const NodeData*> fixed_, post_;
+  std::vector<int> pending_;  // by owner: reads of its buffer still to come
   std::unordered_set<const Variable*> in_place_;
   std::unordered_set<int> taken_, views_;
   std::map<std::pair<int, bool>, int> dense_;  // by value and whether the copy is prepared
@@ -499,36 +347,6 @@ std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& n
   return plan;
 }
 
-std::shared_ptr<const Plan> Plan::outline(const Graph& graph, const std::string& name,
-                                          const std::vector<const Plan*>& parts) {
-  auto plan = std::make_shared<Plan>();
-  plan->name = name;
-  plan->device = target();
-  plan->isa = active_isa();
-  auto add = [&](const Node& n, Place place, size_t slot) {
-    PlanValue v;
-    v.spec = n.spec();
-    v.layout = row_major(v.spec.shape);
-    v.place = place;
-    v.root = static_cast<int>(plan->values.size());
-    v.slot = static_cast<int>(slot);
-    plan->values.push_back(std::move(v));
-    return plan->values.back().root;
-  };
-  for (const Node& n : graph.inputs) {
-    plan->inputs.push_back(add(n, Place::input, plan->inputs.size()));
-    plan->input_names.push_back(n->name);
-    for (const Dim& d : n.shape()) d.collect_symbols(plan->symbols);
-  }
-  for (const Node& n : graph.outputs) plan->outputs.push_back(add(n, Place::output, plan->outputs.size()));
-  for (const Plan* part : parts) {
-    for (const VariablePtr& v : part->reads)
-      if (std::find(plan->reads.begin(), plan->reads.end(), v) == plan->reads.end()) plan->reads.push_back(v);
-    plan->writes.insert(plan->writes.end(), part->writes.begin(), part->writes.end());
-  }
-  return plan;
-}
-
 int64_t Plan::built() { return g_built; }
 
 std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::string& name) {
@@ -539,25 +357,6 @@ std::shared_ptr<const Plan> Plan::build_body(const Graph& graph, const std::stri
            "only, received one of size ",
            node->outputs[0].shape[0]);
   return Builder(passes::fuse(graph), name, true).build();
-}
-
-std::string Plan::str() const {
-  std::string s;
-  auto describe = [&](const std::vector<PlanStep>& list, const char* kind) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      const PlanStep& step = list[i];
-      s += text(kind, " ", i, ": ", step.op->name(), " ", step.kernel_name(), " ->");
-      for (int v : step.out)
-        if (v >= 0)
-          s += text(" ", values[static_cast<size_t>(v)].spec.dtype,
-                    to_string(values[static_cast<size_t>(v)].spec.shape));
-      s += "\n";
-      for (const auto& body : step.bodies) s += "{\n" + body->str() + "}\n";
-    }
-  };
-  describe(prepare, "prepare");
-  describe(steps, "step");
-  return s + text("commit before step ", commit, ", ", copies.size(), " copied updates\n");
 }
 
 }  // namespace maas

@@ -41,18 +41,20 @@ class Program {
   // From here on the bytes that this program keeps between runs (prepared weights, idle contexts) are part of `total`.
   void count_in(std::atomic<int64_t>& total);
   int64_t held_bytes();
-  // For tests and benchmarks: memory plans kept and contexts that wait, and nanoseconds to bind a context to the sizes
-  // and addresses of one of `calls` after another, on average.
+  // For tests and benchmarks: memory plans kept and contexts that wait, and nanoseconds from each of `calls`, one after
+  // another, to where its kernels would run.
   std::pair<size_t, size_t> kept();
-  double binding_ns(const std::vector<std::vector<Array>>& calls, int repeats);
+  std::vector<double> binding_ns(const std::vector<std::vector<Array>>& calls);
 
  private:
   void build();
   void relocate(const RunOptions& options);
   void run_gpu(Context& context, const std::vector<Array>& inputs, const RunOptions& options, MemoryClaim& claim,
                std::vector<Array>& outputs);
+  void bind(Context& context, const std::vector<Array>& inputs, MemoryClaim& claim, std::vector<Array>& outputs) const;
   SymbolValues bind_symbols(const std::vector<Array>& inputs) const;
   std::unique_ptr<Context> take(const SymbolValues& symbols, MemoryClaim& claim);
+  std::unique_ptr<Context> take_idle(const SymbolValues& symbols, const SymbolValues& capacity);
   std::unique_ptr<Context> make(std::shared_ptr<const MemoryPlan> memory, const SymbolValues& symbols,
                                 MemoryClaim& claim);
   void give(std::unique_ptr<Context> context);

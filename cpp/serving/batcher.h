@@ -90,6 +90,7 @@ class Batcher {
     return !closed_.empty() || (open_ && !open_->entries.empty()) || !staged_.empty() || staged_writers_ > 0;
   }
   void end_waiting(Job& job, int status, const char* error);
+  void end_due(Clock::time_point until, int status, const char* error);
   static void notify(Ended& ended);
 
   std::shared_ptr<Servable> servable_;

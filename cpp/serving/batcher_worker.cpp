@@ -1,6 +1,8 @@
 // The batcher's own thread: closes batches, runs them, ends their jobs. Also what ends jobs that wait: deadlines and
 // stop.
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "serving/batcher.h"
 #include "serving/failure.h"
@@ -36,6 +38,7 @@ void Batcher::refill(Ended& failed) {
   while (!staged_.empty()) {
     const std::shared_ptr<Job> job = staged_.front();
     if (job->state.load() == JobState::waiting) {
+      if (failed.size() == failed.capacity()) failed.reserve(2 * failed.size() + 8);  // before it is taken off
       try {
         if (!place(*job, job->rows, job->row_shapes)) return;
         for (size_t i = 0; i < job->staged.size(); ++i) {
@@ -209,26 +212,35 @@ void Batcher::run_alone(BatchBuffer& b) {
 
 // ---- deadlines and the end
 
-void Batcher::expire(Clock::time_point now) {
-  Ended ended;
-  {
-    std::lock_guard lock(mutex_);
-    const auto look = [&](const std::shared_ptr<Job>& job) {
-      JobState expected = JobState::waiting;
-      if (!job || job->deadline > now || !job->state.compare_exchange_strong(expected, JobState::expired)) return;
-      end_waiting(*job, 504, "the request waited longer than its timeout");
-      ended.push_back(job);
-    };
-    for (const auto& b : closed_) {
-      for (const auto& e : b->entries) look(e.job);
+// Ends the waiting jobs whose deadline is not behind `until`. Some at a time and without asking for memory: a job that
+// is taken off is answered.
+void Batcher::end_due(Clock::time_point until, int status, const char* error) {
+  std::array<std::shared_ptr<Job>, 32> ended;
+  size_t count;
+  do {
+    count = 0;
+    {
+      std::lock_guard lock(mutex_);
+      const auto look = [&](const std::shared_ptr<Job>& job) {
+        JobState expected = JobState::waiting;
+        if (count == ended.size() || !job || job->deadline > until) return;
+        if (!job->state.compare_exchange_strong(expected, JobState::expired)) return;
+        end_waiting(*job, status, error);
+        ended[count++] = job;
+      };
+      for (const auto& b : closed_) {
+        for (const auto& e : b->entries) look(e.job);
+      }
+      if (open_) {
+        for (const auto& e : open_->entries) look(e.job);
+      }
+      for (const auto& job : staged_) look(job);
     }
-    if (open_) {
-      for (const auto& e : open_->entries) look(e.job);
-    }
-    for (const auto& job : staged_) look(job);
-  }
-  notify(ended);
+    for (size_t i = 0; i < count; ++i) std::exchange(ended[i], nullptr)->job_done();
+  } while (count == ended.size());
 }
+
+void Batcher::expire(Clock::time_point now) { end_due(now, 504, "the request waited longer than its timeout"); }
 
 void Batcher::stop(Clock::duration drain) {
   const auto limit = Clock::now() + drain;
@@ -240,25 +252,8 @@ void Batcher::stop(Clock::duration drain) {
   while (Clock::now() < limit && metrics_->in_flight.load(kRelaxed) > 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  Ended ended;
-  {
-    std::lock_guard lock(mutex_);
-    const auto end = [&](const std::shared_ptr<Job>& job) {
-      JobState expected = JobState::waiting;
-      if (!job || !job->state.compare_exchange_strong(expected, JobState::expired)) return;
-      end_waiting(*job, 503, "the server is shutting down");
-      ended.push_back(job);
-    };
-    for (const auto& b : closed_) {
-      for (const auto& e : b->entries) end(e.job);
-    }
-    if (open_) {
-      for (const auto& e : open_->entries) end(e.job);
-    }
-    for (const auto& job : staged_) end(job);
-    changed_.notify_all();
-  }
-  notify(ended);
+  end_due(Clock::time_point::max(), 503, "the server is shutting down");
+  changed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 

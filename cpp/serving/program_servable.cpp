@@ -11,8 +11,12 @@ Datatype protocol_type(DType t) {
       return Datatype::boolean;
     case DType::u8:
       return Datatype::uint8;
+    case DType::u16:
+      return Datatype::uint16;
     case DType::u32:
       return Datatype::uint32;
+    case DType::u64:
+      return Datatype::uint64;
     case DType::i8:
       return Datatype::int8;
     case DType::i16:

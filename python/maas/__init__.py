@@ -9,11 +9,13 @@ from maas._core import __version__
 
 _SUBMODULES = frozenset(
     "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
-    "metrics models ops optimizers random regularizers saving serving testing transforms tree utils".split()
+    "metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
+    "utils".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",
     "DTypePolicy": "maas.dtype_policies",
+    "FloatDTypePolicy": "maas.dtype_policies",
     "Initializer": "maas.initializers",
     "Input": "maas.layers",
     "InputSpec": "maas.layers",

@@ -9,8 +9,8 @@ import sys
 # looked up only after the module itself.
 NOT_YET = {
     "maas": (
-        "FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications "
-        "distillation distribution export legacy mixed_precision preprocessing quantizers remat version visualization "
+        "Function Operation Quantizer RematScope StatelessScope SymbolicScope applications "
+        "distillation distribution export legacy preprocessing quantizers remat version visualization "
         "wrappers"
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
@@ -23,7 +23,7 @@ NOT_YET = {
     ),
     "maas.datasets": ("boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters"),
     "maas.dtype_policies": (
-        "AWQDTypePolicy DTypePolicyMap GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
+        "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
     ),
     "maas.initializers": ("STFT STFTInitializer stft"),
     "maas.layers": (

@@ -101,10 +101,30 @@ def test_traces_open_in_perfetto(tmp_path):
     model = maas.Sequential([maas.Input((16,)), maas.layers.Dense(4)])
     model.profile(np.ones((8, 16), "float32"), repeats=2).save_trace(tmp_path / "t.json")
     trace = json.loads((tmp_path / "t.json").read_text())
-    complete = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+    complete = [e for e in trace["traceEvents"] if e["ph"] == "X" and e["cat"] == "step"]
     assert complete and {e["ph"] for e in trace["traceEvents"]} == {"X", "M"}
     at = 0
     for event in complete:
         assert event["ts"] >= at and event["dur"] >= 0 and event["name"] and event["pid"] == event["tid"] == 1
         at = event["ts"] + event["dur"] - 1e-6
         assert {"kernel", "shape", "bytes"} <= set(event["args"])
+
+
+def test_traces_have_a_track_for_every_thread(tmp_path):
+    model = maas.Sequential([maas.Input((256,)), maas.layers.Dense(512, activation="relu"), maas.layers.Dense(4)])
+    profile = model.profile(np.ones((1024, 256), "float32"), repeats=5)
+    threads = maas.get_num_threads()
+    row = max(profile.rows, key=lambda row: row["us"])
+    assert 1 <= len(row["workers"]) <= threads
+    for row in profile.rows:
+        assert 0 <= row["balance"] <= 1 and all(w > 0 for w in row["workers"][:1])
+        assert max(row["workers"], default=0) <= row["us"]  # a step is done when its slowest thread is
+    assert "least / most busy" in repr(profile)
+    events = profile.trace_events()
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert names[1] == "steps" and set(names.values()) >= {"thread 0"}
+    workers = [e for e in events if e.get("cat") == "worker"]
+    assert {e["tid"] for e in workers} | {1} == set(names)
+    assert len(workers) == sum(len(row["workers"]) for row in profile.rows)
+    if threads > 1:
+        assert "thread 1" in names.values()

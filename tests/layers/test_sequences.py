@@ -182,17 +182,66 @@ def test_unknown_lengths(kind):
         pair.assert_outputs_close(ours(x), theirs(x), 128)
 
 
-def test_a_loop_over_an_unknown_length_says_so():
-    """Models take lengths from their data; a program that leaves them open cannot hold a loop of Python."""
-
-    def compiled(layer):
-        return support.compiled(lambda x: [layer(x)], (("batch", "time", 4), "float32"))
-
-    compiled(layers.GRU(5))
-    with pytest.raises(NotImplementedError, match="unknown number of steps"):
-        compiled(layers.GRU(5, activation="gelu"))
+def test_a_loop_over_an_unknown_length_is_one_of_the_program():
+    layer = layers.GRU(5, activation="gelu", return_sequences=True)
+    layer.build((None, None, 4))
+    program = support.compiled(lambda x: [layer(x)], (("batch", "time", 4), "float32"))
+    for steps in (1, 7):
+        np.testing.assert_allclose(program.numpy(X[:, :steps])[0], layer(X[:, :steps]).numpy(), rtol=1e-5, atol=1e-6)
+    unrolled = layers.GRU(5, unroll=True)
     with pytest.raises(ValueError, match="unroll=True needs a known number of steps"):
-        compiled(layers.GRU(5, unroll=True))
+        support.compiled(lambda x: [unrolled(x)], (("batch", "time", 4), "float32"))
+
+
+class CountingCell(layers.Layer):
+    """A cell of the user's that counts its steps."""
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer="glorot_uniform")
+        self.recurrent = self.add_weight(shape=(self.units, self.units), initializer="orthogonal")
+        self.steps = self.add_weight(shape=(), initializer="zeros", dtype="int32", trainable=False)
+
+    def call(self, x, states):
+        self.steps.assign(self.steps + 1)
+        h = ops.tanh(ops.matmul(x, self.kernel) + ops.matmul(states[0], self.recurrent))
+        return 2.0 * h, [h]
+
+
+class KerasCell(keras.layers.Layer):
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), initializer="glorot_uniform")
+        self.recurrent = self.add_weight(shape=(self.units, self.units), initializer="orthogonal")
+
+    def call(self, x, states):
+        h = keras.ops.tanh(keras.ops.matmul(x, self.kernel) + keras.ops.matmul(states[0], self.recurrent))
+        return 2.0 * h, [h]
+
+
+@pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"return_sequences": True, "go_backwards": True}])
+@pytest.mark.parametrize("lengths", [(3, 5, 1), (7, 2, 4), (0, 0, 0)])
+@pytest.mark.parametrize("time", [None, 7])
+def test_a_cell_of_the_users_skips_the_padding_behind_the_longest_sequence(options, lengths, time):
+    mask = np.arange(7) < np.array(lengths)[:, None]
+    cell = CountingCell()
+    x, m = maas.Input((time, 4)), maas.Input((time,), dtype="bool")
+    model = maas.Model([x, m], layers.RNN(cell, return_state=True, **options)(x, mask=m))
+    theirs = keras.layers.RNN(KerasCell(), return_state=True, **options)
+    theirs.build(X.shape)
+    theirs.set_weights([cell.kernel.numpy(), cell.recurrent.numpy()])
+    want = theirs(X, mask=mask)
+    pair.assert_outputs_close(model([X, mask]), want, 64)
+    assert int(cell.steps) == max(lengths)
+    one_by_one = layers.RNN(cell, return_state=True, **options)
+    pair.assert_outputs_close(one_by_one(X, mask=mask), want, 64)
+    assert int(cell.steps) == 2 * max(lengths)
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm", "rnn"])

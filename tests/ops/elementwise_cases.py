@@ -2,6 +2,7 @@
 
 from math import erf, erfc, sqrt
 
+import ml_dtypes
 import numpy as np
 
 from tests.ops.case import Case, Op, Operand, mask
@@ -25,6 +26,16 @@ def gelu_tanh(x):
 
 def selu(x):
     return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))
+
+
+def rounding(kind):
+    """To a narrower float and back."""
+
+    def reference(x):
+        with np.errstate(over="ignore"):
+            return x.astype(kind).astype("float64")
+
+    return reference
 
 
 BROADCAST = [
@@ -61,6 +72,7 @@ def numbers(name, reference, more=(), **keywords):
     return function(name, reference, more=[*whole, *more], **keywords)
 
 
+QUOTIENTS = np.array([np.nan, np.inf, -np.inf, 0.0, 1.5, -2.0, 3e30])
 INTEGERS = ("int8", "uint8", "int16", "int32", "int64", "uint32")
 SPREAD = [Case(*shapes, rows=()) for shapes in BROADCAST]
 
@@ -148,7 +160,10 @@ OPS = [
     numbers("minimum", np.minimum, arity=2),
     function("leaky_relu", lambda x, a: np.where(x > 0, x, a * x), arity=2),
     function("elu", lambda x, a: np.where(x > 0, x, a * np.expm1(x)), arity=2, eps=6),
-    function("floor_divide", lambda a, b: np.floor(a / b), 1, 8, arity=2, gradient=False),
+    function(
+        "floor_divide", np.floor_divide, 1, 8, arity=2, gradient=False,
+        more=[Case(*np.meshgrid(QUOTIENTS, QUOTIENTS), gradient=False, rows=())],
+    ),
     function("mod", np.mod, 1, 8, arity=2, floor=8),
     function("identity", lambda x: x),
     function("stop_gradient", lambda x: x, gradient=False),
@@ -183,6 +198,15 @@ OPS = [
     Op(
         "cast", cast, [Case((200,), values=(0, 50), dtype=d) for d in (*INTEGERS, "bool")], gradient=False, rows=(0,),
         dtypes=("float32", "float64", *INTEGERS, "bool"),
+    ),
+    *(
+        Op(
+            f"round_{name}", rounding(kind), [
+                Case((1003,), values=(-8.0, 8.0), gradient=False),
+                Case((4099,), special=True), Case((515,), values="huge", gradient=False),
+            ], epsilons=0, rows=(0,),
+        )
+        for name, kind in (("bf16", ml_dtypes.bfloat16), ("f16", np.float16))
     ),
     Op("copy", lambda x: x, [Case((33, 64)), Case(()), Case((0, 3))], epsilons=0, rows=(0,)),
 ]  # fmt: skip

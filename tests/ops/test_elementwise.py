@@ -63,3 +63,15 @@ def test_errors_say_what_came():
         _core.add(np.zeros(3, "float32"), np.zeros(4, "float32"))
     with pytest.raises(TypeError, match="unknown parameter, received 'axis'"):
         _core.exp(np.zeros(3, "float32"), axis=1)
+
+
+@pytest.mark.parametrize("level", support.LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floor_divide_by_zero_and_infinity(dtype, level):
+    """As Keras on JAX and NumPy give it: x // 0 is infinite with the sign of x / 0."""
+    values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.0, 3e30], dtype)
+    a, b = (m.ravel() for m in np.meshgrid(values, values))
+    with np.errstate(all="ignore"):
+        want = np.floor_divide(a, b)
+    with support.isa(level):
+        np.testing.assert_array_equal(np.asarray(_core.floor_divide(a, b)), want)

@@ -178,3 +178,41 @@ def test_a_plan_reports_its_memory():
     assert report["peak"] <= report["arena"] <= report["without_reuse"]
     assert report["without_reuse"] % 64 == 0 and report["peak"] >= block
     assert "peak" in report["text"] and "without reuse" in report["text"]
+
+
+def test_a_scatter_update_works_in_the_memory_of_its_operand():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 128)).astype("float32")
+    index, rows = np.int32([[1], [5]]), rng.normal(size=(2, 128)).astype("float32")
+
+    def built(reads_again):
+        with _core.Trace() as trace:
+            a, i, u = trace.input([64, 128]), trace.input([2, 1], "int32"), trace.input([2, 128])
+            y = ops.softmax(a)
+            z = ops.scatter_update(y, i, u)
+            return trace.compile([ops.softmax(z), *([ops.cumsum(y, axis=0)] if reads_again else [])])
+
+    y = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    z = y.copy()
+    z[[1, 5]] = rows
+    want = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    for reads_again in (False, True):
+        program = built(reads_again)
+        got = program.numpy(x, index, rows)
+        np.testing.assert_allclose(got[0], want, rtol=1e-5, atol=1e-6)
+        assert program.memory([x, index, rows])["without_reuse"] == x.nbytes * (2 if reads_again else 1)
+    np.testing.assert_allclose(got[1], y.cumsum(0), rtol=1e-5, atol=1e-5)
+
+
+def test_a_scatter_update_of_state_that_fails_writes_nothing():
+    w = _core.Variable(np.ones((4, 8), "float32"))
+    with _core.Trace() as trace:
+        i = trace.input(["n", 1], "int32")
+        new = ops.scatter_update(w.value * 2.0, i, ops.zeros((i.dims[0], 8)))
+        w.assign(new)
+        program = trace.compile([])
+    with pytest.raises(IndexError):
+        program(np.int32([[1], [4]]))
+    np.testing.assert_array_equal(w.numpy(), np.ones((4, 8)))
+    program(np.int32([[1], [3]]))
+    np.testing.assert_array_equal(w.numpy()[:, 0], [2, 0, 2, 0])

@@ -1,10 +1,12 @@
 """Training loops of one's own, stateful and stateless, against fit and each other."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 import maas
-from maas import ops
+from maas import _core, ops
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 4)).astype("float32")
@@ -92,6 +94,59 @@ def test_stateless_loop_is_fit_and_changes_nothing(jitted):
         v.assign(value)
     for a, b in zip(model.get_weights(), fit_weights(5)):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
+
+
+def test_stateless_calls_are_compiled_once_per_signature():
+    model, optimizer, _ = make()
+    optimizer.build(model.trainable_variables)
+    metric = maas.metrics.MeanSquaredError()
+
+    def step():
+        trainable = [v.value for v in model.trainable_variables]
+        fixed = [v.value for v in model.non_trainable_variables]
+        pred, _ = model.stateless_call(trainable, fixed, X, training=False)
+        optimizer.stateless_apply([v.value for v in optimizer.variables], trainable, trainable)
+        metric.stateless_result(metric.stateless_update_state(metric.stateless_reset_state(), Y, pred))
+        return pred.numpy()
+
+    def plans_of(call):
+        before = _core.plans_built()
+        call()
+        return _core.plans_built() - before
+
+    first = step()
+    assert plans_of(step) == 0
+    # The values come with the call, those of the variables do not matter.
+    model.set_weights([2 * w for w in model.get_weights()])
+    assert plans_of(step) == 0
+    assert not np.array_equal(step(), first)
+    # Another mode, a changed attribute and another size are other signatures.
+    values = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
+    assert plans_of(lambda: model.stateless_call(*values, X, training=True)) > 0
+    assert plans_of(lambda: model.stateless_call(*values, X[:3], training=False)) > 0
+    model.layers[0].trainable = False
+    values = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
+    assert plans_of(lambda: model.stateless_call(*values, X, training=False)) > 0
+
+
+def test_stateless_calls_see_changed_attributes_and_are_not_copied():
+    class Scaled(maas.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="scaled")
+            self.scale, self.total = 2.0, self.add_weight(name="total", initializer="zeros")
+
+        def update_state(self, y):
+            self.total.assign(self.total + self.scale * ops.sum(y))
+
+        def result(self):
+            return ops.convert_to_tensor(self.total)
+
+    metric, y = Scaled(), np.ones(3, "float32")
+    state = metric.stateless_update_state(metric.stateless_reset_state(), y)
+    assert float(metric.stateless_result(state)) == 6
+    metric.scale = 5.0
+    assert float(metric.stateless_result(metric.stateless_update_state(state, y))) == 21
+    assert pickle.loads(pickle.dumps(metric._stateless_calls)) == {} and metric._stateless_calls
 
 
 def test_stateless_errors_and_losses():

@@ -12,9 +12,13 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; bool operands are read and written as bytes. On a GPU a chain of one 16-bit type is
-// rounded once, at its end; casts stay outside, so that they round.
-bool chain_type(DType t) { return t == DType::f32 || t == DType::b8; }
+// Chains compute in float32; bool operands are read and written as bytes. On the CPU 16-bit floats are rounded where a
+// chain stores them or a cast names them. On a GPU a chain of one 16-bit type is rounded once, at its end; casts stay
+// outside, so that they round.
+bool chain_type(DType t) {
+  const bool half = t == DType::bf16 || t == DType::f16;
+  return t == DType::f32 || t == DType::b8 || (half && target().is_cpu());
+}
 bool fusable(const Node& n) {
   if (!is_elementwise(n)) return false;
   auto all = [&](auto fits) {
@@ -47,7 +51,7 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
           inputs.push_back(in);
     return inputs;
   };
-  bool grown = fusable(root);
+  bool grown = enabled() && fusable(root);
   while (grown && members.size() < Chain::max_steps) {
     grown = false;
     for (const Node& candidate : outside()) {
@@ -134,7 +138,7 @@ Graph fuse(const Graph& graph) {
       return r == renewed.end() ? n : r->second[static_cast<size_t>(n.index())];
     };
     // The producer of an operand may take the chain as its epilogue.
-    if (fusable(old)) {
+    if (enabled() && fusable(old)) {
       for (const Node& operand : g.inputs) {
         int uses = 0;
         for (const Node& m : g.members)

@@ -1,8 +1,11 @@
+#include <unordered_set>
+
 #include "core/device.h"
 #include "core/error.h"
 #include "graph/op.h"
 #include "graph/passes/passes.h"
 #include "graph/primitives.h"
+#include "graph/rebuild.h"
 
 namespace maas::passes {
 namespace {
@@ -52,33 +55,25 @@ Nodes expand(const Node& node, int depth) {
   }
   if (next.empty()) return {};
   // What it became may consist of several new nodes above the old inputs: expand those too.
-  std::unordered_map<const NodeData*, bool> old;
-  for (const Node& in : node->inputs) old[in.data()] = true;
-  Graph sub{{}, next, {}};
-  Graph expanded = rewrite(sub, [&](const Node& inner, const Nodes& inputs) -> Nodes {
-    if (old.count(inner.data()) || inner->id < node->id) return {};
-    bool same = true;
-    for (size_t i = 0; i < inputs.size(); ++i) same = same && inputs[i] == inner->inputs[i];
-    return expand(same ? inner : apply(inner->op, inputs), depth + 1);
-  });
-  return expanded.outputs;
+  std::unordered_set<const NodeData*> old;
+  for (const Node& in : node->inputs) old.insert(in.data());
+  return rebuild(
+      next, [&](const Node& n) { return n->id < node->id || old.count(n.data()) ? n : Node(); },
+      [&](const Node& inner, const Nodes& inputs) { return expand(with_inputs(inner, inputs), depth + 1); });
 }
 
 }  // namespace
 
 Graph lower(const Graph& graph) {
   return rewrite(graph, [](const Node& old, const Nodes& inputs) -> Nodes {
-    bool same = true;
-    for (size_t i = 0; i < inputs.size(); ++i) same = same && inputs[i] == old->inputs[i];
-    Node node = same ? old : apply(old->op, inputs);
+    const Node node = with_inputs(old, inputs);
     Nodes next = expand(node, 0);
     if (!next.empty()) {
       // Residual outputs that the lowered form does not give must not be read; a missing one fails here, not at run.
       while (next.size() < old->outputs.size()) next.push_back(Node());
       return next;
     }
-    for (size_t i = 0; i < node->outputs.size(); ++i) next.push_back(node.output(static_cast<int>(i)));
-    return next;
+    return all_outputs(node);
   });
 }
 

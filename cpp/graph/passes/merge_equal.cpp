@@ -17,36 +17,42 @@ std::string leaf_key(const NodeData& node) {
   return "";
 }
 
+// Nodes by what they read. Ops are compared only where that is the same: seldom, and texts of ops are slow to make.
+size_t key_of(const std::string& name, const Nodes& inputs) {
+  size_t key = std::hash<std::string>()(name);
+  for (const Node& n : inputs)
+    key = key * 1099511628211ull + std::hash<const void*>()(n.data()) + static_cast<size_t>(n.index());
+  return key;
+}
+
 }  // namespace
 
 Graph merge_equal(const Graph& graph) {
-  std::map<std::string, Node> known;
+  std::map<std::string, Node> known_leaves;
+  std::unordered_multimap<size_t, Node> known;
   std::unordered_map<const NodeData*, Node> leaves;
   auto first = [&](const Node& in) {
     if (in->op) return in;
     auto [it, fresh] = leaves.try_emplace(in.data(), in);
     if (fresh) {
       const std::string key = leaf_key(*in.data());
-      if (!key.empty()) it->second = known.try_emplace(key, in).first->second;
+      if (!key.empty()) it->second = known_leaves.try_emplace(key, in).first->second;
     }
     return it->second;
   };
   Graph merged = rewrite(graph, [&](const Node& old, const Nodes& inputs) -> Nodes {
-    std::string key = old->op->str();
     Nodes canonical;
-    bool changed = false;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      canonical.push_back(first(inputs[i]));
-      changed = changed || !(canonical.back() == old->inputs[i]);
-      key += text(" ", canonical.back()->id, ".", canonical.back().index());
-    }
-    auto it = known.find(key);
-    if (it == known.end()) {
-      const Node fresh = changed ? apply(old->op, std::move(canonical)) : old;
-      it = known.emplace(std::move(key), fresh).first;
+    for (const Node& in : inputs) canonical.push_back(first(in));
+    const size_t key = key_of(old->op->name(), canonical);
+    Node one;
+    for (auto [it, end] = known.equal_range(key); it != end && !one; ++it)
+      if (it->second->inputs == canonical && it->second->op->equals(*old->op)) one = it->second;
+    if (!one) {
+      one = canonical == old->inputs ? old : apply(old->op, std::move(canonical));
+      known.emplace(key, one);
     }
     Nodes outputs;
-    for (size_t i = 0; i < old->outputs.size(); ++i) outputs.push_back(it->second.output(static_cast<int>(i)));
+    for (size_t i = 0; i < old->outputs.size(); ++i) outputs.push_back(one.output(static_cast<int>(i)));
     return outputs;
   });
   for (Node& n : merged.outputs) n = first(n);

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "graph/graph.h"
+#include "graph/rebuild.h"
 #include "ops/control/control.h"
 
 namespace maas {
@@ -38,8 +39,7 @@ void hoist(std::vector<Graph>& bodies, const std::vector<size_t>& fixed, Nodes& 
     std::unordered_map<const NodeData*, Nodes> outside;  // what the node is in the graph around
     for (size_t i = fixed[b]; i < body.inputs.size(); ++i)
       if (const Node& capture = captures[i - fixed[b]]; !stays(capture)) outside[body.inputs[i].data()] = {capture};
-    const auto order = topological_order(body.outputs);
-    for (const auto& node : order) {
+    for (const auto& node : topological_order(body.outputs)) {
       if (node->leaf == Leaf::constant) outside[node.get()] = {Node(node, 0)};
       if (!node->op) continue;
       const bool same = std::all_of(node->inputs.begin(), node->inputs.end(),
@@ -50,35 +50,20 @@ void hoist(std::vector<Graph>& bodies, const std::vector<size_t>& fixed, Nodes& 
       const Node made = apply(node->op, std::move(inputs));
       for (size_t i = 0; i < node->outputs.size(); ++i) outside[node.get()].push_back(made.output(static_cast<int>(i)));
     }
-    std::unordered_map<const NodeData*, Nodes> inside;
-    auto want = [&](const Node& n) -> Node {
+    std::unordered_map<const NodeData*, Nodes> asked;  // the inputs that stand for what is computed outside now
+    body.outputs = rebuild(body.outputs, [&](const Node& n) -> Node {
       if (!n->op) return n;
-      if (auto it = inside.find(n.data()); it != inside.end() && it->second[static_cast<size_t>(n.index())])
-        return it->second[static_cast<size_t>(n.index())];
-      // Computed outside: one more capture.
-      const Node& value = outside.at(n.data())[static_cast<size_t>(n.index())];
-      const Node in = input_node({n.dtype(), n.shape(), n.spec().value}, "");
-      captures.push_back(value);
+      if (n->op->is_view() || !outside.count(n.data())) return {};
+      Nodes& slots = asked[n.data()];
+      slots.resize(n->outputs.size());
+      Node& in = slots[static_cast<size_t>(n.index())];
+      if (in) return in;
+      in = input_node({n.dtype(), n.shape(), n.spec().value}, "");
+      captures.push_back(outside.at(n.data())[static_cast<size_t>(n.index())]);
       for (size_t other = 0; other < bodies.size(); ++other)
         added[other].push_back(other == b ? in : input_node({n.dtype(), n.shape(), {}}, ""));
-      Nodes& slots = inside[n.data()];
-      slots.resize(n->outputs.size());
-      return slots[static_cast<size_t>(n.index())] = in;
-    };
-    for (const auto& node : order) {
-      if (!node->op || (outside.count(node.get()) && !node->op->is_view())) continue;
-      Nodes inputs;
-      bool changed = false;
-      for (const Node& in : node->inputs) {
-        inputs.push_back(want(in));
-        changed = changed || !(inputs.back() == in);
-      }
-      const Node made = changed ? apply(node->op, std::move(inputs)) : Node(node, 0);
-      Nodes& slots = inside[node.get()];
-      slots.clear();
-      for (size_t i = 0; i < node->outputs.size(); ++i) slots.push_back(made.output(static_cast<int>(i)));
-    }
-    for (Node& out : body.outputs) out = want(out);
+      return in;
+    });
   }
   for (size_t b = 0; b < bodies.size(); ++b) {
     bodies[b].inputs.resize(fixed[b] + old_captures);

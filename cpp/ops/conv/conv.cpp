@@ -17,11 +17,6 @@ MAAS_DEFINE_OP(conv_input_gradient, ConvInputGradient)
 
 namespace {
 
-template <class T>
-Window window(const T& op, std::vector<int64_t> kernel) {
-  return {std::move(kernel), op.strides, op.dilation, op.padding, op.pads};
-}
-
 std::vector<int64_t> spatial_of(const Shape& kernel) {
   std::vector<int64_t> sizes;
   for (size_t i = 0; i + 2 < kernel.size(); ++i) sizes.push_back(kernel[i].constant());
@@ -29,14 +24,13 @@ std::vector<int64_t> spatial_of(const Shape& kernel) {
 }
 
 // The window of an op on an image (`what`) and a kernel, checked.
-template <class T>
-Window window_of(const char* name, const T& op, const Inputs& in, const char* what) {
+Window window_of(const char* name, const WindowOptions& op, const Inputs& in, const char* what) {
   check(in.size() == 2, name, ": two operands are needed, received ", in.size());
   const Shape &x = in[0].shape, &kernel = in[1].shape;
   check(kernel.size() >= 3 && kernel.size() == x.size() && is_constant(kernel), name,
         ": the kernel must have known sizes (spatial sizes, input channels / groups, filters), as many as ", what,
         ", received ", to_string(kernel), " for ", to_string(x));
-  Window w = window(op, spatial_of(kernel));
+  Window w = op.over(spatial_of(kernel));
   w.check(name, what, x);
   return w;
 }
@@ -57,31 +51,24 @@ bool may_equal(const Shape& a, const Shape& b) {
   return a.size() == b.size();
 }
 
-template <class To, class From>
-To like(const From& from) {
+template <class To>
+To like(const GroupedWindow& from) {
   To op;
-  op.strides = from.strides;
-  op.dilation = from.dilation;
-  op.pads = from.pads;
-  op.padding = from.padding;
-  op.groups = from.groups;
+  static_cast<GroupedWindow&>(op) = from;
   return op;
 }
 
-template <class From>
-Node conv_of(const From& from, const Node& x, const Node& kernel, const Shape& y) {
+Node conv_of(const GroupedWindow& from, const Node& x, const Node& kernel, const Shape& y) {
   auto op = like<Conv>(from);
   if (!is_constant(y)) op.size = spatial_sizes(y);
   return apply(std::move(op), {x, kernel});
 }
-template <class From>
-Node input_gradient_of(const From& from, const Node& dy, const Node& kernel, const Shape& x) {
+Node input_gradient_of(const GroupedWindow& from, const Node& dy, const Node& kernel, const Shape& x) {
   auto op = like<ConvInputGradient>(from);
   op.size = spatial_sizes(x);
   return apply(std::move(op), {dy, kernel});
 }
-template <class From>
-Node kernel_gradient_of(const From& from, const Node& x, const Node& dy, const Shape& kernel) {
+Node kernel_gradient_of(const GroupedWindow& from, const Node& x, const Node& dy, const Shape& kernel) {
   auto op = like<ConvKernelGradient>(from);
   op.kernel_size = spatial_of(kernel);
   return apply(std::move(op), {x, dy});
@@ -120,13 +107,10 @@ bool is_depthwise(const T& op, const Shape& kernel) {
 Node repeat_channels(const Node& x, int64_t times) { return times == 1 ? x : apply(RepeatChannels{times, false}, {x}); }
 Node sum_repeated(const Node& x, int64_t times) { return times == 1 ? x : apply(RepeatChannels{times, true}, {x}); }
 
-template <class To, class From>
-To window_like(const From& from) {
+template <class To>
+To window_like(const WindowOptions& from) {
   To op;
-  op.strides = from.strides;
-  op.dilation = from.dilation;
-  op.pads = from.pads;
-  op.padding = from.padding;
+  static_cast<WindowOptions&>(op) = from;
   return op;
 }
 
@@ -243,7 +227,7 @@ Specs ConvKernelGradient::infer(const Inputs& in) const {
   check(in.size() == 2, name, ": two operands are needed, received ", in.size());
   check_operands(name, in, "x");
   const Shape &x = in[0].shape, &dy = in[1].shape;
-  const Window w = window(*this, kernel_size);
+  const Window w = over(kernel_size);
   w.check(name, "x", x);
   check(dy.size() == x.size() && dy.back().is_constant(), name,
         ": dy must have the axes of x and known channels, received ", to_string(dy), " for x of shape ", to_string(x));

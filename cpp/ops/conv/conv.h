@@ -9,10 +9,7 @@ namespace maas {
 // y = conv(x, kernel) over 1 to 3 spatial axes. x: (n, *sizes, ic), kernel: (*kernel sizes, ic / groups, oc),
 // y: (n, *output sizes, oc). Empty strides and dilation are ones; `size` names the output sizes where a caller knows
 // them by other expressions than infer finds. What users call.
-struct Conv {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
-  int64_t groups = 1;
+struct Conv : GroupedWindow {
   Shape size;
   MAAS_PARAMS(strides, padding, pads, dilation, groups, size)
   Specs infer(const Inputs& in) const;
@@ -22,10 +19,7 @@ struct Conv {
 
 // dx of a convolution: (dy, kernel) -> the gradient for an input of spatial sizes `size`. Also what a transposed
 // convolution computes.
-struct ConvInputGradient {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
-  int64_t groups = 1;
+struct ConvInputGradient : GroupedWindow {
   Shape size;
   MAAS_PARAMS(strides, padding, pads, dilation, groups, size)
   Specs infer(const Inputs& in) const;
@@ -42,10 +36,7 @@ inline double conv_flops(const ConvAxes& axes, int64_t n) {
 }
 
 // dw of a convolution: (x, dy) -> the gradient for a kernel of spatial sizes `kernel_size`.
-struct ConvKernelGradient {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
-  int64_t groups = 1;
+struct ConvKernelGradient : GroupedWindow {
   std::vector<int64_t> kernel_size;
   MAAS_PARAMS(strides, padding, pads, dilation, groups, kernel_size)
   using Args = ConvKernelGradientArgs;
@@ -76,11 +67,10 @@ struct ConvPack {
 };
 
 // (x, panels): what conv and conv_input_gradient lower to. `channels` are written, `size` is the output of a gradient.
-struct ConvPacked {
-  std::vector<int64_t> kernel_size, strides, dilation, pads;
-  std::string padding = "valid";
+struct ConvPacked : GroupedWindow {
+  std::vector<int64_t> kernel_size;
   Chain epilogue;
-  int64_t groups = 1, channels = 0, nr = 16;
+  int64_t channels = 0, nr = 16;
   Shape size;
   bool input_gradient = false, dot = false;
   MAAS_PARAMS(kernel_size, strides, padding, pads, dilation, groups, channels, nr, size, input_gradient, dot, epilogue)
@@ -97,11 +87,8 @@ struct ConvPacked {
 };
 
 // (x, kernel): what both lower to on CUDA. `size` is the output of a gradient.
-struct ConvDirect {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
+struct ConvDirect : GroupedWindow {
   Chain epilogue;
-  int64_t groups = 1;
   Shape size;
   bool input_gradient = false;
   MAAS_PARAMS(strides, padding, pads, dilation, groups, size, input_gradient, epilogue)
@@ -116,9 +103,7 @@ struct ConvDirect {
 };
 
 // (x, kernel of one channel per group): what conv and conv_input_gradient lower to where groups == channels.
-struct Depthwise {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
+struct Depthwise : WindowOptions {
   Chain epilogue;
   Shape size;
   bool input_gradient = false;
@@ -135,9 +120,7 @@ struct Depthwise {
 };
 
 // (x, dy) -> dw of a depthwise convolution.
-struct DepthwiseKernelGradient {
-  std::vector<int64_t> strides, dilation, pads;
-  std::string padding = "valid";
+struct DepthwiseKernelGradient : WindowOptions {
   std::vector<int64_t> kernel_size;
   MAAS_PARAMS(strides, padding, pads, dilation, kernel_size)
   using Args = DepthwiseKernelGradientArgs;

@@ -45,7 +45,7 @@ Specs Depthwise::infer(const Inputs& in) const {
   const Shape &x = in[0].shape, &k = in[1].shape;
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
-  const Window w{kernel, strides, dilation, padding, pads};
+  const Window w = over(kernel);
   return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, x.back()), {}}};
 }
 

@@ -14,20 +14,13 @@ namespace maas {
 MAAS_DEFINE_OP(conv_direct, ConvDirect)
 const KernelTable& ConvDirect::kernels() { return conv_direct_kernels; }
 
-namespace {
-Window window(const ConvDirect& op, std::vector<int64_t> kernel) {
-  return {std::move(kernel), op.strides, op.dilation, op.padding, op.pads};
-}
-}  // namespace
-
 Specs ConvDirect::infer(const Inputs& in) const {
   check_chain(epilogue, in.size() - 1, true);
   const Shape &x = in[0].shape, &k = in[1].shape;
   std::vector<int64_t> kernel;
   for (size_t i = 0; i + 2 < k.size(); ++i) kernel.push_back(k[i].constant());
   const Dim channels = input_gradient ? k[k.size() - 2] * Dim(groups) : k.back();
-  return {Spec{
-      in[0].dtype, image_shape(x[0], size.empty() ? window(*this, kernel).output("conv", x) : size, channels), {}}};
+  return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? over(kernel).output("conv", x) : size, channels), {}}};
 }
 
 OpPtr ConvDirect::with_epilogue(const Chain& chain, const Specs&, const Specs& extra, const Spec& result) const {
@@ -52,7 +45,7 @@ void ConvDirect::bind(const Bind& b, ConvDirectArgs& a) const {
   a.x = b.read(0);
   a.w = b.read(1);
   a.y = b.write(0);
-  a.axes = conv_axes(window(*this, {k.shape, k.shape + k.rank - 2}), input_gradient, x, y);
+  a.axes = conv_axes(over({k.shape, k.shape + k.rank - 2}), input_gradient, x, y);
   a.n = x.shape[0];
   a.groups = groups;
   a.k = x.shape[x.rank - 1] / groups;

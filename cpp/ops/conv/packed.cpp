@@ -81,7 +81,7 @@ Specs ConvPacked::infer(const Inputs& in) const {
   check(in.size() >= 2, "conv_packed: at least two operands are needed, received ", in.size());
   check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
-  const Window w{kernel_size, strides, dilation, padding, pads};
+  const Window w = over(kernel_size);
   return {Spec{in[0].dtype, image_shape(x[0], size.empty() ? w.output("conv", x) : size, Dim(channels)), {}}};
 }
 

@@ -2,6 +2,7 @@
 // Sliding windows over the 1 to 3 spatial axes of (n, ..., c) images: the options convolution and pooling share, their
 // checks, and the sizes they give. Output o reads sources o * stride - begin + k * dilation, k = 0 .. kernel - 1.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/dim.h"
@@ -26,6 +27,17 @@ struct Window {
   int64_t begin(size_t axis, int64_t in, int64_t out) const;
   // Sources that a window spans.
   int64_t extent(size_t axis) const { return (kernel[axis] - 1) * dilate(axis) + 1; }
+};
+
+// The parameters that ops over windows share; kernel sizes come from an operand or a parameter of their own.
+struct WindowOptions {
+  std::vector<int64_t> strides, dilation, pads;
+  std::string padding = "valid";
+
+  Window over(std::vector<int64_t> kernel) const { return {std::move(kernel), strides, dilation, padding, pads}; }
+};
+struct GroupedWindow : WindowOptions {
+  int64_t groups = 1;
 };
 
 // (n, spatial sizes, channels), and the spatial sizes of a shape.

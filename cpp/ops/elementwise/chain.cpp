@@ -23,7 +23,14 @@ Specs ChainOp::infer(const Inputs& in) const {
 
 namespace {
 constexpr int kMaxValues = ChainArgs::max_inputs + ChainArgs::max_steps;
-bool is_move(int fn) { return fn == find_fn("identity"); }
+// What the store does anyway when it comes last: 16-bit floats round there.
+bool is_move(int fn) {
+  static const int moves[] = {find_fn("identity"), find_fn("round_bf16"), find_fn("round_f16")};
+  return std::count(std::begin(moves), std::end(moves), fn) > 0;
+}
+bool rounds_to(int fn, DType dtype) {
+  return (dtype == DType::bf16 && fn == find_fn("round_bf16")) || (dtype == DType::f16 && fn == find_fn("round_f16"));
+}
 }  // namespace
 
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
@@ -41,8 +48,7 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
   if (held(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return held(s.dtype); }))
     return true;
   // Casts that round no more than once on the way.
-  static const int kIdentity = find_fn("identity");
-  if (in.size() != 1 || steps.steps.size() != 1 || steps.steps[0].fn != kIdentity) return false;
+  if (in.size() != 1 || steps.steps.size() != 1 || !is_move(steps.steps[0].fn)) return false;
   const DType from = in[0].dtype, to = out[0].dtype;
   if (from == to && bit_size(to) >= 8) return true;
   auto byte = [](DType t) { return t == DType::i8 || t == DType::u8; };
@@ -72,8 +78,10 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
     f32 = f32 || x.dtype == DType::f32;
     for (int d = 0; d < x.rank; ++d) strides[i][rank - x.rank + d] = x.shape[d] == 1 ? 0 : x.strides[d];
   }
-  a.integers = !floats;
-  a.narrow = f32;
+  // A cast of integers alone computes in integers, so that it rounds once.
+  const bool cast = chain.inputs == 1 && chain.steps.size() == 1 && is_move(chain.steps[0].fn);
+  a.integers = cast ? !is_floating(b.in(0).dtype) : !floats;
+  a.narrow = f32 && !a.integers;
   // Neighbouring axes that every input walks alike become one; axes of size 1 go.
   int r = 0;
   for (int d = 0; d < rank; ++d) {
@@ -113,7 +121,7 @@ void ChainOp::bind(const Bind& b, ChainArgs& a) const {
   for (int16_t s = 0; s < count; ++s) {
     const ChainStep& from = chain.steps[s];
     ChainStepArgs& step = a.steps[s];
-    step.fn = from.fn;
+    step.fn = s + 1 == count && rounds_to(from.fn, y.dtype) ? static_cast<int16_t>(find_fn("identity")) : from.fn;
     for (int k = 0; k < 3; ++k) step.arg[k] = from.arg[k] < 0 ? int16_t{-1} : reg[from.arg[k]];
     const auto value = static_cast<int16_t>(inputs + s);
     step.result = reg[value] = free_count ? free[--free_count] : registers++;

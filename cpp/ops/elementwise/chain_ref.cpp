@@ -29,7 +29,9 @@ T negated(T a) {
 }
 template <class T>
 T absolute(T a) {
-  if constexpr (std::is_integral_v<T>)
+  if constexpr (std::is_unsigned_v<T>)
+    return a;
+  else if constexpr (std::is_integral_v<T>)
     return a < 0 ? negated(a) : a;
   else
     return std::fabs(a);
@@ -46,12 +48,15 @@ T whole(T a, F fn) {
 // Quotients by an integer 0 are 0. Of floats the quotient goes with the remainder: floor(1 / 0.1f) would be 10.
 template <class T>
 T floor_divide(T a, T b) {
-  if constexpr (std::is_integral_v<T>) {
+  if constexpr (std::is_unsigned_v<T>) {
+    return b == 0 ? 0 : a / b;
+  } else if constexpr (std::is_integral_v<T>) {
     if (b == 0) return 0;
     if (b == -1) return negated(a);
     return a % b != 0 && ((a < 0) != (b < 0)) ? a / b - 1 : a / b;
   } else {
-    const T m = b == 0 ? std::numeric_limits<T>::quiet_NaN() : std::fmod(a, b), q = (a - m) / b;
+    if (b == 0) return a / b;
+    const T m = std::fmod(a, b), q = (a - m) / b;
     return std::nearbyint(m != 0 && ((m < 0) != (b < 0)) ? q - 1 : q);
   }
 }
@@ -69,7 +74,8 @@ T floor_mod(T a, T b) {
 template <class T>
 T power(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
-    if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
+    if constexpr (std::is_signed_v<T>)
+      if (b < 0) return a == 1 || (a == -1 && b % 2 == 0) ? 1 : a == -1 ? -1 : 0;
     T y = 1;
     for (; b; b >>= 1, a = times(a, a))
       if (b & 1) y = times(y, a);
@@ -82,7 +88,7 @@ T power(T a, T b) {
 template <class T, class F>
 T bits(T a, T b, F fn) {
   if constexpr (std::is_integral_v<T>)
-    return fn(a, b);
+    return static_cast<T>(fn(static_cast<int64_t>(a), static_cast<int64_t>(b)));
   else
     return std::numeric_limits<T>::quiet_NaN();
 }
@@ -95,8 +101,21 @@ T nan_min(T a, T b) {
   return a != a ? a : b != b ? b : a < b ? a : b;
 }
 template <class T>
+T rounded(T a, DType t) {
+  if constexpr (std::is_integral_v<T>) {
+    return a;
+  } else {
+    uint16_t bits;
+    store_element(&bits, t, 0, a);
+    return load_element<T>(&bits, t, 0);
+  }
+}
+template <class T>
 T sign(T a) {
-  return a != a || a == 0 ? a : T((a > 0) - (a < 0));
+  if constexpr (std::is_unsigned_v<T>)
+    return T(a != 0);
+  else
+    return a != a || a == 0 ? a : T((a > 0) - (a < 0));
 }
 template <class T>
 T is_infinite(T a) {
@@ -191,7 +210,11 @@ void run(const ChainArgs& args, int64_t begin, int64_t end) {
 void chain_ref(const ChainArgs& args, int64_t begin, int64_t end, const Exec&) {
   const int64_t from = begin * ChainArgs::unit;
   const int64_t to = end * ChainArgs::unit < args.size ? end * ChainArgs::unit : args.size;
-  if (args.integers)
+  bool longest = args.dtype == DType::u64;
+  for (int i = 0; i < args.inputs; ++i) longest = longest || args.in[i].dtype == DType::u64;
+  if (args.integers && longest)
+    run<uint64_t>(args, from, to);
+  else if (args.integers)
     run<int64_t>(args, from, to);
   else
     run<double>(args, from, to);

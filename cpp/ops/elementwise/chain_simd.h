@@ -39,7 +39,15 @@ MAAS_INLINE V floor_mod(V a, V b) {
 }
 MAAS_INLINE V floor_divide(V a, V b) {
   const V m = remainder(a, b), q = (a - m) / b;
-  return round(select(other_sign(m, b), q - V(1.f), q));
+  return select(Mask(b == V(0.f)), a / b, round(select(other_sign(m, b), q - V(1.f), q)));
+}
+
+// To nearest even in a narrower storage type, and back.
+template <class T>
+MAAS_INLINE V round_through(V a) {
+  T bits[simd::kLanes];
+  a.store(bits);
+  return V::load(bits);
 }
 
 enum Fn : int16_t {
@@ -115,8 +123,14 @@ MAAS_INLINE Storage storage(DType t) {
     case DType::f64:
       return kStorage<double>;
     case DType::i16:
+    case DType::u16:
       return {2, nullptr, nullptr};  // only moved
+    case DType::u32:
+      return {4, nullptr, nullptr};
+    case DType::u64:
+      return {8, nullptr, nullptr};
     case DType::f8:
+    case DType::f8e5:
       return {1, nullptr, nullptr};
     default:
       return kStorage<float>;

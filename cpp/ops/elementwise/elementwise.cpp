@@ -197,7 +197,13 @@ const OpInfo* elementwise_op_infos_at(int fn) {
 
 MAAS_DEFINE_OP(cast, Cast)
 
-int Cast::elementwise_fn() const { return dtype == DType::b8 ? fn_to_bool : fn_identity; }
+// Inside a chain values are float32, so a cast to 16 bits must say that it rounds.
+int Cast::elementwise_fn() const {
+  return dtype == DType::b8     ? fn_to_bool
+         : dtype == DType::bf16 ? fn_round_bf16
+         : dtype == DType::f16  ? fn_round_f16
+                                : fn_identity;
+}
 Specs Cast::infer(const Inputs& in) const {
   check(in.size() == 1, "cast: one operand is needed, received ", in.size());
   return {Spec{dtype, in[0].shape, is_integer(dtype) ? in[0].value : std::nullopt}};

@@ -35,9 +35,15 @@ Nodes Fft::gradient(const Node& y, const Nodes& dys, const Needs&) const {
   return {g, g.output(1)};
 }
 
-void Fft::bind(const Bind& b, FftArgs& a) const {
+void Fft::bind(const Bind& b, BoundFft& a) const {
   const BoundValue& x = b.in(0);
-  a = {b.read(0), b.read(1), b.write(0), b.write(1), x.size(0, x.rank - 1), x.shape[x.rank - 1], inverse};
+  const int64_t n = x.shape[x.rank - 1];
+  if (a.n != n) {
+    a.made.resize(static_cast<size_t>(fft_table_size(n)));
+    fft_fill_tables(n, inverse, a.made.data());
+  }
+  static_cast<FftArgs&>(a) = {b.read(0), b.read(1), b.write(0),   b.write(1), x.size(0, x.rank - 1),
+                              n,         inverse,   a.made.data()};
 }
 
 }  // namespace maas

@@ -2,7 +2,7 @@
 // y[r][k] = sum_j x[r][j] exp(-2 pi i j k / n), +2 pi i with inverse; not divided by n. Real and imaginary parts apart,
 // rows x n each, dense; im_x may be null: zeros; an output may be null. n >= 1. Computed in float64. Sizes whose prime
 // factors are at most 13 are split into them, others run as a convolution of a power of two (Bluestein). One unit = one
-// row. Scratch: fft_scratch(n) complex numbers.
+// row. Scratch: fft_scratch(n) complex numbers. tables: what fft_fill_tables(n, inverse) wrote, once for all calls.
 #include <cstdint>
 
 #include "core/exec.h"
@@ -20,6 +20,7 @@ struct FftArgs {
   void* im_y;
   int64_t rows, n;
   bool inverse;
+  const Complex* tables;
 };
 
 constexpr int64_t fft_largest_factor = 13;
@@ -34,6 +35,9 @@ constexpr int64_t fft_padded(int64_t n) {
   while (m < 2 * n - 1) m *= 2;
   return m;
 }
-constexpr int64_t fft_scratch(int64_t n) { return fft_splits(n) ? 3 * n : 4 * fft_padded(n) + n; }
+constexpr int64_t fft_scratch(int64_t n) { return 2 * (fft_splits(n) ? n : fft_padded(n)); }
+// Roots of unity; Bluestein: those of the padded size, the transformed kernel and the chirp.
+constexpr int64_t fft_table_size(int64_t n) { return fft_splits(n) ? n : 2 * fft_padded(n) + n; }
+void fft_fill_tables(int64_t n, bool inverse, Complex* tables);
 
 }  // namespace maas

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <vector>
 
 #include "ops/fft/fft_kernels.h"
 
@@ -77,12 +78,11 @@ void put(const FftArgs& a, int64_t i, Complex v) {
 template <class T>
 void run_split(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) {
   const int64_t n = a.n;
-  Complex *w = static_cast<Complex*>(e.scratch), *in = w + n, *out = in + n;
-  const double sign = a.inverse ? 1 : -1;
-  fill_roots(w, n, sign);
+  Complex *in = static_cast<Complex*>(e.scratch), *out = in + n;
+  const Roots roots{a.tables, n, a.inverse ? 1.0 : -1.0};
   for (int64_t r = begin; r < end && !e.stopped(); ++r) {
     for (int64_t i = 0; i < n; ++i) in[i] = {at<T>(a.re_x, r * n + i), at<T>(a.im_x, r * n + i)};
-    split(in, out, n, 1, {w, n, sign});
+    split(in, out, n, 1, roots);
     for (int64_t i = 0; i < n; ++i) put<T>(a, r * n + i, out[i]);
   }
 }
@@ -91,14 +91,9 @@ void run_split(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) {
 template <class T>
 void run_bluestein(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) {
   const int64_t n = a.n, m = fft_padded(n);
-  Complex *w = static_cast<Complex*>(e.scratch), *kernel = w + m, *x = kernel + m, *y = x + m, *chirp = y + m;
-  const double sign = a.inverse ? 1 : -1;
-  fill_roots(w, m, -1);
-  const Roots roots{w, m, -1};
-  for (int64_t k = 0; k < n; ++k) chirp[k] = unit_root(k * k % (2 * n), n, sign);  // n is far below 2^31
-  for (int64_t k = 0; k < m; ++k) x[k] = {0, 0};
-  for (int64_t k = 0; k < n; ++k) x[k] = x[k ? m - k : 0] = conj(chirp[k]);
-  split(x, kernel, m, 1, roots);
+  const Complex *kernel = a.tables + m, *chirp = kernel + m;
+  Complex *x = static_cast<Complex*>(e.scratch), *y = x + m;
+  const Roots roots{a.tables, m, -1};
   for (int64_t r = begin; r < end && !e.stopped(); ++r) {
     for (int64_t i = 0; i < n; ++i) x[i] = Complex{at<T>(a.re_x, r * n + i), at<T>(a.im_x, r * n + i)} * chirp[i];
     for (int64_t i = n; i < m; ++i) x[i] = {0, 0};
@@ -120,6 +115,18 @@ void run(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) {
 }
 
 }  // namespace
+
+void fft_fill_tables(int64_t n, bool inverse, Complex* tables) {
+  const double sign = inverse ? 1 : -1;
+  if (fft_splits(n)) return fill_roots(tables, n, sign);
+  const int64_t m = fft_padded(n);
+  Complex *kernel = tables + m, *chirp = kernel + m;
+  fill_roots(tables, m, -1);
+  for (int64_t k = 0; k < n; ++k) chirp[k] = unit_root(k * k % (2 * n), n, sign);  // n is far below 2^31
+  std::vector<Complex> x(static_cast<size_t>(m), Complex{0, 0});
+  for (int64_t k = 0; k < n; ++k) x[static_cast<size_t>(k)] = x[static_cast<size_t>(k ? m - k : 0)] = conj(chirp[k]);
+  split(x.data(), kernel, m, 1, {tables, m, -1});
+}
 
 void fft_f32_ref(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) { run<float>(a, begin, end, e); }
 void fft_f64_ref(const FftArgs& a, int64_t begin, int64_t end, const Exec& e) { run<double>(a, begin, end, e); }

@@ -1,5 +1,6 @@
 #include "ops/gather/gather.h"
 
+#include "graph/axis.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -96,7 +97,7 @@ Nodes Take::gradient(const Node& y, const Nodes& dys, const Needs&) const {
 
 void Take::bind(const Bind& b, GatherArgs& a) const {
   const BoundValue& x = b.in(0);
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
+  const int at = from_front(axis, x.rank);
   bind_gather(b, at, at + 1, a);
   a.size = x.shape[at];
   a.low = -a.size;
@@ -154,7 +155,7 @@ Nodes TakeAlongAxis::gradient(const Node& y, const Nodes& dys, const Needs&) con
 
 void TakeAlongAxis::bind(const Bind& b, GatherArgs& a) const {
   const BoundValue& x = b.in(0);
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
+  const int at = from_front(axis, x.rank);
   bind_gather(b, at, at + 1, a);
   a.size = x.shape[at];
   a.low = wrap ? -a.size : 0;

@@ -20,6 +20,9 @@ struct Take {
   int64_t units(const GatherArgs& a) const { return a.outer * a.count; }
 };
 
+// Many rows may meet in one: on the CPU 16-bit floats are summed in float32, around the op.
+inline bool sums_in(const KernelRow& row, DType dtype) { return row.isa == Isa::cuda || bit_size(dtype) != 16; }
+
 // dx of `size` along the axis: each row of dy is added to the row its index names. Inputs: dy, indices.
 struct TakeGradient {
   int64_t axis = 0;  // >= 0
@@ -30,7 +33,9 @@ struct TakeGradient {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_floating(in[0].dtype); }
+  bool accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+    return is_floating(in[0].dtype) && sums_in(row, in[0].dtype);
+  }
   void bind(const Bind& b, GatherArgs& a) const;
   int64_t units(const GatherArgs& a) const { return a.outer * a.size; }
 };
@@ -60,7 +65,9 @@ struct TakeAlongAxisGradient {
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
-  bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_floating(in[0].dtype); }
+  bool accepts(const KernelRow& row, const Specs& in, const Specs&) const {
+    return is_floating(in[0].dtype) && sums_in(row, in[0].dtype);
+  }
   void bind(const Bind& b, GatherArgs& a) const;
   int64_t units(const GatherArgs& a) const { return a.outer; }
 };

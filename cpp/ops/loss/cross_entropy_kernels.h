@@ -28,11 +28,14 @@ struct CrossEntropyArgs {
 static inline __attribute__((always_inline)) int64_t read_label(const CrossEntropyArgs& a, int64_t r) {
   switch (a.label_dtype) {
     case DType::i64:
+    case DType::u64:
       return static_cast<const int64_t*>(a.targets)[r];
     case DType::i32:
       return static_cast<const int32_t*>(a.targets)[r];
     case DType::u32:
       return static_cast<const uint32_t*>(a.targets)[r];
+    case DType::u16:
+      return static_cast<const uint16_t*>(a.targets)[r];
     case DType::i16:
       return static_cast<const int16_t*>(a.targets)[r];
     case DType::i8:

@@ -16,7 +16,7 @@ struct CtcLoss {
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   void bind(const Bind& b, CtcArgs& a) const;
   int64_t units(const CtcArgs& a) const { return a.batch; }
-  size_t scratch(const CtcArgs& a) const { return static_cast<size_t>(ctc_scratch(a.time, a.width)); }
+  size_t scratch(const CtcArgs& a) const { return a.batch ? static_cast<size_t>(ctc_scratch(a.time, a.width)) : 0; }
   double work(const CtcArgs& a) const {
     return static_cast<double>(a.batch * a.time) * static_cast<double>(10 * a.classes + 200 * a.width);
   }

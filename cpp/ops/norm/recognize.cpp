@@ -1,8 +1,9 @@
-// Models that spell layer normalization out get the fused op: (x - mean) / sqrt(variance + epsilon) over the last axes,
-// in any of the usual ways to write it. Only where nobody else reads what lies between, so in inference. A scale and an
-// offset that follow stay as they are: they fuse into a chain.
+// Models that spell a normalization out get the fused op: (x - mean) / sqrt(variance + epsilon) over the last axes, and
+// x / sqrt(mean of squares + epsilon), in any of the usual ways to write them. Only where nobody else reads what lies
+// between. A scale and an offset that follow stay as they are: they fuse into a chain.
 #include "core/error.h"
 #include "graph/op_model.h"
+#include "ops/build.h"
 #include "ops/match.h"
 #include "ops/norm/layer_norm.h"
 
@@ -11,79 +12,137 @@ namespace {
 
 using match::is;
 using match::only_here;
-using match::Pair;
+using match::Product;
+using Axes = std::vector<int64_t>;
 
-// The last axes of x, if the node is the mean of `of` over them.
-std::optional<std::vector<int64_t>> mean_axes(const Node& n, const Node& of) {
-  if (!is(n, "mean") || !(n.input(0) == of) || !match::param<bool>(n, "keepdims")) return {};
-  auto axes = normalize_axes("mean", match::param<std::vector<int64_t>>(n, "axis"), of.shape());
-  for (size_t i = 0; i < axes.size(); ++i)
+// The last axes of `of`, if n is the mean of it over them, as a mean or as a sum over their number.
+std::optional<Axes> mean_axes(const Node& n, const Node& of, const passes::Users& users) {
+  Node fold = n;
+  double scale = 1;
+  if (!is(n, "mean")) {
+    const Product p(n, users);
+    if (p.factors.size() != 1 || !p.divisors.empty() || !is(p.factors[0], "sum")) return {};
+    fold = p.factors[0];
+    scale = p.scale;
+    if (!only_here(fold, users)) return {};
+  }
+  if (!(fold.input(0) == of) || !match::param<bool>(fold, "keepdims")) return {};
+  auto axes = normalize_axes("mean", match::param<Axes>(fold, "axis"), of.shape());
+  Dim count(1);
+  for (size_t i = 0; i < axes.size(); ++i) {
     if (axes[i] != of.rank() - static_cast<int64_t>(axes.size() - i)) return {};
+    count = count * of.shape()[static_cast<size_t>(axes[i])];
+  }
   if (axes.empty()) return {};
+  if (is(fold, "sum") &&
+      (!count.is_constant() || !match::near(scale * static_cast<double>(count.constant()), 1, n.dtype())))
+    return {};
   return axes;
 }
 
-// Whether the node is d * d.
-bool is_square(const Node& n, const Node& d) {
-  if (is(n, "square")) return n.input(0) == d;
-  if (is(n, "multiply")) return n.input(0) == d && n.input(1) == d;
-  return is(n, "power") && n.input(0) == d && match::is_scalar(n.input(1), 2);
+// d, if n = d^2.
+Node square_root(const Node& n) {
+  if (is(n, "square")) return n.input(0);
+  if (is(n, "multiply") && n.input(0) == n.input(1)) return n.input(0);
+  return is(n, "power") && match::is_scalar(n.input(1), 2) ? n.input(0) : Node();
 }
 
-// variance + epsilon of d = x - mean(x), read upwards; the axes must be those of the mean.
-std::optional<double> read_variance(const Node& n, const Node& d, const std::vector<int64_t>& axes,
-                                    const passes::Users& users) {
+// n = mean(squared^2) + epsilon, read upwards.
+struct Variance {
+  Node squared;
+  Axes axes;
+  double epsilon = 0;
+};
+std::optional<Variance> read_variance(const Node& n, const passes::Users& users) {
   if (!is(n, "add") || !only_here(n, users)) return {};
   for (int i = 0; i < 2; ++i) {
     const Node& mean = n.input(i);
     const auto epsilon = match::scalar(n.input(1 - i));
-    if (!epsilon || *epsilon < 0 || !is(mean, "mean") || !only_here(mean, users)) continue;
-    const Node& squares = mean.input(0);
-    if (!only_here(squares, users) || !is_square(squares, d)) continue;
-    if (mean_axes(mean, squares) == axes) return epsilon;
+    if (!epsilon || *epsilon < 0 || !only_here(mean, users)) continue;
+    Node squares = mean;
+    while (squares->op && !square_root(squares) && squares->inputs.size() <= 2) {
+      const bool scaled = squares->inputs.size() == 2 && match::scalar(squares.input(0));
+      squares = squares.input(scaled ? 1 : 0);
+    }
+    if (!squares->op || !only_here(squares, users)) continue;
+    const Node d = square_root(squares);
+    if (!d) continue;
+    if (const auto axes = mean_axes(mean, squares, users)) return Variance{d, *axes, *epsilon};
   }
   return {};
 }
 
+// The operand of 1 / sqrt; over: n is a factor, else a divisor.
+Node deviation_of(const Node& n, bool over, const passes::Users& users) {
+  if (!only_here(n, users)) return {};
+  if (is(n, over ? "rsqrt" : "sqrt")) return n.input(0);
+  if (over && is(n, "reciprocal") && is(n.input(0), "sqrt") && only_here(n.input(0), users)) return n.input(0).input(0);
+  if (is(n, "power") && match::is_scalar(n.input(1), over ? -0.5 : 0.5)) return n.input(0);
+  return {};
+}
+
+// x, if d = x - mean(x) over these axes.
+Node centered(const Node& d, const Axes& axes, const passes::Users& users) {
+  if (!is(d, "subtract") || !(d.shape() == d.input(0).shape())) return {};
+  return mean_axes(d.input(1), d.input(0), users) == axes ? d.input(0) : Node();
+}
+
 struct Found {
-  std::vector<int64_t> axes;
-  double epsilon = 0;
+  Node x;
+  LayerNorm op;
+  Nodes factors;  // what else the product has
+  double scale = 1;
 };
 
-// d times 1 / sqrt(...) or over sqrt(...); `deviation` is that operand.
-bool read(const Node& d, const Node& deviation, bool divided, const passes::Users& users, Found& f) {
-  if (!is(d, "subtract") || !only_here(deviation, users) || !is(deviation, divided ? "sqrt" : "rsqrt")) return false;
-  const auto axes = mean_axes(d.input(1), d.input(0));
-  if (!axes || !only_here(d.input(1), users) || !(d.shape() == d.input(0).shape())) return false;
-  const auto epsilon = read_variance(deviation.input(0), d, *axes, users);
-  if (!epsilon) return false;
-  const Node& squares = deviation.input(0).input(is(deviation.input(0).input(0), "mean") ? 0 : 1).input(0);
-  // d is read here and by the square, and by nobody else.
-  if (users.is_root(d) || users.count(d) != 1 + (is(squares, "multiply") ? 2 : 1)) return false;
-  f.axes = *axes;
-  f.epsilon = *epsilon;
-  return true;
+std::optional<Found> read(const Node& n, const passes::Users& users) {
+  Product p(n, users);
+  Variance v;
+  auto is_deviation = [&](bool over) {
+    return [&, over](const Node& f) {
+      const Node sum = deviation_of(f, over, users);
+      const auto found = sum ? read_variance(sum, users) : std::nullopt;
+      if (found) v = *found;
+      return found.has_value();
+    };
+  };
+  if (!Product::take(p.divisors, is_deviation(false)) && !Product::take(p.factors, is_deviation(true))) return {};
+  if (!p.divisors.empty()) return {};
+  Found f;
+  f.op.axis = v.axes;
+  f.op.epsilon = v.epsilon;
+  f.op.scale = f.op.center = false;
+  const Node& squared = v.squared;
+  // The variance may be taken of values that were centered twice.
+  const Node once = centered(squared, v.axes, users), twice = once ? centered(once, v.axes, users) : Node();
+  for (const Node& d : {twice ? once : squared, squared}) {
+    const Node x = centered(d, v.axes, users);
+    if (!Product::take(p.factors, [&](const Node& g) { return g == d; })) continue;
+    f.x = x ? x : d;
+    f.op.subtract_mean = static_cast<bool>(x);
+    break;
+  }
+  if (!f.x || !(f.x.shape() == n.shape())) return {};
+  f.factors = std::move(p.factors);
+  f.scale = p.scale;
+  return f;
 }
 
 }  // namespace
 
-Graph recognize_layer_norm(const Graph& graph) {
+Graph recognize_norm(const Graph& graph) {
+  if (!match::has(graph, {"mean", "sum"})) return graph;
   const passes::Users users(graph);
-  return passes::rewrite(graph, [&](const Node& old, const Nodes& inputs) -> Nodes {
-    const bool divided = is(old, "divide");
-    if (!divided && !is(old, "multiply")) return {};
-    for (int i = 0; i < (divided ? 1 : 2); ++i) {
-      Found f;
-      const Pair d{old.input(i), inputs[static_cast<size_t>(i)]};
-      if (!(old.shape() == d.old.shape()) || !is_floating(old.dtype())) continue;
-      if (!read(d.old, old.input(1 - i), divided, users, f) || !d.same_op()) continue;
-      LayerNorm op;
-      op.axis = f.axes;
-      op.epsilon = f.epsilon;
-      op.scale = op.center = false;
-      return {apply(op, {d.fresh.input(0)})};
-    }
-    return {};
+  return match::rewrite(graph, [&](const Node& old, const auto& renew) -> Nodes {
+    if ((!is(old, "divide") && !is(old, "multiply")) || !is_floating(old.dtype())) return {};
+    auto f = read(old, users);
+    if (!f) return {};
+    // The smallest product that has it all is where it is made.
+    for (const Node& part : old->inputs)
+      if ((is(part, "multiply") || is(part, "divide")) && only_here(part, users) && read(part, users)) return {};
+    Node y = apply(f->op, {renew(f->x)});
+    for (const Node& factor : f->factors) y = y * renew(factor);
+    if (f->scale != 1) y = y * f->scale;
+    return {y};
   });
 }
 

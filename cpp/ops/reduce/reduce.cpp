@@ -49,7 +49,7 @@ DType result_dtype(Fold fold, DType x) {
       return is_floating(x) ? x : DType::f32;
     case Fold::sum:
     case Fold::prod:
-      if (x == DType::u8) return DType::u32;
+      if (x == DType::u8 || x == DType::u16) return DType::u32;
       return x == DType::b8 || x == DType::i8 || x == DType::i4 || x == DType::i16 ? DType::i32 : x;
     default:
       return x;

@@ -71,6 +71,8 @@ void run(const ReduceArgs& a, int64_t begin, int64_t end) {
 void reduce_ref(const ReduceArgs& a, int64_t begin, int64_t end, const Exec&) {
   if (is_floating(a.dtype) || a.fold == Fold::mean)
     run<double>(a, begin, end);
+  else if (a.dtype == DType::u64)
+    run<uint64_t>(a, begin, end);
   else
     run<int64_t>(a, begin, end);
 }

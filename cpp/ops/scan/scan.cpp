@@ -1,5 +1,6 @@
 #include "ops/scan/scan.h"
 
+#include "graph/axis.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -25,7 +26,7 @@ Specs Cumsum::infer(const Inputs& in) const {
   check(in.size() == 1, "cumsum: one operand is needed, received ", in.size());
   normalize_axis("cumsum", axis, in[0].shape);
   DType dtype = in[0].dtype;
-  if (dtype == DType::u8)
+  if (dtype == DType::u8 || dtype == DType::u16)
     dtype = DType::u32;
   else if (dtype == DType::b8 || dtype == DType::i8 || dtype == DType::i16)
     dtype = DType::i32;
@@ -43,7 +44,7 @@ bool Cumsum::accepts(const KernelRow& row, const Specs& in, const Specs&) const 
 
 void Cumsum::bind(const Bind& b, const KernelRow& row, ScanArgs& a) const {
   const BoundValue& x = b.in(0);
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
+  const int at = from_front(axis, x.rank);
   a.x = b.read(0);
   a.y = b.write(0);
   a.dtype = x.dtype;
@@ -95,7 +96,7 @@ Nodes LinearScan::gradient(const Node& y, const Nodes& dys, const Needs&) const 
 
 void LinearScan::bind(const Bind& b, LinearScanArgs& a) const {
   const BoundValue& x = b.in(0);
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
+  const int at = from_front(axis, x.rank);
   a = {b.read(0), b.read(1), b.write(0), x.dtype, reverse, x.size(0, at), x.shape[at], x.size(at + 1, x.rank)};
 }
 

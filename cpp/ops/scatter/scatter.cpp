@@ -74,12 +74,14 @@ void bind_places(const BoundValue& x, const BoundValue& indices, bool wrap, Scat
 // On a GPU rows are numbered in 31 bits, and booleans are only set.
 bool can_scatter(const KernelRow& row, const std::string& mode, DType dtype) {
   if (row.isa == Isa::cuda && mode != "set" && (dtype == DType::b8 || dtype == DType::f8)) return false;
-  return bit_size(dtype) >= 8 && (mode == "set" || dtype != DType::f8);
+  // Many updates may meet at one place: on the CPU 16-bit floats are summed in float32, around the op.
+  if (row.isa != Isa::cuda && mode != "set" && is_floating(dtype) && bit_size(dtype) == 16) return false;
+  return bit_size(dtype) >= 8 && (mode == "set" || !is_floating(dtype) || bit_size(dtype) > 8);
 }
 int64_t column_units(const ScatterArgs& a) { return (a.inner + ScatterArgs::columns - 1) / ScatterArgs::columns; }
 double scatter_work(const ScatterArgs& a) {
   return static_cast<double>(a.count) * (3 * a.depth + 0.5 * static_cast<double>(a.inner)) +
-         0.2 * static_cast<double>(a.rows * a.inner);
+         (a.base && a.base == a.y ? 0 : 0.2 * static_cast<double>(a.rows * a.inner));
 }
 
 Node gather_nd(const Node& x, const Node& indices, const ScatterOptions& o) {

@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "graph/op.h"
+#include "graph/in_place.h"
 #include "ops/scatter/scatter_kernels.h"
 
 namespace maas {
@@ -28,9 +28,10 @@ struct Scatter : ScatterOptions {
   double work(const ScatterArgs& a) const;
 };
 
-// y = x with updates worked into it. Inputs: x, indices, updates.
+// y = x with updates worked into it, in x's own memory where nobody else reads it. Inputs: x, indices, updates.
 struct ScatterUpdate : ScatterOptions {
   MAAS_PARAMS(mode, wrap, rule)
+  int in_place(int) const { return in_place_but_may_fail(0); }
   using Args = ScatterArgs;
   static const KernelTable& kernels();
   Specs infer(const Inputs& in) const;

@@ -2,10 +2,10 @@
 // scatter: y = base, or the mode's neutral element; then for j in order: y[row(j)][n] = mode(y[row(j)][n], x[j][n])
 // gather:  y[j][n] = x[row(j)][n]
 // row(j) is the flat place of the `depth` indices at indices[j][:] in a grid of `sizes`. y: rows x inner, updates:
-// count x inner, all dense. An index in [low, 0) counts from the end where `wrap`. Every index value is safe: one out
-// of range reads 0, is not written, and its flat position in the index tensor is reported. Sums run in the order of j
-// in the dtype itself (bf16 and f16 in float32 rounded at each step); integers wrap. Units: scatter: 1024 columns of
-// every row; gather: one j.
+// count x inner, all dense; y may be base. An index in [low, 0) counts from the end where `wrap`. Every index value is
+// safe: one out of range reads 0, is not written, and its flat position in the index tensor is reported. Sums run in
+// the order of j in the dtype itself (bf16 and f16 in float32 rounded at each step); integers wrap. Units: scatter:
+// 1024 columns of every row; gather: one j.
 #include <cstdint>
 
 #include "core/dtype.h"

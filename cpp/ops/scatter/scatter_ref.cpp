@@ -71,8 +71,12 @@ void fold_any(const ScatterArgs& a, int64_t to, int64_t from, int64_t n) {
       return run(int32_t());
     case DType::i64:
       return run(int64_t());
+    case DType::u16:
+      return run(uint16_t());
     case DType::u32:
       return run(uint32_t());
+    case DType::u64:
+      return run(uint64_t());
     default:  // bf16 and f16 as floats, booleans as 0 and 1
       for (int64_t i = 0; i < n; ++i)
         store_element(
@@ -99,8 +103,12 @@ void fill_extreme(const ScatterArgs& a, int64_t to, int64_t n) {
       return fill(int32_t());
     case DType::i64:
       return fill(int64_t());
+    case DType::u16:
+      return fill(uint16_t());
     case DType::u32:
       return fill(uint32_t());
+    case DType::u64:
+      return fill(uint64_t());
     case DType::b8:
       std::memset(static_cast<unsigned char*>(a.y) + to, low ? 0 : 1, static_cast<size_t>(n));
       return;
@@ -113,6 +121,7 @@ void fill_extreme(const ScatterArgs& a, int64_t to, int64_t n) {
 void start(const ScatterArgs& a, int64_t to, int64_t n) {
   unsigned char* y = static_cast<unsigned char*>(a.y) + to * a.bytes;
   const auto bytes = static_cast<size_t>(n * a.bytes);
+  if (a.base == a.y) return;
   if (a.base)
     std::memcpy(y, static_cast<const unsigned char*>(a.base) + to * a.bytes, bytes);
   else if (a.mode == ScatterMode::set || a.mode == ScatterMode::add)

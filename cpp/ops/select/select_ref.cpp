@@ -53,6 +53,8 @@ void unique_ref(const UniqueArgs& a, int64_t begin, int64_t end, const Exec&) {
   if (begin >= end) return;
   if (is_floating(a.dtype))
     unique<double>(a);
+  else if (a.dtype == DType::u64)
+    unique<uint64_t>(a);
   else
     unique<int64_t>(a);
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/element_io.h"
+#include "graph/axis.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -88,7 +89,7 @@ void Concatenate::bind(const Bind& b, ConcatenateArgs& a) const {
   const BoundValue& y = b.out();
   a.y = y.data;
   a.rank = y.rank;
-  a.axis = static_cast<int>(axis < 0 ? axis + y.rank : axis);
+  a.axis = from_front(axis, y.rank);
   a.bytes = bit_size(y.dtype) / 8;
   std::copy(y.shape, y.shape + y.rank, a.shape);
   a.outer = y.size(0, a.axis);

@@ -194,6 +194,12 @@ Specs Slice::infer(const Inputs& in) const {
   return {Spec{in[0].dtype, std::move(out), std::move(value)}};
 }
 
+// int4 lies two to a byte, where no view begins in the middle.
+Nodes Slice::lower(const Node& y) const {
+  if (y.dtype() != DType::i4) return {};
+  return {cast(apply(*this, {cast(y.input(0), DType::i8)}), DType::i4)};
+}
+
 bool Slice::view(const Specs& in, const Spec&, const Layout& input, Layout& output) const {
   output.offset = input.offset;
   for (size_t i = 0; i < in[0].shape.size(); ++i) {

@@ -37,6 +37,7 @@ struct Slice {
   std::vector<int64_t> step;
   MAAS_PARAMS(begin, end, step)
   Specs infer(const Inputs& in) const;
+  Nodes lower(const Node& y) const;
   bool view(const Specs& in, const Spec& out, const Layout& input, Layout& output) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs&) const;
 };

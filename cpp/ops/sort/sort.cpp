@@ -1,5 +1,6 @@
 #include "ops/sort/sort.h"
 
+#include "graph/axis.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 
@@ -34,7 +35,7 @@ int64_t check_sorted(const char* op, const Inputs& in, int64_t axis) {
 }
 
 void bind_axis(const BoundValue& x, int64_t axis, SortArgs& a) {
-  const int at = static_cast<int>(axis < 0 ? axis + x.rank : axis);
+  const int at = from_front(axis, x.rank);
   a = {};
   a.x = x.data;
   a.dtype = x.dtype;

@@ -11,7 +11,7 @@ struct SortKernels {
   static const KernelTable& kernels();
   bool accepts(const KernelRow&, const Specs& in, const Specs&) const { return is_readable(in[0].dtype); }
   int64_t units(const SortArgs& a) const { return a.outer * a.inner; }
-  size_t scratch(const SortArgs& a) const { return static_cast<size_t>(a.size) * 16; }
+  size_t scratch(const SortArgs& a) const { return units(a) ? static_cast<size_t>(a.size) * 16 : 0; }
   double work(const SortArgs& a) const {
     return static_cast<double>(a.outer * a.inner * a.size) * (10 + 2 * std::log2(static_cast<double>(a.size) + 1));
   }

@@ -36,7 +36,7 @@ uint32_t narrow_key(const SortArgs& a, int64_t at) {
 
 uint64_t wide_key(const SortArgs& a, int64_t at) {
   if (a.dtype == DType::f64) return double_key(static_cast<const double*>(a.x)[at]);
-  return static_cast<uint64_t>(static_cast<const int64_t*>(a.x)[at]) ^ (uint64_t{1} << 63);
+  return static_cast<const uint64_t*>(a.x)[at] ^ (a.dtype == DType::u64 ? 0 : uint64_t{1} << 63);
 }
 
 // Ascending by the upper half; stable, so the lower half (the index) stays in order. The result is in the array it
@@ -128,6 +128,8 @@ void search(const SearchArgs& a, int64_t begin, int64_t end) {
 void searchsorted_ref(const SearchArgs& a, int64_t begin, int64_t end, const Exec&) {
   if (is_floating(a.dtype))
     search<double>(a, begin, end);
+  else if (a.dtype == DType::u64)
+    search<uint64_t>(a, begin, end);
   else
     search<int64_t>(a, begin, end);
 }

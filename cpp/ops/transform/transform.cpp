@@ -5,6 +5,7 @@
 
 #include "graph/graph.h"
 #include "graph/op_model.h"
+#include "graph/rebuild.h"
 #include "ops/build.h"
 
 namespace maas {
@@ -31,38 +32,11 @@ class Replaced {
     slots[static_cast<size_t>(old.index())] = fresh;
   }
   // The roots computed anew from the replaced values. Nodes that depend on none of them stay what they are.
-  Nodes rebuild(const Nodes& roots) {
-    auto renew = [&](const Node& n) {
-      const Node& fresh = of_.at(n.data())[static_cast<size_t>(n.index())];
-      return fresh ? fresh : n;
-    };
-    std::vector<std::pair<std::shared_ptr<const NodeData>, size_t>> stack;
-    for (const Node& root : roots) {
-      if (!of_.count(root.data())) stack.emplace_back(root.pointer(), 0);
-      while (!stack.empty()) {
-        const auto [node, next] = stack.back();
-        if (next < node->inputs.size()) {
-          ++stack.back().second;
-          if (const Node& in = node->inputs[next]; !of_.count(in.data())) stack.emplace_back(in.pointer(), 0);
-          continue;
-        }
-        stack.pop_back();
-        if (of_.count(node.get())) continue;
-        Node made(node, 0);
-        Nodes inputs;
-        bool changed = false;
-        for (const Node& in : node->inputs) {
-          inputs.push_back(renew(in));
-          changed = changed || !(inputs.back() == in);
-        }
-        if (changed) made = apply(node->op, std::move(inputs));
-        Nodes& slots = of_[node.get()];
-        for (size_t i = 0; i < node->outputs.size(); ++i) slots.push_back(made.output(static_cast<int>(i)));
-      }
-    }
-    Nodes out;
-    for (const Node& n : roots) out.push_back(renew(n));
-    return out;
+  Nodes rebuild(const Nodes& roots) const {
+    return maas::rebuild(roots, [&](const Node& n) {
+      const auto it = of_.find(n.data());
+      return it == of_.end() ? Node() : it->second[static_cast<size_t>(n.index())];
+    });
   }
 
  private:

@@ -12,7 +12,7 @@ from maas.backend.config import (
 )
 from maas.backend.keras_tensor import KerasTensor
 from maas.backend.naming import get_uid, name_scope
-from maas.backend.standardize import is_float_dtype, standardize_dtype, standardize_shape
+from maas.backend.standardize import is_float_dtype, numpy_dtype, standardize_dtype, standardize_shape
 from maas.backend.variable import Variable
 
 
@@ -22,18 +22,22 @@ def is_keras_tensor(x):
 
 
 def result_type(*dtypes):
-    """The dtype in which values of these dtypes meet, by Keras's rules.
+    """The dtype in which values of these dtypes meet, by Keras's rules; int64 and float64 stay what they are.
 
     Args:
-        *dtypes: str, or Python's `float`, which asks for a floating dtype but for none in particular; at least one.
+        *dtypes: str, None (the default float dtype), or Python's `int` and `float`, which ask for a number and for a
+            floating dtype but for none in particular. None at all: the default float dtype.
+
+    Raises:
+        ValueError: for float8, which has to be cast by hand.
     """
     from maas import _core
 
-    given = [standardize_dtype(d) for d in dtypes if d is not float]
-    out = given[0] if given else floatx()
-    for dtype in given[1:]:
-        out = _core.promote(out, dtype)
-    return out if float not in dtypes or is_float_dtype(out) else floatx()
+    if not dtypes:
+        return floatx()
+    weak_int, weak_float = any(d is int for d in dtypes), any(d is float for d in dtypes)
+    given = [standardize_dtype(d) for d in dtypes if d is not int and d is not float]
+    return _core.result_type(given, weak_int=weak_int, weak_float=weak_float)
 
 
 def clear_session(free_memory=True):
@@ -58,6 +62,7 @@ __all__ = [
     "is_float_dtype",
     "is_keras_tensor",
     "name_scope",
+    "numpy_dtype",
     "result_type",
     "set_epsilon",
     "set_floatx",

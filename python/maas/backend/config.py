@@ -17,6 +17,9 @@ def set_floatx(value):
     global _floatx
     if value not in ("float16", "bfloat16", "float32", "float64"):
         raise ValueError(f"floatx must be one of float16, bfloat16, float32, float64, received {value!r}")
+    from maas import _core
+
+    _core.set_default_float(value)
     _floatx = value
 
 

@@ -77,7 +77,7 @@ class Operation:
         if isinstance(config.get("dtype"), dict):
             from maas import dtype_policies
 
-            config["dtype"] = dtype_policies.deserialize(config["dtype"]).name
+            config["dtype"] = dtype_policies.deserialize(config["dtype"])
         try:
             return cls(**config)
         except Exception as e:

@@ -4,7 +4,7 @@ import numpy as np
 
 DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
-    "bfloat16", "float16", "float32", "float64", "string",
+    "bfloat16", "float16", "float32", "float64", "float8_e4m3fn", "float8_e5m2", "int4", "string",
 )  # fmt: skip
 
 
@@ -44,8 +44,17 @@ _KNOWN = frozenset(DTYPES)
 
 
 def is_float_dtype(dtype):
-    """True for float16, bfloat16, float32 and float64."""
+    """True for float16, bfloat16, float32, float64 and the two float8."""
     return "float" in standardize_dtype(dtype)
+
+
+def numpy_dtype(dtype):
+    """The NumPy dtype that holds every value of a dtype: its own, float32 for bfloat16 and float8, int8 for int4."""
+    name = standardize_dtype(dtype)
+    return np.dtype(_HOLDS.get(name, name))
+
+
+_HOLDS = {"bfloat16": "float32", "float8_e4m3fn": "float32", "float8_e5m2": "float32", "int4": "int8"}
 
 
 def standardize_shape(shape, owner="shape"):

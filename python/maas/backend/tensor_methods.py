@@ -8,6 +8,7 @@ import numpy as np
 
 from maas import _core
 from maas.backend.keras_tensor import KerasTensor
+from maas.backend.standardize import standardize_dtype
 
 
 def _ops():
@@ -135,7 +136,7 @@ METHODS = {
     **{name: _reduction(name) for name in ("sum", "mean", "prod")},
     **{name: _spread(name) for name in ("std", "var")},
     **{name: _choice(name) for name in ("max", "min", "any", "all", "argmax", "argmin")},
-    "astype": lambda self, dtype: _ops().cast(self, np.dtype(dtype).name if dtype != "bfloat16" else dtype),
+    "astype": lambda self, dtype: _ops().cast(self, standardize_dtype(dtype)),
     "clip": _clip,
     "cumsum": _cumsum,
     "dot": lambda self, other, out=None: _no_out("dot", out) or _ops().dot(self, other),

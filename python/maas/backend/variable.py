@@ -49,11 +49,10 @@ class Variable(_core.Variable):
                 dtype = standardize_dtype(dtype)
         if shape is not None and tuple(np.shape(value)) != tuple(shape):
             value = np.broadcast_to(np.asarray(value), tuple(shape))
-        super().__init__(value, dtype=dtype, name=name, trainable=bool(trainable))
+        super().__init__(value, dtype=dtype, name=name, trainable=bool(trainable), autocast=bool(autocast))
         scope = current_path()
         self.path = f"{scope}/{name}" if scope else name
         self._trainable = bool(trainable)
-        self.autocast = autocast
         self.aggregation = aggregation
         self.regularizer = None
         self.constraint = None

@@ -23,6 +23,8 @@ def to_numpy(x, name):
     """
     if not isinstance(x, np.ndarray):
         x = _foreign(x, name)
+    if x.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):  # dtypes of the package ml_dtypes
+        x = x.astype("float32")
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers, received dtype {x.dtype}")
     return x
@@ -51,9 +53,9 @@ def target_dtype(dtype, wanted=None):
         wanted: dtype name of the model input it goes to, or None.
     """
     if wanted is not None:
-        return np.dtype(wanted)
+        return backend.numpy_dtype(wanted)
     if dtype.kind == "f":
-        return np.dtype(backend.floatx())
+        return backend.numpy_dtype(backend.floatx())
     if dtype.name in _KEPT:
         return dtype
     return np.dtype("int64" if dtype.name in ("uint32", "uint64") else "int32")

@@ -6,6 +6,7 @@ import numpy as np
 
 from maas import missing_names
 from maas.backend.objects import Family
+from maas.backend.standardize import numpy_dtype
 from maas.initializers.base import Initializer, RandomInitializer, initial_value
 from maas.initializers.constant import Constant, Identity, Ones, Zeros
 from maas.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -71,7 +72,7 @@ def get(identifier):
                 raise ValueError(
                     f"initializer given as an array: shape {values.shape} is needed, received {tuple(shape)}"
                 )
-            return values.astype(dtype) if dtype else values
+            return values.astype(numpy_dtype(dtype)) if dtype else values
 
         return from_array
     return _FAMILY.get(identifier)

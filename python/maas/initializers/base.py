@@ -7,7 +7,7 @@ import random as python_random
 import numpy as np
 
 from maas.backend.objects import Configurable
-from maas.backend.standardize import standardize_dtype
+from maas.backend.standardize import numpy_dtype, standardize_dtype
 
 
 class Initializer(Configurable):
@@ -16,7 +16,7 @@ class Initializer(Configurable):
     def __call__(self, shape, dtype=None):
         from maas import ops
 
-        return ops.convert_to_tensor(initial_value(self, shape, standardize_dtype(dtype)))
+        return ops.convert_to_tensor(initial_value(self, shape, standardize_dtype(dtype)), standardize_dtype(dtype))
 
     def draw(self, shape, dtype):
         """The value as a NumPy array."""
@@ -84,7 +84,10 @@ def initial_value(initializer, shape, dtype):
     """
     shape = tuple(shape)
     own_call = not isinstance(initializer, Initializer) or type(initializer).__call__ is not Initializer.__call__
-    value = _call(initializer, shape, dtype) if own_call else np.asarray(initializer.draw(shape, dtype), dtype=dtype)
+    if own_call:
+        value = _call(initializer, shape, dtype)
+    else:
+        value = np.asarray(initializer.draw(shape, dtype), dtype=numpy_dtype(dtype))
     if tuple(value.shape) != shape:
         raise ValueError(f"initializer {initializer!r} must return shape {shape}, received {tuple(value.shape)}")
     return value

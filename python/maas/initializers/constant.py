@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from maas.backend.standardize import numpy_dtype
 from maas.initializers.base import Initializer
 
 
@@ -16,7 +17,7 @@ class Constant(Initializer):
         self.value = value
 
     def draw(self, shape, dtype):
-        return np.broadcast_to(np.asarray(self.value, dtype=dtype), shape).copy()
+        return np.broadcast_to(np.asarray(self.value, dtype=numpy_dtype(dtype)), shape).copy()
 
     def get_config(self):
         return {"value": self.value}
@@ -26,14 +27,14 @@ class Zeros(Initializer):
     """Every entry is 0."""
 
     def draw(self, shape, dtype):
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, numpy_dtype(dtype))
 
 
 class Ones(Initializer):
     """Every entry is 1."""
 
     def draw(self, shape, dtype):
-        return np.ones(shape, dtype)
+        return np.ones(shape, numpy_dtype(dtype))
 
 
 class Identity(Initializer):
@@ -49,7 +50,7 @@ class Identity(Initializer):
     def draw(self, shape, dtype):
         if len(shape) != 2:
             raise ValueError(f"Identity: the shape must be that of a matrix, received {tuple(shape)}")
-        return self.gain * np.eye(*shape, dtype=dtype)
+        return self.gain * np.eye(*shape, dtype=numpy_dtype(dtype))
 
     def get_config(self):
         return {"gain": self.gain}

@@ -30,6 +30,7 @@ class LayerBuilding:
             trainable: bool, whether training changes it.
             regularizer: penalty added to `losses`.
             constraint: function applied after each update.
+            autocast: bool, whether a layer of mixed precision reads it in its compute dtype.
             name: str without "/".
 
         Returns:
@@ -55,7 +56,7 @@ class LayerBuilding:
         count_weight(shape, dtype, self._label())
         value = initializers.initial_value(initializers.get(initializer), shape, dtype)
         with name_scope(self.name, caller=self):
-            variable = Variable(value, dtype=dtype, trainable=trainable, name=name)
+            variable = Variable(value, dtype=dtype, trainable=trainable, autocast=autocast, name=name)
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._track_variable(variable)

@@ -119,7 +119,7 @@ def _check_one(x, spec, owner):
             raise ValueError(f"{owner}: {where} of the input must be {size}, received {shape}")
     if spec.shape is not None:
         want, have = spec.shape, shape
-        if spec.allow_last_axis_squeeze:
+        if spec.allow_last_axis_squeeze and len(want) != len(have):
             have = have[:-1] if have and have[-1] == 1 else have
             want = want[:-1] if want and want[-1] == 1 else want
         if any(w is not None and h is not None and w != h for w, h in zip(want, have)) or len(want) != len(have):

@@ -4,12 +4,13 @@ import sys
 import warnings
 
 from maas import dtype_policies, missing_names, tree
+from maas._core import set_autocast
 from maas.backend import call_context
 from maas.backend.keras_tensor import KerasTensor, any_symbolic_tensors
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.backend.node import Node
 from maas.backend.operation import Operation, is_default_method
-from maas.backend.standardize import standardize_dtype
+from maas.backend.standardize import is_float_dtype, standardize_dtype
 from maas.layers.building import LayerBuilding, recorded_build
 from maas.layers.call_spec import CallSpec, call_signature, is_tensor, shapes_for
 from maas.layers.input_spec import assert_input_compatibility
@@ -21,6 +22,9 @@ _BOOKKEEPING = frozenset(
     "_tracker _losses _inbound_nodes _outbound_nodes _called _build_shapes_dict _path _parent_path _building "
     "name".split()
 )
+
+
+_UNCHANGED = object()
 
 
 class Layer(LayerState, LayerBuilding, Operation):
@@ -251,13 +255,14 @@ class Layer(LayerState, LayerBuilding, Operation):
                 self._clear_losses()
             with self._open_name_scope():
                 self._maybe_build(spec)
-                outer = dict(context.values)
+                outer, restore = dict(context.values), _UNCHANGED
                 try:
                     self._fill_context_arguments(spec, context, kwargs)
                     self._fill_masks(spec, kwargs)
                     previous_mask = kwargs.get("mask")
                     if previous_mask is None:
                         previous_mask = tree.map_structure(get_keras_mask, spec.first)
+                    restore = self._enter_autocast()
                     if any_symbolic_tensors(args, kwargs):
                         outputs = self.symbolic_call(*args, **kwargs)
                     else:
@@ -270,6 +275,8 @@ class Layer(LayerState, LayerBuilding, Operation):
                             outputs = call_in_scope(scope, self, args, kwargs)
                         self._add_activity_losses(outputs)
                 finally:
+                    if restore is not _UNCHANGED:
+                        set_autocast(restore)
                     context.values = outer
             self.built = self.built or True
             self._pass_mask_on(spec.first, outputs, previous_mask)
@@ -280,6 +287,18 @@ class Layer(LayerState, LayerBuilding, Operation):
             # Files of Keras hold the masks and `training` it filled in where no argument had to be converted.
             Node(self, original[0], kwargs if simple or not self._convert_input_args else original[1], outputs)
         return outputs
+
+    def _enter_autocast(self):
+        """Lets variables be read in the compute dtype; returns what to set afterwards."""
+        outer = set_autocast(None)
+        compute = self.compute_dtype
+        if outer is None:
+            if compute != self.variable_dtype:
+                set_autocast(compute)
+        elif self.autocast and is_float_dtype(compute):
+            # Also for a plain policy, which has its own dtype inside a layer of mixed precision.
+            set_autocast(compute)
+        return outer
 
     def symbolic_call(self, *args, **kwargs):
         # The node is made by __call__, from the arguments as the user gave them.
@@ -401,9 +420,9 @@ class Layer(LayerState, LayerBuilding, Operation):
             outputs = self(*args, **kwargs)
             return (outputs, list(self.losses)) if return_losses else outputs
 
-        outputs, (_, state) = stateless(
-            f"{self._label()}.stateless_call", run, own, (trainable_variables, non_trainable_variables), args, kwargs
-        )
+        given = (trainable_variables, non_trainable_variables)
+        name = f"{self._label()}.stateless_call"
+        outputs, (_, state) = stateless(self, name, run, own, given, args, kwargs, options=(return_losses,))
         return (outputs[0], state, outputs[1]) if return_losses else (outputs, state)
 
     def _register_call_context_args(self, *names):

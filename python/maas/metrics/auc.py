@@ -74,7 +74,9 @@ class AUC(Metric):
         if num_labels and not multi_label:
             raise ValueError(f"AUC: num_labels is for multi_label=True only, received num_labels={num_labels}")
         self.multi_label, self.num_labels = multi_label, num_labels
-        self.label_weights = None if label_weights is None else np.asarray(label_weights, self.dtype)
+        self.label_weights = label_weights
+        if label_weights is not None:
+            self.label_weights = np.asarray(label_weights, backend.numpy_dtype(self.dtype))
         self._from_logits = from_logits
         self._built = False
         if not multi_label:

@@ -103,7 +103,7 @@ def _positive(y_pred, thresholds, even, dtype):
     """bool Tensor (thresholds, *y_pred.shape)."""
     rank, n = len(y_pred.shape), len(thresholds)
     if not even:
-        edges = np.asarray(thresholds, dtype).reshape((n,) + (1,) * rank)
+        edges = np.asarray(thresholds, backend.numpy_dtype(dtype)).reshape((n,) + (1,) * rank)
         return ops.greater(ops.expand_dims(y_pred, 0), edges)
     # The bucket b of a prediction p: thresholds 0..b are below p.
     bucket = ops.ceil(ops.clip(y_pred, 0.0, 1.0) * float(n - 1)) - 1.0

@@ -62,7 +62,7 @@ class Metric:
     def reset_state(self):
         """Sets every state variable to zero."""
         for v in self.variables:
-            v.assign(np.zeros(v.shape, v.dtype))
+            v.assign(np.zeros(v.shape, backend.numpy_dtype(v.dtype)))
 
     def update_state(self, *args, **kwargs):
         """Adds a batch to the state; to be written by the subclass."""
@@ -96,7 +96,7 @@ class Metric:
             out = f(*args, **kwargs)
             return None if name != "stateless_result" else out
 
-        outputs, (after,) = stateless(f"{self.name}.{name}", run, (self.variables,), (values,), args, kwargs)
+        outputs, (after,) = stateless(self, f"{self.name}.{name}", run, (self.variables,), (values,), args, kwargs)
         return outputs, after
 
     def get_config(self):
@@ -129,9 +129,9 @@ class Metric:
 
 def _initial_value(initializer, shape, dtype):
     if initializer in (None, "zeros"):
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, backend.numpy_dtype(dtype))
     if type(initializer).__name__ == "Zeros":
-        return np.zeros(shape, dtype)
+        return np.zeros(shape, backend.numpy_dtype(dtype))
     from maas import initializers
 
     return np.asarray(initializers.get(initializer)(shape, dtype=dtype))

@@ -67,8 +67,8 @@ class Mean(Metric):
         self.count.assign(self.count + count)
 
     def reset_state(self):
-        self.total.assign(np.zeros((), self.dtype))
-        self.count.assign(np.zeros((), self.dtype))
+        self.total.assign(np.zeros((), backend.numpy_dtype(self.dtype)))
+        self.count.assign(np.zeros((), backend.numpy_dtype(self.dtype)))
 
     def result(self):
         return divide_no_nan(ops.convert_to_tensor(self.total), ops.convert_to_tensor(self.count))

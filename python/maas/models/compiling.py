@@ -46,7 +46,7 @@ class Compiling:
         optimizer = optimizers.get(optimizer)
         mixed = optimizer is not None and self.dtype_policy.name == "mixed_float16"
         if auto_scale_loss and mixed and not isinstance(optimizer, optimizers.LossScaleOptimizer):
-            optimizer = optimizers.LossScaleOptimizer(optimizer)
+            optimizer = optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
         output_names = getattr(self, "output_names", None)
         compile_loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         compile_metrics = None

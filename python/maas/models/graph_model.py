@@ -3,6 +3,7 @@
 import numpy as np
 
 from maas.backend.keras_tensor import KerasTensor
+from maas.backend.standardize import numpy_dtype
 
 
 class GraphModel:
@@ -61,7 +62,7 @@ class GraphModel:
                     f"{self.name}: input '{spec.name}' must be {spec.dtype}, "
                     f"received {value.dtype} of shape {value.shape}"
                 )
-            value = value.astype(spec.dtype)
+            value = value.astype(numpy_dtype(spec.dtype))
         return value
 
     def __call__(self, *args, **kwargs):

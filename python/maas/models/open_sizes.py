@@ -1,5 +1,8 @@
 """Which axes of a model's data are left open when it is traced: one program then serves every size of them."""
 
+import os
+import sys
+
 from maas import tree
 
 
@@ -55,8 +58,11 @@ def open_key(model, layout, key):
     return form, tuple(parts)
 
 
-def close_sizes(model):
-    """A layer of the model cannot do with open sizes (a loop of Python over time): from now on every size is its own.
+def close_sizes(model, reason):
+    """A layer of the model cannot do with open sizes: from now on every size is its own. Said under `MAAS_LOG`.
+
+    Args:
+        reason: the `NeedsKnownSizes` that says so.
 
     Returns:
         bool, whether this changes anything.
@@ -64,4 +70,6 @@ def close_sizes(model):
     if model.__dict__.get("_needs_known_sizes") or not any(None in shape[1:] for shape in input_shapes(model)):
         return False
     object.__setattr__(model, "_needs_known_sizes", True)
+    if os.environ.get("MAAS_LOG"):
+        print(f"maas: {model.name} | every size of its data makes a plan of its own | {reason}", file=sys.stderr)
     return True

@@ -9,6 +9,7 @@ import numpy as np
 from maas import tree
 from maas.backend import call_context
 from maas.backend.keras_tensor import KerasTensor
+from maas.backend.known_sizes import NeedsKnownSizes
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.backend.standardize import standardize_dtype
 from maas.layers.tracking import global_epoch
@@ -71,8 +72,8 @@ class ProgramCache:
         if entry is None:
             try:
                 entry = self._trace(model, args, kwargs, leaves, shapes)
-            except NotImplementedError:
-                if not close_sizes(model):
+            except NeedsKnownSizes as e:
+                if not close_sizes(model, e):
                     raise
                 self._declared = None
                 return self.run(model, args, kwargs)

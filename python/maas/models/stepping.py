@@ -6,6 +6,7 @@ import numpy as np
 
 from maas import backend, ops, tree
 from maas.backend import call_context
+from maas.backend.known_sizes import NeedsKnownSizes
 from maas.data.packing import unpack_x_y_sample_weight
 from maas.layers.tracking import global_epoch
 from maas.losses.reduction import row_count
@@ -159,7 +160,7 @@ class Stepping:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:
                 part.reset()
-            if isinstance(e, NotImplementedError) and close_sizes(self):
+            if isinstance(e, NeedsKnownSizes) and close_sizes(self, e):
                 return self._step(kind, layout, key)
             raise
 

@@ -261,7 +261,7 @@ def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
     """
     if axis != 0:
         raise NotImplementedError(f"logspace: axis must be 0, received {axis}")
-    return as_tensor(np.logspace(float(start), float(stop), num, endpoint, base).astype(dtype or floatx()))
+    return _core.Tensor(np.logspace(float(start), float(stop), num, endpoint, base), dtype or floatx())
 
 
 @op

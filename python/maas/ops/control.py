@@ -265,6 +265,10 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
             raise ValueError(f"scan: f must return (carry, y), received {result!r}")
         return list(result)
 
+    return _recorded_scan(turn, init, xs, n, reverse)
+
+
+def _recorded_scan(turn, init, xs, n, reverse, count=()):
     body = _Body(turn, [init, xs], sliced=(1,))
     _same_structure("scan", init, body.outputs[0])
     carries, slices = _leaves(init), _leaves(xs)
@@ -272,6 +276,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     results = ()
     if body.flat or written:
         results = _core.loop(
+            *count,
             *carries,
             *before,
             *slices,
@@ -280,9 +285,26 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
             carries=len(carries) + len(written),
             slices=len(slices),
             length=[n],
+            counted=bool(count),
             reverse=bool(reverse),
         )
     return tuple(body.pack(_results(results, written, len(carries))))
+
+
+def counted_scan(f, init, xs, count=None, reverse=False):
+    """`scan` over the first `count` steps alone; the rows of later steps are zeros.
+
+    Args:
+        f, init: as in `scan`.
+        xs: nested tensors whose first axis is walked.
+        count: scalar int32 tensor, at most the length of `xs`; None: all steps.
+        reverse: bool, walk from step `count - 1` to the first.
+
+    Returns:
+        `(carry, ys)`.
+    """
+    init, xs = _tensors(init), _tensors(xs)
+    return _recorded_scan(f, init, xs, _length("scan", xs, None), reverse, () if count is None else (count,))
 
 
 def _length(name, xs, length):

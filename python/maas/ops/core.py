@@ -144,12 +144,13 @@ def saturate_cast(x, dtype):
 _LIMITS = {
     "bool": (0, 1),
     **{f"int{n}": (-(2 ** (n - 1)), 2 ** (n - 1) - 1) for n in (4, 8, 16, 32, 64)},
-    **{f"uint{n}": (0, 2**n - 1) for n in (8, 32)},
+    **{f"uint{n}": (0, 2**n - 1) for n in (8, 16, 32, 64)},
     "float16": (-65504, 65504),
     "bfloat16": (-255 * 2.0**120, 255 * 2.0**120),
     "float32": (-float(np.finfo("float32").max), float(np.finfo("float32").max)),
     "float64": (-float(np.finfo("float64").max), float(np.finfo("float64").max)),
     "float8_e4m3fn": (-448, 448),
+    "float8_e5m2": (-57344, 57344),
 }
 
 

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from maas import _core
+from maas.backend.known_sizes import NeedsKnownSizes
+from maas.backend.standardize import standardize_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_size, as_sizes, as_tensor, cast
 
@@ -273,7 +275,7 @@ def arange(start, stop=None, step=None, dtype=None):
     )
     if any(isinstance(v, _core.Dim) for v in (start, stop, step)):
         if isinstance(step, _core.Dim) or int(step) != step or step == 0:
-            raise NotImplementedError(f"arange: with unknown sizes, step must be a known integer, received {step}")
+            raise NeedsKnownSizes(f"arange: with unknown sizes, step must be a known integer, received {step}")
         distance = stop - start if step > 0 else start - stop
         size = ((distance + (abs(int(step)) - 1)) // abs(int(step))).max(0) if isinstance(distance, _core.Dim) else None
         size = max(-(-distance // abs(int(step))), 0) if size is None else size
@@ -303,8 +305,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     if axis != 0:
         raise NotImplementedError(f"linspace: axis must be 0, received {axis}")
     values, step = np.linspace(float(start), float(stop), num, endpoint, True)
-    y = as_tensor(values.astype(dtype or "float32"))
-    return (y, as_tensor(np.asarray(step, dtype or "float32"))) if retstep else y
+    dtype = standardize_dtype(dtype)
+    y = _core.Tensor(values, dtype)
+    return (y, _core.Tensor(step, dtype)) if retstep else y
 
 
 @op

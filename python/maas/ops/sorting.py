@@ -248,7 +248,7 @@ def _shares(q, dtype):
         known = np.asarray(q, "float64")
         if not ((known >= 0) & (known <= 1)).all():
             raise ValueError(f"quantile: q must be in [0, 1], received q={q}")
-        return as_tensor(known.astype(dtype))
+        return _core.Tensor(known, dtype)
     return cast(q, dtype)
 
 

@@ -81,7 +81,7 @@ class LossScaleOptimizer(Optimizer):
         kept = [*inner.variables, *(self._trainable_variables)]
         old = [ops.convert_to_tensor(v) for v in kept]
         scale = ops.convert_to_tensor(self.dynamic_scale)
-        inner.apply([g if g is None else g / ops.cast(scale, g.dtype) for g in grads], trainable_variables)
+        inner.apply([g if g is None else ops.divide(g, scale) for g in grads], trainable_variables)
         for variable, value in zip(kept, old):
             variable.assign(ops.where(finite, ops.convert_to_tensor(variable), value))
         count = ops.convert_to_tensor(self.step_counter)

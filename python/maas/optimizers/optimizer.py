@@ -130,7 +130,7 @@ class Optimizer:
                 self._variables = [v for v in self._variables if v is not current]
             self._learning_rate = learning_rate
         elif isinstance(current, backend.Variable):
-            current.assign(np.asarray(learning_rate, current.dtype))
+            current.assign(np.asarray(learning_rate, backend.numpy_dtype(current.dtype)))
         else:
             raise TypeError(
                 f"{self.name}: the learning rate comes from {type(current).__name__} and cannot be set to a number; "
@@ -156,9 +156,9 @@ class Optimizer:
         del aggregation, layout
         dtype = dtype or backend.floatx()
         if isinstance(initializer, str) and initializer == "zeros":
-            value = np.zeros(tuple(shape), dtype)
+            value = np.zeros(tuple(shape), backend.numpy_dtype(dtype))
         elif isinstance(initializer, (int, float, np.ndarray)):
-            value = np.full(tuple(shape), initializer, dtype)
+            value = np.full(tuple(shape), initializer, backend.numpy_dtype(dtype))
         else:
             from maas import initializers
 
@@ -297,7 +297,7 @@ class Optimizer:
             raise ValueError(f"{self.name}: stateless_apply() needs build(trainable_variables) first, received a call")
         own = (self._trainable_variables, self.variables)
         given = (trainable_variables, optimizer_variables)
-        _, values = stateless(f"{self.name}.stateless_apply", self.apply, own, given, (list(grads),), {})
+        _, values = stateless(self, f"{self.name}.stateless_apply", self.apply, own, given, (list(grads),), {})
         return values
 
     def _without_missing(self, grads, variables):

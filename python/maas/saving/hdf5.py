@@ -14,8 +14,8 @@ from maas.saving import limits
 from maas.saving.files import HDF5_MAGIC, MemoryFile, describe
 from maas.saving.hdf5_text import check_superblock, check_text_lengths
 
-# The dataset attribute by which Keras marks bfloat16, which HDF5 stores as opaque two-byte values.
-_BFLOAT16 = "bfloat16"
+# What HDF5 lacks is stored as opaque bytes; the attribute "dtype" says what they are (Keras writes it for bfloat16).
+OPAQUE = {"bfloat16": "V2", "float8_e4m3fn": "V1", "float8_e5m2": "V1", "int4": "V1"}
 _NUMBER_TYPES = frozenset(["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "V1", "V2"])
 
 
@@ -122,7 +122,7 @@ def _readable_errors():
 
 
 class Dataset:
-    """A checked dataset: `path`, `shape`, `dtype` (a name, "bfloat16" included), and `read()`."""
+    """A checked dataset: `path`, `shape`, `dtype` (a name, also one that NumPy lacks), and `read()`."""
 
     def __init__(self, handle, path, shape, dtype):
         self._handle = handle
@@ -134,11 +134,16 @@ class Dataset:
         self.itemsize = dtype.itemsize
 
     def read(self):
-        """The values as a new NumPy array; bfloat16 comes as float32, which holds every bfloat16 exactly."""
+        """The values as a new NumPy array, in the dtype that holds every value of one that NumPy lacks."""
         raw = self.read_raw()
-        if self.dtype == _BFLOAT16:
-            return (raw.view(np.uint16).astype(np.uint32) << 16).view(np.float32).reshape(self.shape)
-        return raw
+        if self.dtype not in OPAQUE:
+            return raw
+        if self.dtype == "int4":
+            return raw.view(np.int8)
+        from maas import _core
+
+        tensor = _core.Tensor.from_stored_bytes(raw.reshape(-1).view(np.uint8), self.shape, self.dtype)
+        return _core.cast(tensor, dtype="float32").numpy()
 
     def read_raw(self):
         """The values as stored."""
@@ -219,9 +224,10 @@ def _scan(h5py, file, view):
                 dataset = tree.datasets[where] = Dataset(child, where, shape, dtype)
                 dataset.attributes = _read_attributes(h5py, child, where)
                 if dtype.kind == "V":
-                    if dataset.attributes.get("dtype") != _BFLOAT16 or dtype.itemsize != 2:
-                        _fail(f"dataset '{where}' is opaque and not marked as bfloat16")
-                    dataset.dtype = _BFLOAT16
+                    mark = dataset.attributes.get("dtype")
+                    if not isinstance(mark, str) or OPAQUE.get(mark) != f"V{dtype.itemsize}":
+                        _fail(f"dataset '{where}' is opaque and not marked as one of {', '.join(OPAQUE)}")
+                    dataset.dtype = mark
             else:
                 _fail(f"'{where}' is neither a group nor a dataset")
     return tree.index()

@@ -6,31 +6,34 @@ import json
 
 import numpy as np
 
-from maas.saving.hdf5 import import_h5py
+from maas import _core
+from maas.saving.hdf5 import OPAQUE, import_h5py
 
 # Root attribute: sha256 over names, attributes, shapes, dtypes and values. Files without it (from Keras) load too.
 CHECKSUM = "maas_sha256"
 
 
 def to_numpy(value):
-    """A NumPy array of a Variable, tensor or array; bfloat16 as opaque two-byte values, the way h5py stores it."""
-    bfloat16 = str(getattr(value, "dtype", "")) == "bfloat16"
-    array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-    if bfloat16:
-        if array.dtype.itemsize == 2:
-            return np.ascontiguousarray(array).view("V2"), True
-        # float32 that came from bfloat16 holds it in its upper half.
-        bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        return (bits >> 16).astype(np.uint16).view("V2"), True
-    return array, False
+    """`(array, mark)` of a Variable, tensor or array. What HDF5 and NumPy lack goes as opaque values of its bytes, the
+    way h5py stores such arrays of the package ml_dtypes, int4 as one byte each; `mark` is the dtype then, else None.
+    """
+    dtype = str(getattr(value, "dtype", ""))
+    if dtype not in OPAQUE:
+        return value.numpy() if hasattr(value, "numpy") else np.asarray(value), None
+    if isinstance(value, np.ndarray):  # of ml_dtypes
+        return np.ascontiguousarray(value).view(f"V{value.dtype.itemsize}"), dtype
+    tensor = value.value if isinstance(value, _core.Variable) else value
+    if dtype == "int4":
+        return _core.cast(tensor, dtype="int8").numpy().view("V1"), dtype
+    return tensor.stored_bytes().view(OPAQUE[dtype]).reshape(tensor.shape), dtype
 
 
 def write_dataset(group, name, value):
-    """One dataset; bfloat16 is marked by the attribute that Keras uses."""
-    array, bfloat16 = to_numpy(value)
+    """One dataset; opaque ones are marked by the attribute that Keras uses for bfloat16."""
+    array, mark = to_numpy(value)
     dataset = group.create_dataset(name, data=array)
-    if bfloat16:
-        dataset.attrs["dtype"] = "bfloat16"
+    if mark:
+        dataset.attrs["dtype"] = mark
 
 
 def tree_digest(tree):

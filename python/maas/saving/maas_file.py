@@ -6,9 +6,11 @@ checksums. There is no code inside; any safetensors tool reads the tensors.
 """
 
 import contextlib
+import math
 import os
 
 from maas import _core
+from maas.backend.standardize import numpy_dtype
 from maas.saving import own_state, state_tree, weights_file
 from maas.saving.config_json import parse_json
 from maas.saving.keras_file import model_config_json
@@ -76,10 +78,17 @@ class _Stored:
     def __init__(self, tensor):
         self._tensor, self.shape, self.dtype = tensor, tensor.shape, tensor.dtype
 
+    def unpacked(self, variable):
+        """Itself, or int4 in the shape of its variable: the file holds bytes of two."""
+        if (variable.dtype, self.dtype) != ("int4", "uint8") or self.shape != ((math.prod(variable.shape) + 1) // 2,):
+            return self
+        return _Stored(_core.Tensor.from_stored_bytes(self._tensor.numpy(), variable.shape, "int4"))
+
     def read(self):
         from maas import ops
 
-        return ops.cast(self._tensor, "float32").numpy() if self.dtype == "bfloat16" else self._tensor.numpy()
+        # In what NumPy has of its own, whatever other packages are there.
+        return ops.cast(self._tensor, numpy_dtype(self.dtype).name).numpy()
 
 
 @contextlib.contextmanager

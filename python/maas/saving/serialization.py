@@ -10,6 +10,7 @@ import types
 
 import numpy as np
 
+from maas.backend.standardize import numpy_dtype
 from maas.saving import registry
 from maas.saving.object_registration import (
     CustomObjectScope,
@@ -33,7 +34,10 @@ __all__ = [
     "register_keras_serializable",
     "serialize_keras_object",
 ]
-_DTYPES = frozenset("float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split())
+_DTYPES = frozenset(
+    "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool float8_e4m3fn "
+    "float8_e5m2 int4".split()
+)
 _shared = threading.local()
 
 
@@ -231,7 +235,7 @@ class _Reader:
                 tensor._pre_serialization_keras_history = inner["keras_history"]
                 return tensor
             if name == "__numpy__":
-                return np.array(inner["value"], dtype=_dtype(inner["dtype"]))
+                return np.array(inner["value"], dtype=numpy_dtype(_dtype(inner["dtype"])))
             if name == "__tensor__":
                 from maas import ops
 

@@ -157,6 +157,9 @@ def _plan_object(changes, obj, path, variables, stored, training):
         values = [stored[str(i)] for i in range(len(stored))]
         if training and variables and hasattr(obj, "iterations") and len(stored) == 2 < len(variables):
             variables = variables[:2]  # an optimizer that had no step yet: its counter and its learning rate
+        values = [d.unpacked(v) if hasattr(d, "unpacked") else d for d, v in zip(values, variables)] + values[
+            len(variables) :
+        ]
         problem = own_state.check_values(where, variables, values)
     if problem is not None and training:
         warnings.warn(f"{problem}; it starts anew", stacklevel=6)

@@ -13,9 +13,11 @@ class Profile:
 
     Attributes:
         name: str, the program.
-        rows: list of dicts with `step`, `op`, `kernel`, `why`, `shape`, `us`, `flops` (None: bound by memory), `bytes`,
-            `threads`, `rate` (GFLOP/s or GB/s), `unit`, `share` (of the peak, 0 to 1; None for data that fits into the
-            L2 caches, where the bandwidth of memory says nothing).
+        rows: list of dicts with `step`, `op`, `kernel`, `why`, `shape`, `us` (until the slowest thread was done),
+            `flops` (None: bound by memory), `bytes`, `threads`, `workers` (microseconds that each thread of the team
+            worked; empty on a GPU), `balance` (the least of them over the most, 1 where one thread ran alone), `rate`
+            (GFLOP/s or GB/s), `unit`, `share` (of the peak, 0 to 1; None for data that fits into the L2 caches, where
+            the bandwidth of memory says nothing).
         total_us: float, microseconds of all steps.
         peak: (GFLOP/s, GB/s) measured with all threads right before.
         memory: dict of bytes: `arena`, `peak`, `without_reuse`.
@@ -23,7 +25,8 @@ class Profile:
 
     def __init__(self, name, rows, peak, memory):
         self.name, self.peak, self.memory = name, peak, memory
-        self.rows = [{"step": i, **row, **_rate(row, peak)} for i, row in enumerate(rows)]
+        rows = [{**row, "us": max([row["us"], *row["workers"]])} for row in rows]
+        self.rows = [{"step": i, **row, "balance": _balance(row), **_rate(row, peak)} for i, row in enumerate(rows)]
         self.total_us = sum(row["us"] for row in rows)
 
     def table(self, limit=None):
@@ -46,7 +49,12 @@ class Profile:
         peak = f"{row['share']:.0%}" if row["share"] is not None else ""
         rate = f"{row['rate']:.3g} {row['unit']}"
         time = [_time(row["us"]), f"{share:.0%}"]
-        return [str(row["step"]), row["op"], shape, row["kernel"], *time, rate, peak, str(row["threads"])]
+        return [str(row["step"]), row["op"], shape, row["kernel"], *time, rate, peak, *self._team(row)]
+
+    @staticmethod
+    def _team(row):
+        least, most = (min(row["workers"]), max(row["workers"])) if row["workers"] else (0, 0)
+        return [str(row["threads"]), f"{least:.1f} / {most:.1f} us" if len(row["workers"]) > 1 else ""]
 
     def _caption(self):
         mib = {k: v / 2**20 for k, v in self.memory.items()}
@@ -73,14 +81,22 @@ class Profile:
         return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table><p>{html.escape(self._caption())}</p>"
 
     def trace_events(self):
-        """The steps in their order as events of the Trace Event Format that Perfetto reads; times in microseconds."""
+        """The steps in their order as events of the Trace Event Format that Perfetto reads; times in microseconds.
+
+        Track 1 shows the steps; each thread of the team has a track of its own with the part of every step it worked.
+        """
         events = [{"ph": "M", "pid": 1, "name": "process_name", "args": {"name": f"maas {self.name}"}}]
+        tracks = ["steps", *(f"thread {w}" for w in range(max((len(r["workers"]) for r in self.rows), default=0)))]
+        for track, name in enumerate(tracks, start=1):
+            events.append({"ph": "M", "pid": 1, "tid": track, "name": "thread_name", "args": {"name": name}})
         at = 0.0
         for row in self.rows:
-            detail = {k: row[k] for k in ("kernel", "why", "flops", "bytes", "threads")}
+            detail = {k: row[k] for k in ("kernel", "why", "flops", "bytes", "threads", "balance")}
             detail["shape"] = list(row["shape"])
-            event = {"ph": "X", "pid": 1, "tid": 1, "name": row["op"], "cat": "step"}
-            events.append({**event, "ts": at, "dur": row["us"], "args": detail})
+            event = {"ph": "X", "pid": 1, "name": row["op"], "ts": at}
+            events.append({**event, "tid": 1, "cat": "step", "dur": row["us"], "args": detail})
+            for track, us in enumerate(row["workers"], start=2):
+                events.append({**event, "tid": track, "cat": "worker", "dur": us, "args": {"kernel": row["kernel"]}})
             at += row["us"]
         return events
 
@@ -94,12 +110,17 @@ class Profile:
 
 _COLUMNS = [
     ("step", "right"), ("op", "left"), ("output", "right"), ("kernel", "left"), ("time", "right"), ("of all", "right"),
-    ("rate", "right"), ("of peak", "right"), ("threads", "right"),
+    ("rate", "right"), ("of peak", "right"), ("threads", "right"), ("least / most busy", "right"),
 ]  # fmt: skip
 
 
 def _time(us):
     return f"{us:.1f} us" if us < 1e3 else f"{us / 1e3:.2f} ms" if us < 1e6 else f"{us / 1e6:.2f} s"
+
+
+def _balance(row):
+    most = max(row["workers"], default=0)
+    return min(row["workers"]) / most if most else 1.0
 
 
 def _rate(row, peak):

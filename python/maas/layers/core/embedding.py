@@ -49,7 +49,7 @@ class Embedding(Layer):
             return
         self.embeddings = self.add_weight(
             name="embeddings", shape=(self.input_dim, self.output_dim), initializer=self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint,
+            regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint, autocast=False,
         )  # fmt: skip
 
     def call(self, inputs):
@@ -59,7 +59,8 @@ class Embedding(Layer):
 
         if standardize_dtype(inputs.dtype) not in ("int32", "int64", "uint32"):
             inputs = ops.cast(inputs, "int32")
-        return lookup(self.embeddings, inputs, self._label())
+        # Rows are cast after they were read: a cast of the table would cost more than the look-up.
+        return ops.cast(lookup(self.embeddings, inputs, self._label()), self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):
         from maas import ops

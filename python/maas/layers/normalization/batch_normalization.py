@@ -1,5 +1,6 @@
 """`BatchNormalization`."""
 
+from maas.backend import result_type
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
 from maas.layers.options import config_of, set_options
@@ -66,18 +67,26 @@ class BatchNormalization(Layer):
         if self.scale:
             self.gamma = add(
                 name="gamma", shape=(channels,), initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
+                constraint=self.gamma_constraint, autocast=False,
             )  # fmt: skip
         if self.center:
             self.beta = add(
                 name="beta", shape=(channels,), initializer=self.beta_initializer, regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
+                constraint=self.beta_constraint, autocast=False,
             )  # fmt: skip
         self.moving_mean = add(
-            name="moving_mean", shape=(channels,), initializer=self.moving_mean_initializer, trainable=False
+            name="moving_mean",
+            shape=(channels,),
+            initializer=self.moving_mean_initializer,
+            trainable=False,
+            autocast=False,
         )
         self.moving_variance = add(
-            name="moving_variance", shape=(channels,), initializer=self.moving_variance_initializer, trainable=False
+            name="moving_variance",
+            shape=(channels,),
+            initializer=self.moving_variance_initializer,
+            trainable=False,
+            autocast=False,
         )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
 
@@ -101,7 +110,7 @@ class BatchNormalization(Layer):
                 inputs, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
             )
         else:
-            mean, variance = self._masked_moments(inputs, mask)
+            mean, variance = self._masked_moments(ops.cast(inputs, result_type(inputs.dtype, "float32")), mask)
             y = ops.batch_normalization(
                 inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
             )

@@ -36,6 +36,7 @@ class GroupNormalization(Layer):
             gamma_constraint=gamma_constraint,
         )  # fmt: skip
         self.supports_masking = True
+        self.autocast = False
         self.gamma = self.beta = None
 
     def build(self, input_shape):
@@ -57,12 +58,12 @@ class GroupNormalization(Layer):
         if self.scale:
             self.gamma = self.add_weight(
                 name="gamma", shape=(channels,), initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
+                constraint=self.gamma_constraint, autocast=False,
             )  # fmt: skip
         if self.center:
             self.beta = self.add_weight(
                 name="beta", shape=(channels,), initializer=self.beta_initializer, regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
+                constraint=self.beta_constraint, autocast=False,
             )  # fmt: skip
 
     def compute_output_shape(self, input_shape):
@@ -71,7 +72,8 @@ class GroupNormalization(Layer):
     def call(self, inputs):
         from maas import ops
 
-        return ops.group_normalization(inputs, self.groups, self.axis, self.gamma, self.beta, self.epsilon)
+        y = ops.group_normalization(inputs, self.groups, self.axis, self.gamma, self.beta, self.epsilon)
+        return ops.cast(y, self.compute_dtype)
 
     def get_config(self):
         own = config_of(

@@ -41,6 +41,7 @@ class LayerNormalization(Layer):
             gamma_regularizer=gamma_regularizer, beta_constraint=beta_constraint, gamma_constraint=gamma_constraint,
         )  # fmt: skip
         self.supports_masking = True
+        self.autocast = False
         self.gamma = self.beta = None
 
     def build(self, input_shape):
@@ -57,12 +58,12 @@ class LayerNormalization(Layer):
         if self.scale:
             self.gamma = self.add_weight(
                 name="gamma", shape=shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
+                constraint=self.gamma_constraint, autocast=False,
             )  # fmt: skip
         if self.center:
             self.beta = self.add_weight(
                 name="beta", shape=shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
+                constraint=self.beta_constraint, autocast=False,
             )  # fmt: skip
 
     def compute_output_shape(self, input_shape):
@@ -71,7 +72,8 @@ class LayerNormalization(Layer):
     def call(self, inputs):
         from maas import ops
 
-        return ops.layer_normalization(inputs, gamma=self.gamma, beta=self.beta, axis=self.axis, epsilon=self.epsilon)
+        y = ops.layer_normalization(inputs, gamma=self.gamma, beta=self.beta, axis=self.axis, epsilon=self.epsilon)
+        return ops.cast(y, self.compute_dtype)
 
     def get_config(self):
         own = config_of(

@@ -115,7 +115,7 @@ class SpectralNormalization(Wrapper):
             )
         self.vector_u = self.add_weight(
             name="vector_u", shape=(1, self.kernel.shape[-1]), initializer=TruncatedNormal(stddev=0.02),
-            trainable=False,
+            trainable=False, dtype=self.kernel.dtype,
         )  # fmt: skip
 
     def compute_output_shape(self, input_shape):

@@ -22,7 +22,7 @@ class Rescaling(Layer):
     def call(self, inputs):
         from maas import ops
 
-        scale, offset = (np.asarray(v, dtype=self.compute_dtype) for v in (self.scale, self.offset))
+        scale, offset = (ops.convert_to_tensor(v, self.compute_dtype) for v in (self.scale, self.offset))
         return ops.add(ops.multiply(ops.cast(inputs, self.compute_dtype), scale), offset)
 
     def compute_output_shape(self, input_shape):
@@ -125,16 +125,16 @@ class Normalization(Layer):
             count += n
         if count == 0:
             raise ValueError(f"{self._label()}: adapt() needs at least one sample, received none")
-        self.adapt_mean.assign(np.asarray(mean, dtype=self.variable_dtype))
-        self.adapt_variance.assign(np.asarray(spread / count, dtype=self.variable_dtype))
+        self.adapt_mean.assign(mean)
+        self.adapt_variance.assign(spread / count)
 
     def _statistics(self):
         from maas import ops
 
         if self.input_mean is None:
             return (ops.reshape(v, self._broadcast_shape) for v in (self.adapt_mean, self.adapt_variance))
-        given = (np.asarray(v, dtype=self.compute_dtype) for v in (self.input_mean, self.input_variance))
-        return (np.broadcast_to(v, self._sizes).reshape(self._broadcast_shape) for v in given)
+        given = (np.broadcast_to(np.asarray(v), self._sizes) for v in (self.input_mean, self.input_variance))
+        return (ops.convert_to_tensor(v.reshape(self._broadcast_shape), self.compute_dtype) for v in given)
 
     def call(self, inputs):
         from maas import ops

@@ -184,8 +184,9 @@ class LSTMCell(Cell):
         from maas.initializers import initial_value
 
         def bias(shape, dtype=None):
-            parts = [np.asarray(initial_value(self.bias_initializer, (self.units,), dtype)), np.ones(self.units, dtype)]
-            return np.concatenate([*parts, np.asarray(initial_value(self.bias_initializer, (2 * self.units,), dtype))])
+            sizes = self.units, 2 * self.units
+            first, rest = (np.asarray(initial_value(self.bias_initializer, (n,), dtype)) for n in sizes)
+            return np.concatenate([first, np.ones(self.units, first.dtype), rest])
 
         return bias
 

@@ -201,7 +201,6 @@ class ConvLSTM1D(_ConvLSTM):
 
     Raises:
         ValueError: for a wrong argument or an input of another rank.
-        NotImplementedError: if the number of steps is unknown.
     Reference: Shi et al., 2015, "Convolutional LSTM Network", arXiv:1506.04214.
     """
 

@@ -1,6 +1,7 @@
 """`RNN`: a cell run over the time axis."""
 
 from maas import tree
+from maas.backend.standardize import numpy_dtype
 from maas.backend.variable import Variable
 from maas.layers.layer import Layer
 from maas.layers.recurrent.stacked import StackedRNNCells
@@ -16,13 +17,12 @@ class RNN(Layer):
         return_state: bool, return the last states too.
         go_backwards: bool, start at the last step; outputs come in the order they were made.
         stateful: bool, start each batch from the states the last one ended with (the batch size must be fixed).
-        unroll: bool; the number of steps must be known then. The loop is always unrolled where no fused kernel serves
-            it.
+        unroll: bool; the number of steps must be known then. Where no fused kernel serves the cell, a loop over a known
+            number of steps without a mask is always unrolled; one with a mask ends with the longest sequence.
         zero_output_for_mask: bool, outputs of masked steps are 0 in place of the last real output.
 
     Raises:
         ValueError: for a wrong cell or input.
-        NotImplementedError: if the number of steps is unknown and no fused kernel serves the cell.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RNN(Layer):
             import numpy as np
 
             def variable(shape):
-                zeros = np.zeros(shape, self.variable_dtype)
+                zeros = np.zeros(shape, numpy_dtype(self.variable_dtype))
                 return Variable(zeros, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
             shapes = self._state_shapes(sequences_shape)
@@ -154,36 +154,81 @@ class RNN(Layer):
         Returns:
             `(last output, outputs of all steps or None, last states)`.
         """
+        if self.unroll or (mask is None and sequences.shape[1] is not None):
+            return self._unrolled(sequences, states, mask, training)
+        from maas import _core
+
+        count = None if mask is None else _longest(mask)
+        if not _core.is_tracing() or _core.has_values():
+            return self._unrolled(sequences, states, mask, training, None if count is None else int(count))
+        return self._scanned(sequences, states, mask, training, count)
+
+    def _step(self, x, seen, states, last, kwargs):
+        """One step: `(output that is shown, output that an unrolled loop goes on with, next states)`."""
+        from maas import ops
+
+        y, new = self.cell.call(x, states, **kwargs)
+        new = tree.pack_sequence_as(states, tree.flatten(new))
+        if seen is None:
+            return y, y, new
+        kept = _where(seen, y, last if self.unroll else self._output_before(states))
+        new = tree.map_structure(lambda n, s: _where(seen, n, s), new, states)
+        return (_where(seen, y, ops.zeros_like(y)) if self.zero_output_for_mask else kept), kept, new
+
+    def _output_before(self, states):
+        """Keras: the output of a masked step is the first state, of stacked cells the last one's."""
+        old = states[-1] if isinstance(self.cell, StackedRNNCells) else states[0]
+        return old[0] if tree.is_nested(old) else old
+
+    def _unseen(self, states):
+        """What steps show that no row sees."""
+        from maas import ops
+
+        old = self._output_before(states)
+        return ops.zeros_like(old) if self.zero_output_for_mask else old
+
+    def _unrolled(self, sequences, states, mask, training, count=None):
         from maas import ops
 
         steps = sequences.shape[1]
-        if steps is None:
-            raise NotImplementedError(
-                f"{self._label()}: a loop over an unknown number of steps does not exist yet for "
-                f"{type(self.cell).__name__}; give `Input` a "
-                f"fixed length, received {tuple(sequences.shape)}"
-            )
+        count = steps if count is None else count
         kwargs = self._cell_arguments(sequences, states, training)
-        outputs, last = [], None
-        for t in range(steps - 1, -1, -1) if self.go_backwards else range(steps):
-            y, new = self.cell.call(sequences[:, t], states, **kwargs)
-            new = list(new) if isinstance(new, (list, tuple)) else [new]
-            if mask is None:
-                shown = y
-            else:
-                seen = mask[:, t]
-                if last is None:
-                    # Keras: before any step the output is the first state, of stacked cells the last one's.
-                    old = states[-1] if isinstance(self.cell, StackedRNNCells) else states[0]
-                    old = old[0] if tree.is_nested(old) else old
-                    last = ops.zeros_like(y) if self.unroll else old
-                previous = last
-                y = _where(seen, y, previous)
-                new = tree.map_structure(lambda n, s, seen=seen: _where(seen, n, s), new, states)
-                shown = _where(seen, y, ops.zeros_like(y)) if self.zero_output_for_mask else y
-            states, last = new, y
+        last = None if mask is None else ops.zeros_like(self._output_before(states))
+        outputs = [self._unseen(states)] * (steps - count) if self.go_backwards else []
+        for t in range(count - 1, -1, -1) if self.go_backwards else range(count):
+            seen = None if mask is None else mask[:, t]
+            shown, last, states = self._step(sequences[:, t], seen, states, last, kwargs)
             outputs.append(shown)
-        return shown, (ops.stack(outputs, axis=1) if self.return_sequences else None), states
+        if not self.go_backwards:
+            outputs += [self._unseen(states)] * (steps - count)  # nothing changes behind the longest sequence
+        return outputs[-1], (ops.stack(outputs, axis=1) if self.return_sequences else None), states
+
+    def _scanned(self, sequences, states, mask, training, count):
+        """As a loop of the program, which ends with the longest sequence: one serves every number of steps."""
+        from maas import ops
+        from maas.ops.control import counted_scan
+
+        before, shown = self._unseen(states), self._output_before(states)
+        size = getattr(self.cell, "output_size", None)
+        if isinstance(size, int) and size != shown.shape[-1]:
+            shown = ops.zeros((*ops.shape(shown)[:-1], size), dtype=shown.dtype)
+        kwargs = self._cell_arguments(sequences, states, training)
+
+        def turn(carry, x):
+            y, _, new = self._step(*x, carry[0], None, kwargs)
+            return [[new, y], y if self.return_sequences else None]
+
+        xs = [ops.swapaxes(sequences, 0, 1), None if mask is None else ops.transpose(mask)]
+        (states, shown), outputs = counted_scan(turn, [states, shown], xs, count, self.go_backwards)
+        if mask is not None:
+            shown = _where(mask[:, 0 if self.go_backwards else -1], shown, self._unseen(states))
+        if not self.return_sequences:
+            return shown, None, states
+        if mask is not None:
+            reached = ops.less(ops.arange(ops.shape(sequences)[1]), count)
+            outputs = _where(reached, outputs, before if self.go_backwards else self._unseen(states))
+        outputs = ops.flip(outputs, axis=0) if self.go_backwards else outputs
+        return shown, ops.swapaxes(outputs, 0, 1), states
 
     def _cell_arguments(self, sequences, states, training):
         if not isinstance(self.cell, Layer):
@@ -211,6 +256,14 @@ class RNN(Layer):
 
         config = dict(config)
         return cls(deserialize_keras_object(config.pop("cell"), custom_objects=custom_objects), **config)
+
+
+def _longest(mask):
+    """Steps up to the last one that any row of the mask (batch, time) holds, a scalar int32."""
+    from maas import ops
+
+    steps = ops.arange(1, ops.shape(mask)[1] + 1)
+    return ops.max(ops.where(ops.any(mask, axis=0), steps, ops.zeros_like(steps)), initial=0)
 
 
 def _where(seen, x, y):

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "graph/lowered.h"
 #include "graph/op.h"
 #include "graph/serialize.h"
 
@@ -106,7 +107,7 @@ class Reader {
     if (v.find("constant")) return read_constant(v);
     check_keys(v, {"op", "in", "params"});
     const auto& name = need<std::string>(v, "op", "the name of an op");
-    check(find_op(name), "this version has no such op, received '", name, "'");
+    check(find_op(name) && !is_lowered(name), "this version has no such op for files, received '", name, "'");
     Nodes inputs;
     for (const auto& in : need<json::List>(v, "in", "a list")) inputs.push_back(value(in));
     ParamList params;

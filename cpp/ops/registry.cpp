@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/error.h"
+#include "graph/lowered.h"
 #include "graph/op.h"
 #include "graph/passes/layout.h"
 #include "graph/passes/passes.h"
@@ -88,6 +92,14 @@ const std::vector<const OpInfo*>& all_ops() {
     return ops;
   }();
   return list;
+}
+
+// They read panels, whose layout no shape tells.
+bool is_lowered(const std::string& op) {
+  static constexpr std::string_view kNames[] = {
+      "gemm_pack",   "gemm",      "gemm_batched",   "conv_pack",  "conv_packed",
+      "conv_direct", "depthwise", "recurrent_pack", "recurrence", "recurrence_gradient"};
+  return std::find(std::begin(kNames), std::end(kNames), op) != std::end(kNames);
 }
 
 const OpInfo* find_op(const std::string& name) {

@@ -210,6 +210,22 @@ BOOST_AUTO_TEST_CASE(graphs) {
   };
   std::vector<std::string> words = with(kJsonWords, {"\"op\":", "\"in\":", "\"state\":", "\"constant\":", "floordiv("});
   for (const OpInfo* info : all_ops()) words.push_back(text('"', info->name, '"'));
+  // Every op with operands that are too few, too many or not what it takes: errors, and nothing else.
+  for (const OpInfo* info : all_ops()) {
+    for (const char* shape : {"[]", "[3]", "[2,3]", "[1,4,4,2]"}) {
+      std::string operands;
+      for (int count = 0; count < 7; ++count, operands += count > 1 ? ",[0,0]" : "[0,0]") {
+        const std::string graph =
+            text(R"({"functions":[{"name":"f","symbols":[],"nodes":[{"input":"x","dtype":"float32","shape":)", shape,
+                 R"(},{"op":")", info->name, R"(","in":[)", operands,
+                 R"(]}],"inputs":1,"outputs":[["y",[1,0]]],"updates":[]}]})");
+        std::map<std::string, VariablePtr> variables;
+        BOOST_TEST_CONTEXT(graph) {
+          outcome([&] { from_json(json::parse(graph), source, variables); });
+        }
+      }
+    }
+  }
   Watchdog watchdog;
   const auto outcomes = fuzz::fuzz(corpus, words, [&](const std::string& s) {
     return outcome([&] {

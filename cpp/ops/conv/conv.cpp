@@ -224,6 +224,7 @@ Nodes ConvInputGradient::lower(const Node& y) const {
 
 Specs ConvKernelGradient::infer(const Inputs& in) const {
   const char* name = "conv_kernel_gradient";
+  check(in.size() == 2, name, ": two operands are needed, received ", in.size());
   check_operands(name, in, "x");
   const Shape &x = in[0].shape, &dy = in[1].shape;
   const Window w = over(kernel_size);

@@ -40,6 +40,7 @@ double multiplications(const ConvAxes& a, int64_t n, int64_t channels) {
 // ---- images
 
 Specs Depthwise::infer(const Inputs& in) const {
+  check(in.size() >= 2, "depthwise: at least two operands are needed, received ", in.size());
   check_chain(epilogue, in.size() - 1, true);
   const Shape &x = in[0].shape, &k = in[1].shape;
   std::vector<int64_t> kernel;
@@ -79,6 +80,7 @@ double Depthwise::work(const Args& a) const { return 0.03 * multiplications(a.ax
 // ---- kernel gradient
 
 Specs DepthwiseKernelGradient::infer(const Inputs& in) const {
+  check(in.size() == 2, "depthwise_kernel_gradient: two operands are needed, received ", in.size());
   Shape dw = to_shape(kernel_size);
   dw.push_back(Dim(1));
   dw.push_back(in[0].shape.back());

@@ -30,6 +30,7 @@ int64_t columns_of_panels(int64_t columns, int64_t nr) { return columns / nr * n
 }  // namespace
 
 Specs ConvPack::infer(const Inputs& in) const {
+  check(in.size() == 1, "conv_pack: one operand is needed, received ", in.size());
   const Shape& k = in[0].shape;
   const int64_t channels = k[k.size() - 2].constant(), filters = k.back().constant() / groups;
   const int64_t rows = gradient ? filters : channels, columns = gradient ? channels : filters;
@@ -77,6 +78,7 @@ ConvAxes conv_axes(const Window& window, bool input_gradient, const BoundValue& 
 }
 
 Specs ConvPacked::infer(const Inputs& in) const {
+  check(in.size() >= 2, "conv_packed: at least two operands are needed, received ", in.size());
   check_chain(epilogue, in.size() - 1, true);
   const Shape& x = in[0].shape;
   const Window w = over(kernel_size);

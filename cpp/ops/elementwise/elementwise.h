@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 
+#include "core/error.h"
 #include "graph/chain_param.h"
 #include "graph/op.h"
 #include "ops/elementwise/chain_kernels.h"
@@ -49,7 +50,10 @@ struct Cast {
 struct Copy {
   MAAS_PARAMS()
   int elementwise_fn() const;
-  Specs infer(const Inputs& in) const { return {Spec{in[0].dtype, in[0].shape, {}}}; }
+  Specs infer(const Inputs& in) const {
+    check(in.size() == 1, "copy: one operand is needed, received ", in.size());
+    return {Spec{in[0].dtype, in[0].shape, {}}};
+  }
   Nodes gradient(const Node&, const Nodes& dys, const Needs&) const { return {dys[0]}; }
 };
 

@@ -34,6 +34,7 @@ Dim packed_size(const Dim& k, const Dim& n, int64_t nr) {
 }  // namespace
 
 Specs GemmPack::infer(const Inputs& in) const {
+  check(in.size() == 1, "gemm_pack: one operand is needed, received ", in.size());
   const Shape& x = in[0].shape;
   return {Spec{in[0].dtype, {packed_size(transpose ? x[1] : x[0], transpose ? x[0] : x[1], nr)}, {}}};
 }
@@ -50,6 +51,7 @@ MAAS_DEFINE_OP(gemm, Gemm)
 const KernelTable& Gemm::kernels() { return gemm_kernels; }
 
 Specs Gemm::infer(const Inputs& in) const {
+  check(in.size() >= 2, "gemm: at least two operands are needed, received ", in.size());
   check_chain(epilogue, in.size() - 1, true);
   Shape out = in[0].shape;
   if (transpose_a) out = {out[1], out[0]};

@@ -98,6 +98,7 @@ MAAS_DEFINE_OP(recurrent_pack, RecurrentPack)
 const KernelTable& RecurrentPack::kernels() { return recurrent_pack_kernels; }
 
 Specs RecurrentPack::infer(const Inputs& in) const {
+  check(!in.empty(), "recurrent_pack: one operand is needed, received 0");
   const int64_t units = in[0].shape[0].constant();
   const int64_t columns = ceil_div(units, kRecurrentLanes) * kRecurrentLanes * cell_gates(parse_cell(cell));
   return {Spec{in[0].dtype, {Dim(units * columns)}, {}}};

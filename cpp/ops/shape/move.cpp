@@ -149,6 +149,7 @@ void bind_place(const Bind& b, const Shape& begin, const std::vector<int64_t>* s
 }  // namespace
 
 Specs Pad::infer(const Inputs& in) const {
+  check(in.size() == 1, "pad: one operand is needed, received ", in.size());
   const Shape& x = in[0].shape;
   check(before.size() == x.size() && after.size() == x.size(),
         "pad: before and after must have one entry per axis of x of shape ", to_string(x), ", received ", before.size(),
@@ -182,6 +183,7 @@ void Pad::bind(const Bind& b, PlaceArgs& a) const {
 }
 
 Specs SliceGradient::infer(const Inputs& in) const {
+  check(in.size() == 1, "slice_gradient: one operand is needed, received ", in.size());
   const Shape& dy = in[0].shape;
   check(begin.size() == dy.size() && step.size() == dy.size() && shape.size() == dy.size(),
         "slice_gradient: begin, step and shape must have one entry per axis of dy of shape ", to_string(dy),

@@ -110,6 +110,7 @@ std::vector<int64_t> order(const std::vector<int64_t>& axes, const Shape& shape)
 }  // namespace
 
 Specs Transpose::infer(const Inputs& in) const {
+  check(in.size() == 1, "transpose: one operand is needed, received ", in.size());
   Shape out;
   for (int64_t a : order(axes, in[0].shape)) out.push_back(in[0].shape[static_cast<size_t>(a)]);
   return {Spec{in[0].dtype, std::move(out), {}}};
@@ -133,6 +134,7 @@ Nodes Transpose::gradient(const Node& y, const Nodes& dys, const Needs&) const {
 MAAS_DEFINE_OP(broadcast_to, BroadcastTo)
 
 Specs BroadcastTo::infer(const Inputs& in) const {
+  check(in.size() == 1, "broadcast_to: one operand is needed, received ", in.size());
   const Shape& x = in[0].shape;
   Shape out = shape;
   check(out.size() >= x.size(), "broadcast_to: the new shape has fewer axes than x of shape ", to_string(x),
@@ -168,6 +170,7 @@ Nodes BroadcastTo::gradient(const Node& y, const Nodes& dys, const Needs&) const
 MAAS_DEFINE_OP(slice, Slice)
 
 Specs Slice::infer(const Inputs& in) const {
+  check(!in.empty(), "slice: an operand is needed, received 0");
   const Shape& x = in[0].shape;
   check(begin.size() == x.size() && end.size() == x.size() && step.size() == x.size(),
         "slice: begin, end and step must have one entry per axis of x of shape ", to_string(x), ", received ",

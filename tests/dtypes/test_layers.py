@@ -113,7 +113,8 @@ def check_as_keras(case, policy):
     except (ValueError, NotImplementedError) as e:
         if "F16_F16_F32" not in str(e) and "Unsupported dtype" not in str(e):
             raise
-        pytest.skip("JAX on a CPU has no attention in float16, and no orthogonal initial values in 16 bits")
+        # JAX on a CPU has no attention in float16, and no orthogonal initial values in 16 bits.
+        return check_outputs(case, policy)
     name = keras.backend.standardize_dtype
     assert [name(y.dtype) for y in got] == [name(y.dtype) for y in want]
     assert [(v.path, v.dtype) for v in ours.weights] == [(v.path, name(v.dtype)) for v in theirs.weights]

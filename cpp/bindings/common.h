@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,8 +43,9 @@ class Trace {
   Tensor input(const py::object& shape, const std::string& dtype, const std::string& name);
   Node read(const VariablePtr& variable);
   void write(const VariablePtr& variable, Node value);
-  // The values it had in this trace before it was last written.
-  Nodes earlier(const VariablePtr& variable) const;
+  // What a gradient for a tensor or variable is taken for: of a variable the value before this trace assigned to it,
+  // which stands for all later ones.
+  static Node source(const py::object& target);
   Graph graph(const Nodes& outputs) const;
   bool is_body() const { return body_; }
   bool has_values() const { return values_on_; }
@@ -83,7 +85,11 @@ class Trace {
   std::vector<State> body_state_;
   passes::Images images_;
   std::vector<std::pair<std::string, Dim>> symbols_;
-  std::vector<std::pair<VariablePtr, Node>> earlier_;
+  static Node fitting(const VariablePtr& variable, Node value);
+  void put(const VariablePtr& variable, const Node& value);
+
+  std::vector<std::map<VariablePtr, Node>> saved_first_;
+  std::map<VariablePtr, Node> first_;  // what a variable that was written held before
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
   std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;

@@ -3,7 +3,6 @@
 #include "bindings/tape.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/error.h"
 #include "ops/build.h"
@@ -231,17 +230,8 @@ void bind_tape(py::module_& m) {
          const std::vector<py::object>& targets) {
         Trace* const trace = Trace::current();
         Nodes wanted;
-        for (const auto& t : targets) wanted.push_back(to_node(t));
+        for (const auto& t : targets) wanted.push_back(Trace::source(t));
         Nodes total(wanted.size());
-        std::vector<size_t> target(wanted.size());
-        std::iota(target.begin(), target.end(), size_t{0});
-        // A variable that was assigned in between may have been read before.
-        for (size_t k = 0; trace && k < targets.size(); ++k)
-          if (py::isinstance<Variable>(targets[k]))
-            for (Node& n : trace->earlier(targets[k].cast<VariablePtr>())) {
-              wanted.push_back(std::move(n));
-              target.push_back(k);
-            }
         // As in `gradients`: other targets than leaves must stay what they are.
         const bool leaves = std::all_of(wanted.begin(), wanted.end(),
                                         [](const Node& n) { return n->leaf == Leaf::input || n->leaf == Leaf::state; });
@@ -254,7 +244,7 @@ void bind_tape(py::module_& m) {
           const Node& y = values[i];
           const Nodes found = dys[i].is_none() ? gradients(y, wanted) : gradients(y, to_node(dys[i]), wanted);
           for (size_t k = 0; k < found.size(); ++k)
-            if (Node& sum = total[target[k]]; found[k]) sum = sum ? add(sum, found[k]) : found[k];
+            if (found[k]) total[k] = total[k] ? add(total[k], found[k]) : found[k];
         }
         py::list out;
         for (const Node& n : total) out.append(n ? py::cast(trace ? trace->tensor(n) : Tensor(n)) : py::none());

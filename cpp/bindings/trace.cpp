@@ -103,14 +103,23 @@ Node Trace::read(const VariablePtr& variable) {
   return state_.back().second;
 }
 
-void Trace::write(const VariablePtr& variable, Node value) {
+Node Trace::fitting(const VariablePtr& variable, Node value) {
   const Shape shape = to_shape(variable->shape());
   check(value.shape() == shape, "variable '", variable->name, "' has shape ", to_string(shape),
         ", received a value of shape ", to_string(value.shape()));
-  if (value.dtype() != variable->dtype()) value = op("cast", {value}, {{"dtype", variable->dtype()}});
-  // To assign is no step of a gradient, in a trace as outside: who reads the variable later starts from it.
-  if (is_floating(value.dtype())) value = op("stop_gradient", {value});
-  earlier_.emplace_back(variable, read(variable));
+  return value.dtype() == variable->dtype() ? value : op("cast", {value}, {{"dtype", variable->dtype()}});
+}
+
+void Trace::write(const VariablePtr& variable, Node value) {
+  value = fitting(variable, std::move(value));
+  // To assign is no step of a gradient, in a trace as outside.
+  const Node before = read(variable);
+  if (is_floating(value.dtype())) value = op("assigned", {value, before});
+  first_.emplace(variable, before);
+  put(variable, value);
+}
+
+void Trace::put(const VariablePtr& variable, const Node& value) {
   for (State& s : body_state_)
     if (s.variable == variable) s.value = value;
   if (body_) return;
@@ -124,11 +133,12 @@ void Trace::write(const VariablePtr& variable, Node value) {
   written_.emplace_back(variable, value);
 }
 
-Nodes Trace::earlier(const VariablePtr& variable) const {
-  Nodes found;
-  for (const auto& [v, node] : earlier_)
-    if (v == variable) found.push_back(node);
-  return found;
+Node Trace::source(const py::object& target) {
+  if (current() && py::isinstance<Variable>(target)) {
+    const auto& first = current()->first_;
+    if (auto it = first.find(target.cast<VariablePtr>()); it != first.end()) return it->second;
+  }
+  return to_node(target);
 }
 
 Tensor Trace::input_value(Array value, const std::string& name) {
@@ -181,17 +191,11 @@ void Trace::commit() {
 void Trace::overlay(const std::vector<VariablePtr>& variables, const Nodes& values) {
   for (const VariablePtr& v : variables) read(v);
   saved_.emplace_back(state_, written_);
-  // What is overlaid is no assignment: gradients of a stateless call go through it.
-  const auto unended = [](Node& n) {
-    if (is_floating(n.dtype())) n = n.input(0);
-  };
+  saved_first_.push_back(first_);
+  // What is overlaid is no assignment: gradients of a stateless call go through it, and its own begin at it.
   for (size_t i = 0; i < variables.size(); ++i) {
-    write(variables[i], values[i]);
-    for (State& s : body_state_)
-      if (s.variable == variables[i]) unended(s.value);
-    for (auto* list : {&state_, &written_})
-      for (auto& [v, node] : *list)
-        if (v == variables[i] && !body_) unended(node);
+    put(variables[i], fitting(variables[i], values[i]));
+    first_.erase(variables[i]);
   }
 }
 
@@ -200,6 +204,8 @@ Nodes Trace::end_overlay(const std::vector<VariablePtr>& variables) {
   for (const VariablePtr& v : variables) last.push_back(read(v));
   auto [state, written] = std::move(saved_.back());
   saved_.pop_back();
+  first_ = std::move(saved_first_.back());
+  saved_first_.pop_back();
   // State that was read for the first time: it stays one leaf.
   for (const auto& [v, node] : state_)
     if (node->leaf == Leaf::state &&
@@ -511,7 +517,7 @@ void bind_trace(py::module_& m) {
       "gradients",
       [](const py::object& loss, const std::vector<py::object>& targets, const py::object& dloss) {
         Nodes nodes;
-        for (const auto& t : targets) nodes.push_back(to_node(t));
+        for (const auto& t : targets) nodes.push_back(Trace::source(t));
         py::list out;
         Trace* trace = Trace::current();
         nodes.push_back(to_node(loss));

@@ -15,7 +15,7 @@ ON_A_GPU = {"conv_direct"}
 # No step of any plan: its cases are in test_select.py.
 WITHOUT_STEPS = {"trim": "a program is cut there into segments, and the size between them is data"}
 # They compute nothing: what they ask of gradients and passes is tested in tests/transforms.
-TRANSFORMS = {"barrier", "remat", "cotangent", "custom_gradient"}
+TRANSFORMS = {"assigned", "barrier", "remat", "cotangent", "custom_gradient"}
 
 
 def test_every_op_has_cases():

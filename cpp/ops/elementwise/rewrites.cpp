@@ -133,12 +133,4 @@ Graph simplify_arithmetic(const Graph& graph) {
   });
 }
 
-// Once gradients are taken it says nothing.
-Graph drop_stop_gradient(const Graph& graph) {
-  return passes::rewrite(graph, [](const Node& old, const Nodes& inputs) -> Nodes {
-    if (!is(old, "stop_gradient")) return {};
-    return {inputs[0]};
-  });
-}
-
 }  // namespace maas

@@ -178,11 +178,12 @@ Specs Slice::infer(const Inputs& in) const {
   Shape out;
   for (size_t i = 0; i < x.size(); ++i) {
     check(step[i] >= 1, "slice: step must be at least 1, received ", step[i]);
-    if (begin[i].is_constant() && end[i].is_constant())
-      check(begin[i].constant() >= 0 && begin[i].constant() <= end[i].constant() &&
-                (!x[i].is_constant() || end[i].constant() <= x[i].constant()),
-            "slice: [", begin[i], ", ", end[i], ") must lie inside axis ", i, " of x of shape ", to_string(x),
-            ", received begin ", begin[i], " and end ", end[i]);
+    // What cannot be told yet is told when a run binds its sizes: nothing outside x is ever read.
+    const bool inside = agree(min(begin[i], Dim(0)), Dim(0), "slice", "the start must not be negative") &&
+                        agree(max(begin[i], end[i]), end[i], "slice", "the end must not lie before the start") &&
+                        agree(max(end[i], x[i]), x[i], "slice", "index out of range, the end must lie inside the axis");
+    check(inside, "slice: [", begin[i], ", ", end[i], ") must lie inside axis ", i, " of x of shape ", to_string(x),
+          ", received begin ", begin[i], " and end ", end[i]);
     out.push_back(step[i] == 1 ? end[i] - begin[i] : floordiv(end[i] - begin[i] + Dim(step[i] - 1), Dim(step[i])));
   }
   std::optional<std::vector<Dim>> value;

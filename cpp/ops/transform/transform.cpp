@@ -87,6 +87,18 @@ Nodes Barrier::lower(const Node& y) const { return y->inputs.size() == 1 ? Nodes
 
 Nodes Barrier::gradient(const Node&, const Nodes& dys, const Needs&) const { return {dys[0]}; }
 
+// ---- assigned
+
+MAAS_DEFINE_OP(assigned, Assigned)
+
+Specs Assigned::infer(const Inputs& in) const {
+  check(in.size() == 2, "assigned: a value and the one before are needed, received ", in.size(), " operands");
+  check(in[0].dtype == in[1].dtype, "assigned: one dtype is needed, received ", in[0].dtype, " and ", in[1].dtype);
+  return {in[0]};
+}
+
+Nodes Assigned::gradient(const Node&, const Nodes& dys, const Needs&) const { return {Node(), dys[0]}; }
+
 // ---- remat
 
 MAAS_DEFINE_OP(remat, Remat)

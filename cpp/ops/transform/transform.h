@@ -14,6 +14,15 @@ struct Barrier {
   Nodes gradient(const Node& y, const Nodes& dys, const Needs&) const;
 };
 
+// (value, old) -> value, which a variable that held `old` is given. A gradient does not go into what was assigned: for
+// the variable, what reads it later counts as what read it before.
+struct Assigned {
+  MAAS_PARAMS()
+  Specs infer(const Inputs& in) const;
+  Nodes lower(const Node& y) const { return {y.input(0)}; }
+  Nodes gradient(const Node& y, const Nodes& dys, const Needs&) const;
+};
+
 // Inputs: the first `outputs` are results, the others are what they are computed from. Outputs: the results. The
 // gradient computes the nodes between them again, so that nothing between them is kept for the backward pass.
 // Reference: Chen et al., 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174.

@@ -64,3 +64,62 @@ def test_letters_twice(subscripts):
 def test_letters_twice_need_one_size():
     with pytest.raises(ValueError, match="'i' is two sizes"):
         ops.einsum("ii->i", np.ones((2, 3), "float32"))
+
+
+DOWN = [(3, -10, -1), (None, -10, -1), (-3, -10, -2), (-10, None, -1), (None, None, -2), (9, 1, -3), (None, None, -1)]
+UP = [(2, 1), (3, -3), (-1, 0, 2), (0, 3, -1), (-2, None), (1, None, 3), (5, 1, -1)]
+SLICES = [slice(*s) for s in DOWN + UP]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5])
+@pytest.mark.parametrize("key", SLICES, ids=str)
+def test_slices(key, size):
+    """Of known sizes, and of one that a run tells."""
+    x = np.arange(2.0 * size, dtype="float32").reshape(2, size)
+    np.testing.assert_array_equal(ops.convert_to_tensor(x)[:, key], x[:, key])
+    inputs = maas.Input((None,))
+    np.testing.assert_array_equal(maas.Model(inputs, inputs[:, key])(x), x[:, key])
+
+
+OUTSIDE = {
+    "1": lambda t: t[:, 1],
+    "10^9": lambda t: t[:, 10**9],
+    "-3": lambda t: t[:, -3],
+    "a row": lambda t: t[5],
+    "4, 1": lambda t: t[:, 4, 1],
+    "slice": lambda t: ops.slice(t, (0, 2, 0), (2, 3, 3)),
+    "split": lambda t: ops.split(t, [4], axis=1)[0],
+}
+
+
+@pytest.mark.parametrize("take", OUTSIDE.values(), ids=OUTSIDE)
+def test_nothing_outside_an_axis_of_unknown_size_is_read(take):
+    inputs = maas.Input((None, 3))
+    model = maas.Model(inputs, take(inputs))
+    with pytest.raises(ValueError, match="slice"):
+        model.predict(np.ones((2, 1, 3), "float32"), verbose=0)
+
+
+def test_several_masks():
+    rows, columns = np.array([True, False, True, False]), np.array([False, True, True, False, False])
+    np.testing.assert_array_equal(ops.convert_to_tensor(X)[rows, columns], X[rows, columns])
+    with pytest.raises(IndexError):
+        ops.convert_to_tensor(X)[rows, np.array([True, False])]
+    np.testing.assert_array_equal(ops.convert_to_tensor(X)[True], X[True])
+    np.testing.assert_array_equal(ops.convert_to_tensor(X)[[]], X[[]])
+
+
+@pytest.mark.parametrize("subscripts, shapes", [
+    ("...i,...i", [(4, 3), (4, 3)]), ("...ij,...jk->...ik", [(1, 2, 3), (4, 3, 5)]),
+    ("bij,bjk->bik", [(1, 2, 3), (4, 3, 5)]), ("...,...->...", [(3, 1), (1, 4)]), ("i...,i...", [(3, 2), (3, 2)]),
+])  # fmt: skip
+def test_einsum_broadcasts(subscripts, shapes):
+    operands = [np.random.default_rng(i).standard_normal(s).astype("float32") for i, s in enumerate(shapes)]
+    want = np.einsum(subscripts, *operands)
+    np.testing.assert_allclose(ops.einsum(subscripts, *operands), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("subscripts", ["i->ii", "i1->i", "...i->i", "i->j"])
+def test_wrong_subscripts(subscripts):
+    with pytest.raises(ValueError, match="einsum"):
+        ops.einsum(subscripts, np.ones((2, 3) if subscripts[0] != "i" or "1" in subscripts else 2, "float32"))

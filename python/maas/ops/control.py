@@ -326,8 +326,8 @@ def _length(name, xs, length):
 def _scan_values(f, init, xs, n, reverse):
     from maas import ops
 
-    # Outside a trace nobody asks for gradients, so NumPy may take slices apart.
-    recorded = _core.is_tracing()
+    # Where nobody can ask for gradients, NumPy may take slices apart.
+    recorded = _core.is_tracing() or _core.is_recording()
     leaves = _leaves(xs)
     arrays = leaves if recorded else [x.numpy() for x in leaves]
     carry, ys = init, []

@@ -106,6 +106,7 @@ def einsum(subscripts, *operands):
         ValueError: for subscripts that do not fit the operands.
     """
     terms, _, result = subscripts.replace(" ", "").partition("->")
+    _check_subscripts(subscripts, terms, result)
     terms = terms.split(",")
     tensors = _same_dtype(*operands, sums=True)
     if len(terms) != len(tensors):
@@ -117,10 +118,15 @@ def einsum(subscripts, *operands):
             s.replace("...", "".join(free[extra - (t.ndim - len(s) + 3) :]) if "..." in s else "")
             for s, t in zip(terms, tensors)
         ]
+        if "->" in subscripts and extra and "..." not in result:
+            raise ValueError(f"einsum: the axes of '...' must be in the result, received '{subscripts}'")
         result = result.replace("...", "".join(free))
+    else:
+        free = []
     if "->" not in subscripts:
         letters = "".join(terms)
-        result = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+        once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in free)
+        result = "".join([*free, *once])
     for s, t in zip(terms, tensors):
         if len(s) != t.ndim:
             raise ValueError(f"einsum: term '{s}' of '{subscripts}' needs {len(s)} axes, received shape {t.shape}")
@@ -130,6 +136,16 @@ def einsum(subscripts, *operands):
         keep = set(result).union(*terms[i + 1 :])
         names, x = _contract(names, x, terms[i], tensors[i], keep, subscripts)
     return _finish(names, x, result)
+
+
+def _check_subscripts(subscripts, terms, result):
+    letters = list(terms.replace("...", "").replace(",", ""))
+    out = list(result.replace("...", "", 1))
+    if not all(c.isalpha() for c in letters) or len(set(out)) != len(out) or not set(out) <= set(letters):
+        raise ValueError(
+            f"einsum: subscripts are letters, and each letter of the result stands there once and in a term, "
+            f"received '{subscripts}'"
+        )
 
 
 def _diagonals(names, x):
@@ -148,6 +164,8 @@ def _diagonals(names, x):
 
 
 def _contract(an, a, bn, b, keep, subscripts):
+    an, a = _without_ones(an, a, bn, b)
+    bn, b = _without_ones(bn, b, an, a)
     # What only one operand has and nobody wants is summed first.
     an, a = _sum_unwanted(an, a, keep.union(bn))
     bn, b = _sum_unwanted(bn, b, keep.union(an))
@@ -163,6 +181,15 @@ def _contract(an, a, bn, b, keep, subscripts):
     b = reshape(b, [*dims(batch), _product(dims(inner_)), _product(dims(right))])
     y = reshape(_core.matmul(a, b), dims(batch) + dims(left) + dims(right))
     return "".join(batch + left + right), y
+
+
+def _without_ones(names, x, other_names, other):
+    """An axis of size 1 broadcasts along the other operand's."""
+    size = dict(zip(other_names, other.dims))
+    kept = [i for i, c in enumerate(names) if not (c in size and x.dims[i] == 1 and size[c] != 1)]
+    if len(kept) == len(names):
+        return names, x
+    return "".join(names[i] for i in kept), reshape(x, [x.dims[i] for i in kept])
 
 
 def _sum_unwanted(names, x, wanted):

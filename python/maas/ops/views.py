@@ -154,8 +154,57 @@ def _bound(value, size, default):
     return max(value + size, 0) if value < 0 else min(value, size)
 
 
+def _largest(a, b):
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    return b.max(a) if isinstance(b, _core.Dim) else a.max(b)
+
+
+def _smallest(a, b):
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
+    return b.min(a) if isinstance(b, _core.Dim) else a.min(b)
+
+
+def _in_order(start, stop):
+    """Whether a slice upwards ends behind its start, whatever the size."""
+    start = 0 if start is None else start
+    if not isinstance(start, int) or not (stop is None or isinstance(stop, int)):
+        return False
+    return (
+        start == 0 or (stop is None and start < 0) or (stop is not None and (start < 0) == (stop < 0) and start <= stop)
+    )
+
+
+def _backwards(k, size, step):
+    """(begin, end) of what a slice downwards takes, upwards with the same step."""
+
+    def place(value, default):  # as slice.indices: clipped to [-1, size)
+        if value is None:
+            return default
+        value = as_size(value, "an index")
+        if isinstance(value, int) and value < 0:
+            return _largest(-1, size + value)
+        return _smallest(value, size - 1)
+
+    top, low = place(k.start, size - 1), place(k.stop, -1)
+    count = (top - low + (step - 1)) // step
+    if not (k.start is None and k.stop is None):
+        count = _largest(0, count)
+    end = top + 1
+    begin = top - (count - 1) * step
+    return (begin if step == 1 else _smallest(begin, end)), end
+
+
 def _without_mask(x, keys):
-    """`x` and `keys` with a boolean mask turned into positions on the axes that it covers, made one."""
+    """`x` and `keys` with boolean masks turned into positions on the axes that they cover, made one; True is an axis of
+    size 1.
+    """
+    keys = [None if k is True or k is np.True_ else k for k in keys]
+    if any(
+        k is False or k is np.False_ or (isinstance(k, np.ndarray) and k.dtype == bool and not k.ndim) for k in keys
+    ):
+        raise NotImplementedError("an index of one bool takes everything or nothing: use `maas.ops.where`")
     from maas.ops.select import positions
 
     def axes(some):
@@ -173,7 +222,7 @@ def _without_mask(x, keys):
         if len(covered) != rank or any(a != b for a, b in zip(covered, mask.shape) if None not in (a, b)):
             raise IndexError(f"a mask must fit the axes it covers, {covered} of {x.shape}, received {mask.shape}")
         x = _core.reshape(x, shape=[*x.dims[:at], -1, *x.dims[at + rank :]])
-        return x, [*keys[:i], positions(mask), *keys[i + 1 :]]
+        return _without_mask(x, [*keys[:i], positions(mask), *keys[i + 1 :]])
     return x, keys
 
 
@@ -205,16 +254,14 @@ def get_item(x, key):
         size = dims[axis]
         if type(k) is type(np.s_[:]):
             stride = 1 if k.step is None else int(k.step)
+            if stride == 0:
+                raise ValueError(f"a slice's step must not be 0, received {k}")
             if stride > 0:
                 b, e = _bound(k.start, size, 0), _bound(k.stop, size, size)
+                e = e if _in_order(k.start, k.stop) else _largest(b, e)
             else:  # the same elements upwards, flipped afterwards
-                top = _bound(k.start, size, size - 1) if k.start is None or k.start < 0 else min(k.start, size - 1)
-                low = -1 if k.stop is None else _bound(k.stop, size, 0)
-                count = max((top - low + (-stride) - 1) // -stride, 0)
-                b, e = top - (count - 1) * -stride if count else 0, top + 1 if count else 0
+                b, e = _backwards(k, size, -stride)
                 flips.append(len(shape))
-            if isinstance(b, int) and isinstance(e, int):
-                e = max(b, e)
             begin.append(b), end.append(e), step.append(abs(stride))
             length = e - b
             shape.append(length if abs(stride) == 1 else (length + abs(stride) - 1) // abs(stride))
@@ -236,7 +283,7 @@ def get_item(x, key):
             begin.append(i), end.append(i + 1), step.append(1)
         else:
             picks.append(place)
-            gathers.append((len(shape), as_tensor(k)))
+            gathers.append((len(shape), as_tensor(np.asarray(k, "int32") if isinstance(k, list) and not k else k)))
             begin.append(0), end.append(size), step.append(1)
             shape.append(size)
         axis += 1

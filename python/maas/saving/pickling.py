@@ -13,7 +13,10 @@ def reduce_model(model):
 
     file = io.BytesIO()
     write_keras_file(model, file)
-    own = {c.__name__: c for c in map(type, [model, *model._flatten_layers()]) if c.__module__.split(".")[0] != "maas"}
+    own = {}
+    for cls in map(type, [model, *model._flatten_layers()]):
+        if cls.__module__.split(".")[0] != "maas" and own.setdefault(cls.__name__, cls) is not cls:
+            raise TypeError(f"{model.name}: a copy tells classes by their names, received two called {cls.__name__!r}")
     return _load_model, (file.getvalue(), own, model.name)
 
 

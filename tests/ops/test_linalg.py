@@ -62,3 +62,17 @@ def test_what_has_no_result():
     sign, log = ops.slogdet(np.zeros((2, 2), "float32"))
     assert float(sign) == 0 and float(log) == -np.inf
     assert np.isnan(np.asarray(ops.eigh(np.full((2, 2), np.nan, "float32"))[0])).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3), (0, 0)], ids=str)
+@pytest.mark.parametrize("full", [True, False])
+def test_svd_of_an_empty_matrix(shape, full):
+    want = np.linalg.svd(np.zeros(shape), full_matrices=full)
+    for a, b in zip(ops.svd(np.zeros(shape, "float32"), full_matrices=full), want):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("function", [ops.eigh, ops.eig])
+def test_eigenvalues_of_an_empty_matrix(function):
+    values, vectors = function(np.zeros((0, 0), "float32"))
+    assert values.shape == (0,) and vectors.shape == (0, 0)

@@ -108,6 +108,10 @@ void svd(const LinalgArgs& g, int64_t u, const Matrix& a) {
   const unsigned wanted = !vectors ? 0u
                           : g.full ? Eigen::ComputeFullU | Eigen::ComputeFullV
                                    : Eigen::ComputeThinU | Eigen::ComputeThinV;
+  if (least == 0) {  // Eigen reads the largest singular value
+    store<T>(g.out[1], u, Matrix::Identity(g.m, rows));
+    return store<T>(g.out[2], u, Matrix::Identity(cols, g.n));
+  }
   Eigen::BDCSVD<Matrix> svd;
   if (a.allFinite()) svd.compute(a, wanted);
   if (!a.allFinite() || svd.info() != Eigen::Success) {
@@ -124,6 +128,7 @@ void svd(const LinalgArgs& g, int64_t u, const Matrix& a) {
 
 template <class T>
 void eigh(const LinalgArgs& g, int64_t u, const Matrix& a) {
+  if (g.n == 0) return;
   Eigen::SelfAdjointEigenSolver<Matrix> solver(g.n);
   if (a.allFinite())
     solver.compute((a + a.transpose()) / 2, g.out[1] ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
@@ -137,6 +142,7 @@ void eigh(const LinalgArgs& g, int64_t u, const Matrix& a) {
 
 template <class T>
 void eig(const LinalgArgs& g, int64_t u, const Matrix& a) {
+  if (g.n == 0) return;
   Eigen::EigenSolver<Matrix> solver(g.n);
   if (a.allFinite()) solver.compute(a);
   if (!a.allFinite() || solver.info() != Eigen::Success || (solver.eigenvalues().imag().array() != 0).any()) {

@@ -146,10 +146,16 @@ void bind_place(const Bind& b, const Shape& begin, const std::vector<int64_t>* s
   std::memset(a.value, 0, sizeof a.value);
 }
 
+// One operand, or, lowered, a second one whose shape is where it begins.
+void check_place(const char* name, const Inputs& in) {
+  check(in.size() == 1 || (in.size() == 2 && in[1].shape.size() == in[0].shape.size()), name,
+        ": one operand is needed, received ", in.size());
+}
+
 }  // namespace
 
 Specs Pad::infer(const Inputs& in) const {
-  check(in.size() == 1, "pad: one operand is needed, received ", in.size());
+  check_place("pad", in);
   const Shape& x = in[0].shape;
   check(before.size() == x.size() && after.size() == x.size(),
         "pad: before and after must have one entry per axis of x of shape ", to_string(x), ", received ", before.size(),
@@ -157,8 +163,8 @@ Specs Pad::infer(const Inputs& in) const {
   check(x.size() <= kMoveRank, "pad: at most 8 axes, received shape ", to_string(x));
   Shape out;
   for (size_t i = 0; i < x.size(); ++i) {
-    check((!before[i].is_constant() || before[i].constant() >= 0) &&
-              (!after[i].is_constant() || after[i].constant() >= 0),
+    check(agree(min(before[i], Dim(0)), Dim(0), "pad", "widths must not be negative") &&
+              agree(min(after[i], Dim(0)), Dim(0), "pad", "widths must not be negative"),
           "pad: widths must be at least 0, received (", before[i], ", ", after[i], ") for axis ", i);
     out.push_back(before[i] + x[i] + after[i]);
   }
@@ -183,7 +189,7 @@ void Pad::bind(const Bind& b, PlaceArgs& a) const {
 }
 
 Specs SliceGradient::infer(const Inputs& in) const {
-  check(in.size() == 1, "slice_gradient: one operand is needed, received ", in.size());
+  check_place("slice_gradient", in);
   const Shape& dy = in[0].shape;
   check(begin.size() == dy.size() && step.size() == dy.size() && shape.size() == dy.size(),
         "slice_gradient: begin, step and shape must have one entry per axis of dy of shape ", to_string(dy),

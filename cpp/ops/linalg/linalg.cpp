@@ -93,12 +93,16 @@ void TriangularSolve::bind(const Bind& b, LinalgArgs& a) const {
 }
 
 MAAS_DEFINE_OP(det, Det)
-Specs Det::infer(const Inputs& in) const { return {Spec{in[0].dtype, check_matrix("det", in, 1, true).batch, {}}}; }
+Specs Det::infer(const Inputs& in) const {
+  Shape batch = check_matrix("det", in, 1, true).batch;
+  return {Spec{in[0].dtype, std::move(batch), {}}};
+}
 void Det::bind(const Bind& b, LinalgArgs& a) const { fill(b, a, Linalg::det, 1); }
 
 MAAS_DEFINE_OP(slogdet, Slogdet)
 Specs Slogdet::infer(const Inputs& in) const {
-  const Spec one{in[0].dtype, check_matrix("slogdet", in, 1, true).batch, {}};
+  Shape batch = check_matrix("slogdet", in, 1, true).batch;
+  const Spec one{in[0].dtype, std::move(batch), {}};
   return {one, one};
 }
 void Slogdet::bind(const Bind& b, LinalgArgs& a) const { fill(b, a, Linalg::slogdet, 2); }

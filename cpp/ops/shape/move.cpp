@@ -223,6 +223,11 @@ void SliceGradient::bind(const Bind& b, PlaceArgs& a) const { bind_place(b, begi
 
 MAAS_DEFINE_OP(flip, Flip)
 
+Specs Flip::infer(const Inputs& in) const {
+  check(in.size() == 1, "flip: one operand is needed, received ", in.size());
+  return {Spec{in[0].dtype, in[0].shape, {}}};
+}
+
 bool Flip::view(const Specs& in, const Spec&, const Layout& input, Layout& output) const {
   output = input;
   for (int64_t a : normalize_axes("flip", axis, in[0].shape)) {

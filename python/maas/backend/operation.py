@@ -93,8 +93,8 @@ def is_default_method(obj, method, *bases):
     return any(found is getattr(base, method) for base in bases)
 
 
-def auto_config(obj):
-    """The constructor's arguments of an object whose class does not define get_config().
+def auto_config(obj, without=()):
+    """The constructor's arguments of an object whose class does not define get_config(), but its name and `without`.
 
     Raises:
         NotImplementedError: if an argument is not a plain value (number, string, bool, None or nests of them).
@@ -110,7 +110,7 @@ def auto_config(obj):
             values.update(values.pop(p.name, {}))
         elif p.kind is p.VAR_POSITIONAL and values.pop(p.name, ()):
             raise NotImplementedError(_no_config(obj, "was made with positional arguments (*args)"))
-    values.pop("name", None)
+    values = {k: v for k, v in values.items() if k != "name" and k not in without}
     if not all(isinstance(v, (str, int, float, bool, type(None))) for v in tree.flatten(values)):
         raise NotImplementedError(_no_config(obj, "was made with arguments that are not plain values"))
     return values

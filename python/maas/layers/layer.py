@@ -444,8 +444,7 @@ class Layer(LayerState, LayerBuilding, Operation):
         if is_default_method(self, "get_config", Layer, Operation) and type(self).__init__ is not Layer.__init__:
             from maas.backend.operation import auto_config
 
-            own = auto_config(self)
-            return {"name": self.name, **config, **{k: v for k, v in own.items() if k not in ("dtype",)}}
+            return {"name": self.name, **config, **auto_config(self, without=("dtype",))}
         return {"name": self.name, **config}
 
     def __reduce__(self):

@@ -145,8 +145,9 @@ def attention_model(library):
 @pytest.mark.parametrize("build", [conv_model, attention_model], ids=["conv_lstm", "attention"])
 def test_training_histories(build):
     ours, theirs = models_of(build)
-    x = [RNG.normal(size=(12, *shape[1:])).astype("float32") for shape in (i.shape for i in ours.inputs)]
-    y = RNG.normal(size=(12, 2)).astype("float32")
+    rng = np.random.default_rng(3)  # not what other tests left: Adam makes much of rounding where a slope is nearly 0
+    x = [rng.normal(size=(12, *shape[1:])).astype("float32") for shape in (i.shape for i in ours.inputs)]
+    y = rng.normal(size=(12, 2)).astype("float32")
     histories = []
     for model in (ours, theirs):
         model.compile("adam", "mse")

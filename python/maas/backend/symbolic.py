@@ -48,7 +48,7 @@ _KERAS_MODULES = {
     "einops": "rearrange",
     "linalg": "norm cholesky det eigh inv qr solve svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
-    "celu glu softmax "
+    "celu glu softmax sparsemax "
     "log_softmax one_hot multi_hot moments normalize conv depthwise_conv separable_conv conv_transpose max_pool "
     "average_pool "
     "batch_normalization layer_normalization rms_normalization sparse_categorical_crossentropy "

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm."""
+"""Softmax, its logarithm and sparsemax."""
 
 from maas import _core
 from maas.backend.config import floatx
@@ -7,7 +7,7 @@ from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 from maas.ops.views import reshape
 
-__all__ = ["log_softmax", "softmax"]
+__all__ = ["log_softmax", "softmax", "sparsemax"]
 
 
 def _floating(x):
@@ -58,3 +58,25 @@ def log_softmax(x, axis=-1):
     if axis is None:
         return reshape(_core.softmax(reshape(x, (-1,)), axis=-1, log=True), x.dims)
     return _along(x, axis, True)
+
+
+@op
+def sparsemax(x, axis=-1):
+    """Sparsemax along one axis: `y = max(x - tau, 0)` with the `tau` for which `y` sums to 1.
+
+    It is the point of the simplex nearest to `x`. Keras 3.15 gives it only where a single element stays above 0: its
+    `tau` adds up sums of the larger elements, and rows with more of them sum to less than 1.
+
+    Args:
+        x: Tensor of any shape; integers are read as floats.
+        axis: int, the axis along which `y` sums to 1.
+
+    Returns:
+        Tensor with the shape and floating dtype of `x`. Sums are kept in float32, of float64 in float64. A NaN or
+        +inf makes its row NaN.
+
+    Raises:
+        ValueError: if `axis` is out of range.
+    Reference: Martins and Astudillo, 2016, "From Softmax to Sparsemax", arXiv:1602.02068.
+    """
+    return _core.sparsemax(_floating(x), axis=axis)

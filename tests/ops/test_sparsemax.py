@@ -52,7 +52,7 @@ def test_the_gradient_of_the_gradient_is_the_slope():
 @pytest.mark.parametrize("axis", [-1, 0])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32"])
 def test_keras_where_one_element_stays(axis, dtype):
-    """Keras 3.15 is wrong where more of them do: its tau adds up the cumulative sums."""
+    """Keras up to 3.15 is wrong where more of them do (keras issue 23425): its tau adds up the cumulative sums."""
     x = np.random.default_rng(0).integers(-100, 100, (7, 7))
     theirs = keras.ops.sparsemax(keras.ops.cast(x, dtype), axis=axis)
     ours = ops.sparsemax(ops.cast(x, dtype), axis=axis)

@@ -64,8 +64,8 @@ def log_softmax(x, axis=-1):
 def sparsemax(x, axis=-1):
     """Sparsemax along one axis: `y = max(x - tau, 0)` with the `tau` for which `y` sums to 1.
 
-    It is the point of the simplex nearest to `x`. Keras 3.15 gives it only where a single element stays above 0: its
-    `tau` adds up sums of the larger elements, and rows with more of them sum to less than 1.
+    It is the point of the simplex nearest to `x`. Keras up to 3.15 gives that only where one element stays above 0:
+    its `tau` is too large for more of them, so that the row sums to less than 1.
 
     Args:
         x: Tensor of any shape; integers are read as floats.

@@ -89,7 +89,7 @@ class Trace {
   void put(const VariablePtr& variable, const Node& value);
 
   std::vector<std::map<VariablePtr, Node>> saved_first_;
-  std::map<VariablePtr, Node> first_;  // what a variable that was written held before
+  std::map<VariablePtr, Node> first_;                  // what a variable that was written held before
   std::vector<std::pair<VariablePtr, Node>> state_;    // the leaf or the newest value
   std::vector<std::pair<VariablePtr, Node>> written_;  // in order of first write
   std::vector<std::pair<decltype(state_), decltype(written_)>> saved_;

@@ -82,8 +82,8 @@ double Depthwise::work(const Args& a) const { return 0.03 * multiplications(a.ax
 Specs DepthwiseKernelGradient::infer(const Inputs& in) const {
   check(in.size() == 2, "depthwise_kernel_gradient: two operands are needed, received ", in.size());
   const size_t rank = kernel_size.size() + 2;
-  check(in[0].shape.size() == rank && in[1].shape.size() == rank, "depthwise_kernel_gradient: x and dy must have ", rank,
-        " axes, received ", to_string(in[0].shape), " and ", to_string(in[1].shape));
+  check(in[0].shape.size() == rank && in[1].shape.size() == rank, "depthwise_kernel_gradient: x and dy must have ",
+        rank, " axes, received ", to_string(in[0].shape), " and ", to_string(in[1].shape));
   Shape dw = to_shape(kernel_size);
   dw.push_back(Dim(1));
   dw.push_back(in[0].shape.back());

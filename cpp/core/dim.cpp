@@ -36,8 +36,21 @@ struct Dim::Expr {
 namespace {
 std::atomic<int64_t> next_symbol{1};
 
+// Sizes of files and callers may be anything.
+int64_t plus(int64_t a, int64_t b) {
+  int64_t sum;
+  if (__builtin_add_overflow(a, b, &sum)) fail(ErrorKind::memory, "a size is too large, received ", a, " + ", b);
+  return sum;
+}
+int64_t times(int64_t a, int64_t b) {
+  int64_t product;
+  if (__builtin_mul_overflow(a, b, &product)) fail(ErrorKind::memory, "a size is too large, received ", a, " * ", b);
+  return product;
+}
+
 int64_t floor_div(int64_t a, int64_t b) {
   check(b != 0, "a size was divided by zero");
+  if (b == -1) return times(a, -1);
   int64_t q = a / b;
   return (a % b != 0 && ((a < 0) != (b < 0))) ? q - 1 : q;
 }
@@ -118,8 +131,8 @@ int64_t Dim::eval(const SymbolValues& values) const {
   int64_t sum = 0;
   for (const auto& [monomial, coefficient] : expr_->terms) {
     int64_t term = coefficient;
-    for (const AtomPtr& a : monomial) term *= eval_atom(*a, values);
-    sum += term;
+    for (const AtomPtr& a : monomial) term = times(term, eval_atom(*a, values));
+    sum = plus(sum, term);
   }
   return sum;
 }
@@ -274,21 +287,21 @@ class DimReader {
 Dim parse_dim(const std::string& text, const SymbolNames& names) { return DimReader(text, names).all(); }
 
 Dim operator+(const Dim& a, const Dim& b) {
-  if (!a.expr_ && !b.expr_) return Dim(a.value_ + b.value_);
+  if (!a.expr_ && !b.expr_) return Dim(plus(a.value_, b.value_));
   Dim::Expr e = a.poly();
-  for (const auto& [m, c] : b.poly().terms) e.terms[m] += c;
+  for (const auto& [m, c] : b.poly().terms) e.terms[m] = plus(e.terms[m], c);
   return Dim::from(std::move(e));
 }
 
 Dim operator*(const Dim& a, const Dim& b) {
-  if (!a.expr_ && !b.expr_) return Dim(a.value_ * b.value_);
+  if (!a.expr_ && !b.expr_) return Dim(times(a.value_, b.value_));
   Dim::Expr e, x = a.poly(), y = b.poly();
   for (const auto& [ma, ca] : x.terms)
     for (const auto& [mb, cb] : y.terms) {
       Monomial m = ma;
       m.insert(m.end(), mb.begin(), mb.end());
       std::sort(m.begin(), m.end(), AtomLess());
-      e.terms[m] += ca * cb;
+      e.terms[m] = plus(e.terms[m], times(ca, cb));
     }
   return Dim::from(std::move(e));
 }
@@ -321,7 +334,7 @@ Dim floordiv(const Dim& a, const Dim& b) {
     if (it != rest.terms.end()) {
       const int64_t q = floor_div(it->second, b.value_);
       it->second -= q * b.value_;
-      whole.terms[{}] += q;
+      whole.terms[{}] = plus(whole.terms[{}], q);
       if (rest.terms.size() == 1) rest.terms.clear();
     }
   }
@@ -335,7 +348,7 @@ std::optional<int64_t> Dim::lower_bound() const {
   int64_t bound = 0;
   for (const auto& [monomial, coefficient] : expr_->terms) {
     if (monomial.empty()) {
-      bound += coefficient;
+      if (__builtin_add_overflow(bound, coefficient, &bound)) return {};
       continue;
     }
     if (coefficient < 0) return {};
@@ -351,10 +364,9 @@ std::optional<int64_t> Dim::lower_bound() const {
         else
           of_atom = x && y ? std::optional(std::max(*x, *y)) : x ? x : y;
       }
-      if (!of_atom || *of_atom < 0) return {};
-      least *= *of_atom;
+      if (!of_atom || *of_atom < 0 || __builtin_mul_overflow(least, *of_atom, &least)) return {};
     }
-    bound += least;
+    if (__builtin_add_overflow(bound, least, &bound)) return {};
   }
   return bound;
 }

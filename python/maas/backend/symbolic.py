@@ -43,10 +43,12 @@ _EXTRA_CALL_ARGUMENTS = {
 
 _KERAS_MODULES = {
     "math": "rsqrt erf erfinv logsumexp top_k in_top_k segment_sum segment_max extract_sequences",
-    "core": "cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map scan switch "
-    "cond while_loop fori_loop associative_scan vectorized_map",
+    "core": "cast saturate_cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map "
+    "scan switch cond while_loop fori_loop associative_scan vectorized_map",
     "einops": "rearrange",
-    "linalg": "norm cholesky det eigh inv qr solve svd",
+    "image": "resize pad_images crop_images",
+    "linalg": "norm cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve "
+    "solve_triangular svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
     "celu glu softmax sparsemax "
     "log_softmax one_hot multi_hot moments normalize conv depthwise_conv separable_conv conv_transpose max_pool "

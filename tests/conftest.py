@@ -20,15 +20,20 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # A skip hides a missing oracle or client, so only these reasons pass; every other skip fails.
-ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m (long|sanitizer))\b")
+ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m long)\b")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests of these marks run only when they are asked for."""
+    """Long tests run only when they are asked for; those with sanitizers are a step of their own."""
+    asked = config.option.markexpr
+    apart = [item for item in items if item.get_closest_marker("sanitizer") and "sanitizer" not in asked]
+    if apart:
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if item not in apart]
     for item in items:
-        wanted = [m for m in ("long", "sanitizer") if item.get_closest_marker(m)]
-        if wanted and not any(m in config.option.markexpr for m in wanted):
-            item.add_marker(pytest.mark.skip(reason=f"-m {wanted[0]} runs this test"))
+        marked = item.get_closest_marker("long") and not item.get_closest_marker("sanitizer")
+        if marked and "long" not in asked:
+            item.add_marker(pytest.mark.skip(reason="-m long runs this test"))
 
 
 def fail_other_skips(report):
@@ -37,9 +42,7 @@ def fail_other_skips(report):
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     if not ALLOWED_SKIPS.match(reason):
         report.outcome = "failed"
-        report.longrepr = (
-            f"a test may skip only for 'no GPU', 'missing ISA', '-m long' or '-m sanitizer', received {reason!r}"
-        )
+        report.longrepr = f"a test may skip only for 'no GPU', 'missing ISA' or '-m long', received {reason!r}"
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -124,9 +124,9 @@ py::object call_op(const OpInfo& info, const std::vector<py::object>& args, cons
 // Runs a program with the GIL released when it is long, and Ctrl-C noticed.
 std::vector<Array> run_program(Program& program, const std::vector<Array>& inputs, uint64_t cut_seed = 0);
 Poll signal_poll();
-// State with the GIL released: a run that holds it may need the GIL to look at signals.
 // What a read of the variable gives: inside a layer call the layer's compute dtype, for variables that take part.
 DType autocast_dtype(const Variable& variable);
+// State with the GIL released: a run that holds it may need the GIL to look at signals.
 Array read_variable(const Variable& variable);
 void write_variable(Variable& variable, const Array& value);
 

@@ -58,6 +58,7 @@ def test_train_step_with_a_tape():
 @pytest.mark.parametrize("eager", [False, True])
 def test_two_updates_in_one_step(eager):
     """The second gradient starts from the weights that the first update left; the update is no part of it."""
+    traced = []
 
     class Adversaries(maas.Model):
         def __init__(self):
@@ -67,6 +68,7 @@ def test_two_updates_in_one_step(eager):
             self.g = maas.Sequential([maas.layers.Input((1,)), maas.layers.Dense(1, **one)])
 
         def train_step(self, data):  # and no call()
+            traced.append(1)
             x, (d, g) = data[0], (self.d.trainable_weights, self.g.trainable_weights)
             with maas.GradientTape() as tape:
                 loss = ops.sum(self.d(self.g(x)) ** 2)
@@ -80,6 +82,9 @@ def test_two_updates_in_one_step(eager):
     model.compile(maas.optimizers.SGD(0.01), run_eagerly=eager)
     history = model.fit(np.ones((4, 1), "float32"), np.ones(4), batch_size=4, verbose=0).history
     np.testing.assert_allclose([history["d"][0], history["gradient"][0]], [0.92, 3.68], rtol=1e-6)
+    traced.clear()
+    model.fit(np.ones((12, 1), "float32"), np.ones(12), batch_size=4, verbose=0)
+    assert len(traced) == (3 if eager else 0)  # one program for all batches
 
 
 def test_a_tape_remembers_what_was_read_before_an_assignment():

@@ -137,7 +137,8 @@ class Stepping:
                     f"{self._label()}: a model without `call()` needs layers that are built; give them an Input or "
                     f"call build(), received {waiting} not built"
                 )
-            self.built = True
+            if not self.built:
+                self.built = True
         elif not all(layer.built for layer in layers):
             x = layout.pack([backend.KerasTensor((None, *shape), dtype=np.dtype(char).name) for shape, char in key[1]])[
                 0

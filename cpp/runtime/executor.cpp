@@ -11,6 +11,7 @@
 #include "core/float_mode.h"
 #include "core/fork.h"
 #include "core/interrupt.h"
+#include "core/out_of_memory.h"
 #include "core/threads.h"
 #include "core/wait.h"
 #include "runtime/control.h"
@@ -366,6 +367,7 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
 }
 
 void fail_bad_index(const Op& op, int64_t position, int64_t value) {
+  if (position == kOutOfMemory) fail(ErrorKind::memory, op.name(), ": memory ran out inside the kernel");
   if (const std::string rule = rule_of(op); !rule.empty())
     fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
   fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);

@@ -102,8 +102,11 @@ struct Run {
     leave_at.store(me.met + 1, std::memory_order_relaxed);
   }
 
+  bool told_to_stop() const {
+    return interrupt_requested() || (options.given_up && options.given_up->load(std::memory_order_relaxed));
+  }
   bool interrupted(Clock::time_point now) {
-    if (interrupt_requested()) return true;
+    if (told_to_stop()) return true;
     if (!options.poll || now - last_poll <= kPollEvery) return false;
     last_poll = now;
     return options.poll();
@@ -210,7 +213,7 @@ struct Run {
       if (me.worker == 0 && s <= commit_at && !me.committed && !stopping()) {
         if (bad_data())
           stop(Stop::bad_data, me);
-        else if (interrupt_requested())
+        else if (told_to_stop())
           stop(Stop::interrupted, me);
       }
       if (me.team == 1 && stopping()) return false;

@@ -13,7 +13,10 @@ class Net:
         config: dict, the model's `get_config()` as it looks in a file.
         weights: dict, name of a layer -> list of arrays in the order of `layer.get_weights()`.
         inputs: list of arrays.
+        folder: where it was loaded from.
     """
+
+    folder = None
 
     def __init__(self, config, weights, inputs):
         self.config, self.weights, self.inputs = config, weights, list(inputs)
@@ -40,17 +43,45 @@ class Net:
         for path in order:
             weights.setdefault(path.stem.split("-", 3)[3], []).append(np.load(path, mmap_mode="r"))
         inputs = [np.load(folder / f"x-{i}.npy") for i in range(len(list(folder.glob("x-*.npy"))))]
-        return cls(json.loads((folder / "config.json").read_text()), weights, inputs)
+        net = cls(json.loads((folder / "config.json").read_text()), weights, inputs)
+        net.folder = folder
+        return net
+
+    def save_onnx(self):
+        """`model.onnx` beside the net, with attention also `own.onnx`, and which tensors have channels first."""
+        from benchmarks.baselines import onnx_graph
+
+        model, builder, output_first = onnx_graph.graph(self)
+        (self.folder / "model.onnx").write_bytes(model.SerializeToString())
+        if builder.attends:
+            (self.folder / "own.onnx").write_bytes(onnx_graph.graph(self, contrib=True)[0].SerializeToString())
+        first = [tuple(s) != x.shape for s, x in zip(builder.input_shapes, self.inputs)]
+        (self.folder / "onnx.json").write_text(json.dumps({"inputs": first, "output": output_first}))
+
+    def onnx_inputs(self):
+        """Name -> array of what the ONNX model takes."""
+        first = json.loads((self.folder / "onnx.json").read_text())["inputs"]
+        found = [np.ascontiguousarray(np.moveaxis(x, -1, 1)) if f else x for x, f in zip(self.inputs, first)]
+        return {f"x{i}": x for i, x in enumerate(found)}
+
+    def from_onnx(self, y):
+        """The ONNX model's output as Keras has it."""
+        return np.moveaxis(y, 1, -1) if json.loads((self.folder / "onnx.json").read_text())["output"] else y
 
     def build(self, keras):
         """The model again, in maas or in real Keras."""
-        import copy
-
         objects = {} if keras.__name__ == "maas" else {"maas>PositionEmbedding": _position_embedding(keras)}
-        model = keras.Model.from_config(copy.deepcopy(self.config), custom_objects=objects)
+        model = keras.Model.from_config(_without_draws(self.config), custom_objects=objects)
         for name, arrays in self.weights.items():
             model.get_layer(name).set_weights(arrays)
         return model
+
+
+def _without_draws(config):
+    """A copy in which all weights start as zeros: others follow, and random numbers take their time."""
+    if isinstance(config, dict):
+        return {k: "zeros" if k.endswith("initializer") and v else _without_draws(v) for k, v in config.items()}
+    return [_without_draws(v) for v in config] if isinstance(config, list) else config
 
 
 def _position_embedding(keras):

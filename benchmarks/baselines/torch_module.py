@@ -41,7 +41,7 @@ class TorchModule:
         return self.method("permute", x, *axes)
 
     def reshape(self, x, shape):
-        return self.method("reshape", x, *shape)
+        return self.method("reshape", x, -1, *shape[1:])  # the batch stays open, for training
 
     def conv(self, x, kernel, bias, strides, pads, dilation, groups):
         rank = kernel.ndim - 2
@@ -153,3 +153,16 @@ def module(net):
     tensors = [torch.tensor(x) for x in channels_first_inputs(net, builder)]
     tensors = [t.to(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors]
     return fx.GraphModule(builder.root, builder.graph), tensors, y.first
+
+
+def logits(net):
+    """The module for training: without the softmax at its end."""
+    import copy
+
+    from benchmarks.net import Net
+
+    config = copy.deepcopy(net.config)
+    last = config["layers"][-1]["config"]
+    if last.get("activation") == "softmax":
+        last["activation"] = "linear"
+    return module(Net(config, net.weights, net.inputs))[0]

@@ -24,7 +24,7 @@ class Net:
     @classmethod
     def of(cls, model, inputs=()):
         config = json.loads(json.dumps(model.get_config()))
-        return cls(config, {l.name: l.get_weights() for l in model.layers if l.weights}, inputs)
+        return cls(config, {x.name: x.get_weights() for x in model.layers if x.weights}, inputs)
 
     def save(self, folder):
         folder = Path(folder)

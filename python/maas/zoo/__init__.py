@@ -1,7 +1,7 @@
 """Well-known architectures, built from layers with random weights: `maas.zoo.ResNet50(seed=0)`.
 
-Arguments follow `keras.applications`: `input_shape`, `classes`, `classifier_activation`, `include_top`, `name`. The same
-`seed` gives the same weights; None leaves them to `maas.utils.set_random_seed`.
+Arguments follow `keras.applications`: `input_shape`, `classes`, `classifier_activation`, `include_top`, `name`. The
+same `seed` gives the same weights; None leaves them to `maas.utils.set_random_seed`.
 """
 
 from maas import missing_names

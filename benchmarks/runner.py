@@ -299,10 +299,8 @@ def arguments(description):
 
 
 def chosen(rows, options):
-    """The rows asked for by name; without names all that are quick, with --all all."""
-    if options.rows:
-        return [r for r in rows if wanted(r.label, options.rows)]
-    return [r for r in rows if options.all or not r.slow]
+    """The rows whose name contains a word that was given; slow ones by their full name or with --all."""
+    return [r for r in rows if wanted(r.label, options.rows) and (options.all or not r.slow or r.label in options.rows)]
 
 
 def wanted(label, patterns):

@@ -27,6 +27,7 @@ def measure_cases(options):
     if done:
         runner.show(done, "cases of tests/ops, float32")
         runner.save(done, "cases")
+        runner.plot("cases")
 
 
 def main():

@@ -187,6 +187,8 @@ def add_share(summary, peaks):
 
 def measure_rows(rows, options, title, name):
     """Everything that `benchmarks.ops` and `benchmarks.models` do with their rows."""
+    # Also when a time limit ends the program, no contender stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     contenders, done = Contenders(), []
     try:
         for name_ in options.only or (*INFERENCE, *(MORE if options.all else ())):
@@ -204,12 +206,13 @@ def measure_rows(rows, options, title, name):
                 if known:
                     summary["near_share"] = float(np.median(known)) / summary["ratio"][0]
             done.append(summary)
+            save(done, name, peaks=peaks, threads=options.threads)
             if options.verbose:
                 print(line(summary), flush=True)
     finally:
         contenders.close()
     show(done, title)
-    save(done, name, peaks=peaks, threads=options.threads)
+    plot(name)
     return done
 
 
@@ -253,7 +256,7 @@ def show(rows, title):
 
 
 def save(rows, name, **facts):
-    """JSON, and a plot where matplotlib is installed. Rows of earlier runs that were not measured now are kept."""
+    """JSON. Rows of earlier runs that were not measured now are kept."""
     import maas
     from maas import _core
 
@@ -264,6 +267,10 @@ def save(rows, name, **facts):
     rows = [row for row in before if row["row"] not in new] + rows
     facts = {"cpu": _core.cpu_info(), "isa": _core.isa(), "maas": maas.__version__, **facts, "rows": rows}
     path.write_text(json.dumps(facts, indent=1))
+
+
+def plot(name):
+    """A picture of the ratios in the JSON, where matplotlib is installed."""
     try:
         import matplotlib
     except ImportError:
@@ -271,7 +278,10 @@ def save(rows, name, **facts):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    with_ratio = sorted((r for r in rows if r.get("ratio")), key=lambda r: r["ratio"][0])
+    path = RESULTS / f"{name}.json"
+    with_ratio = sorted(
+        (r for r in json.loads(path.read_text())["rows"] if r.get("ratio")), key=lambda r: r["ratio"][0]
+    )
     if not with_ratio:
         return
     figure, axes = plt.subplots(figsize=(8, 1 + 0.25 * len(with_ratio)))

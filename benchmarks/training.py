@@ -36,6 +36,7 @@ def main():
         contenders.close()
     runner.show(done, "training, float32")
     runner.save(done, "training")
+    runner.plot("training")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ def infer(net, threads, program):
         "INFERENCE_NUM_THREADS": str(threads),
     }
     request = ov.Core().compile_model(str(Path(net.folder) / "model.onnx"), "CPU", options).create_infer_request()
-    for name, x in net.onnx_inputs().items():
+    feed = net.onnx_inputs()
+    for name, x in feed.items():
         request.set_tensor(name, ov.Tensor(x, shared_memory=True))
-    return request.infer, lambda _: net.from_onnx(request.get_output_tensor(0).data)
+
+    def result(_, feed=feed):  # the arrays live as long as the request reads them
+        return net.from_onnx(request.get_output_tensor(0).data)
+
+    return lambda: request.infer(share_outputs=True), result

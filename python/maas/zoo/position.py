@@ -32,7 +32,7 @@ class PositionEmbedding(Layer):
     def call(self, inputs):
         from maas import ops
 
-        return ops.add(inputs, self.table[: inputs.shape[1]])
+        return ops.add(inputs, self.table[: ops.shape(inputs)[1]])
 
     def compute_output_shape(self, input_shape):
         return input_shape

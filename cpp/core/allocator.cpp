@@ -16,7 +16,7 @@ namespace maas {
 namespace {
 
 constexpr size_t kCheckAbove = size_t(1) << 20;  // smaller blocks are not worth reading the limits
-constexpr size_t kMapAbove = size_t(4) << 20;    // own mapping, in huge pages
+constexpr size_t kMapAbove = (size_t(2) << 20) - 1;  // own mapping, in huge pages
 constexpr size_t kKeepUpTo = size_t(64) << 20;   // larger blocks are rare and go back to the system at once
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr int kFine = 16;                 // classes of 64, 128, ..., 1024 bytes, then four for each doubling

@@ -2,6 +2,7 @@
 // The register kernel of gemm and conv: R rows x C vectors of c live in registers while all terms of a block pass. a is
 // read in place and broadcast, b comes from packed panels. A tile type adds to MicroTile how its terms lie:
 //   each_run(fn): fn(a, step, b, length) for every run of terms, a `step` apart in a and a panel row apart in b.
+//   fetch(k), if it has one: asks for memory that is needed soon, at term k of a run.
 #include "ops/gemm/pack_simd.h"
 #include "simd/isa.h"
 
@@ -37,6 +38,7 @@ void micro(const T& t) {
     for (int64_t k = 0; k < length; ++k, a += step, b += ldb) {
       Block<V, C> row;
       row.load(b);
+      if constexpr (requires { t.fetch(k); }) t.fetch(k);
       MAAS_UNROLL for (int i = 0; i < R; ++i) {
         // One broadcast serves C products: as a memory operand of every fma the loads would be the limit.
         const V x(a[i * rsa]);
@@ -44,16 +46,20 @@ void micro(const T& t) {
       }
     }
   });
+  const float* const biases = t.bias;
+  float* const to = t.c;
+  const int64_t ldc = t.ldc;
+  const bool relu = t.relu;
   MAAS_UNROLL for (int j = 0; j < C; ++j) {
     const bool last = j == C - 1;
-    if (t.bias) {
-      const V bias = last ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
+    if (biases) {
+      const V bias = last ? V::load(biases + j * kLanes, tail, 0.f) : V::load(biases + j * kLanes);
       MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
     }
     MAAS_UNROLL for (int i = 0; i < R; ++i) {
       V v = acc[i * C + j];
-      if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
-      float* c = t.c + i * t.ldc + j * kLanes;
+      if (relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
+      float* c = to + i * ldc + j * kLanes;
       if (last)
         v.store(c, tail);
       else

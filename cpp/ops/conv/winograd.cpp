@@ -123,7 +123,7 @@ void ConvWinograd::bind(const Bind& b, const KernelRow& row, WinogradArgs& a) co
   a.panels = pieces(a.m, nr);
   // Windows and products of a block take less than half of an L2 of 2 MB, beside weights and images. With few blocks
   // panels are shared out as well, and each who takes some transforms the windows.
-  constexpr int64_t kBlockFloats = 160 * 1024, kManyBlocks = 16;
+  constexpr int64_t kBlockFloats = 256 * 1024, kManyBlocks = 16;
   const int64_t of_tile = winograd_points(tile) * (rounded(a.k) + rounded(std::min(a.m, nr)));
   const int64_t all = a.n * a.tiles_h * a.tiles_w;
   a.blocks = all ? std::max(pieces(all, std::max<int64_t>(kBlockFloats / of_tile, 6)), std::min<int64_t>(all / 24, 2))

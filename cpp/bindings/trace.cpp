@@ -498,12 +498,16 @@ void bind_trace(py::module_& m) {
           py::arg("outputs"), py::arg("passes") = "all", "The graph as text after some passes.")
       .def(
           "compile",
-          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name) {
+          [](const Trace& t, const std::vector<py::object>& outputs, const std::string& name,
+             const std::string& accuracy) {
+            check(accuracy == "fast" || accuracy == "exact", "accuracy must be 'fast' or 'exact', received '", accuracy,
+                  "'");
             Nodes nodes;
             for (const auto& o : outputs) nodes.push_back(to_node(o));
+            const NumericsScope scope({.exact = accuracy == "exact"});
             return std::make_shared<Program>(t.graph(nodes), name);
           },
-          py::arg("outputs"), py::arg("name") = "function");
+          py::arg("outputs"), py::arg("name") = "function", py::arg("accuracy") = "fast");
 
   m.def(
       "set_autocast",

@@ -115,7 +115,7 @@ const std::vector<const OpInfo*>& all_ops() {
 bool is_lowered(const std::string& op) {
   static constexpr std::string_view kNames[] = {
       "gemm_pack",   "gemm",      "gemm_batched",   "conv_pack",  "conv_packed",
-      "conv_direct", "depthwise", "recurrent_pack", "recurrence", "recurrence_gradient"};
+      "conv_direct", "conv_winograd_pack", "conv_winograd", "depthwise", "recurrent_pack", "recurrence", "recurrence_gradient"};
   return std::find(std::begin(kNames), std::end(kNames), op) != std::end(kNames);
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/numerics.h"
 #include "runtime/context.h"
 #include "runtime/executor.h"
 #include "runtime/segments.h"
@@ -20,6 +21,7 @@ struct StepCost {
 
 // A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
 // It runs where its state is, and its other state moves there; without state, on this thread's device when it is made.
+// It is as exact as this thread's numerics() ask for then.
 class Program {
  public:
   Program(const Graph& graph, std::string name);
@@ -78,6 +80,7 @@ class Program {
   // and out, and which state is held.
   const Graph graph_;
   const std::string name_;
+  const Numerics numerics_;
   std::atomic<int64_t> moves_{-1};
   std::vector<std::shared_ptr<const Plan>> old_plans_;  // of other devices; somebody may still be looking at one
 

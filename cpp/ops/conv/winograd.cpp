@@ -122,17 +122,15 @@ void ConvWinograd::bind(const Bind& b, const KernelRow& row, WinogradArgs& a) co
   a.tiles_w = pieces(a.ow, tile);
   a.nr = nr;
   a.panels = pieces(a.m, nr);
-  // Windows and products of a block take half of an L2 of 2 MB, beside weights and images; or three quarters, where
-  // weights only pass through and the fewer blocks the better. With few blocks panels are shared out as well, and each
-  // who takes some transforms the windows.
-  constexpr int64_t kBlockFloats = 256 * 1024, kManyBlocks = 16, kFewestUnits = 4, kFewestTiles = 6;
-  const bool passing = winograd_points(tile) * a.k * a.m > kBlockFloats;
+  // Windows and products of a block take half of an L2 of 2 MB, beside weights and images. Weights that only pass
+  // through it need so many tiles a block that products take as long as their way from memory. With few blocks panels
+  // are shared out as well, and each who takes some transforms the windows.
+  constexpr int64_t kBlockFloats = 256 * 1024, kManyBlocks = 16, kFewestUnits = 4;
+  const int64_t fewest = winograd_points(tile) * a.k * a.m > kBlockFloats ? 16 : 6;
   const int64_t of_tile = winograd_points(tile) * (rounded(a.k) + rounded(std::min(a.m, nr)));
-  const int64_t most = std::max((passing ? 3 * kBlockFloats / 2 : kBlockFloats) / of_tile, kFewestTiles);
   const int64_t all = a.n * a.tiles_h * a.tiles_w;
-  a.blocks = all ? std::max({pieces(all, most), std::min(all / kFewestTiles, pieces(kFewestUnits, a.panels)),
-                             int64_t{1}})
-                 : 0;
+  const int64_t fit = pieces(all, std::max(kBlockFloats / of_tile, fewest));
+  a.blocks = all ? std::max({fit, std::min(all / fewest, pieces(kFewestUnits, a.panels)), int64_t{1}}) : 0;
   a.block_tiles = a.blocks ? pieces(all, a.blocks) : 0;
   a.panel_groups = a.blocks < kManyBlocks ? a.panels : 1;
   a.fused = {};

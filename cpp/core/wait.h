@@ -31,8 +31,9 @@ inline constexpr int64_t kCrowdedFor = 50'000'000;
 struct Patience {
   int64_t spin_ns, yield_ns;
 };
-// A worker between two runs: long enough to bridge the gap between kernels, short enough to cost a neighbour nothing.
-inline constexpr Patience kForWork{5'000, 20'000};
+// A worker between two runs: long enough to bridge the gap between calls, which is some 30 us where a run left nothing
+// else in the caches, and short enough to cost a neighbour nothing: who yields is in nobody's way.
+inline constexpr Patience kForWork{5'000, 100'000};
 // A member that waits for its team: the others are at work, so it is worth more.
 inline constexpr Patience kForTeam{10'000, 50'000};
 

@@ -27,7 +27,7 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 constexpr int64_t kManyPhases = 8;
 constexpr double kShortRunNs = 1e6;
 // A run that is over before a sleeper is awake does without it.
-constexpr double kBriefRunNs = 1e5;
+constexpr double kBriefRunNs = 3e4;
 // How long after a lost time slice short runs stay alone, in nanoseconds. Doubles when a team loses a slice again, up
 // to what all waiters use, and shrinks with every team that did not: idle machines try at once, busy ones seldom.
 constexpr int64_t kLeastAlone = 1'000'000;

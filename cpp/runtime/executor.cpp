@@ -11,6 +11,7 @@
 #include "core/float_mode.h"
 #include "core/fork.h"
 #include "core/interrupt.h"
+#include "core/out_of_memory.h"
 #include "core/threads.h"
 #include "core/wait.h"
 #include "runtime/control.h"
@@ -108,8 +109,11 @@ struct Run {
     leave_at.store(me.met + 1, std::memory_order_relaxed);
   }
 
+  bool told_to_stop() const {
+    return interrupt_requested() || (options.given_up && options.given_up->load(std::memory_order_relaxed));
+  }
   bool interrupted(Clock::time_point now) {
-    if (interrupt_requested()) return true;
+    if (told_to_stop()) return true;
     if (!options.poll || now - last_poll <= kPollEvery) return false;
     last_poll = now;
     return options.poll();
@@ -222,7 +226,7 @@ struct Run {
       if (me.worker == 0 && s <= commit_at && !me.committed && !stopping()) {
         if (bad_data())
           stop(Stop::bad_data, me);
-        else if (interrupt_requested())
+        else if (told_to_stop())
           stop(Stop::interrupted, me);
       }
       if (me.team == 1 && stopping()) return false;
@@ -380,6 +384,7 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
 }
 
 void fail_bad_index(const Op& op, int64_t position, int64_t value) {
+  if (position == kOutOfMemory) fail(ErrorKind::memory, op.name(), ": memory ran out inside the kernel");
   if (const std::string rule = rule_of(op); !rule.empty())
     fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
   fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);

@@ -2,6 +2,7 @@
 // The register kernel of gemm and conv: R rows x C vectors of c live in registers while all terms of a block pass. a is
 // read in place and broadcast, b comes from packed panels. A tile type adds to MicroTile how its terms lie:
 //   each_run(fn): fn(a, step, b, length) for every run of terms, a `step` apart in a and a panel row apart in b.
+//   fetch(k), if it has one: asks for memory that is needed soon, at term k of a run.
 #include "ops/gemm/pack_simd.h"
 #include "simd/isa.h"
 
@@ -64,6 +65,7 @@ void micro(const T& t) {
         __builtin_prefetch(far + far_more, 0, 2);
         far += far_step;
       }
+      if constexpr (requires { t.fetch(k); }) t.fetch(k);
       MAAS_UNROLL for (int i = 0; i < R; ++i) {
         // One broadcast serves C products: as a memory operand of every fma the loads would be the limit.
         const V x(rows[i / 3][i % 3 * rsa]);

@@ -63,15 +63,20 @@ def test_special_values_and_memory_forms(m):
 
 @pytest.mark.parametrize("level", support.LEVELS)
 @pytest.mark.parametrize("n", [5, 64, 70])
-@pytest.mark.parametrize("tail", ["bias", "bias_relu", "relu", "bias_tanh", "residual", "scalar"])
+@pytest.mark.parametrize(
+    "tail", ["bias", "bias_relu", "relu", "relu6", "bias_relu6", "bias_tanh", "residual", "scalar"]
+)
 def test_epilogues_equal_separate_steps(tail, n, level):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((11, 20)).astype("float32"), rng.standard_normal((20, n)).astype("float32")
     b, r = rng.standard_normal(n).astype("float32"), rng.standard_normal((11, n)).astype("float32")
+    x[3], x[5, 0], b[0] = np.nan, np.inf, 100.0
     tails = {
         "bias": lambda y, b, r: _core.add(y, b),
         "bias_relu": lambda y, b, r: _core.relu(_core.add(y, b)),
         "relu": lambda y, b, r: _core.relu(y),
+        "relu6": lambda y, b, r: _core.relu6(y),
+        "bias_relu6": lambda y, b, r: _core.relu6(_core.add(y, b)),
         "bias_tanh": lambda y, b, r: _core.tanh(_core.add(y, b)),
         "residual": lambda y, b, r: _core.relu(_core.add(_core.add(y, b), r)),
         "scalar": lambda y, b, r: _core.add(_core.multiply(y, 0.5), b),

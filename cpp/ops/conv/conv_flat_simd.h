@@ -52,6 +52,7 @@ MAAS_INLINE void conv_flat_strip(const ConvArgs& a, const ConvStrip& s, const fl
     t.first = from == 0;
     t.bias = last && in_registers && e.bias_row ? e.bias_row + s.column : nullptr;
     t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    t.top = e.top;
     t.length = t.rsa = (to - from) * run;
     span = {copies, panel + from * run * t.ldb};
     for (int64_t tile = 0; tile < tiles; ++tile) {

@@ -14,7 +14,7 @@ void epilogue(const EpilogueArgs& e, float* y, int64_t ldy, int64_t row, int64_t
   if (e.kind == EpilogueArgs::chain) return apply_chain_rows(e, y, ldy, row, 1, column, columns, scratch);
   for (int64_t j = 0; j < columns && e.kind != EpilogueArgs::none; ++j) {
     if (e.kind != EpilogueArgs::relu) y[j] += e.bias_row[column + j];
-    if (e.kind != EpilogueArgs::bias) y[j] = y[j] != y[j] || y[j] > 0 ? y[j] : 0;
+    if (e.kind != EpilogueArgs::bias) y[j] = y[j] > e.top ? e.top : y[j] != y[j] || y[j] > 0 ? y[j] : 0;
   }
 }
 

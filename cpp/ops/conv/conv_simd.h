@@ -70,6 +70,7 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const ConvStrip& s, const float* 
     t.first = from == 0;
     t.bias = last && in_registers && e.bias_row ? e.bias_row + s.column : nullptr;
     t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    t.top = e.top;
     if (copied)
       for (int64_t r = from; r < to; ++r)
         copy_pixels(rows[r].a, w.in, k_all, a.k, strip_first, strip_pixels, copies + (r - from) * strip_pixels * a.k);

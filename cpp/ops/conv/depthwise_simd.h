@@ -19,6 +19,7 @@ struct DepthwiseTile {
   int64_t step_y;
   const float* bias;
   bool relu;
+  float top;
 };
 
 template <int R>
@@ -28,7 +29,7 @@ MAAS_INLINE void depthwise_store(const DepthwiseTile& t, const Block<V, R>& acc,
   MAAS_UNROLL for (int i = 0; i < R; ++i) {
     V v = acc[i];
     if (biased) v = v + bias;
-    if (t.relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
+    if (t.relu) v = min(V(t.top), max(V(0.f), v) + V(0.f));  // keeps NaN; -0 becomes 0
     simd::store_some(v, t.y + i * t.step_y + c, left);
   }
 }
@@ -161,6 +162,7 @@ void run_depthwise(const DepthwiseArgs& a, int64_t begin, int64_t end, const Exe
   t.rows = rows;
   t.bias = e.kind != EpilogueArgs::chain && e.bias_row ? e.bias_row : nullptr;
   t.relu = e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu;
+  t.top = e.top;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t oh = unit % h.out, od = unit / h.out % d.out, image = unit / h.out / d.out;
     t.row_count = depthwise_rows(a, image, od, oh, rows);

@@ -49,7 +49,7 @@ void dot_micro(const ConvTile& t, int64_t row, int64_t column) {
   });
   MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
     float v = sum_lanes(acc[i * C + j]) + (t.bias ? t.bias[column + j] : 0.f);
-    if (t.relu) v = v > 0.f || v != v ? v : 0.f;
+    if (t.relu) v = v > t.top ? t.top : v > 0.f || v != v ? v : 0.f;
     t.c[(row + i) * t.ldc + column + j] = v;
   }
 }

@@ -29,8 +29,8 @@ bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
   });
 }
 
-void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a) {
-  static const int kAdd = find_fn("add"), kRelu = find_fn("relu");
+void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a, bool always_chain) {
+  static const int kAdd = find_fn("add"), kRelu = find_fn("relu"), kRelu6 = find_fn("relu6");
   const BoundValue& y = b.out();
   const int64_t columns = y.shape[y.rank - 1];
   a.ld = columns;
@@ -51,13 +51,17 @@ void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, Epilog
     a.kind = EpilogueArgs::none;
     return;
   }
-  if (chain.inputs == 1 && chain.steps.size() == 1 && is(0, kRelu)) {
+  a.top = __builtin_inff();
+  const auto is_relu = [&](size_t s) { return is(s, kRelu) || is(s, kRelu6); };
+  const size_t count = chain.steps.size();
+  if (!always_chain && chain.inputs == 1 && count == 1 && is_relu(0)) {
     a.kind = EpilogueArgs::relu;
+    if (is(0, kRelu6)) a.top = 6;
     return;
   }
-  if (adds_row &&
-      (chain.steps.size() == 1 || (chain.steps.size() == 2 && is(1, kRelu) && chain.steps[1].arg[0] == 2))) {
-    a.kind = chain.steps.size() == 1 ? EpilogueArgs::bias : EpilogueArgs::bias_relu;
+  if (!always_chain && adds_row && (count == 1 || (count == 2 && is_relu(1) && chain.steps[1].arg[0] == 2))) {
+    a.kind = count == 1 ? EpilogueArgs::bias : EpilogueArgs::bias_relu;
+    if (count == 2 && is(1, kRelu6)) a.top = 6;
     a.bias_row = a.data[1];
     return;
   }

@@ -11,9 +11,11 @@ using ChainBlockFn = void (*)(const ChainStepArgs* steps, int count, float* cons
 constexpr int64_t kChainShort = 32, kChainList = 256;
 
 struct EpilogueArgs {
-  // The commonest epilogue stays in registers: result + bias[column], then nothing or relu.
+  // The commonest epilogues stay in registers: result + bias[column], then nothing, relu or relu6, which is relu up to
+  // `top`.
   enum Kind : uint8_t { none, bias, bias_relu, relu, chain } kind = none;
   const float* bias_row = nullptr;
+  float top = __builtin_inff();
   // A general chain. Register 0 is the result's row; operand i > 0 is a row per column, a whole matrix or one number.
   ChainStepArgs steps[ChainArgs::max_steps];
   int step_count = 0, inputs = 0, registers = 0;

@@ -18,7 +18,7 @@ void epilogue(const GemmArgs& g, float* c, int64_t i, int64_t rows, int64_t j, i
         for (int64_t x = 0; x < columns; ++x) {
           float& v = c[r * g.ldc + x];
           if (e.kind != EpilogueArgs::relu) v += e.bias_row[j + x];
-          if (e.kind != EpilogueArgs::bias) v = v != v || v > 0 ? v : 0;
+          if (e.kind != EpilogueArgs::bias) v = v > e.top ? e.top : v != v || v > 0 ? v : 0;
         }
     }
   }

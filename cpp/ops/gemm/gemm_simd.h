@@ -52,6 +52,7 @@ MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int6
     t.first = block == 0;
     t.bias = end && in_registers && e.bias_row ? e.bias_row + j0 : nullptr;
     t.relu = end && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    t.top = e.top;
     // The last tiles ask for the block after this one, of this panel or the next.
     const int64_t askers = last - first < vectors ? last - first : vectors;
     const bool asks = V::kRegisters >= 32 && askers > 1 && vectors == 4 && (!end || j0 + columns < g.n);

@@ -17,7 +17,8 @@ struct MicroTile {
   int64_t ldc, columns;  // of c in this tile, 1 .. 16 C
   bool first;            // start from 0, else from c
   const float* bias;     // added at the end if not null
-  bool relu;
+  bool relu;             // then no more than top
+  float top;
   // Panel rows to ask for ahead of use, 0 for none. A load that misses L1 costs slots of the FMA ports, since what
   // waits for it is tried in vain.
   static constexpr int kAhead = 0;
@@ -80,8 +81,10 @@ void micro(const T& t) {
       MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
     }
   }
-  if (t.relu)  // keeps NaN; -0 becomes 0
-    MAAS_UNROLL for (int i = 0; i < R * C; ++i) acc[i] = max(V(0.f), acc[i]) + V(0.f);
+  if (t.relu) {  // keeps NaN; -0 becomes 0
+    const V top(t.top);
+    MAAS_UNROLL for (int i = 0; i < R * C; ++i) acc[i] = min(top, max(V(0.f), acc[i]) + V(0.f));
+  }
   float* c = t.c;
   const int64_t ldc = t.ldc;
   MAAS_UNROLL for (int i = 0; i < R; ++i, c += ldc) MAAS_UNROLL for (int j = 0; j < C; ++j) {

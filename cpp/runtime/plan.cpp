@@ -48,13 +48,13 @@ class Builder {
  private:
   // ---- graph outputs own their memory: a leaf, a repeated value or a view is copied; so are such updates
   void separate_outputs() {
-    std::unordered_set<const NodeData*> taken;
+    std::unordered_set<Key, KeyHash> taken;
     for (Node& out : graph_.outputs) {
-      const bool own = out->op && !out->op->is_view() && out.index() == 0 && taken.insert(out.data()).second;
+      const bool own = out->op && !out->op->is_view() && taken.insert(key(out)).second;
       bool updated =
           std::any_of(graph_.updates.begin(), graph_.updates.end(), [&](const Update& u) { return u.value == out; });
       if (!own || updated) out = copy_chain(out);
-      taken.insert(out.data());
+      taken.insert(key(out));
     }
     for (Update& u : graph_.updates)
       if (!u.value->op || u.value->op->is_view()) u.value = copy_chain(u.value);

@@ -34,6 +34,26 @@ def test_padding_on_the_right_changes_no_bit(keys, padding):
 
 
 @pytest.mark.parametrize("level", support.LEVELS)
+@pytest.mark.parametrize("queries, keys", [(9, 9), (50, 50), (97, 130), (33, 1090)])
+@pytest.mark.parametrize("window", [0, 40])
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_mask_in_words_or_in_bytes(level, queries, keys, window, causal):
+    """Kernels with queries or keys in lanes give the same bits."""
+    q, k, v = attention(2, queries, keys, heads=4, kv_heads=2, dim=40, value_dim=24).operands()
+    ahead = np.arange(queries)[:, None] - np.arange(keys)
+    seen = np.ones((queries, keys), bool)
+    if causal:
+        seen &= ahead >= 0
+    if window:
+        seen &= np.abs(ahead) < window
+    with support.isa(level):
+        words = _core.attention(q, k, v, causal=causal, window=window)
+        in_bytes = _core.attention(q, k, v, seen[None, None], masked=True)
+    rows = seen.any(1)  # the others are means, summed over other keys
+    support.same_bits([np.asarray(words)[:, rows]], [np.asarray(in_bytes)[:, rows]])
+
+
+@pytest.mark.parametrize("level", support.LEVELS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_special_values_stay_in_their_row(level, value):
     q, k, v = attention(1, 9, 70).operands()

@@ -8,7 +8,7 @@ import pytest
 
 from maas import _core, ops
 from tests.ops import support
-from tests.ops.recurrent_cases import LAYERS, STATES, recurrent
+from tests.ops.recurrent_cases import LAYERS, STATES, recurrent, reference
 
 
 def check(results, wanted, epsilons, what):
@@ -66,6 +66,23 @@ def test_right_padding_under_a_mask_changes_no_bit(cell, padding):
         long[i] = long[i][:, :9]
     count = 2 * states + 2
     support.same_bits(short[:count], long[:count])
+
+
+@pytest.mark.parametrize("level", support.LEVELS)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 10.0, 1e4, 1e30])
+def test_gates_alone(level, cell, size):
+    """Sums that are exact show the error of gates and state: a few epsilons a step, near 0 and far from it."""
+    case = recurrent(cell, 17, 6, 1, 37, use_bias=False)
+    operands = case.operands()
+    operands[0] *= size
+    operands[-2] = np.sign(operands[-2])
+    operands[-1] *= 0
+    with support.isa(level):
+        results = [t.numpy() for t in getattr(_core, cell)(*operands, **case.params)]
+    with np.errstate(all="ignore"):
+        wanted = reference(cell, *[a.astype(np.float64) for a in operands], **case.params)
+    check(results, wanted, 12, (cell, size))
 
 
 def test_a_nan_row_stays_alone():

@@ -30,7 +30,11 @@ struct Forward {
   float *packed, *rows_of_q, *scores, *sums, *spans, *lanes, *span_lanes, *top;
 
   Forward(const AttentionArgs& args, void* scratch)
-      : a(args), s(args.s), width((args.s.value_dim + 15) / 16 * 16), kept(args.dropout), scale(static_cast<float>(args.s.scale * 1.4426950408889634)) {
+      : a(args),
+        s(args.s),
+        width((args.s.value_dim + 15) / 16 * 16),
+        kept(args.dropout),
+        scale(static_cast<float>(args.s.scale * 1.4426950408889634)) {
     packed = static_cast<float*>(scratch);
     scores = packed + s.head_dim * kKeys;
     sums = scores + kQueries * kKeys;

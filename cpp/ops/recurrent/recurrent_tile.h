@@ -41,7 +41,7 @@ void sum_rows(float* z, const float* const* rows, const float* panel, int64_t n)
   acc.store(z);
 }
 
-// AVX2 has registers for one row; more rows run one after the other over a panel that stays in L1.
+// AVX2 has registers for one row (two of 3 vectors); more rows run one after the other over a panel that stays in L1.
 template <int NV>
 void sum_tile(float* z, int64_t rows, const float* const* x, const float* panel, int64_t n) {
   if constexpr (V::kRegisters >= 32) {
@@ -64,7 +64,10 @@ void sum_tile(float* z, int64_t rows, const float* const* x, const float* panel,
         if constexpr (NV < 4) return rows == 7 ? sum_rows<7, NV>(z, x, panel, n) : sum_rows<8, NV>(z, x, panel, n);
     }
   } else {
-    for (int64_t r = 0; r < rows; ++r) sum_rows<1, NV>(z + r * NV * kLanes, x + r, panel, n);
+    int64_t r = 0;
+    if constexpr (NV < 4)
+      for (; r + 2 <= rows; r += 2) sum_rows<2, NV>(z + r * NV * kLanes, x + r, panel, n);
+    for (; r < rows; ++r) sum_rows<1, NV>(z + r * NV * kLanes, x + r, panel, n);
   }
 }
 

@@ -8,19 +8,61 @@ namespace {
 
 using simd::V;
 
-// Maximum of a row, NaN if any element is: four chains hide max_nan's latency. Order does not matter to a maximum.
+// Maximum of a row. A NaN may be left out: its exp is NaN, so the sum and the whole row are. Four chains hide the
+// latency of a step; order does not matter to a maximum.
+MAAS_INLINE float lanes_max(V m) {
+  return simd::fold_lanes(m, [](V a, V b) __attribute__((always_inline)) { return max(a, b); });
+}
 MAAS_INLINE float row_max(const float* x, int64_t n) {
-  if (n < 4 * simd::kLanes) return simd::max_all<V>(x, n);
-  V m[4];
-  MAAS_UNROLL for (int k = 0; k < 4; k++) m[k] = V::load(x + k * simd::kLanes);
-  int64_t i = 4 * simd::kLanes;
+  V m[4] = {V(-simd::kInf), V(-simd::kInf), V(-simd::kInf), V(-simd::kInf)};
+  int64_t i = 0;
   for (; i + 4 * simd::kLanes <= n; i += 4 * simd::kLanes)
-    MAAS_UNROLL for (int k = 0; k < 4; k++) m[k] = max_nan(m[k], V::load(x + i + k * simd::kLanes));
-  for (; i < n; i += simd::kLanes) m[0] = max_nan(m[0], simd::load_some<V>(x + i, n - i, -simd::kInf));
-  return simd::max_lanes(max_nan(max_nan(m[0], m[1]), max_nan(m[2], m[3])));
+    MAAS_UNROLL for (int k = 0; k < 4; k++) m[k] = max(V::load(x + i + k * simd::kLanes), m[k]);
+  for (; i < n; i += simd::kLanes) m[0] = max(simd::load_some<V>(x + i, n - i, -simd::kInf), m[0]);
+  return lanes_max(max(max(m[0], m[1]), max(m[2], m[3])));
+}
+
+// A row of N vectors, the last of `tail` elements, stays in registers.
+template <int N>
+void softmax_short_row(const float* x, float* y, int64_t tail) {
+  constexpr int64_t kLast = (N - 1) * simd::kLanes;
+  simd::Block<V, N> e;
+  MAAS_UNROLL for (int k = 0; k < N - 1; k++) e[k] = V::load(x + k * simd::kLanes);
+  e[N - 1] = simd::load_some<V>(x + kLast, tail, -simd::kInf);
+  V m(-simd::kInf), sum(0.f);
+  MAAS_UNROLL for (int k = 0; k < N; k++) m = max(e[k], m);
+  const V top(lanes_max(m));
+  MAAS_UNROLL for (int k = 0; k < N; k++) e[k] = exp(e[k] - top);
+  MAAS_UNROLL for (int k = 0; k < N; k++) sum = sum + e[k];
+  const V scale(1.f / simd::sum_lanes(sum));
+  MAAS_UNROLL for (int k = 0; k < N - 1; k++)(e[k] * scale).store(y + k * simd::kLanes);
+  simd::store_some(e[N - 1] * scale, y + kLast, tail);
 }
 
 MAAS_INLINE void softmax_row(const float* x, float* y, int64_t n) {
+  if constexpr (V::kRegisters >= 32) {
+    const int64_t vectors = (n + simd::kLanes - 1) / simd::kLanes, tail = n - (vectors - 1) * simd::kLanes;
+    switch (vectors) {
+      case 1:
+        return softmax_short_row<1>(x, y, tail);
+      case 2:
+        return softmax_short_row<2>(x, y, tail);
+      case 3:
+        return softmax_short_row<3>(x, y, tail);
+      case 4:
+        return softmax_short_row<4>(x, y, tail);
+      case 5:
+        return softmax_short_row<5>(x, y, tail);
+      case 6:
+        return softmax_short_row<6>(x, y, tail);
+      case 7:
+        return softmax_short_row<7>(x, y, tail);
+      case 8:
+        return softmax_short_row<8>(x, y, tail);
+      default:
+        break;
+    }
+  }
   const V top(row_max(x, n));
   V sum(0.f);
   // Missing lanes read -inf, so their exp is 0. A row of -inf alone gives inf - inf: NaN, as the formula says.

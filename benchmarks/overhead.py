@@ -1,4 +1,4 @@
-"""What `model(x)` and `predict` cost above the plan's own time, on the smallest networks: `python -m benchmarks.overhead`.
+"""What `model(x)` and `predict` cost above the plan's own time: `python -m benchmarks.overhead`.
 
 The plan's own time is the sum of its steps, timed inside the engine; all are the least of many.
 """

@@ -278,7 +278,7 @@ void Context::bind_steps(MemoryClaim& claim) {
   work_ns_ = 0;
   team_ = 1;
   for (const Step& step : run_) team_ = std::max(team_, step.team);
-  team_ = std::min(team_, ThreadPool::instance().size());
+  team_ = alone_ ? 1 : std::min(team_, ThreadPool::instance().size());
   for (const Step& step : run_) work_ns_ += step.work_ns;
   scratch_needed_ = scratch;
   if (body_) {  // the context around has the scratch
@@ -287,7 +287,7 @@ void Context::bind_steps(MemoryClaim& claim) {
   }
   const size_t stride = std::max(scratch, scratch_stride_);
   if (stride * static_cast<size_t>(team_) > scratch_.size() || stride > scratch_stride_) {
-    const size_t bytes = stride * static_cast<size_t>(ThreadPool::instance().size());
+    const size_t bytes = stride * static_cast<size_t>(alone_ ? 1 : ThreadPool::instance().size());
     scratch_ = HostBuffer();
     scratch_stride_ = 0;
     if (bytes > kCheckedBytes) claim.add(bytes, text("Scratch of plan '", plan_->name, "'"));

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/fork.h"
+#include "core/numerics.h"
 
 namespace maas {
 namespace {
@@ -78,6 +79,7 @@ std::shared_ptr<Program> eager_program(const OpPtr& op, const std::vector<Array>
     const Node result = apply(op, graph.inputs);
     const int count = all_outputs ? static_cast<int>(result->outputs.size()) : op->visible_outputs();
     for (int i = 0; i < count; ++i) graph.outputs.push_back(result.output(i));
+    const NumericsScope exact({.exact = true});
     program = std::make_shared<Program>(graph, op->name());
     keep(key, program);
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/numerics.h"
 
 namespace maas {
 namespace {
@@ -76,7 +77,11 @@ const Function& SavedModel::function(const std::string& name) const {
 std::shared_ptr<Program> SavedModel::program(const std::string& name) {
   std::lock_guard guard(mutex_);
   auto& program = programs_[name];
-  if (!program) program = std::make_shared<Program>(function(name).graph, name);
+  if (!program) {
+    const auto accuracy = file_.metadata.find("accuracy");
+    const NumericsScope scope({.exact = accuracy != file_.metadata.end() && accuracy->second == "exact"});
+    program = std::make_shared<Program>(function(name).graph, name);
+  }
   return program;
 }
 

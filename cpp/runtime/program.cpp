@@ -26,6 +26,19 @@ constexpr size_t kMemoryPlans = 64;
 constexpr size_t kRoomyArena = size_t{4} << 20;
 constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
+bool trains(const Graph& graph) {
+  for (const Update& u : graph.updates)
+    if (u.variable->initial_trainable) return true;
+  for (const auto& node : topological_order(graph.roots())) {
+    if (!node->op) continue;
+    if (node->op->name() == "conv_kernel_gradient") return true;
+    if (const auto control = node->op->control())
+      for (const Body& body : control->bodies)
+        if (trains(*body.graph)) return true;
+  }
+  return false;
+}
+
 std::string shape_text(const std::vector<int64_t>& shape) { return to_string(to_shape(shape)); }
 
 }  // namespace
@@ -38,7 +51,10 @@ SymbolValues round_up(const SymbolValues& symbols) {
 }
 
 Program::Program(const Graph& graph, std::string name)
-    : graph_(graph), name_(std::move(name)), segments_(split(graph)) {
+    : graph_(graph),
+      name_(std::move(name)),
+      numerics_{numerics().exact, numerics().trains || trains(graph)},
+      segments_(split(graph)) {
   build();
   LivePrograms::instance().add(this);
 }
@@ -265,6 +281,7 @@ void Program::bind(Context& context, const std::vector<Array>& inputs, MemoryCla
 
 void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
                        std::vector<Array>& outputs) {
+  if (plan_->row_symbol && run_rows(symbols, inputs, options, outputs)) return;
   MemoryClaim claim;
   auto context = take(symbols, claim);
   if (claim.empty()) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/numerics.h"
 #include "runtime/context.h"
 #include "runtime/executor.h"
 #include "runtime/segments.h"
@@ -20,6 +21,7 @@ struct StepCost {
 
 // A compiled graph: its Plan, the prepared weights, and a pool of Contexts. Any number of threads may call run at once.
 // It runs where its state is, and its other state moves there; without state, on this thread's device when it is made.
+// It is as exact as this thread's numerics() ask for then.
 class Program {
  public:
   Program(const Graph& graph, std::string name);
@@ -45,6 +47,8 @@ class Program {
   // another, to where its kernels would run.
   std::pair<size_t, size_t> kept();
   std::vector<double> binding_ns(const std::vector<std::vector<Array>>& calls);
+  // How many rows a run on these inputs takes at a time: all of them, or fewer where rows do not know of each other.
+  int64_t rows_at_once(const std::vector<Array>& inputs);
 
  private:
   void build();
@@ -65,6 +69,10 @@ class Program {
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
   void run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
                 std::vector<Array>& outputs);
+  bool run_rows(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                std::vector<Array>& outputs);
+  int64_t rows_at_once(const SymbolValues& symbols, const std::vector<Array>& inputs);
+  int64_t choose_turns(const SymbolValues& symbols, const std::vector<Array>& inputs);
   void run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
 
@@ -72,6 +80,7 @@ class Program {
   // and out, and which state is held.
   const Graph graph_;
   const std::string name_;
+  const Numerics numerics_;
   std::atomic<int64_t> moves_{-1};
   std::vector<std::shared_ptr<const Plan>> old_plans_;  // of other devices; somebody may still be looking at one
 
@@ -96,6 +105,7 @@ class Program {
   std::atomic<int64_t>* held_total_ = nullptr;
 
   std::atomic<double> work_ns_{0};
+  std::vector<std::pair<SymbolValues, int64_t>> row_choices_;  // under mutex_; the oldest first
 
   friend struct LivePrograms;  // fork handlers
   Program *next_live_ = nullptr, *previous_live_ = nullptr;

@@ -30,6 +30,7 @@ void Program::build() {
   for (const auto& v : state) v->move_to(device);
   moves_.store(Variable::moves(), std::memory_order_relaxed);
   const TargetScope scope(device);
+  const NumericsScope numerics(numerics_);
   const DeviceScope home(device);
   parts_.clear();
   for (Segment& s : segments_.list) parts_.push_back(std::make_unique<Program>(s.graph, name_));

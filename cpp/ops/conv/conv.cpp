@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "core/device.h"
+#include "core/numerics.h"
 #include "graph/op_model.h"
 #include "ops/build.h"
 #include "ops/conv/repeat.h"
+#include "ops/conv/winograd.h"
 #include "ops/gemm/gemm_kernels.h"
 
 namespace maas {
@@ -134,6 +136,25 @@ Node packed_conv(const T& op, const Node& x, const Node& kernel, bool gradient, 
   return apply(packed, {x, apply(ConvPack{op.groups, packed.nr, gradient, packed.dot}, {kernel})});
 }
 
+// By Winograd where that is allowed and pays; an empty Node elsewhere. A gradient reads dy as an image: its window is
+// the kernel turned, and what lies before the first output changes sides.
+template <class T>
+Node winograd_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& out) {
+  const Numerics allowed = numerics();
+  if (allowed.exact || (allowed.trains && !gradient) || on_gpu() || x.dtype() != DType::f32 || op.groups != 1) return {};
+  const Window w = op.over(spatial_of(kernel.shape()));
+  if (w.kernel != std::vector<int64_t>{3, 3} || w.stride(0) * w.stride(1) * w.dilate(0) * w.dilate(1) != 1) return {};
+  const Shape size = spatial_sizes(out);
+  const int64_t tile = winograd_tile(x.shape().back().constant(), out.back().constant(), size);
+  if (tile == 0) return {};
+  ConvWinograd winograd{tile, panel_width(), out.back().constant(), {}, size, true, {}};
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const int64_t before = w.padding == "same" ? 1 : w.begin(axis, 0, 0);  // "same" at stride 1: one on each side
+    winograd.begin.push_back(gradient ? 2 - before : before);
+  }
+  return apply(winograd, {x, apply(ConvWinogradPack{tile, winograd.nr, gradient}, {kernel})});
+}
+
 template <class T>
 Node direct_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& size) {
   auto direct = like<ConvDirect>(op);
@@ -183,6 +204,7 @@ Nodes Conv::lower(const Node& y) const {
     const int64_t filters = kernel.shape().back().constant() / groups;
     return {depthwise(*this, repeat_channels(x, filters), kernel, false, size)};
   }
+  if (const Node winograd = winograd_conv(*this, x, kernel, false, y.shape())) return {winograd};
   return {on_gpu() ? direct_conv(*this, x, kernel, false, size) : packed_conv(*this, x, kernel, false, size)};
 }
 
@@ -217,6 +239,7 @@ Nodes ConvInputGradient::lower(const Node& y) const {
     return {matmul(dy, as_matrix(kernel), false, true)};
   if (is_depthwise(*this, kernel.shape()))
     return {sum_repeated(depthwise(*this, dy, kernel, true, size), kernel.shape().back().constant() / groups)};
+  if (const Node winograd = winograd_conv(*this, dy, kernel, true, y.shape())) return {winograd};
   return {on_gpu() ? direct_conv(*this, dy, kernel, true, size) : packed_conv(*this, dy, kernel, true, size)};
 }
 

@@ -86,6 +86,40 @@ class Model(FastCall, Trainer, Layer):
 
     build._is_default = True
 
+    _accuracy = "fast"
+
+    def optimize(self, precision="float32", accuracy="fast"):
+        """The model computed in another way: `optimize()(x) ~ self(x)`. It has the same layers and weights.
+
+        Args:
+            precision: "float32".
+            accuracy: "fast", as every model is, or "exact": no algorithm that trades rounding errors for speed
+                (Winograd's convolution, which training's forward pass never uses).
+
+        Returns:
+            `Model`, not compiled. Exported to `.maas`, the file keeps the accuracy.
+
+        Raises:
+            ValueError: for another accuracy, or a model without `inputs` and `outputs`.
+            NotImplementedError: for another precision.
+        """
+        if accuracy not in ("fast", "exact"):
+            raise ValueError(f"{self._label()}: accuracy must be 'fast' or 'exact', received {accuracy!r}")
+        if precision != "float32":
+            raise NotImplementedError(f"{self._label()}: optimize() knows precision='float32', received {precision!r}")
+        inputs, outputs = getattr(self, "inputs", None), getattr(self, "outputs", None)
+        if inputs is None or outputs is None:
+            raise ValueError(
+                f"{self._label()}: optimize() needs a functional or a built Sequential model; functions take "
+                f"maas.jit(f, accuracy=...), received a {type(self).__name__}"
+            )
+        from maas.models.functional import Functional
+
+        single = lambda x: x[0] if isinstance(x, list) and len(x) == 1 else x  # noqa: E731
+        model = Functional(single(inputs), single(outputs), name=self.name)
+        model._accuracy = accuracy
+        return model
+
     compute_loss_and_updates = NotYet()
     get_quantization_layer_structure = NotYet()
     get_state_tree = NotYet()

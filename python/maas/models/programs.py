@@ -178,7 +178,7 @@ class ProgramCache:
             owners = [(layer, list(layer._losses)) for layer in model._flatten_layers() if layer._losses]
             entry.losses = [(layer, len(losses)) for layer, losses in owners]
             extra = [m for m in masks if m is not None] + [x for _, losses in owners for x in losses]
-            entry.program = trace.compile(flat + [trace_value(x) for x in extra])
+            entry.program = trace.compile(flat + [trace_value(x) for x in extra], accuracy=model._accuracy)
         return entry
 
     @staticmethod
@@ -259,7 +259,7 @@ def inference_program(model):
         `(program, input_names, output_names)`.
     """
     trace, outputs, input_names, output_names = inference_trace(model)
-    return trace.compile(outputs, name=model.name), input_names, output_names
+    return trace.compile(outputs, name=model.name, accuracy=model._accuracy), input_names, output_names
 
 
 def inference_trace(model, input_signature=None):

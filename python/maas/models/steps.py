@@ -63,7 +63,7 @@ class Constant:
         self.value = value
 
 
-def compile_step(step_function, layout, key):
+def compile_step(step_function, layout, key, accuracy="fast"):
     """Traces `step_function((x, y, sample_weight))` on symbolic inputs and compiles it.
 
     The first axis of every input is the same unknown size, so partial batches run the same program.
@@ -76,7 +76,7 @@ def compile_step(step_function, layout, key):
         ]
         outputs = step_function(pack_x_y_sample_weight(*layout.pack(leaves)))
         flat, structure = _flatten_outputs(outputs)
-        return CompiledStep(trace.compile(flat), structure)
+        return CompiledStep(trace.compile(flat, accuracy=accuracy), structure)
 
 
 def _flatten_outputs(outputs):
@@ -108,7 +108,7 @@ class StepCache:
         self._steps = {}
         self._version = None
 
-    def get(self, kind, version, layout, key, step_function):
+    def get(self, kind, version, layout, key, step_function, accuracy="fast"):
         """The compiled step, compiled now if it is new.
 
         Args:
@@ -116,12 +116,13 @@ class StepCache:
             version: function that gives what steps depend on besides the batch; a change drops all steps.
             layout, key: of the batch.
             step_function: function of (x, y, sample_weight) to be traced.
+            accuracy: of `Model.optimize`.
         """
         if self._version != version():
             self._steps.clear()
         step = self._steps.pop((kind, key), None)
         if step is None:
-            step = compile_step(step_function, layout, key)
+            step = compile_step(step_function, layout, key, accuracy)
             if len(self._steps) >= MAX_PROGRAMS:
                 self._steps.pop(next(iter(self._steps)))
         self._steps[kind, key] = step

@@ -54,6 +54,7 @@ def encode_maas(model, with_training_state=True, input_signature=None):
     with contextlib.suppress(NotImplementedError):
         writer.set("keras_config", model_config_json(model))
     writer.set("model_name", model.name)
+    writer.set("accuracy", model._accuracy)
     return writer.encode()
 
 

@@ -18,7 +18,7 @@ _MANY = 16  # programs of one function after which a warning says so
 _CONSTANTS = (str, bytes, bool, int, float, complex, type(None))
 
 
-def jit(f=None, *, static_argnums=(), static_argnames=(), open_batch=True):
+def jit(f=None, *, static_argnums=(), static_argnames=(), open_batch=True, accuracy="fast"):
     """`f` compiled: traced once per signature, then one program without Python: `jit(f)(*args) = f(*args)`.
 
     A signature is the nesting of the arguments, shapes and dtypes of arrays, and the values of everything else:
@@ -37,19 +37,25 @@ def jit(f=None, *, static_argnums=(), static_argnames=(), open_batch=True):
         static_argnums: int or tuple of int; these positional arguments are hashable constants of any type.
         static_argnames: str or tuple of str; the same for keyword arguments.
         open_batch: bool; False compiles a program for every size.
+        accuracy: "fast", or "exact" for no algorithm that trades rounding errors for speed (Winograd's convolution).
 
     Returns:
         Function with the arguments of `f`. It has `plan(*args)`, the text of the program, and `clear()`.
 
     Raises:
+        ValueError: for another accuracy.
         TypeError: for a function that is not callable, a static argument that is not hashable, or a Python branch on a
             traced value (use `ops.cond`).
     """
     if f is None:
         return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, open_batch=open_batch
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            open_batch=open_batch,
+            accuracy=accuracy,
         )
-    return Jitted(f, static_argnums, static_argnames, open_batch)
+    return Jitted(f, static_argnums, static_argnames, open_batch, accuracy)
 
 
 class _Program:
@@ -64,11 +70,13 @@ class _Program:
 class Jitted:
     """What `jit` returns."""
 
-    def __init__(self, f, static_argnums, static_argnames, open_batch):
+    def __init__(self, f, static_argnums, static_argnames, open_batch, accuracy):
         if not callable(f):
             raise TypeError(f"jit: a function is needed, received {f!r}")
+        if accuracy not in ("fast", "exact"):
+            raise ValueError(f"jit: accuracy must be 'fast' or 'exact', received {accuracy!r}")
         functools.update_wrapper(self, f, updated=())
-        self._f, self._open_batch = f, open_batch
+        self._f, self._open_batch, self._accuracy = f, open_batch, accuracy
         self._name = name_of(f)
         self._static_nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
         names = {static_argnames} if isinstance(static_argnames, str) else set(static_argnames)
@@ -249,7 +257,7 @@ class Jitted:
                 return x
 
             entry.structure = tree.map_structure(place, outputs)
-            entry.program = trace.compile(flat, name=self._name)
+            entry.program = trace.compile(flat, name=self._name, accuracy=self._accuracy)
         entry.used = [(o, o._version) for o in used]
         return entry
 

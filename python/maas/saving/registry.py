@@ -21,7 +21,9 @@ _KINDS = {
     "optimizers": ("maas.optimizers", "maas.optimizers.optimizer:Optimizer"),
     "optimizers.schedules": ("maas.optimizers.schedules", "maas.optimizers.schedules:LearningRateSchedule"),
     "dtype_policies": ("maas.dtype_policies", "maas.dtype_policies:DTypePolicy"),
+    "zoo": ("maas.zoo", "maas.layers.layer:Layer"),
 }
+_NOT_OF_KERAS = ("zoo",)
 _FUNCTION_KINDS = ("activations", "losses", "metrics", "regularizers", "initializers", "constraints")
 # What the bare module "keras" may hold.
 _TOP_LEVEL = ("models", "dtype_policies", "layers")
@@ -117,6 +119,8 @@ def is_operation_module(module):
 def _keras_names():
     names = {}
     for kind in _KINDS:
+        if kind in _NOT_OF_KERAS:
+            continue
         for name, cls in classes(kind).items():
             # Aliases share a class; the class's own name wins.
             if name == cls.__name__ and cls not in names:

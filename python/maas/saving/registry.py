@@ -23,7 +23,7 @@ _KINDS = {
     "dtype_policies": ("maas.dtype_policies", "maas.dtype_policies:DTypePolicy"),
     "zoo": ("maas.zoo", "maas.layers.layer:Layer"),
 }
-_NOT_OF_KERAS = ("zoo",)
+_KINDS_OF_KERAS = [kind for kind in _KINDS if kind != "zoo"]
 _FUNCTION_KINDS = ("activations", "losses", "metrics", "regularizers", "initializers", "constraints")
 # What the bare module "keras" may hold.
 _TOP_LEVEL = ("models", "dtype_policies", "layers")
@@ -91,7 +91,7 @@ def find_class(module, name):
     if not is_plain_name(name):
         return None
     if module is None:
-        found = {id(c): c for kind in _KINDS for n, c in classes(kind).items() if n == name}
+        found = {id(c): c for kind in _KINDS_OF_KERAS for n, c in classes(kind).items() if n == name}
         return next(iter(found.values())) if len(found) == 1 else None
     for kind in kinds_of_module(module):
         if kind in _KINDS and name in classes(kind):
@@ -118,9 +118,7 @@ def is_operation_module(module):
 @functools.cache
 def _keras_names():
     names = {}
-    for kind in _KINDS:
-        if kind in _NOT_OF_KERAS:
-            continue
+    for kind in _KINDS_OF_KERAS:
         for name, cls in classes(kind).items():
             # Aliases share a class; the class's own name wins.
             if name == cls.__name__ and cls not in names:

@@ -27,6 +27,8 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 // thread. The bits are the same.
 constexpr int64_t kManyPhases = 8;
 constexpr double kShortRunNs = 1e6;
+// A run that is over before a sleeper is awake does without it.
+constexpr double kBriefRunNs = 3e4;
 // How long after a lost time slice short runs stay alone, in nanoseconds. Doubles when a team loses a slice again, up
 // to what all waiters use, and shrinks with every team that did not: idle machines try at once, busy ones seldom.
 constexpr int64_t kLeastAlone = 1'000'000;
@@ -348,7 +350,8 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
       std::byte* room;
       std::atomic<bool> ready{false};
     } shared{&run, room};
-    ThreadPool::instance().run(
+    const auto run_job = context.work_ns() < kBriefRunNs ? &ThreadPool::run_brief : &ThreadPool::run;
+    (ThreadPool::instance().*run_job)(
         context.team(),
         [](void* ctx, int worker, int team) {
           auto& s = *static_cast<Shared*>(ctx);

@@ -151,10 +151,15 @@ void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exe
       if (!in_place) pack_panel(b, g.rsb, g.csb, t.k, u.columns, width, packed);
       t.b = in_place ? b : packed;
       t.first = k0 == 0;
-      for (int64_t i = 0; i < u.rows; i += mr) {
-        t.a = static_cast<const float*>(g.a) + u.a + i * g.rsa + k0 * g.csa;
-        t.c = static_cast<float*>(g.c) + u.c + i * g.ldc;
-        Tiles::run(t, u.rows - i < mr ? u.rows - i : mr);
+      int64_t left = u.rows;
+      t.a = static_cast<const float*>(g.a) + u.a + k0 * g.csa;
+      t.c = static_cast<float*>(g.c) + u.c;
+      for (int64_t tiles = (u.rows + mr - 1) / mr; tiles > 0; --tiles) {
+        const int64_t rows = left / tiles;  // of even height, as in gemm
+        Tiles::run(t, rows);
+        t.a += rows * g.rsa;
+        t.c += rows * g.ldc;
+        left -= rows;
       }
     }
   }

@@ -4,7 +4,7 @@ benchmarks.memory [row of benchmarks.models]`. The peers read their own files; w
 import json
 import tempfile
 
-from benchmarks import runner
+from benchmarks import report, runner
 from benchmarks.baselines import INFERENCE, MORE
 from benchmarks.model_rows import rows
 from benchmarks.net import Net
@@ -44,8 +44,8 @@ def main():
                 print(f"{row.label}: {name} {reply['mib']:.0f} MiB" if "mib" in reply else f"{name}: {reply['error']}")
             if "maas" in known and peers:
                 print(f"{row.label}: maas over the least peer: {known['maas'] / min(peers.values()):.2f}")
-    runner.RESULTS.mkdir(exist_ok=True)
-    (runner.RESULTS / "memory.json").write_text(json.dumps(result, indent=1))
+    report.RESULTS.mkdir(exist_ok=True)
+    (report.RESULTS / "memory.json").write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Net:
 
     def build(self, keras):
         """The model again, in maas or in real Keras."""
-        objects = {} if keras.__name__ == "maas" else {"maas>PositionEmbedding": _position_embedding(keras)}
+        objects = {} if keras.__name__ == "maas" else {"PositionEmbedding": _position_embedding(keras)}
         model = keras.Model.from_config(_without_draws(self.config), custom_objects=objects)
         for name, arrays in self.weights.items():
             model.get_layer(name).set_weights(arrays)

@@ -1,7 +1,7 @@
 """Single ops and small blocks against the installed peers (benchmarks/op_rows.py), checked in float64. Named on the
 command line, or with --cases, also the cases of tests/ops that say bench=True, against torch."""
 
-from benchmarks import runner
+from benchmarks import report, runner
 from benchmarks.op_rows import rows
 
 
@@ -25,9 +25,9 @@ def measure_cases(options):
     finally:
         contenders.close()
     if done:
-        runner.show(done, "cases of tests/ops, float32")
-        runner.save(done, "cases")
-        runner.plot("cases")
+        report.show(done, "cases of tests/ops, float32")
+        report.save(done, "cases")
+        report.plot("cases")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""What `model(x)` and `predict` cost above the plan's own time, on the smallest networks: `python -m benchmarks.overhead`.
+"""What `model(x)` and `predict` cost above the plan's own time: `python -m benchmarks.overhead`.
 
 The plan's own time is the sum of its steps, timed inside the engine; all are the least of many.
 """
@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from benchmarks import runner
+from benchmarks import report, runner
 from benchmarks.model_rows import rows
 
 NAMES = ("M4 MLP 16-16-4 batch 1", "M1 LeNet-5 batch 1", "M2 tutorial CNN 28x28 batch 1")
@@ -53,8 +53,8 @@ def main():
         above = {n: r[n] - r["plan"] for n in ("program(x)", "model(x)", "predict(x)")}
         told = ", ".join(f"{n} {us:+.2f} us" for n, us in above.items())
         print(f"{r['row']}: plan {r['plan']:.2f} us; above it: {told}")
-    runner.RESULTS.mkdir(exist_ok=True)
-    (runner.RESULTS / "overhead.json").write_text(json.dumps(found, indent=1, default=np.ndarray.tolist))
+    report.RESULTS.mkdir(exist_ok=True)
+    (report.RESULTS / "overhead.json").write_text(json.dumps(found, indent=1, default=np.ndarray.tolist))
 
 
 if __name__ == "__main__":

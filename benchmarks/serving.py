@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import runner
+from benchmarks import report, runner
 from benchmarks.rows import Row
 
 
@@ -123,8 +123,8 @@ def main():
     if "fastapi" in rates:
         ratio = runner.interval([a / b for a, b in zip(rates["maas"], rates["fastapi"])])
         print(f"ratio: {ratio[0]:.1f}x ({ratio[1]:.1f}-{ratio[2]:.1f})")
-    runner.RESULTS.mkdir(exist_ok=True)
-    (runner.RESULTS / "serving.json").write_text(json.dumps(rates, indent=1))
+    report.RESULTS.mkdir(exist_ok=True)
+    (report.RESULTS / "serving.json").write_text(json.dumps(rates, indent=1))
 
 
 if __name__ == "__main__":

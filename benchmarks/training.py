@@ -2,7 +2,7 @@
 
 import tempfile
 
-from benchmarks import runner
+from benchmarks import report, runner
 from benchmarks.baselines import TRAINING
 from benchmarks.rows import Row
 
@@ -34,9 +34,9 @@ def main():
             done.append(runner.summarize(label, result))
     finally:
         contenders.close()
-    runner.show(done, "training, float32")
-    runner.save(done, "training")
-    runner.plot("training")
+    report.show(done, "training, float32")
+    report.save(done, "training")
+    report.plot("training")
 
 
 if __name__ == "__main__":

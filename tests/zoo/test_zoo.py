@@ -1,6 +1,8 @@
 """Architectures: numbers of weights as published, outputs as real Keras computes them, seeds."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,3 +75,15 @@ def test_sequences_of_any_length():
     model = zoo.GPT2(30, 1, 2, 8, 12, 16)
     ids = np.arange(20).reshape(2, 10).astype("int32")
     assert_close(run(model, [ids[:, :6]]), run(model, [ids])[:, :6], eps=64)
+
+
+def test_a_saved_model_loads_where_the_zoo_was_not_imported(tmp_path):
+    model, inputs = make("BERT")
+    model.save(tmp_path / "bert.keras")
+    np.savez(tmp_path / "x.npz", *inputs)
+    program = (
+        "import maas, numpy as np, sys; m = maas.models.load_model('bert.keras'); "
+        "np.save('y.npy', m(list(np.load('x.npz').values())))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), run(model, inputs))

@@ -21,7 +21,9 @@ _KINDS = {
     "optimizers": ("maas.optimizers", "maas.optimizers.optimizer:Optimizer"),
     "optimizers.schedules": ("maas.optimizers.schedules", "maas.optimizers.schedules:LearningRateSchedule"),
     "dtype_policies": ("maas.dtype_policies", "maas.dtype_policies:DTypePolicy"),
+    "zoo": ("maas.zoo", "maas.layers.layer:Layer"),
 }
+_KINDS_OF_KERAS = [kind for kind in _KINDS if kind != "zoo"]
 _FUNCTION_KINDS = ("activations", "losses", "metrics", "regularizers", "initializers", "constraints")
 # What the bare module "keras" may hold.
 _TOP_LEVEL = ("models", "dtype_policies", "layers")
@@ -89,7 +91,7 @@ def find_class(module, name):
     if not is_plain_name(name):
         return None
     if module is None:
-        found = {id(c): c for kind in _KINDS for n, c in classes(kind).items() if n == name}
+        found = {id(c): c for kind in _KINDS_OF_KERAS for n, c in classes(kind).items() if n == name}
         return next(iter(found.values())) if len(found) == 1 else None
     for kind in kinds_of_module(module):
         if kind in _KINDS and name in classes(kind):
@@ -116,7 +118,7 @@ def is_operation_module(module):
 @functools.cache
 def _keras_names():
     names = {}
-    for kind in _KINDS:
+    for kind in _KINDS_OF_KERAS:
         for name, cls in classes(kind).items():
             # Aliases share a class; the class's own name wins.
             if name == cls.__name__ and cls not in names:

@@ -1,10 +1,8 @@
 """Learned positions."""
 
 from maas.layers import Layer
-from maas.saving import register_keras_serializable
 
 
-@register_keras_serializable(package="maas")
 class PositionEmbedding(Layer):
     """`y[b, t] = x[b, t] + table[t]`: a learned vector for every place in a sequence.
 

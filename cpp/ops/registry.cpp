@@ -114,8 +114,8 @@ const std::vector<const OpInfo*>& all_ops() {
 // They read panels, whose layout no shape tells.
 bool is_lowered(const std::string& op) {
   static constexpr std::string_view kNames[] = {
-      "gemm_pack",   "gemm",      "gemm_batched",   "conv_pack",  "conv_packed",
-      "conv_direct", "conv_winograd_pack", "conv_winograd", "depthwise", "recurrent_pack", "recurrence", "recurrence_gradient"};
+      "gemm_pack",          "gemm",          "gemm_batched", "conv_pack",      "conv_packed", "conv_direct",
+      "conv_winograd_pack", "conv_winograd", "depthwise",    "recurrent_pack", "recurrence",  "recurrence_gradient"};
   return std::find(std::begin(kNames), std::end(kNames), op) != std::end(kNames);
 }
 

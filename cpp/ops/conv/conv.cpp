@@ -141,7 +141,8 @@ Node packed_conv(const T& op, const Node& x, const Node& kernel, bool gradient, 
 template <class T>
 Node winograd_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& out) {
   const Numerics allowed = numerics();
-  if (allowed.exact || (allowed.trains && !gradient) || on_gpu() || x.dtype() != DType::f32 || op.groups != 1) return {};
+  if (allowed.exact || (allowed.trains && !gradient) || on_gpu() || x.dtype() != DType::f32 || op.groups != 1)
+    return {};
   const Window w = op.over(spatial_of(kernel.shape()));
   if (w.kernel != std::vector<int64_t>{3, 3} || w.stride(0) * w.stride(1) * w.dilate(0) * w.dilate(1) != 1) return {};
   const Shape size = spatial_sizes(out);

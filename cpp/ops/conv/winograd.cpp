@@ -27,16 +27,17 @@ int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; 
 int64_t rounded(int64_t n) { return pieces(n, 16) * 16; }
 int64_t packed_columns(int64_t columns, int64_t nr) { return columns / nr * nr + rounded(columns % nr); }
 
-// Nanoseconds of one image on two cores that multiply and add 225 numbers a nanosecond together and read 50 bytes a
-// nanosecond of weights, which do not fit in their caches; what overlaps does not quite.
+// Nanoseconds of one image on two cores that multiply and add 225 numbers a nanosecond together. Of weights, all but
+// the 3 MB that their caches keep come at 50 bytes a nanosecond; half of what could overlap does.
 double cost_of(double products, double weights, double rest) {
-  const double compute = products / 225, memory = weights * 4 / 50;
+  const double compute = products / 225, memory = std::max(weights * 4 - 3e6, 0.) / 50;
   return std::max(compute, memory) + .5 * std::min(compute, memory) + rest;
 }
-// Products reach two thirds of the peak; a vector of a tile is transformed in about 100 cycles each way.
+// Products reach two thirds of the peak, if there are some rows of them; a vector of a tile is transformed in about 100
+// cycles each way.
 double winograd_cost(int64_t tile, int64_t k, int64_t m, int64_t oh, int64_t ow) {
   const double points = static_cast<double>(winograd_points(tile));
-  const double tiles = static_cast<double>(pieces(oh, tile) * pieces(ow, tile));
+  const double tiles = static_cast<double>(std::max<int64_t>(pieces(oh, tile) * pieces(ow, tile), 4));
   const double pairs = static_cast<double>(k * rounded(m)), vectors = static_cast<double>(rounded(k) + rounded(m)) / 16;
   return cost_of(1.5 * points * tiles * pairs, points * pairs, tiles * vectors * points * .4);
 }
@@ -121,13 +122,15 @@ void ConvWinograd::bind(const Bind& b, const KernelRow& row, WinogradArgs& a) co
   a.tiles_w = pieces(a.ow, tile);
   a.nr = nr;
   a.panels = pieces(a.m, nr);
-  // Windows and products of a block take less than half of an L2 of 2 MB, beside weights and images. With few blocks
-  // panels are shared out as well, and each who takes some transforms the windows.
-  constexpr int64_t kBlockFloats = 256 * 1024, kManyBlocks = 16;
+  // Windows and products of a block take half of an L2 of 2 MB, beside weights and images. Weights that only pass
+  // through it need so many tiles a block that products take as long as their way from memory. With few blocks panels
+  // are shared out as well, and each who takes some transforms the windows.
+  constexpr int64_t kBlockFloats = 256 * 1024, kManyBlocks = 16, kFewestUnits = 4;
+  const int64_t fewest = winograd_points(tile) * a.k * a.m > kBlockFloats ? 16 : 6;
   const int64_t of_tile = winograd_points(tile) * (rounded(a.k) + rounded(std::min(a.m, nr)));
   const int64_t all = a.n * a.tiles_h * a.tiles_w;
-  a.blocks = all ? std::max(pieces(all, std::max<int64_t>(kBlockFloats / of_tile, 6)), std::min<int64_t>(all / 24, 2))
-                 : 0;
+  const int64_t fit = pieces(all, std::max(kBlockFloats / of_tile, fewest));
+  a.blocks = all ? std::max({fit, std::min(all / fewest, pieces(kFewestUnits, a.panels)), int64_t{1}}) : 0;
   a.block_tiles = a.blocks ? pieces(all, a.blocks) : 0;
   a.panel_groups = a.blocks < kManyBlocks ? a.panels : 1;
   a.fused = {};

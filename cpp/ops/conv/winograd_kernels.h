@@ -6,9 +6,9 @@
 //   y = At ((G g Gt) * (Bt d B)) A,
 // where * multiplies point by point: one product over channels for each of the (tile + 2)^2 points, tile x tile outputs
 // for each. The points are 0, +-1/sqrt(2), +-sqrt(2) and infinity for tile = 4; 0, +-1 and infinity for tile = 2.
-// Tiles start at output 0 of every image and those at its ends are cut off, so a tile's bits depend on its window alone:
-// not on the batch, on blocks or on threads. A NaN, an infinity or a sum beyond float32's range in a window may spoil
-// its whole tile, that is: outputs of tiles some output of which (cut off or not) reads the pixel, nothing else.
+// Tiles start at output 0 of every image and those at its ends are cut off, so a tile's bits depend on its window
+// alone: not on the batch, on blocks or on threads. A NaN, an infinity or a sum beyond float32's range in a window may
+// spoil its whole tile, that is: outputs of tiles some output of which (cut off or not) reads the pixel, nothing else.
 #include <cstdint>
 
 #include "core/exec.h"

@@ -189,8 +189,8 @@ MAAS_INLINE void next_tile(const WinogradArgs& a, TilePlace& p) {
 }
 
 // Products of `tiles` transformed windows with one panel's weights, point by point.
-MAAS_INLINE void multiply_points(const WinogradArgs& a, const float* v, int64_t v_stride, const float* w, int64_t vectors,
-                                 int64_t tiles, float* m, int64_t m_stride) {
+MAAS_INLINE void multiply_points(const WinogradArgs& a, const float* v, int64_t v_stride, const float* w,
+                                 int64_t vectors, int64_t tiles, float* m, int64_t m_stride) {
   PointTile t;
   t.rsa = (a.k + kLanes - 1) / kLanes * kLanes;
   t.ldb = t.ldc = t.columns = vectors * kLanes;

@@ -16,7 +16,7 @@ struct Tile : MicroTile {
   const float* a;
   const float* b;
   int64_t csa, k;
-  static constexpr int kAhead = V::kRegisters >= 32 ? 4 : 0;
+  static constexpr int kAhead = 4;
   template <class F>
   MAAS_MEMBER void each_run(F&& fn) const {
     fn(a, csa, b, k);
@@ -77,13 +77,25 @@ MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int6
   }
 }
 
+// Tiles whose rows of a, 512 KB of them, stay in L2 while narrow panels pass by. A wide panel is used so often that a
+// may come from L3.
+MAAS_INLINE int64_t tiles_at_once(const GemmArgs& g, int64_t tiles) {
+  return V::kRegisters >= 32 ? tiles : 1 + (1 << 17) / (g.mr * (g.k + 1));
+}
+
 void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t tiles = (g.m + g.mr - 1) / g.mr;
+  const int64_t tiles = (g.m + g.mr - 1) / g.mr, step = tiles_at_once(g, tiles);
   while (begin < end) {
-    const int64_t panel = begin / tiles, first = begin - panel * tiles;
-    const int64_t last = end - panel * tiles < tiles ? end - panel * tiles : tiles;
-    run_panel(g, panel, first, last, tiles, exec);
-    begin += last - first;
+    const int64_t panel = begin / tiles, first = begin - panel * tiles, whole = end / tiles;
+    if (first == 0 && whole > panel) {
+      for (int64_t t = 0; t < tiles; t += step)
+        for (int64_t p = panel; p < whole; ++p) run_panel(g, p, t, tiles - t < step ? tiles : t + step, tiles, exec);
+      begin = whole * tiles;
+    } else {
+      const int64_t last = end - panel * tiles < tiles ? end - panel * tiles : tiles;
+      run_panel(g, panel, first, last, tiles, exec);
+      begin += last - first;
+    }
   }
 }
 

@@ -58,7 +58,7 @@ void micro(const T& t) {
     for (int64_t k = 0; k < length; ++k, b += ldb, ahead += ldb) {
       Block<V, C> row;
       row.load(b);
-      if constexpr (T::kAhead > 0 && R * C >= 8) {
+      if constexpr (T::kAhead > 0 && R * C * 32 >= 8 * V::kRegisters) {
         MAAS_UNROLL for (int j = 0; j < C; ++j) __builtin_prefetch(ahead + j * kLanes);
       }
       if constexpr (T::kFar) {

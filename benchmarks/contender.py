@@ -1,5 +1,6 @@
 """One contender in a process of its own, driven line by line over stdin and stdout by `benchmarks.runner`."""
 
+import gc
 import importlib
 import json
 import os
@@ -8,23 +9,23 @@ import time
 
 import numpy as np
 
+from benchmarks.net import Net
 
-def prepare(contender, task):
-    """The callable to time for a task."""
-    from benchmarks import nets
 
-    module = importlib.import_module(f"benchmarks.baselines.{contender}")
+def prepare(module, task):
+    """(run, result) of a task, and the net."""
     if task["kind"] == "op":
         from tests.ops.case import bench_rows
 
         op, case = bench_rows()[task["label"]]
-        return module.op(op.name, case, task["threads"])
-    values = nets.weights(task["net"])
+        return *module.op(op.name, case, task["threads"]), None
+    net = Net.load(task["folder"])
     if task["kind"] == "infer":
-        return module.infer(task["net"], values, nets.inputs(task["net"], task["batch"]), task["threads"])
-    x = nets.inputs(task["net"], task["rows"])
-    y = np.random.default_rng(2).integers(0, 10, task["rows"])
-    return module.train(task["net"], values, x, y, task["batch"], task["threads"])
+        made = module.infer(net, task["threads"], task["program"])
+        net.weights.clear()  # mapped files would count as memory
+        return *made, net
+    y = np.random.default_rng(2).integers(0, 10, len(net.inputs[0]))
+    return module.train(net, net.inputs[0], y, task["batch"], task["threads"]), lambda loss: loss, net
 
 
 def measure(run, seconds):
@@ -42,24 +43,35 @@ def measure(run, seconds):
     return times
 
 
+def resident():
+    """MiB of memory that this process holds."""
+    gc.collect()
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
 def main():
-    out, contender, run = os.fdopen(os.dup(1), "w"), sys.argv[1], None
+    out, name, run, net = os.fdopen(os.dup(1), "w"), sys.argv[1], None, None
     os.dup2(2, 1)  # what libraries print must not reach the protocol
+    module = importlib.import_module(f"benchmarks.baselines.{name}")
     for line in sys.stdin:
         message = json.loads(line)
         try:
             if message["do"] == "prepare":
-                run = prepare(contender, message["task"])
-                first = run()
+                run = result = net = None
+                run, result, net = prepare(module, message["task"])
+                first = result(run())
                 if message["task"]["kind"] != "train":
                     np.save(message["output"], first)
                 for _ in range(2):
                     run()
-                reply = {"ok": True, "first": None if isinstance(first, np.ndarray) else float(first)}
+                reply = {"first": None if isinstance(first, np.ndarray) else float(first)}
             elif message["do"] == "peaks":
-                reply = {
-                    "peaks": importlib.import_module(f"benchmarks.baselines.{contender}").peaks(message["threads"])
-                }
+                reply = {"peaks": module.peaks(message["threads"])}
+            elif message["do"] == "kernels":
+                reply = {"kernels": module.kernels(net)}
+            elif message["do"] == "memory":
+                reply = {"mib": resident()}
             else:
                 reply = {"times": measure(run, message["seconds"])}
         except Exception as error:  # noqa: BLE001, the parent reports it as this contender's result

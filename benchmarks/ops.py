@@ -1,41 +1,44 @@
-"""Single ops against torch, on the cases of tests/ops that say bench=True: time, GFLOP/s or GB/s, share of the peak
-measured in the same run. Outputs are checked against the case's float64 reference."""
+"""Single ops and small blocks against the installed peers (benchmarks/op_rows.py), checked in float64. Named on the
+command line, or with --cases, also the cases of tests/ops that say bench=True, against torch."""
 
 from benchmarks import runner
-from tests.ops.case import bench_rows
+from benchmarks.op_rows import rows
 
-CONTENDERS = ("maas", "torch")
+
+def measure_cases(options):
+    """Rows of the case files: compiled programs against torch's functions."""
+    from tests.ops.case import bench_rows
+
+    contenders, done = runner.Contenders(), []
+    try:
+        for label, (op, case) in bench_rows().items():
+            if not runner.wanted(label, options.rows):
+                continue
+            task = {"kind": "op", "label": label, "threads": options.threads}
+            operands = case.operands()
+            output = op.wanted(case, operands)[0]
+            result = runner.compare(contenders, task, ("maas", "torch"), options.rounds, options.seconds, output)
+            us, moved = result["maas"].get("us"), sum(a.nbytes for a in operands)
+            rate = f"{case.flops / us / 1e3:.0f} GFLOP/s" if us and case.flops else ""
+            rate = rate or (f"{moved / us / 1e3:.1f} GB/s read" if us else "failed")
+            done.append(runner.summarize(f"{label} ({rate})", result))
+    finally:
+        contenders.close()
+    if done:
+        runner.show(done, "cases of tests/ops, float32")
+        runner.save(done, "cases")
+        runner.plot("cases")
 
 
 def main():
-    options = runner.arguments(__doc__).parse_args()
-    yardstick = runner.Contender("maas")
-    peaks = yardstick.ask(do="peaks", threads=options.threads)
-    yardstick.close()
-    gflops, gbytes = peaks.get("peaks", (float("nan"),) * 2)
-    print(
-        f"measured here, {options.threads} threads: {gflops:.0f} GFLOP/s in a product of 1536 cubed, "
-        f"{gbytes:.1f} GB/s in a large addition"
-    )
-    rows = []
-    for label, (op, case) in bench_rows().items():
-        if not runner.wanted(label, options.rows):
-            continue
-        task = {"kind": "op", "label": label, "threads": options.threads}
-        operands = case.operands()
-        wanted = op.wanted(case, operands)[0]
-        result = runner.compare(task, CONTENDERS, options.rounds, options.seconds, wanted)
-        summary = runner.summarize(label, result)
-        us = result.get("maas", {}).get("us")
-        if us:
-            moved = sum(a.nbytes for a in operands)
-            summary["share of peak"] = case.flops / us / 1e3 / gflops if case.flops else moved / us / 1e3 / gbytes
-            summary["row"] += (
-                f" ({case.flops / us / 1e3:.0f} GFLOP/s)" if case.flops else f" ({moved / us / 1e3:.1f} GB/s read)"
-            )
-        rows.append(summary)
-    runner.show(rows, "ops, float32")
-    runner.save(rows, "ops")
+    parser = runner.arguments(__doc__)
+    parser.add_argument("--cases", action="store_true", help="also the cases of tests/ops")
+    options = parser.parse_args()
+    found = runner.chosen(rows(), options)
+    if found:
+        runner.measure_rows(found, options, "ops, float32", "ops")
+    if options.cases or options.rows:
+        measure_cases(options)
 
 
 if __name__ == "__main__":

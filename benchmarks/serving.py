@@ -17,9 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import nets, runner
+from benchmarks import runner
+from benchmarks.rows import Row
 
-NET = "mlp-16-16-4"
+
+def _net():
+    from maas import zoo
+
+    return Row("MLP 16-16-4", lambda: zoo.MLP((16,), (16,), 4, classifier_activation=None)).net()
 
 
 def _free_port():
@@ -30,10 +35,9 @@ def _free_port():
 
 def _start_maas(folder):
     import maas
-    from benchmarks.baselines.keras_program import build
 
-    path = Path(folder) / "mlp.keras"
-    build(maas, NET, nets.weights(NET)).save(path)
+    net, path = _net(), Path(folder) / "mlp.keras"
+    net.build(maas).save(path)
     port = _free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "maas.cli", "serve", str(path), "--port", str(port)],
@@ -42,21 +46,22 @@ def _start_maas(folder):
     )
     meta = json.loads(_wait(f"http://127.0.0.1:{port}/v2/models/mlp"))
     name = meta["inputs"][0]["name"]
-    body = {"inputs": [{"name": name, "shape": [1, 16], "datatype": "FP32", "data": nets.inputs(NET, 1)[0].tolist()}]}
+    body = {"inputs": [{"name": name, "shape": [1, 16], "datatype": "FP32", "data": net.inputs[0][0].tolist()}]}
     return process, f"http://127.0.0.1:{port}/v2/models/mlp/infer", json.dumps(body)
 
 
 def _start_fastapi(folder):
-    from benchmarks.baselines.onnxruntime import graph
+    from benchmarks.baselines.onnx_graph import graph
 
-    (Path(folder) / "mlp.onnx").write_bytes(graph(NET, nets.weights(NET)).SerializeToString())
+    net = _net()
+    (Path(folder) / "mlp.onnx").write_bytes(graph(net)[0].SerializeToString())
     (Path(folder) / "app.py").write_text(
         "import numpy as np, onnxruntime as ort\nfrom fastapi import FastAPI\nfrom pydantic import BaseModel\n"
         "o = ort.SessionOptions(); o.intra_op_num_threads = 1\n"
         "s = ort.InferenceSession('mlp.onnx', o, providers=['CPUExecutionProvider'])\napp = FastAPI()\n"
         "class Q(BaseModel):\n    data: list[list[float]]\n"
         "@app.post('/infer')\nasync def infer(q: Q):\n"
-        "    return {'data': s.run(None, {'x': np.array(q.data, 'float32')})[0].tolist()}\n"
+        "    return {'data': s.run(None, {'x0': np.array(q.data, 'float32')})[0].tolist()}\n"
         "@app.get('/ready')\ndef ready():\n    return {}\n"
     )
     port = _free_port()
@@ -65,7 +70,7 @@ def _start_fastapi(folder):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     _wait(f"http://127.0.0.1:{port}/ready")
-    return process, f"http://127.0.0.1:{port}/infer", json.dumps({"data": [nets.inputs(NET, 1)[0].tolist()]})
+    return process, f"http://127.0.0.1:{port}/infer", json.dumps({"data": [net.inputs[0][0].tolist()]})
 
 
 def _wait(url, seconds=20):

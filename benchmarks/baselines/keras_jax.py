@@ -1,4 +1,4 @@
-"""Keras on its jax backend."""
+"""Keras on its jax backend, as users call it."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ def available():
     return all(importlib.util.find_spec(name) for name in ("keras", "jax"))
 
 
-def _keras(threads):
+def backend(threads):
     os.environ.update(
         KERAS_BACKEND="jax", OMP_NUM_THREADS=str(threads), TF_NUM_INTRAOP_THREADS=str(threads), TF_CPP_MIN_LOG_LEVEL="2"
     )
@@ -19,12 +19,9 @@ def _keras(threads):
     return keras
 
 
-def infer(net, weights, x, threads):
-    import numpy as np
-
-    model = keras_program.build(_keras(threads), net, weights)
-    return lambda: np.asarray(model.predict_on_batch(x))
+def infer(net, threads, program):
+    return keras_program.predict(backend(threads), net)
 
 
-def train(net, weights, x, y, batch, threads):
-    return keras_program.trainer(_keras(threads), net, weights, x, y, batch)
+def train(net, x, y, batch, threads):
+    return keras_program.trainer(backend(threads), net, x, y, batch)

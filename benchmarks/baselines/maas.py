@@ -1,5 +1,7 @@
 """maas itself."""
 
+import numpy as np
+
 from benchmarks.baselines import keras_program
 
 
@@ -7,19 +9,33 @@ def available():
     return True
 
 
-def infer(net, weights, x, threads):
+def infer(net, threads, program):
+    """The model called as users do, or `program`: what it compiles to, without the call's Python."""
     import maas
 
     maas.set_num_threads(threads)
-    model = keras_program.build(maas, net, weights)
-    return lambda: model(x).numpy()
+    model, x = net.build(maas), net.inputs
+    infer.model = model
+    if program or len(x) > 1:
+        from maas.models.programs import inference_program
+
+        run = inference_program(model)[0]
+        return lambda: run(*x), lambda y: np.asarray(y[0])
+    x = x[0]
+    return lambda: model(x), np.asarray
 
 
-def train(net, weights, x, y, batch, threads):
+def kernels(net):
+    """[op, kernel, microseconds] of every step of the model that was prepared last."""
+    x = net.inputs if len(net.inputs) > 1 else net.inputs[0]
+    return [[r["op"], r["kernel"], round(r["us"], 2)] for r in infer.model.profile(x, repeats=3).rows]
+
+
+def train(net, x, y, batch, threads):
     import maas
 
     maas.set_num_threads(threads)
-    return keras_program.trainer(maas, net, weights, x, y, batch)
+    return keras_program.trainer(maas, net, x, y, batch)
 
 
 def op(name, case, threads):
@@ -39,24 +55,13 @@ def op(name, case, threads):
         y = getattr(_core, name)(*values, **case.params)
         program = trace.compile([y[0] if isinstance(y, tuple) else y], name=name)
     arrays = operands[: len(inputs)]
-    return lambda: program.numpy(*arrays)[0]
+    return lambda: program(*arrays), lambda y: np.asarray(y[0])
 
 
 def peaks(threads):
-    """Measured GFLOP/s of a large product and GB/s of a large addition, the yardsticks of the table."""
-    import time
+    """Measured GFLOP/s of multiply-adds in registers and GB/s of memory: the yardsticks of the tables."""
+    import maas
+    from maas import _core
 
-    from tests.ops.case import Case
-
-    best = []
-    for name, case, work in (
-        ("matmul", Case((1536, 1536), (1536, 1536)), 2.0 * 1536**3),
-        ("add", Case((1 << 24,), (1 << 24,)), 12.0 * (1 << 24)),
-    ):
-        run, fastest = op(name, case, threads), float("inf")
-        for _ in range(8):
-            start = time.perf_counter()
-            run()
-            fastest = min(fastest, time.perf_counter() - start)
-        best.append(work / fastest / 1e9)
-    return best
+    maas.set_num_threads(threads)
+    return list(_core.measure_peak(0.2))

@@ -1,48 +1,12 @@
-"""PyTorch eager: channels_last, inference mode or fused Adam."""
+"""PyTorch eager: channels_last, batch norms folded, inference mode or fused Adam."""
 
 import importlib.util
 
 import numpy as np
 
-from benchmarks.nets import NETS, shapes
-
 
 def available():
     return importlib.util.find_spec("torch") is not None
-
-
-def build(net, weights, logits=False):
-    """The network as nn.Sequential with Keras's weights; Flatten keeps channels last as Keras does."""
-    import torch
-    from torch import nn
-
-    class Rows(nn.Module):
-        def forward(self, x):
-            return x.permute(0, 2, 3, 1).flatten(1)
-
-    shape, spec = NETS[net]
-    values, layers = iter(weights), []
-    for layer, after in zip(spec, shapes(net)):
-        if layer[0] == "conv":
-            kernel, bias = next(values), next(values)
-            conv = nn.Conv2d(shape[-1], layer[1], layer[2], padding=layer[3])
-            conv.weight.data, conv.bias.data = torch.tensor(kernel.transpose(3, 2, 0, 1).copy()), torch.tensor(bias)
-            layers += [conv, nn.ReLU()]
-        elif layer[0] == "pool":
-            layers.append(nn.MaxPool2d(layer[1]))
-        elif layer[0] == "flatten":
-            layers.append(Rows())
-        else:
-            kernel, bias = next(values), next(values)
-            dense = nn.Linear(shape[0], layer[1])
-            dense.weight.data, dense.bias.data = torch.tensor(kernel.T.copy()), torch.tensor(bias)
-            layers.append(dense)
-            if layer[2] == "relu":
-                layers.append(nn.ReLU())
-            elif layer[2] == "softmax" and not logits:
-                layers.append(nn.Softmax(-1))
-        shape = after
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def tensor(x):
@@ -54,28 +18,39 @@ def tensor(x):
     return torch.tensor(np.ascontiguousarray(x)).permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
 
 
-def infer(net, weights, x, threads, compiled=False):
+def infer(net, threads, program, variant="eager"):
     import torch
+
+    from benchmarks.baselines.torch_module import module
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    model, x = build(net, weights).eval(), tensor(x)
-    if compiled:
-        model = torch.compile(model)
+    model, inputs, first = module(net)
+    model.eval()
+    # Compiled code is specialised on no_grad; inference_mode is for eager calls.
+    off = torch.inference_mode if variant == "eager" else torch.no_grad
+    if variant == "jit":
+        with torch.no_grad():
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, inputs)))
+    elif variant == "compile":
+        torch._inductor.config.freezing = True
+        model = torch.compile(model, dynamic=False)
 
     def run():
-        with torch.inference_mode():
-            return model(x).numpy()
+        with off():
+            return model(*inputs)
 
-    return run
+    return run, lambda y: (y.movedim(1, -1) if first else y).numpy()
 
 
-def train(net, weights, x, y, batch, threads, compiled=False):
+def train(net, x, y, batch, threads, compiled=False):
     import torch
+
+    from benchmarks.baselines.torch_module import logits
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    model, x, y = build(net, weights, logits=True).train(), tensor(x), torch.tensor(y)
+    model, x, y = logits(net).train(), tensor(x), torch.tensor(y)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=True)
     loss_of = torch.nn.CrossEntropyLoss()
     forward = torch.compile(model, dynamic=False) if compiled else model
@@ -152,6 +127,6 @@ def op(name, case, threads):
 
     def call():
         with torch.inference_mode():
-            return run().numpy()
+            return run()
 
-    return call
+    return call, lambda y: y.numpy()

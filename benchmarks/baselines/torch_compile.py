@@ -1,15 +1,13 @@
-"""PyTorch with torch.compile."""
+"""PyTorch with torch.compile, weights frozen."""
 
 from benchmarks.baselines import torch as eager
 
-
-def available():
-    return eager.available()
+available = eager.available
 
 
-def infer(net, weights, x, threads):
-    return eager.infer(net, weights, x, threads, compiled=True)
+def infer(net, threads, program):
+    return eager.infer(net, threads, program, variant="compile")
 
 
-def train(net, weights, x, y, batch, threads):
-    return eager.train(net, weights, x, y, batch, threads, compiled=True)
+def train(net, x, y, batch, threads):
+    return eager.train(net, x, y, batch, threads, compiled=True)

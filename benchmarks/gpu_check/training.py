@@ -5,35 +5,40 @@ import time
 
 import numpy as np
 
-# name: (network, rows, batch)
+# name: (function of maas.zoo, rows, batch)
 ROWS = {
-    "G13 training tutorial CNN 28x28 batch 32": ("tutorial-cnn-28", 4096, 32),
-    "G13 training tutorial CNN 28x28 batch 128": ("tutorial-cnn-28", 8192, 128),
-    "G13 training MLP 784-512-512-10 batch 128": ("mlp-784-512-512-10", 8192, 128),
-    "G13 training digits CNN batch 32": ("digits-cnn", 4096, 32),
+    "G13 training tutorial CNN 28x28 batch 32": ("TutorialConvNet", 4096, 32),
+    "G13 training tutorial CNN 28x28 batch 128": ("TutorialConvNet", 8192, 128),
+    "G13 training MLP 784-512-512-10 batch 128": ("MLP", 8192, 128),
+    "G13 training digits CNN batch 32": ("DigitsConvNet", 4096, 32),
     "G13 training LSTM classifier 80 steps 128 units batch 64": ("lstm", 2048, 64),
 }
 QUICK = "tutorial CNN 28x28 batch 128"
 WORDS, WIDTH, STEPS = 20000, 128, 80
 
 
-def data(net, rows):
-    from benchmarks import nets
+def zoo_net(net, rows=1):
+    """A network of the zoo with inputs."""
+    from benchmarks.rows import Row
+    from maas import zoo
 
+    return Row(net, getattr(zoo, net), batch=rows).net()
+
+
+def data(net, rows):
     rng = np.random.default_rng(1)
     if net == "lstm":
         return rng.integers(0, WORDS, (rows, STEPS)).astype("int32"), rng.integers(0, 10, rows)
-    return nets.inputs(net, rows), rng.integers(0, 10, rows)
+    return zoo_net(net, rows).inputs[0], rng.integers(0, 10, rows)
 
 
 def ours(net, x, y, batch):
     """A function that trains an epoch and gives its mean loss."""
     import maas
-    from benchmarks import nets
     from benchmarks.baselines import keras_program
 
     if net != "lstm":
-        return keras_program.trainer(maas, net, nets.weights(net), x, y, batch)
+        return keras_program.trainer(maas, zoo_net(net), x, y, batch)
     layers = maas.layers
     model = maas.Sequential(
         [maas.Input((STEPS,), dtype="int32"), layers.Embedding(WORDS, WIDTH), layers.LSTM(WIDTH), layers.Dense(10)]
@@ -43,14 +48,13 @@ def ours(net, x, y, batch):
     return lambda: model.fit(x, y, batch_size=batch, epochs=1, shuffle=False, verbose=0).history["loss"][0]
 
 
-def torch_model(net):
+def torch_model(net, batch):
     import torch
 
-    from benchmarks import nets
-    from benchmarks.baselines.torch import build
+    from benchmarks.baselines.torch_module import logits
 
     if net != "lstm":
-        return build(net, nets.weights(net), logits=True)
+        return logits(zoo_net(net, batch))
 
     class Classifier(torch.nn.Module):
         def __init__(self):
@@ -71,7 +75,7 @@ def theirs(net, x, y, batch, mode):
 
     from benchmarks.baselines.torch import tensor
 
-    model = torch_model(net).cuda().train()
+    model = torch_model(net, batch).cuda().train()
     x, y = tensor(x).cuda(), torch.tensor(y).cuda()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=True)
     loss_of = torch.nn.CrossEntropyLoss()

@@ -411,6 +411,17 @@ void bind_trace(py::module_& m) {
           },
           py::arg("args"),
           "Bytes of the arena for these inputs, the most that is alive at one step, the sum without reuse.")
+      .def(
+          "rows_at_once",
+          [](Program& p, const std::vector<py::object>& args) {
+            std::vector<Array> inputs;
+            for (const auto& a : args) inputs.push_back(to_array(a));
+            return p.rows_at_once(inputs);
+          },
+          "How many rows of the batch a run on these inputs takes at a time.")
+      .def_property_readonly(
+          "rows_are_apart", [](const Program& p) { return p.plan().row_symbol.has_value(); },
+          "Whether rows of the batch do not know of each other.")
       .def_property_readonly("kept", &Program::kept, "(memory plans kept, contexts that wait)")
       .def(
           "binding_ns",

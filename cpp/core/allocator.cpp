@@ -16,7 +16,7 @@ namespace maas {
 namespace {
 
 constexpr size_t kCheckAbove = size_t(1) << 20;  // smaller blocks are not worth reading the limits
-constexpr size_t kMapAbove = size_t(4) << 20;    // own mapping, in huge pages
+constexpr size_t kMapFrom = size_t(2) << 20;     // own mapping, in huge pages
 constexpr size_t kKeepUpTo = size_t(64) << 20;   // larger blocks are rare and go back to the system at once
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr int kFine = 16;                 // classes of 64, 128, ..., 1024 bytes, then four for each doubling
@@ -52,10 +52,10 @@ void* map(size_t bytes) {
 }
 
 // bytes are rounded ones from here on.
-void* take_from_system(size_t bytes) { return bytes > kMapAbove ? map(bytes) : std::aligned_alloc(kAlignment, bytes); }
+void* take_from_system(size_t bytes) { return bytes >= kMapFrom ? map(bytes) : std::aligned_alloc(kAlignment, bytes); }
 
 void give_to_system(void* p, size_t bytes) noexcept {
-  if (bytes > kMapAbove) {
+  if (bytes >= kMapFrom) {
     munmap(p, bytes);
   } else {
     std::free(p);

@@ -123,6 +123,7 @@ struct ThreadPool::State {
   std::atomic<int> started{0};  // workers 0 .. started-1 have a thread
   std::atomic<int> busy{0};     // callers in a run, and the workers they claimed
   std::atomic<uint64_t> free[kWords] = {};
+  std::atomic<int64_t> brief_run_ended{0};
   std::atomic<Worker*> workers[max_size] = {};
 
   struct Team {
@@ -161,6 +162,24 @@ struct ThreadPool::State {
       n += std::popcount(free[i].load(std::memory_order_relaxed));
     }
     return n;
+  }
+
+  // Gives back those of a team that sleep, and wakes them if the next run may be near.
+  void leave_sleepers(Team& team) {
+    constexpr int64_t kNear = 200'000;
+    int near = -1;
+    for (int i = 0; i < team.words; ++i)
+      for (uint64_t left = team.bits[i]; left; left &= left - 1) {
+        const int number = i * 64 + std::countr_zero(left);
+        auto& status = workers[number].load(std::memory_order_acquire)->status;
+        uint32_t parked = kParked;
+        if (status.load(std::memory_order_relaxed) != kParked) continue;
+        team.bits[i] &= ~(left & -left);
+        --team.count;
+        if (near < 0) near = wait::now_ns() - brief_run_ended.load(std::memory_order_relaxed) < kNear;
+        if (near && status.compare_exchange_strong(parked, kIdle, std::memory_order_acq_rel)) wait::wake(status, 1);
+        release(number);
+      }
   }
 
   void release(int worker) { free[worker / 64].fetch_or(uint64_t(1) << worker % 64, std::memory_order_acq_rel); }
@@ -266,10 +285,11 @@ void ThreadPool::resize(int threads) {
   }
 }
 
-void ThreadPool::run(int want, Job job, void* ctx) { run_team(want, job, ctx, false); }
-void ThreadPool::run_elastic(int want, Job job, void* ctx) { run_team(want, job, ctx, true); }
+void ThreadPool::run(int want, Job job, void* ctx) { run_team(want, job, ctx, Kind::plain); }
+void ThreadPool::run_brief(int want, Job job, void* ctx) { run_team(want, job, ctx, Kind::brief); }
+void ThreadPool::run_elastic(int want, Job job, void* ctx) { run_team(want, job, ctx, Kind::elastic); }
 
-void ThreadPool::run_team(int want, Job job, void* ctx, bool elastic) {
+void ThreadPool::run_team(int want, Job job, void* ctx, Kind kind) {
   FlushDenormals flush;
   if (in_job) return job(ctx, 0, 1);
   State& s = state();
@@ -288,6 +308,7 @@ void ThreadPool::run_team(int want, Job job, void* ctx, bool elastic) {
       }
     }
     s.claim(room, team);
+    if (kind == Kind::brief) s.leave_sleepers(team);
     if (team.count) s.busy.fetch_add(team.count, std::memory_order_relaxed);
   }
   int index = 1;
@@ -304,10 +325,11 @@ void ThreadPool::run_team(int want, Job job, void* ctx, bool elastic) {
   job(ctx, 0, team.count + 1);
   in_job = false;
   if (state_.load(std::memory_order_relaxed) != &s) return;  // forked inside the job: the workers stayed in the parent
-  s.for_each(team, [&](Worker& w) { join(w, elastic); });
+  s.for_each(team, [&](Worker& w) { join(w, kind == Kind::elastic); });
   for (int i = 0; i < team.words; ++i) {
     if (team.bits[i]) s.free[i].fetch_or(team.bits[i], std::memory_order_acq_rel);
   }
+  if (kind == Kind::brief) s.brief_run_ended.store(wait::now_ns(), std::memory_order_relaxed);
   s.busy.fetch_sub(team.count + 1, std::memory_order_relaxed);
 }
 

@@ -29,8 +29,12 @@ class ThreadPool {
   // and DAZ are set on every member. Throws Error(runtime) before the job starts if a thread cannot be made.
   void run(int want, Job job, void* ctx);
 
-  // The same for jobs without a barrier whose members take work from a shared counter until it is used up: when the
-  // caller's part is done, members that did not start yet are called off, so a sleepy worker delays nobody.
+  // The same for a job of so few microseconds that a sleeping worker would come too late: only workers that are awake
+  // join. Sleeping ones are woken for the next run if runs follow each other.
+  void run_brief(int want, Job job, void* ctx);
+
+  // The same as run for jobs without a barrier whose members take work from a shared counter until it is used up: when
+  // the caller's part is done, members that did not start yet are called off, so a sleepy worker delays nobody.
   void run_elastic(int want, Job job, void* ctx);
 
   static constexpr int max_size = 1024;
@@ -41,7 +45,8 @@ class ThreadPool {
   ThreadPool() = default;
   ~ThreadPool() = delete;
   State& state();
-  void run_team(int want, Job job, void* ctx, bool elastic);
+  enum class Kind { plain, brief, elastic };
+  void run_team(int want, Job job, void* ctx, Kind kind);
   std::atomic<State*> state_{nullptr};  // never freed: threads may look at it until the process ends
 };
 

@@ -31,11 +31,11 @@ inline constexpr int64_t kCrowdedFor = 50'000'000;
 struct Patience {
   int64_t spin_ns, yield_ns;
 };
-// A worker between two runs: long enough to bridge the gap between calls, which is some 30 us where a run left nothing
-// else in the caches, and short enough to cost a neighbour nothing: who yields is in nobody's way.
+// A worker between two runs: to be woken costs 30 us and more, and a caller that works through Python comes back in
+// less than 100. Yielding costs a neighbour nothing.
 inline constexpr Patience kForWork{5'000, 100'000};
-// A member that waits for its team: the others are at work, so it is worth more.
-inline constexpr Patience kForTeam{10'000, 50'000};
+// A member that waits for its team: the others are at work, at most a slice longer.
+inline constexpr Patience kForTeam{10'000, 300'000};
 
 // Polls done() for a while; false: go to sleep. On a crowded machine it sleeps almost at once, since a sleeper that is
 // woken is scheduled sooner than a thread that gave its time slice away.
@@ -53,7 +53,8 @@ bool poll(Done done, Patience patience) noexcept {
       _mm_pause();
     }
   }
-  constexpr int64_t kSlowYield = 100'000;
+  // Less than a time slice of another thread, more than what a hypervisor or an interrupt takes now and then.
+  constexpr int64_t kSlowYield = 1'000'000;
   for (const int64_t end = now + patience.yield_ns; now < end;) {
     if (done()) return true;
     sched_yield();

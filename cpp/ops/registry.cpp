@@ -9,6 +9,7 @@
 #include "graph/op.h"
 #include "graph/passes/layout.h"
 #include "graph/passes/passes.h"
+#include "graph/passes/rows.h"
 
 namespace maas {
 
@@ -19,9 +20,12 @@ namespace maas {
 #define MAAS_REWRITE(name) Graph name(const Graph& graph);
 #define MAAS_MOVES(op)
 #define MAAS_AXES(op, rule) std::optional<passes::Reordered> rule(const Node& y, const passes::Axes& p);
+#define MAAS_ROWS(op, rule) bool rule(const Node& y, const std::vector<bool>& rowed);
 #include "ops/ops.inc"
 #undef MAAS_AXES
 #define MAAS_AXES(op, rule)
+#undef MAAS_ROWS
+#define MAAS_ROWS(op, rule)
 
 const std::vector<passes::GraphPass>& passes::recognitions() {
   static const std::vector<GraphPass> list{
@@ -60,6 +64,19 @@ passes::AxesRule passes::axes_rule(const std::string& op) {
 
 #undef MAAS_AXES
 #define MAAS_AXES(op, rule)
+
+passes::RowsRule passes::rows_rule(const std::string& op) {
+  static const auto* rules = new std::unordered_map<std::string, RowsRule>{
+#undef MAAS_ROWS
+#define MAAS_ROWS(op, rule) {#op, &rule},
+#include "ops/ops.inc"
+  };
+  auto it = rules->find(op);
+  return it == rules->end() ? nullptr : it->second;
+}
+
+#undef MAAS_ROWS
+#define MAAS_ROWS(op, rule)
 
 bool passes::moves(const std::string& op) {
   static const auto* names = new std::unordered_set<std::string>{

@@ -39,6 +39,12 @@ class Context {
   // Binds the steps whose sizes or addresses changed. After this, run. Scratch that is still missing is claimed first.
   void bind_steps(MemoryClaim& claim);
 
+  // The next runs have one thread, and scratch for one. Before bind_steps.
+  void stay_alone(bool alone) {
+    any_dirty_ = any_dirty_ || alone != alone_;
+    alone_ = alone;
+  }
+
   const SymbolValues& symbols() const { return symbols_; }
   const MemoryPlan& memory() const { return *memory_; }
   std::vector<int64_t> shape_of(int value) const;
@@ -97,7 +103,7 @@ class Context {
   std::vector<char> dirty_;
   bool any_dirty_ = true;
   SymbolValues symbols_;
-  bool sized_ = false, resized_ = false;
+  bool sized_ = false, resized_ = false, alone_ = false;
   double work_ns_ = 0;
   int team_ = 1;
   Status status_;

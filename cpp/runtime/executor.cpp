@@ -11,6 +11,7 @@
 #include "core/float_mode.h"
 #include "core/fork.h"
 #include "core/interrupt.h"
+#include "core/out_of_memory.h"
 #include "core/threads.h"
 #include "core/wait.h"
 #include "runtime/control.h"
@@ -26,6 +27,8 @@ constexpr auto kPollEvery = std::chrono::milliseconds(10);
 // thread. The bits are the same.
 constexpr int64_t kManyPhases = 8;
 constexpr double kShortRunNs = 1e6;
+// A run that is over before a sleeper is awake does without it.
+constexpr double kBriefRunNs = 3e4;
 // How long after a lost time slice short runs stay alone, in nanoseconds. Doubles when a team loses a slice again, up
 // to what all waiters use, and shrinks with every team that did not: idle machines try at once, busy ones seldom.
 constexpr int64_t kLeastAlone = 1'000'000;
@@ -71,7 +74,12 @@ struct Run {
   TeamBarrier* barrier;
   bool crowded = false;  // something else wants our cores, so barriers are dear
   std::atomic<int64_t> leave_at{kNever};
-  std::atomic<int64_t> next_unit[2] = {0, 0};  // of sliced phases; even and odd barriers take turns
+  // Of sliced phases: every member has a range of units and, when it is through, helps others with theirs. So a member
+  // stays near what it has in its cache. Even and odd barriers take turns.
+  static constexpr int kRanges = 16;
+  struct alignas(64) Taken {
+    std::atomic<int64_t> units[2] = {0, 0};
+  } taken[kRanges] = {};
   Stop why = Stop::no;
   std::atomic<const Op*> bad_op{nullptr};  // what found bad data
   Clock::time_point last_poll = Clock::now();
@@ -101,8 +109,11 @@ struct Run {
     leave_at.store(me.met + 1, std::memory_order_relaxed);
   }
 
+  bool told_to_stop() const {
+    return interrupt_requested() || (options.given_up && options.given_up->load(std::memory_order_relaxed));
+  }
   bool interrupted(Clock::time_point now) {
-    if (interrupt_requested()) return true;
+    if (told_to_stop()) return true;
     if (!options.poll || now - last_poll <= kPollEvery) return false;
     last_poll = now;
     return options.poll();
@@ -121,7 +132,7 @@ struct Run {
   // False: everybody leaves.
   bool meet(Member& me) {
     if (me.team == 1) return !stopping();
-    if (me.worker == 0) next_unit[(me.met + 1) % 2].store(0, std::memory_order_relaxed);
+    if (me.worker < kRanges) taken[me.worker].units[(me.met + 1) % 2].store(0, std::memory_order_relaxed);
     barrier->wait();
     return ++me.met < leave_at.load(std::memory_order_relaxed);
   }
@@ -136,31 +147,37 @@ struct Run {
     }
   }
 
-  // Slices from a counter that the members share. The first is short, the next ones follow what was measured.
+  // Slices of ranges that the members share. The first is short, the next ones follow what was measured.
   void run_slices(const Context::Step& step, int64_t units, int members, double estimate, bool may_stop, Member& me) {
-    std::atomic<int64_t> own{0};
-    auto& next = members > 1 ? next_unit[me.met % 2] : own;
     const auto count = [&](double ns_a_unit, double ns) {
       return std::max<int64_t>(
           1, static_cast<int64_t>(std::min(ns / std::max(ns_a_unit, 1e-3), static_cast<double>(units))));
     };
+    const int ranges = std::min(members, kRanges), helpers = (members + ranges - 1) / ranges;
     int64_t size = count(estimate / static_cast<double>(units), kFirstSliceNs);
     auto before = Clock::now();
-    for (;;) {
-      const int64_t begin = next.fetch_add(size, std::memory_order_relaxed);
-      if (begin >= units) return;
-      const int64_t end = std::min(units, begin + size);
-      step.plan->row->run(step.args, begin, end, me.exec);
-      const auto now = Clock::now();
-      if (may_stop && must_stop(me, now)) return;
-      const double measured =
-          std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
-      before = now;
-      // Units that are long by themselves are not gathered: the last ones are for whoever is free.
-      const int64_t least = measured > kFirstSliceNs ? 1 : count(measured, kLeastSliceNs),
-                    most = std::max(least, count(measured, kSliceNs));
-      // Smaller towards the end, so that all members are done at about the same time.
-      size = std::min(2 * size, std::clamp((units - end) / (2 * members), least, most));
+    for (int r = 0; r < ranges; ++r) {
+      const int range = (me.worker + r) % ranges;
+      const int64_t first = units * range / ranges, last = units * (range + 1) / ranges;
+      std::atomic<int64_t> own{0};
+      auto& next = members > 1 ? taken[range].units[me.met % 2] : own;
+      for (;;) {
+        if (first + next.load(std::memory_order_relaxed) >= last) break;
+        const int64_t begin = first + next.fetch_add(size, std::memory_order_relaxed);
+        if (begin >= last) break;
+        const int64_t end = std::min(last, begin + size);
+        step.plan->row->run(step.args, begin, end, me.exec);
+        const auto now = Clock::now();
+        if (may_stop && must_stop(me, now)) return;
+        const double measured =
+            std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
+        before = now;
+        // Units that are long by themselves are not gathered: the last ones are for whoever is free.
+        const int64_t least = measured > kFirstSliceNs ? 1 : count(measured, kLeastSliceNs),
+                      most = std::max(least, count(measured, kSliceNs));
+        // Smaller towards the end, so that all members are done at about the same time.
+        size = std::min(2 * size, std::clamp((last - end) / (2 * helpers), least, most));
+      }
     }
   }
 
@@ -211,7 +228,7 @@ struct Run {
       if (me.worker == 0 && s <= commit_at && !me.committed && !stopping()) {
         if (bad_data())
           stop(Stop::bad_data, me);
-        else if (interrupt_requested())
+        else if (told_to_stop())
           stop(Stop::interrupted, me);
       }
       if (me.team == 1 && stopping()) return false;
@@ -335,7 +352,8 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
       std::byte* room;
       std::atomic<bool> ready{false};
     } shared{&run, room};
-    ThreadPool::instance().run(
+    const auto run_job = context.work_ns() < kBriefRunNs ? &ThreadPool::run_brief : &ThreadPool::run;
+    (ThreadPool::instance().*run_job)(
         context.team(),
         [](void* ctx, int worker, int team) {
           auto& s = *static_cast<Shared*>(ctx);
@@ -368,6 +386,7 @@ void execute(Context& context, size_t commit, const RunOptions& options, Commit*
 }
 
 void fail_bad_index(const Op& op, int64_t position, int64_t value) {
+  if (position == kOutOfMemory) fail(ErrorKind::memory, op.name(), ": memory ran out inside the kernel");
   if (const std::string rule = rule_of(op); !rule.empty())
     fail(ErrorKind::index, rule, ", received ", value, " (flat position ", position, " in the batch)");
   fail(ErrorKind::index, op.name(), ": index out of range at flat position ", position, ", received ", value);

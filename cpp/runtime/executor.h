@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <vector>
 
 #include "core/state_lock.h"
@@ -18,6 +19,8 @@ struct RunOptions {
   std::vector<double>* worker_ns = nullptr;
   // Results of a GPU stay in its memory and may not be there yet; else they come to the host.
   bool keep_on_device = false;
+  // Set by another part of the same call that gave up: this one gives up too.
+  const std::atomic<bool>* given_up = nullptr;
 };
 
 // Held while state is written, from the commit point of a run to its end: a fork waits for it, so that a child never

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "graph/in_place.h"
 #include "graph/passes/passes.h"
+#include "graph/passes/rows.h"
 #include "graph/primitives.h"
 #include "runtime/plan_parts.h"
 #include "runtime/segments.h"
@@ -341,8 +342,10 @@ class Builder {
 }  // namespace
 
 std::shared_ptr<const Plan> Plan::build(const Graph& graph, const std::string& name) {
-  auto plan = Builder(passes::optimize(graph), name).build();
+  const Graph best = passes::optimize(graph);
+  auto plan = Builder(best, name).build();
   plan->guards = graph.guards();
+  plan->row_symbol = passes::row_symbol(best, plan->guards);
   ++g_built;
   return plan;
 }

@@ -77,7 +77,9 @@ class Plan {
   std::vector<VariablePtr> prepared_from;
   std::vector<std::pair<int64_t, std::string>> symbols;
   std::vector<Guard> guards;  // checked when sizes are bound
-  std::vector<Dim> sizes;     // every different unknown size, each worked out once when sizes are bound
+  // What counts rows, if rows do not know of each other: then a run may take a few at a time.
+  std::optional<int64_t> row_symbol;
+  std::vector<Dim> sizes;  // every different unknown size, each worked out once when sizes are bound
 
   std::string str() const;  // a table: step, op, kernel, shapes
 };

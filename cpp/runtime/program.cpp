@@ -281,6 +281,7 @@ void Program::bind(Context& context, const std::vector<Array>& inputs, MemoryCla
 
 void Program::run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
                        std::vector<Array>& outputs) {
+  if (plan_->row_symbol && run_rows(symbols, inputs, options, outputs)) return;
   MemoryClaim claim;
   auto context = take(symbols, claim);
   if (claim.empty()) {

@@ -47,6 +47,8 @@ class Program {
   // another, to where its kernels would run.
   std::pair<size_t, size_t> kept();
   std::vector<double> binding_ns(const std::vector<std::vector<Array>>& calls);
+  // How many rows a run on these inputs takes at a time: all of them, or fewer where rows do not know of each other.
+  int64_t rows_at_once(const std::vector<Array>& inputs);
 
  private:
   void build();
@@ -67,6 +69,10 @@ class Program {
   bool run_locked(const std::vector<Array>& inputs, const RunOptions& options, bool wait, std::vector<Array>& outputs);
   void run_held(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
                 std::vector<Array>& outputs);
+  bool run_rows(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                std::vector<Array>& outputs);
+  int64_t rows_at_once(const SymbolValues& symbols, const std::vector<Array>& inputs);
+  int64_t choose_turns(const SymbolValues& symbols, const std::vector<Array>& inputs);
   void run_segments(const std::vector<Array>& inputs, RunOptions options, std::vector<Array>& outputs);
   bool prepared_is_fresh() const;
 
@@ -99,6 +105,7 @@ class Program {
   std::atomic<int64_t>* held_total_ = nullptr;
 
   std::atomic<double> work_ns_{0};
+  std::vector<std::pair<SymbolValues, int64_t>> row_choices_;  // under mutex_; the oldest first
 
   friend struct LivePrograms;  // fork handlers
   Program *next_live_ = nullptr, *previous_live_ = nullptr;

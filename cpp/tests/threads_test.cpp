@@ -93,6 +93,28 @@ BOOST_AUTO_TEST_CASE(parked_workers_wake) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(brief_runs_leave_sleepers_but_wake_them_when_they_follow_each_other) {
+  pool().resize(2);
+  Visits all;
+  pool().run(2, Visits::job, &all);
+  const auto team_of_brief_run = [] {
+    int team = 0;
+    pool().run_brief(
+        2,
+        [](void* t, int worker, int size) {
+          if (worker == 0) *static_cast<int*>(t) = size;
+        },
+        &team);
+    return team;
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  BOOST_TEST(team_of_brief_run() == 1);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  int team = 1;
+  while (team == 1 && std::chrono::steady_clock::now() < end) team = team_of_brief_run();
+  BOOST_TEST(team == 2);
+}
+
 BOOST_AUTO_TEST_CASE(callers_share_the_workers) {
   pool().resize(4);
   std::vector<std::thread> callers;
@@ -101,7 +123,8 @@ BOOST_AUTO_TEST_CASE(callers_share_the_workers) {
     callers.emplace_back([&, t] {
       for (int i = 0; i < 1000; ++i) {
         Counter c(17);
-        t % 2 ? pool().run(1 + i % 4, Counter::job, &c) : pool().run_elastic(1 + i % 4, Counter::job, &c);
+        const auto run = t % 3 == 0 ? &ThreadPool::run : t % 3 == 1 ? &ThreadPool::run_brief : &ThreadPool::run_elastic;
+        (pool().*run)(1 + i % 4, Counter::job, &c);
         if (c.done != 17) ++wrong;
       }
     });

@@ -10,7 +10,7 @@ from maas._core import __version__
 _SUBMODULES = frozenset(
     "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
     "metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
-    "utils".split()
+    "utils zoo".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",

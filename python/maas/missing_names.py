@@ -38,7 +38,7 @@ NOT_YET = {
         "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomElasticTransform "
         "RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
         "RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom "
-        "Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConvolution1D Solarization "
+        "Resizing STFTSpectrogram SeparableConv1D SeparableConvolution1D Solarization "
         "SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization "
         "TorchModuleWrapper UnitNormalization UpSampling3D ZeroPadding3D"
     ),

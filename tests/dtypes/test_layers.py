@@ -140,7 +140,7 @@ def test_float64(case):
     _, short = outputs(maas, case, inputs, "float32")
     _, got = outputs(maas, case, [x.astype("float64") if x.dtype.kind == "f" else x for x in inputs], "float64")
     for y, x, e in zip(got, short, exact(case)):
-        assert y.dtype == ("float64" if "float" in x.dtype else x.dtype)
+        assert y.dtype == ("float64" if "float" in str(x.dtype) else x.dtype)
         np.testing.assert_allclose(wide(x), e, rtol=0, atol=2 * case.eps * 2.0**-23 * max(1, np.abs(e).max(initial=0)))
 
 
@@ -151,14 +151,19 @@ def check_step(case, policy):
     layer = case.make(layers)
     out = tree.flatten(pair.call(layer, inputs))
     model = maas.Model(inputs, [y for y in out if "float" in y.dtype])
-    model.compile("sgd", "mse")
+    # A step of a hundredth of a gradient may be less than a half-precision weight can show.
+    model.compile(maas.optimizers.SGD(1.0), "mse")
     targets = [np.ones(y.shape, "float32") for y in tree.flatten(model(arrays if len(arrays) > 1 else arrays[0]))]
     before = [wide(v) for v in layer.trainable_variables]
-    loss = model.train_on_batch(arrays, targets)
-    assert np.isfinite(np.asarray(loss, "float64")).all()
-    assert all(np.isfinite(wide(v)).all() for v in layer.trainable_variables)
-    if before and case.name != "dot":
-        assert any(np.abs(wide(v) - old).max() > 0 for v, old in zip(layer.trainable_variables, before))
+    # Loss scaling skips steps whose gradients are infinite, and halves the scale.
+    for _ in range(8 if policy == "mixed_float16" else 1):
+        loss = model.train_on_batch(arrays, targets)
+        assert np.isfinite(np.asarray(loss, "float64")).all()
+        assert all(np.isfinite(wide(v)).all() for v in layer.trainable_variables)
+        moved = any(np.abs(wide(v) - old).max() > 0 for v, old in zip(layer.trainable_variables, before))
+        if moved or not before or case.name == "dot":
+            return
+    raise AssertionError("no weight moved")
 
 
 @in_turn(CASES, POLICIES)

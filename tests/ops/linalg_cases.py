@@ -20,6 +20,17 @@ def _real_spectrum(rng, shape):
     return v @ (np.arange(1.0, shape[-1] + 1)[:, None] * np.linalg.inv(v))
 
 
+def _distinct_spectrum(rng, shape):
+    """Symmetric; eigenvalues a half apart at least, because eigenvectors are only as certain as that."""
+    q = np.linalg.qr(rng.standard_normal(shape))[0]
+    w = np.arange(1.0, shape[-1] + 1) + rng.uniform(0, 0.5, (*shape[:-2], shape[-1]))
+    return q @ (w[..., :, None] * np.swapaxes(q, -1, -2))
+
+
+def distinct(*shape):
+    return Operand(shape, _distinct_spectrum)
+
+
 def spd(*shape):
     return Operand(shape, _spd)
 
@@ -138,7 +149,8 @@ OPS = [
     op("qr", qr, [Case(s, gradient=s[-2] >= s[-1]) for s in [(3, 5, 4), (2, 2, 7, 7), (2, 1, 1)]]
        + [Case((2, 3, 3), complete=True)]),
     op("svd", svd, [Case(s, full_matrices=False) for s in RECTANGLES] + [Case((2, 4, 4))], call=svd_call),
-    op("eigh", eigh, [Case(spd(2, 1, 1)), Case(spd(3, 5, 5)), Case(spd(2, 30, 30), gradient=False)], call=eigh_call),
+    op("eigh", eigh, [Case(distinct(2, 1, 1)), Case(distinct(3, 5, 5)), Case(distinct(2, 30, 30), gradient=False)],
+       call=eigh_call),
     op("eig", eig, [Case(Operand((2, 4, 4), _real_spectrum)), Case(Operand((3, 1, 1), _real_spectrum))], call=eig_call,
        gradient=False),
 ]  # fmt: skip

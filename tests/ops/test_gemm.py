@@ -16,6 +16,51 @@ def test_a_row_has_the_same_bits_in_every_batch(n):
         support.same_bits([np.asarray(_core.matmul(x[begin:end], w))], [whole[begin:end]])
 
 
+# More terms than a block of a panel has, several panels, and every number of tiles that ask for the next panel.
+@pytest.mark.parametrize("m, k, n", [(7, 1025, 192), (13, 2100, 130), (26, 1100, 256), (61, 1300, 70)])
+def test_bits_depend_on_no_cut_and_no_isa(m, k, n):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((m, k)).astype("float32"), rng.standard_normal((k, n)).astype("float32")
+    wanted = x.astype("float64") @ w.astype("float64")
+    bound = np.finfo("float32").eps * (4 + 2 * k**0.5) * (np.abs(x).astype("float64") @ np.abs(w))
+    results = {}
+    for level in support.LEVELS:
+        with support.isa(level):
+            results[level] = np.asarray(_core.matmul(x, w))
+            for rows in (slice(0, 1), slice(1, 6), slice(2, None)):
+                support.same_bits([np.asarray(_core.matmul(x[rows], w))], [results[level][rows]])
+        assert (np.abs(results[level] - wanted) <= bound).all()
+    vector = [y for level, y in results.items() if level != "ref"]
+    for y in vector[1:]:
+        support.same_bits([y], [vector[0]])
+
+
+@pytest.mark.parametrize("m", [1, 6, 20])
+def test_special_values_and_memory_forms(m):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((m, 1100)).astype("float32"), rng.standard_normal((1100, 150)).astype("float32")
+    plain = np.asarray(_core.matmul(x, w))
+    # Misaligned, reversed and strided operands hold the same numbers.
+    room = np.empty(x.size + 1, "float32")
+    odd = room[1:].reshape(x.shape)
+    odd[...] = x
+    wide = np.empty((m, 2200), "float32")
+    wide[:, ::2] = x
+    for other in (odd, wide[:, ::2], np.asfortranarray(x), x[:, ::-1].copy()[:, ::-1]):
+        support.same_bits([np.asarray(_core.matmul(other, w))], [plain])
+    support.same_bits([np.asarray(_core.matmul(x, np.asfortranarray(w)))], [plain])
+    # Denormals count as zeros; infinities and NaN stay in their row and column.
+    tiny = x.copy()
+    tiny[:, 0] = 1e-40
+    zero = x.copy()
+    zero[:, 0] = 0
+    support.same_bits([np.asarray(_core.matmul(tiny, w))], [np.asarray(_core.matmul(zero, w))])
+    x[0, 5], w[7, 149] = np.inf, np.nan
+    y = np.asarray(_core.matmul(x, w))
+    assert np.isinf(y[0, :149]).all() and np.isnan(y[:, 149]).all()
+    support.same_bits([y[1:, :149]], [plain[1:, :149]])
+
+
 @pytest.mark.parametrize("level", support.LEVELS)
 @pytest.mark.parametrize("n", [5, 64, 70])
 @pytest.mark.parametrize("tail", ["bias", "bias_relu", "relu", "bias_tanh", "residual", "scalar"])

@@ -216,3 +216,27 @@ def test_a_scatter_update_of_state_that_fails_writes_nothing():
     np.testing.assert_array_equal(w.numpy(), np.ones((4, 8)))
     program(np.int32([[1], [3]]))
     np.testing.assert_array_equal(w.numpy()[:, 0], [2, 0, 2, 0])
+
+
+def test_memory_that_runs_out_inside_a_decomposition_is_an_error():
+    run(
+        """
+    import resource
+    import numpy as np
+    from maas import ops
+    x = np.random.default_rng(0).normal(size=(1500, 1500)).astype("float32")
+    wanted = ops.svd(x[:50, :50])
+    pages = int(open("/proc/self/statm").read().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (60 << 20), resource.RLIM_INFINITY))
+    try:
+        ops.svd(x)
+    except MemoryError as error:
+        assert "svd" in str(error), error
+    else:
+        raise AssertionError("not refused")
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    for a, b in zip(ops.svd(x[:50, :50]), wanted):
+        np.testing.assert_array_equal(a, b)
+    """
+    )

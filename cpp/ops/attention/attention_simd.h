@@ -1,6 +1,7 @@
 #pragma once
-// Online softmax over blocks of 64 keys. Scores, weights and sums of 48 rows stay in L1 and L2.
-#include "ops/attention/attention_tile.h"
+// Online softmax over blocks of 64 keys. Scores, weights and sums of 48 rows stay in L1 and L2. Few rows, masks, biases
+// and dropout keep keys in lanes; else queries.
+#include "ops/attention/attention_wide.h"
 
 namespace maas {
 namespace {
@@ -25,10 +26,11 @@ struct Forward {
   const AttentionShape& s;
   int64_t width;  // value_dim rounded up to 16: row stride of the sums
   Kept kept;
+  V scale;  // of scores in units of log2
   float *packed, *rows_of_q, *scores, *sums, *spans, *lanes, *span_lanes, *top;
 
   Forward(const AttentionArgs& args, void* scratch)
-      : a(args), s(args.s), width((args.s.value_dim + 15) / 16 * 16), kept(args.dropout) {
+      : a(args), s(args.s), width((args.s.value_dim + 15) / 16 * 16), kept(args.dropout), scale(static_cast<float>(args.s.scale * 1.4426950408889634)) {
     packed = static_cast<float*>(scratch);
     scores = packed + s.head_dim * kKeys;
     sums = scores + kQueries * kKeys;
@@ -39,28 +41,18 @@ struct Forward {
     top = rows_of_q + kQueries * s.head_dim;
   }
 
-  // e^score = 2^n f; both depend on the score alone.
-  MAAS_INLINE void split(V score, V& n, V& f) {
-    const V c = min(V(1e38f), max(V(-1e38f), score));
-    n = round(c * V(simd::kLog2e));
-    V r = fnma(n, V(simd::kLn2Low), fnma(n, V(simd::kLn2), c));
-    r = min(V(0.5f), max(V(-0.5f), r));  // above 2^23 a score is no longer exact enough to have a fraction
-    const V q = simd::poly(r, 0.5f, 0.16666517f, 0.041666202f, 0.008369261f, 0.0013950958f);
-    // An infinite score has no softmax (inf - inf) and makes its row NaN. NaN passes by itself.
-    const Mask infinite = score == V(simd::kInf);
-    f = select(infinite, V(simd::kNan), fma(r * r, q, r) + V(1.f));
-    n = select(infinite, V(simd::kNan), n);
-  }
-
   // Everything summed so far for row i was in units of 2^old; now of 2^now.
   void rescale(int64_t i, float old, float now) {
     const V factor = ldexp(V(1.f), max(V(-250.f), V(old - now)));
+    rescale_values(i, factor);
+    (V::load(lanes + i * 16) * factor).store(lanes + i * 16);
+    (V::load(span_lanes + i * 16) * factor).store(span_lanes + i * 16);
+  }
+  void rescale_values(int64_t i, V factor) {
     for (int64_t c = 0; c < width; c += 16) {
       (V::load(sums + i * width + c) * factor).store(sums + i * width + c);
       (V::load(spans + i * width + c) * factor).store(spans + i * width + c);
     }
-    (V::load(lanes + i * 16) * factor).store(lanes + i * 16);
-    (V::load(span_lanes + i * 16) * factor).store(span_lanes + i * 16);
   }
 
   // Scores of row i become weights.
@@ -71,14 +63,15 @@ struct Forward {
     V n[4], f[4], highest(-simd::kInf);
     Mask sees[4];
     MAAS_UNROLL for (int v = 0; v < 4; v++) {
-      V score = to.capped_score(V::load(row + 16 * v));
+      const V product = V::load(row + 16 * v);
+      V score = product * scale;
       sees[v] = lanes_of(seen, v);
-      if (to.bias) {
+      if (to.bias || to.capped) {
         const V bias = to.bias_of(v);
         sees[v] = sees[v] & ~(bias == V(-simd::kInf));
-        score = score + bias;
+        score = (to.capped_score(product) + bias) * V(simd::kLog2e);
       }
-      split(score, n[v], f[v]);
+      split_weight(score, n[v], f[v]);
       n[v] = select(sees[v], n[v], V(-simd::kInf));
       highest = max_nan(highest, n[v]);
     }
@@ -117,34 +110,108 @@ struct Forward {
     }
   }
 
-  void finish(const SharedUnit& u) {
-    const float* mean = nullptr;
-    const int64_t keys = s.length(u.batch);
-    for (int64_t i = 0; i < u.rows; ++i) {
-      const bool none = top[i] == -simd::kInf;
-      const float *from = spans + i * width,
-                  total = none ? static_cast<float>(keys) : simd::sum_lanes(V::load(span_lanes + i * 16));
-      if (none && (!mean || kept.on)) {
+  // Row i: sums times 1 / total, and its log-sum-exp. A row that sees nothing gets the mean of the values.
+  void finish_row(const SharedUnit& u, int64_t i, bool none, float total, const float*& mean) {
+    const float* from = spans + i * width;
+    if (none) {
+      const int64_t keys = s.length(u.batch);
+      total = static_cast<float>(keys);
+      if (!mean || kept.on) {
         sum_of_values(u, i, keys, sums + i * width);
         mean = sums + i * width;
       }
-      if (none) from = mean;
-      float* y = row_at(a.y, u.batch, u.head_of(i), u.query_of(i));
-      const V divisor(total == 0.f ? 1.f : total);
-      for (int64_t c = 0; c < s.value_dim; c += 16)
-        simd::store_some(V::load(from + c) / divisor, y + c, s.value_dim - c);
-      if (!a.lse) continue;
-      const V n(top[i]), lse = fma(n, V(simd::kLn2), fma(n, V(simd::kLn2Low), log(V(total))));
-      static_cast<float*>(a.lse)[(u.batch * s.heads + u.head_of(i)) * s.queries + u.query_of(i)] =
-          none ? -simd::kInf : first(lse);
+      from = mean;
     }
+    float* y = row_at(a.y, u.batch, u.head_of(i), u.query_of(i));
+    const V by(1.f / (total == 0.f ? 1.f : total));
+    for (int64_t c = 0; c < s.value_dim; c += 16) simd::store_some(V::load(from + c) * by, y + c, s.value_dim - c);
+    if (!a.lse) return;
+    const V n(top[i]), lse = fma(n, V(simd::kLn2), fma(n, V(simd::kLn2Low), log(V(total))));
+    static_cast<float*>(a.lse)[(u.batch * s.heads + u.head_of(i)) * s.queries + u.query_of(i)] =
+        none ? -simd::kInf : first(lse);
+  }
+
+  void finish(const SharedUnit& u) {
+    const float* mean = nullptr;
+    for (int64_t i = 0; i < u.rows; ++i)
+      finish_row(u, i, top[i] == -simd::kInf, simd::sum_lanes(V::load(span_lanes + i * 16)), mean);
+  }
+
+  // Whether queries go to lanes: enough of them, and nothing that differs from score to score.
+  bool wide(const SharedUnit& u) const {
+    constexpr int64_t kFew = 8;
+    return u.rows > kFew && !a.mask.data && !a.bias.data && s.soft_cap == 0 && !kept.on;
+  }
+
+  // The maxima grow to those of a block, and what was summed follows.
+  void raise(int vectors, const V* block) {
+    for (int n = 0; n < vectors; ++n) {
+      const V old = V::load(top + 16 * n), now = max(round(max(V(-1e30f), block[n])), old);
+      now.store(top + 16 * n);
+      const Mask moved = (now != old) & (old != V(-simd::kInf));
+      if (!any(moved)) continue;
+      const V factor = select(moved, ldexp(V(1.f), max(V(-250.f), old - now)), V(1.f));
+      alignas(64) float by[16];
+      factor.store(by);
+      for (uint32_t left = moved.bits(); left; left &= left - 1) {
+        const int i = __builtin_ctz(left);
+        rescale_values(16 * n + i, V(by[i]));
+      }
+      for (int64_t l = 0; l < 16; ++l) {
+        float *lane = lanes + l * kQueries + 16 * n, *span_lane = span_lanes + l * kQueries + 16 * n;
+        (V::load(lane) * factor).store(lane);
+        (V::load(span_lane) * factor).store(span_lane);
+      }
+    }
+  }
+
+  void wide_unit(const SharedUnit& u) {
+    const int vectors = static_cast<int>((u.rows + 15) / 16);
+    float* q = packed;
+    pack_queries(rows_of_q, u.rows, s.head_dim, q);
+    const AttentionShape::Range range = key_range(s, u.batch, u.first, u.queries);
+    // Queries that are not there see what the last one sees.
+    alignas(64) int32_t first[kQueries], last[kQueries];
+    for (int64_t i = 0; i < kQueries; ++i) {
+      const AttentionShape::Range r = s.range(u.batch, u.query_of(i < u.rows ? i : u.rows - 1));
+      first[i] = static_cast<int32_t>(r.first);
+      last[i] = static_cast<int32_t>(r.last);
+    }
+    int64_t all_from = first[0], all_to = last[0];  // keys that every query sees
+    for (int64_t i = 1; i < u.rows; ++i) {
+      all_from = first[i] > all_from ? first[i] : all_from;
+      all_to = last[i] < all_to ? last[i] : all_to;
+    }
+    Sight sight[kWideVectors];
+    for (int n = 0; n < kWideVectors; ++n) sight[n] = {simd::I::load(first + 16 * n), simd::I::load(last + 16 * n)};
+    for (int64_t j = range.first; j < range.last; j += kKeys) {
+      if (j && j % AttentionShape::span == 0) close_span(kQueries);
+      const int64_t count = range.last - j < kKeys ? range.last - j : kKeys;
+      const bool hidden = j < all_from || j + count > all_to;
+      V block[kWideVectors] = {V(-simd::kInf), V(-simd::kInf), V(-simd::kInf)}, now[kWideVectors];
+      score_block(vectors, row_at(a.k, u.batch, u.kv, j), a.k.row, count, q, s.head_dim, scale, scores, block);
+      if (hidden) hide(vectors, sight, j, count, scores, block);
+      raise(vectors, block);
+      for (int n = 0; n < vectors; ++n) now[n] = V::load(top + 16 * n);
+      if (hidden)
+        weigh_block<true>(vectors, sight, j, count, now, scores, lanes);
+      else
+        weigh_block<false>(vectors, sight, j, count, now, scores, lanes);
+      product({scores, 1, kQueries, row_at(a.v, u.batch, u.kv, j), a.v.row, sums, width, count, true}, u.rows,
+              s.value_dim);
+    }
+    close_span(kQueries);
+    alignas(64) float total[kQueries];
+    for (int n = 0; n < vectors; ++n) sum_of_lanes(span_lanes + 16 * n).store(total + 16 * n);
+    const float* mean = nullptr;
+    for (int64_t i = 0; i < u.rows; ++i) finish_row(u, i, first[i] >= last[i], total[i], mean);
   }
 
   void unit(int64_t index) {
     const SharedUnit u = shared_unit(s, index);
     for (int64_t c = 0; c < 2 * kQueries * width; c += 16) V(0.f).store(sums + c);  // and spans
     for (int64_t c = 0; c < 2 * kQueries * 16; c += 16) V(0.f).store(lanes + c);    // and span_lanes
-    for (int64_t i = 0; i < u.rows; ++i) top[i] = -simd::kInf;
+    for (int64_t i = 0; i < kQueries; ++i) top[i] = -simd::kInf;
     // The rows side by side: they may be of several heads, and lie far apart.
     for (int64_t i = 0; i < u.rows; ++i) {
       const float* q = row_at(a.q, u.batch, u.head_of(i), u.query_of(i));
@@ -152,6 +219,7 @@ struct Forward {
         simd::store_some(simd::load_some<V>(q + c, s.head_dim - c, 0.f), rows_of_q + i * s.head_dim + c,
                          s.head_dim - c);
     }
+    if (wide(u)) return wide_unit(u);
     const AttentionShape::Range range = key_range(s, u.batch, u.first, u.queries);
     for (int64_t j = range.first; j < range.last; j += kKeys) {
       if (j && j % AttentionShape::span == 0) close_span(u.rows);

@@ -75,7 +75,8 @@ void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, Epilog
 
 size_t epilogue_scratch(const EpilogueArgs& a, int64_t columns) {
   if (a.kind != EpilogueArgs::chain) return 0;
-  return static_cast<size_t>(a.registers) * static_cast<size_t>((columns + 15) / 16 * 16) * sizeof(float);
+  const int64_t width = a.ld <= kChainShort ? std::max(columns, kChainList) : columns;
+  return static_cast<size_t>(a.registers) * static_cast<size_t>((width + 15) / 16 * 16) * sizeof(float);
 }
 
 }  // namespace maas

@@ -7,6 +7,9 @@ namespace maas {
 // Runs the steps on n lanes' worth of floats: reg[k] are the registers, all of length n. One per ISA.
 using ChainBlockFn = void (*)(const ChainStepArgs* steps, int count, float* const* reg, int64_t n);
 
+// Rows up to so many columns are worked on as one list of so many elements.
+constexpr int64_t kChainShort = 32, kChainList = 256;
+
 struct EpilogueArgs {
   // The commonest epilogue stays in registers: result + bias[column], then nothing or relu.
   enum Kind : uint8_t { none, bias, bias_relu, relu, chain } kind = none;

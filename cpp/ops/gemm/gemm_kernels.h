@@ -2,9 +2,9 @@
 // c[i][j] = epilogue(sum_k a[i][k] * b[k][j]), one fused multiply-add chain over k from 0 up for every element, so that
 // the bits depend neither on m nor on tiles, KC blocks or threads. KC blocks reload c into the accumulators. a: element
 // (i, k) at a[i * rsa + k * csa]; not packed. b: panels of nr columns as gemm_pack writes them: panel p holds rows k of
-// its columns, padded with zeros to a multiple of 16. c: m x n, row stride ldc, no overlap with a or b. One unit = mr
-// rows x one panel of c; units go down a panel first, so that a KC block of it stays in L2 while rows of a pass by. m
-// is a run-time size. k >= 0 (0 gives zeros).
+// its columns, padded with zeros to a multiple of 16. c: m x n, row stride ldc, no overlap with a or b. m is a run-time
+// size, cut into ceil(m / mr) tiles whose heights differ by at most one. One unit = one tile of rows x one panel of c;
+// units go down a panel first, so that a KC block of it stays in L2 while rows of a pass by. k >= 0 (0 gives zeros).
 #include <cstdint>
 
 #include "core/exec.h"
@@ -45,7 +45,7 @@ struct GemmPackArgs {
 // the number of their bits. One unit = block_rows rows x one panel of one batch; units go down a panel, then to the
 // next, then to the next batch. Scratch of a worker: kKc rows of a panel, where the kernel packs what of b it cannot
 // read in place.
-constexpr int64_t kKc = 512;  // rows of a panel of 64 columns are 128 KB then: an eighth of L2
+constexpr int64_t kKc = 1024;  // at most; a panel of 64 columns is 256 KB then, an eighth of L2
 struct GemmBatchedArgs {
   static constexpr int max_batch_rank = 6;
   static constexpr int64_t block_rows = 168;  // whole tiles of 14, 12, 8, 6 and 4 rows

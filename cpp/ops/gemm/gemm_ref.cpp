@@ -29,7 +29,7 @@ void gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
   const int64_t tiles = (g.m + g.mr - 1) / g.mr;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t tile = unit % tiles, panel = unit / tiles;
-    const int64_t i0 = tile * g.mr, rows = std::min(g.mr, g.m - i0);
+    const int64_t i0 = g.m * tile / tiles, rows = g.m * (tile + 1) / tiles - i0;
     const int64_t j0 = panel * g.nr, columns = std::min(g.nr, g.n - j0), ldb = (columns + 15) / 16 * 16;
     const T* b = static_cast<const T*>(g.b) + j0 * g.k;
     T* c = static_cast<T*>(g.c) + i0 * g.ldc + j0;

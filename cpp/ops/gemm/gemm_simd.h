@@ -7,44 +7,82 @@
 namespace maas {
 namespace {
 
+// Rows of a panel that pass at once. A block of 64 columns is 256 KB then, and stays in L2 while rows of a pass by; c
+// comes and goes once a block. A narrow panel stays in L1.
+constexpr int64_t kBlock = V::kRegisters >= 32 ? kKc : kKc / 2;
+
+// Of gemm, of all of k or a block of it.
 struct Tile : MicroTile {
   const float* a;
   const float* b;
   int64_t csa, k;
+  static constexpr int kAhead = V::kRegisters >= 32 ? 4 : 0;
   template <class F>
   MAAS_MEMBER void each_run(F&& fn) const {
     fn(a, csa, b, k);
   }
 };
 
-void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t tiles = (g.m + g.mr - 1) / g.mr;
+// A tile that asks for the next panel. Memory would else wait for the tiles, and then they for it.
+struct FarTile : Tile {
+  const float* far;
+  int64_t far_step, far_more;
+  static constexpr bool kFar = true;
+};
+
+// Tiles [first, last) of one panel, all of k.
+MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int64_t last, int64_t tiles,
+                           const Exec& exec) {
   const EpilogueArgs& e = g.epilogue;
   const bool in_registers = e.kind != EpilogueArgs::chain;
-  for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += kKc) {
-    const int64_t kc = g.k - k0 < kKc ? g.k - k0 : kKc;
-    const bool last = k0 + kc >= g.k;
-    for (int64_t unit = begin; unit < end; ++unit) {
-      const int64_t i0 = unit % tiles * g.mr, j0 = unit / tiles * g.nr;
-      const int64_t rows = g.m - i0 < g.mr ? g.m - i0 : g.mr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr;
-      const int64_t vectors = (columns + kLanes - 1) / kLanes;
-      Tile t;
-      t.rsa = g.rsa;
-      t.csa = g.csa;
-      t.ldb = vectors * kLanes;
+  const int64_t j0 = panel * g.nr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr;
+  const int64_t vectors = (columns + kLanes - 1) / kLanes, width = vectors * kLanes;
+  const int64_t blocks = last - first > 1 ? 1 + (g.k - 1) / kBlock : 1;
+  FarTile t;
+  t.rsa = g.rsa;
+  t.csa = g.csa;
+  t.ldb = width;
+  t.ldc = g.ldc;
+  t.columns = columns;
+  t.b = static_cast<const float*>(g.b) + j0 * g.k;
+  int64_t k0 = 0;
+  for (int64_t block = 0; block < blocks; ++block, k0 += t.k, t.b += t.k * width) {
+    t.k = (g.k - k0) / (blocks - block);
+    const bool end = block + 1 == blocks;
+    t.first = block == 0;
+    t.bias = end && in_registers && e.bias_row ? e.bias_row + j0 : nullptr;
+    t.relu = end && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
+    // The last tiles ask for the block after this one, of this panel or the next.
+    const int64_t askers = last - first < vectors ? last - first : vectors;
+    const bool asks = V::kRegisters >= 32 && askers > 1 && vectors == 4 && (!end || j0 + columns < g.n);
+    t.far = t.b + t.k * width;
+    int64_t i0 = g.m * first / tiles, i1;
+    for (int64_t tile = first; tile < last; ++tile, i0 = i1) {
+      i1 = g.m * (tile + 1) / tiles;
       t.a = static_cast<const float*>(g.a) + i0 * g.rsa + k0 * g.csa;
-      t.b = static_cast<const float*>(g.b) + j0 * g.k + k0 * t.ldb;
       t.c = static_cast<float*>(g.c) + i0 * g.ldc + j0;
-      t.ldc = g.ldc;
-      t.k = kc;
-      t.columns = columns;
-      t.first = k0 == 0;
-      t.bias = last && in_registers && e.bias_row ? e.bias_row + j0 : nullptr;
-      t.relu = last && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
-      kMicro<Tile>[vectors][rows](t);
-      if (last && !in_registers)
-        apply_chain_rows(e, t.c, g.ldc, i0, rows, j0, columns, static_cast<float*>(exec.scratch));
+      if (asks && last - tile <= askers) {
+        const bool two = askers == 2 || (askers == 3 && tile + 1 == last);
+        t.far_more = two ? kLanes : 0;
+        t.far_step = two ? 2 * kLanes : kLanes;
+        kMicro<FarTile>[vectors][i1 - i0](t);
+        t.far += t.k * t.far_step;
+      } else {
+        kMicro<Tile>[vectors][i1 - i0](t);
+      }
+      if (end && !in_registers)
+        apply_chain_rows(e, t.c, g.ldc, i0, i1 - i0, j0, columns, static_cast<float*>(exec.scratch));
     }
+  }
+}
+
+void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
+  const int64_t tiles = (g.m + g.mr - 1) / g.mr;
+  while (begin < end) {
+    const int64_t panel = begin / tiles, first = begin - panel * tiles;
+    const int64_t last = end - panel * tiles < tiles ? end - panel * tiles : tiles;
+    run_panel(g, panel, first, last, tiles, exec);
+    begin += last - first;
   }
 }
 
@@ -107,16 +145,21 @@ void run_batched(const GemmBatchedArgs& g, int64_t begin, int64_t end, const Exe
     t.columns = u.columns;
     t.bias = nullptr;
     t.relu = false;
-    for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += kKc) {
+    for (int64_t k0 = 0; k0 == 0 || k0 < g.k; k0 += kBlock) {
       const float* b = static_cast<const float*>(g.b) + u.b + k0 * g.rsb;
-      t.k = g.k - k0 < kKc ? g.k - k0 : kKc;
+      t.k = g.k - k0 < kBlock ? g.k - k0 : kBlock;
       if (!in_place) pack_panel(b, g.rsb, g.csb, t.k, u.columns, width, packed);
       t.b = in_place ? b : packed;
       t.first = k0 == 0;
-      for (int64_t i = 0; i < u.rows; i += mr) {
-        t.a = static_cast<const float*>(g.a) + u.a + i * g.rsa + k0 * g.csa;
-        t.c = static_cast<float*>(g.c) + u.c + i * g.ldc;
-        Tiles::run(t, u.rows - i < mr ? u.rows - i : mr);
+      int64_t left = u.rows;
+      t.a = static_cast<const float*>(g.a) + u.a + k0 * g.csa;
+      t.c = static_cast<float*>(g.c) + u.c;
+      for (int64_t tiles = (u.rows + mr - 1) / mr; tiles > 0; --tiles) {
+        const int64_t rows = left / tiles;  // of even height, as in gemm
+        Tiles::run(t, rows);
+        t.a += rows * g.rsa;
+        t.c += rows * g.ldc;
+        left -= rows;
       }
     }
   }

@@ -18,6 +18,12 @@ struct MicroTile {
   bool first;            // start from 0, else from c
   const float* bias;     // added at the end if not null
   bool relu;
+  // Panel rows to ask for ahead of use, 0 for none. A load that misses L1 costs slots of the FMA ports, since what
+  // waits for it is tried in vain.
+  static constexpr int kAhead = 0;
+  // Whether a tile asks for the next panel, so that it is in L2 when its turn comes: a line at `far` and one at
+  // far + far_more for every term, then far_step floats on.
+  static constexpr bool kFar = false;
 };
 
 // One fma chain over the terms per element, whatever R and C: the bits are those of any other tile.
@@ -34,37 +40,55 @@ void micro(const T& t) {
     }
   }
   const int64_t rsa = t.rsa, ldb = t.ldb;
+  const float* far = nullptr;
+  int64_t far_step = 0, far_more = 0;
+  if constexpr (T::kFar) {
+    far = t.far;
+    far_step = t.far_step;
+    far_more = t.far_more;
+  }
   t.each_run([&](const float* a, int64_t step, const float* b, int64_t length) __attribute__((always_inline)) {
-    for (int64_t k = 0; k < length; ++k, a += step, b += ldb) {
+    // A pointer for every three rows: offsets of every row would not fit the scalar registers.
+    constexpr int kGroups = (R + 2) / 3;
+    const float* rows[kGroups];
+    MAAS_UNROLL for (int i = 0; i < kGroups; ++i) rows[i] = a + 3 * i * rsa;
+    // Small tiles are through with a row of the panel sooner.
+    const float* ahead = b + T::kAhead * (R * C > 16 ? 1 : 4) * ldb;
+    for (int64_t k = 0; k < length; ++k, b += ldb, ahead += ldb) {
       Block<V, C> row;
       row.load(b);
+      if constexpr (T::kAhead > 0 && R * C >= 8) {
+        MAAS_UNROLL for (int j = 0; j < C; ++j) __builtin_prefetch(ahead + j * kLanes);
+      }
+      if constexpr (T::kFar) {
+        __builtin_prefetch(far, 0, 2);
+        __builtin_prefetch(far + far_more, 0, 2);
+        far += far_step;
+      }
       if constexpr (requires { t.fetch(k); }) t.fetch(k);
       MAAS_UNROLL for (int i = 0; i < R; ++i) {
         // One broadcast serves C products: as a memory operand of every fma the loads would be the limit.
-        const V x(a[i * rsa]);
+        const V x(rows[i / 3][i % 3 * rsa]);
         MAAS_UNROLL for (int j = 0; j < C; ++j) acc[i * C + j] = fma(x, row[j], acc[i * C + j]);
       }
+      MAAS_UNROLL for (int i = 0; i < kGroups; ++i) rows[i] += step;
     }
   });
-  const float* const biases = t.bias;
-  float* const to = t.c;
-  const int64_t ldc = t.ldc;
-  const bool relu = t.relu;
-  MAAS_UNROLL for (int j = 0; j < C; ++j) {
-    const bool last = j == C - 1;
-    if (biases) {
-      const V bias = last ? V::load(biases + j * kLanes, tail, 0.f) : V::load(biases + j * kLanes);
+  if (t.bias) {
+    MAAS_UNROLL for (int j = 0; j < C; ++j) {
+      const V bias = j == C - 1 ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
       MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
     }
-    MAAS_UNROLL for (int i = 0; i < R; ++i) {
-      V v = acc[i * C + j];
-      if (relu) v = max(V(0.f), v) + V(0.f);  // keeps NaN; -0 becomes 0
-      float* c = to + i * ldc + j * kLanes;
-      if (last)
-        v.store(c, tail);
-      else
-        v.store(c);
-    }
+  }
+  if (t.relu)  // keeps NaN; -0 becomes 0
+    MAAS_UNROLL for (int i = 0; i < R * C; ++i) acc[i] = max(V(0.f), acc[i]) + V(0.f);
+  float* c = t.c;
+  const int64_t ldc = t.ldc;
+  MAAS_UNROLL for (int i = 0; i < R; ++i, c += ldc) MAAS_UNROLL for (int j = 0; j < C; ++j) {
+    if (j == C - 1)
+      acc[i * C + j].store(c + j * kLanes, tail);
+    else
+      acc[i * C + j].store(c + j * kLanes);
   }
 }
 

@@ -70,10 +70,7 @@ void fill(const Bind& b, LinalgArgs& a, Linalg kind, int outputs, bool lower = f
 }  // namespace
 
 const KernelTable& LinalgBase::kernels() { return linalg_kernels; }
-double LinalgBase::work(const LinalgArgs& a) const {
-  const double steps = a.kind >= Linalg::svd ? 20 : 1;
-  return static_cast<double>(a.count) * (500 + steps * static_cast<double>(a.m * a.n * std::min(a.m, a.n)));
-}
+double LinalgBase::work(const LinalgArgs& a) const { return static_cast<double>(a.count) * linalg_steps(a); }
 
 MAAS_DEFINE_OP(cholesky, Cholesky)
 Specs Cholesky::infer(const Inputs& in) const {

@@ -2,7 +2,7 @@
 // Dense linear algebra on `count` matrices a (m x n, row-major) and right-hand sides b (m x k). One unit = one matrix.
 // All is computed in float64 and stored in the tensor's dtype. An output may be null. What has no result (a matrix that
 // is not positive definite, a NaN or infinity in the input, complex eigenvalues) is NaN. Unlike other kernels these
-// allocate: Eigen's decompositions keep memory of their own, and one of them cannot be stopped half way.
+// allocate, because Eigen's decompositions keep memory of their own; where there is none they report kOutOfMemory.
 //   cholesky         out0 L (n x n), (a + a^T) / 2 = L L^T; without lower: L^T
 //   solve            out0 x (n x k), a x = b; transpose: a^T x = b
 //   triangular_solve the same from one triangle of a (lower, or upper)
@@ -12,6 +12,7 @@
 //   svd              out0 singular values, falling; out1 u, out2 v^T; full: square ones
 //   eigh             out0 eigenvalues, rising; out1 eigenvectors in columns, of (a + a^T) / 2
 //   eig              out0, out1: the same of any a whose eigenvalues are real, in no order
+#include <algorithm>
 #include <cstdint>
 
 #include "core/exec.h"
@@ -28,5 +29,11 @@ struct LinalgArgs {
   void* out[3];
   int64_t count, m, n, k;
 };
+
+// What one matrix costs, in steps of about a nanosecond.
+inline double linalg_steps(const LinalgArgs& a) {
+  const double steps = a.kind >= Linalg::svd ? 20 : 1;
+  return 500 + steps * static_cast<double>(a.m * a.n * (std::min(a.m, a.n) + a.k));
+}
 
 }  // namespace maas

@@ -45,7 +45,7 @@ CellActivation parse_activation(const std::string& name) {
        name, "'");
 }
 bool is_lstm(const std::string& cell) { return parse_cell(cell) == Cell::lstm; }
-constexpr int64_t kPanelsInL2 = 512 << 10, kRowsPerThread = 4;
+constexpr int64_t kPanelsInL2 = 1 << 20, kRowsPerThread = 4;
 constexpr double kOneThread = 50e3;  // nanoseconds below which a team is not worth a barrier a step
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -59,7 +59,7 @@ double step_work(const RecurrenceShape& a) {
 }
 
 void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& activation, const std::string& gate,
-                bool reverse, int64_t block, const BoundValue& gates, int64_t widths) {
+                bool reverse, int64_t block, int64_t vectors, const BoundValue& gates, int64_t widths) {
   a.cell = parse_cell(cell);
   a.activation = parse_activation(activation);
   a.gate = parse_activation(gate);
@@ -68,7 +68,7 @@ void bind_shape(RecurrenceShape& a, const std::string& cell, const std::string& 
   a.steps = gates.shape[1];
   a.units = gates.shape[2] / widths;
   a.blocks = ceil_div(a.units, block);
-  a.tiles = ceil_div(a.batch, kRecurrentRows);
+  a.tiles = ceil_div(a.batch, tile_rows(vectors));
   // By rows there is no barrier, but every worker reads all of the panels: where they fit its L2 and there are rows for
   // all, or where one thread does the work.
   const int64_t threads = ThreadPool::instance().size();
@@ -141,7 +141,8 @@ std::vector<Dim> Recurrence::workspaces(const Specs& in, const Specs&) const {
 
 void Recurrence::bind(const Bind& b, RecurrenceArgs& a) const {
   const Cell kind = parse_cell(cell);
-  bind_shape(a, cell, activation, gate, reverse, block_units(kind), b.in(0), cell_gates(kind));
+  bind_shape(a, cell, activation, gate, reverse, block_units(kind), kind == Cell::gru ? 3 : 4, b.in(0),
+             cell_gates(kind));
   const int states = kind == Cell::lstm ? 2 : 1;
   int next = 0;
   a.xz = b.read(next++);
@@ -192,7 +193,7 @@ std::vector<Dim> RecurrenceGradient::workspaces(const Specs&, const Specs& out) 
 
 void RecurrenceGradient::bind(const Bind& b, RecurrenceGradientArgs& a) const {
   const Cell kind = parse_cell(cell);
-  bind_shape(a, cell, activation, gate, reverse, kBackUnits, b.in(0), kept_gates(kind));
+  bind_shape(a, cell, activation, gate, reverse, kBackUnits, 4, b.in(0), kept_gates(kind));
   int next = 2;
   a.gates = b.read(0);
   a.panels = b.read(1);

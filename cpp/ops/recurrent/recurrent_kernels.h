@@ -14,10 +14,11 @@
 // U comes in panels of a block of hidden units: lstm 16 units x 4 gates, gru 16 units x 3 gates, the others 64 units;
 // gru_before one matrix per gate, one after the other. Transposed (backwards) 64 units. Row k of a panel holds up to 4
 // vectors of 16 (without gates: what is left in the last panel), padded with zeros: 64 columns keep all sums of a tile
-// of 6 rows in registers, and the cell is finished right there.
+// of 6 rows (48 of 8) in registers, and the cell is finished right there.
 //
 // Two schedules with the same bits. By steps: phase = step (gru_before: two phases a step), unit = block * tiles +
-// tile, so that every worker keeps its share of U in its own L2; a barrier stands between phases. By rows (phases = 1):
+// tile, so that every worker keeps its share of U in its own L2; a barrier stands between phases. Odd steps go through
+// the units backwards: of a share that is larger than L2, the part read last is still there. By rows (phases = 1):
 // unit = tile of rows, all its steps, no barrier.
 #include <cstdint>
 
@@ -29,8 +30,9 @@ enum class Cell : int8_t { simple_rnn, lstm, gru, gru_before };
 // Those whose derivative follows from the result alone.
 enum class CellActivation : int8_t { linear, tanh, sigmoid, relu, relu6, hard_sigmoid, softsign, elu };
 
-constexpr int64_t kRecurrentRows =
-    6;  // at most, of a tile: 6 x 4 sums + 4 panel vectors + 1 broadcast fit 32 registers
+// Rows of a tile at most: 6 x 4 (8 x 3) sums, 4 panel vectors and 1 broadcast fit 32 registers.
+constexpr int64_t kRecurrentRows = 8;
+constexpr int64_t tile_rows(int64_t vectors) { return vectors == 4 ? 6 : kRecurrentRows; }
 constexpr int64_t kRecurrentLanes = 16;
 constexpr int64_t kBackUnits = 64;
 

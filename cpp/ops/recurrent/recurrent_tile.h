@@ -18,13 +18,9 @@ MAAS_INLINE float* out(void* p) { return static_cast<float*>(p); }
 MAAS_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 MAAS_INLINE int64_t time_of(const RecurrenceShape& a, int64_t step) { return a.reverse ? a.steps - 1 - step : step; }
 
-// z[r][v] += sum_k x[r][k] * panel[k][v], one fma chain from z on.
+// acc[r][v] += sum_k x[r][k] * panel[k][v], one fma chain.
 template <int MR, int NV>
-void sum_rows(float* z, const float* const* rows, const float* panel, int64_t n) {
-  simd::Block<V, MR * NV> acc;
-  acc.load(z);
-  const float* x[MR];
-  MAAS_UNROLL for (int r = 0; r < MR; ++r) x[r] = rows[r];
+MAAS_INLINE void multiply_add(simd::Block<V, MR * NV>& acc, const float* const* x, const float* panel, int64_t n) {
   for (int64_t k = 0; k < n; ++k, panel += NV * kLanes) {
     simd::Block<V, NV> b;
     b.load(panel);
@@ -33,6 +29,15 @@ void sum_rows(float* z, const float* const* rows, const float* panel, int64_t n)
       MAAS_UNROLL for (int v = 0; v < NV; ++v) acc[r * NV + v] = fma(one, b[v], acc[r * NV + v]);
     }
   }
+}
+
+template <int MR, int NV>
+void sum_rows(float* z, const float* const* rows, const float* panel, int64_t n) {
+  simd::Block<V, MR * NV> acc;
+  acc.load(z);
+  const float* x[MR];
+  MAAS_UNROLL for (int r = 0; r < MR; ++r) x[r] = rows[r];
+  multiply_add<MR, NV>(acc, x, panel, n);
   acc.store(z);
 }
 
@@ -53,8 +58,10 @@ void sum_tile(float* z, int64_t rows, const float* const* x, const float* panel,
         return sum_rows<4, NV>(z, x, panel, n);
       case 5:
         return sum_rows<5, NV>(z, x, panel, n);
-      default:
+      case 6:
         return sum_rows<6, NV>(z, x, panel, n);
+      default:
+        if constexpr (NV < 4) return rows == 7 ? sum_rows<7, NV>(z, x, panel, n) : sum_rows<8, NV>(z, x, panel, n);
     }
   } else {
     for (int64_t r = 0; r < rows; ++r) sum_rows<1, NV>(z + r * NV * kLanes, x + r, panel, n);

@@ -14,6 +14,7 @@ from maas.layers.core.einsum_dense import EinsumDense
 from maas.layers.core.embedding import Embedding
 from maas.layers.core.input_layer import Input, InputLayer
 from maas.layers.core.lambda_layer import Lambda
+from maas.layers.core.reversible_embedding import ReversibleEmbedding
 from maas.layers.core.simple import Activation, ActivityRegularization, Identity, Masking
 from maas.layers.core.wrapper import Wrapper
 from maas.layers.input_spec import InputSpec
@@ -107,7 +108,8 @@ CLASSES = {
         GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity, InputLayer, LSTM, LSTMCell, Lambda,
         LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum,
         MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector,
-        Rescaling, Reshape, SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
+        Rescaling, Reshape, ReversibleEmbedding,
+        SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
         SpatialDropout2D, SpectralNormalization, StackedRNNCells, Subtract, TimeDistributed,
         UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
         ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
@@ -129,7 +131,7 @@ __all__ = [
     "MaxPool1D", "MaxPool2D", "MaxPool3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum",
     "MultiHeadAttention", "Multiply", "Normalization", "PReLU", "Permute", "RMSNormalization", "RNN", "ReLU",
     "RepeatVector",
-    "Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
+    "Rescaling", "Reshape", "ReversibleEmbedding", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
     "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
     "SpectralNormalization", "StackedRNNCells", "Subtract", "TimeDistributed", "UnitNormalization",
     "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",

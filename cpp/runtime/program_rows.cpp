@@ -1,0 +1,240 @@
+// Runs of programs whose rows do not know of each other, some rows at a time: every member of the team takes rows from
+// a counter and walks the whole plan with them in a context of its own. Nobody waits for anybody, and what one step
+// leaves the next one finds in L2. The bits are those of any other cut, because a row's never depend on its batch.
+#include <algorithm>
+#include <exception>
+
+#include "core/error.h"
+#include "core/threads.h"
+#include "runtime/program_parts.h"
+
+namespace maas {
+namespace {
+
+// Values between steps that stay in the L2 of a core, beside the weights that pass.
+constexpr size_t kArenaInCache = size_t{1} << 20;
+// What those that do not cost on top of the steps' own estimates, which are for L2.
+constexpr double kSpilledBytesPerNs = 12;
+constexpr double kBarrierNs = 1e3, kTurnNs = 1e3;
+// Shorter parts than this are not worth a turn of their own.
+constexpr double kLeastPartNs = 20e3;
+constexpr size_t kChoices = 64;
+
+struct Part {
+  std::unique_ptr<Context> context;
+  std::vector<std::byte*> inputs, outputs;
+};
+
+struct Rows {
+  const Plan& plan;
+  RunOptions options;
+  const std::vector<Array>&inputs, &outputs;
+  std::vector<int64_t> input_bytes, output_bytes;  // of a row; 0: the same for all rows
+  int64_t rows, at_once;
+  std::vector<Part> parts;  // by member; the last one takes the rows that are left at the end
+  std::vector<std::vector<double>> step_ns;
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> given_up{false};
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;
+
+  int64_t turns() const { return (rows + at_once - 1) / at_once; }
+  Part& part(int64_t turn, int member) {
+    return (turn + 1) * at_once > rows ? parts.back() : parts[static_cast<size_t>(member)];
+  }
+  void place(Part& p, int64_t turn, MemoryClaim& claim) {
+    const int64_t row = turn * at_once;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      p.inputs[i] = static_cast<std::byte*>(inputs[i].data()) + row * input_bytes[i];
+    for (size_t i = 0; i < outputs.size(); ++i)
+      p.outputs[i] = static_cast<std::byte*>(outputs[i].data()) + row * output_bytes[i];
+    p.context->bind_addresses(p.inputs, p.outputs);
+    p.context->bind_steps(claim);
+  }
+
+  void member(int worker) {
+    RunOptions mine = options;
+    mine.given_up = &given_up;
+    if (worker) mine.poll = nullptr;
+    if (!step_ns.empty()) mine.step_ns = &step_ns[static_cast<size_t>(worker)];
+    try {
+      for (int64_t turn; (turn = next.fetch_add(1, std::memory_order_relaxed)) < turns();) {
+        if (given_up.load(std::memory_order_relaxed)) return;
+        Part& p = part(turn, worker);
+        MemoryClaim claim;
+        place(p, turn, claim);
+        execute(*p.context, plan.commit, mine);
+      }
+    } catch (...) {
+      if (!failed.exchange(true, std::memory_order_relaxed)) error = std::current_exception();
+      given_up.store(true, std::memory_order_relaxed);
+    }
+  }
+};
+
+}  // namespace
+
+// The number of turns is chosen once for all sizes up to the next powers of two, as contexts are.
+int64_t Program::rows_at_once(const SymbolValues& symbols, const std::vector<Array>& inputs) {
+  const int64_t rows = *symbols.find(*plan_->row_symbol);
+  if (rows < 2) return rows;
+  const SymbolValues key = round_up(symbols);
+  int64_t turns = 0;
+  {
+    std::lock_guard guard(mutex_);
+    for (const auto& [sizes, choice] : row_choices_)
+      if (sizes == key) turns = choice;
+  }
+  if (!turns) {
+    turns = choose_turns(symbols, inputs);
+    std::lock_guard guard(mutex_);
+    if (row_choices_.size() >= kChoices) row_choices_.erase(row_choices_.begin());
+    row_choices_.emplace_back(key, turns);
+  }
+  return (rows + turns - 1) / turns;
+}
+
+int64_t Program::rows_at_once(const std::vector<Array>& inputs) {
+  const SymbolValues symbols = bind_symbols(inputs);
+  if (plan_->row_symbol) return rows_at_once(symbols, inputs);
+  return inputs.empty() || inputs[0].shape.empty() ? 1 : inputs[0].shape[0];
+}
+
+// Compares what steps say they cost; sizes are bound for it, nothing runs.
+int64_t Program::choose_turns(const SymbolValues& symbols, const std::vector<Array>& inputs) {
+  const int64_t rows = *symbols.find(*plan_->row_symbol);
+  const int threads = ThreadPool::instance().size();
+  struct Cost {
+    double alone = 0, team = 0;  // nanoseconds, on one thread and on as many as steps ask for
+    bool in_cache = false;
+  };
+  const auto cost = [&](int64_t n) {
+    SymbolValues sizes = symbols;
+    sizes.set(*plan_->row_symbol, n);
+    MemoryClaim claim;
+    auto context = take(sizes, claim);
+    std::vector<Array> some;
+    for (int v : plan_->outputs)
+      some.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
+    context->bind_io(inputs, some);
+    context->bind_steps(claim);
+    Cost c;
+    {
+      std::lock_guard guard(mutex_);
+      c.in_cache = memory_for(round_up(sizes))->arena_bytes <= kArenaInCache;
+    }
+    for (const Context::Step& step : context->steps()) {
+      double ns = step.work_ns;
+      for (const auto* list : {&step.plan->in, &step.plan->out})
+        for (int v : *list)
+          if (v >= 0 && !c.in_cache && plan_->values[static_cast<size_t>(v)].place == Place::arena)
+            ns += static_cast<double>(context->bytes_of(v)) / kSpilledBytesPerNs;
+      const int team = std::min(step.team, threads);
+      c.alone += ns;
+      c.team += ns / team + (team > 1 ? kBarrierNs * static_cast<double>(step.phases) : 0);
+    }
+    give(std::move(context));
+    return c;
+  };
+  const Cost whole = cost(rows);
+  if (whole.alone < kLeastPartNs) return 1;
+  double best = whole.team;
+  int64_t best_turns = 1;
+  for (int64_t turns = threads > 1 ? threads : 2, n = rows; n > 1; turns *= 2) {
+    n = (rows + turns - 1) / turns;
+    const Cost c = cost(n);
+    if (turns > threads && c.alone < kLeastPartNs) break;
+    // The rows that are left at the end go to a member that would wait, if there is one.
+    const int64_t full = rows / n, left = full % threads ? 0 : rows % n;
+    const double rounds =
+        static_cast<double>((full + threads - 1) / threads) + static_cast<double>(left) / static_cast<double>(n);
+    const double all = rounds * (c.alone + kTurnNs);
+    // Of equal ones the smaller parts: they leave less to wait for at the end.
+    if (all <= best) {
+      best = all;
+      best_turns = turns;
+    } else if (c.in_cache && turns >= 2 * threads) {
+      break;
+    }
+  }
+  return best_turns;
+}
+
+bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& inputs, const RunOptions& options,
+                       std::vector<Array>& outputs) {
+  if (!plan_->device.is_cpu()) return false;
+  for (const Array& a : inputs)
+    if (!a.device().is_cpu()) return false;
+  const int64_t rows = *symbols.find(*plan_->row_symbol), at_once = rows_at_once(symbols, inputs);
+  if (at_once >= rows) return false;
+  if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
+
+  MemoryClaim claim;
+  std::vector<Array> results;
+  for (int v : plan_->outputs) {
+    const Spec& spec = plan_->values[static_cast<size_t>(v)].spec;
+    results.emplace_back(spec.dtype, eval(spec.shape, symbols));
+  }
+  Rows run{*plan_, options, inputs, results, {}, {}, rows, at_once, {}, {}, {}, {}, {}, {}};
+  run.options.step_ns = run.options.worker_ns = nullptr;
+  const auto bytes_of_row = [&](int value, const Array& a) {
+    const Shape& shape = plan_->values[static_cast<size_t>(value)].spec.shape;
+    std::vector<std::pair<int64_t, std::string>> names;
+    if (!shape.empty()) shape[0].collect_symbols(names);
+    const bool counts = std::any_of(names.begin(), names.end(), [&](auto& s) { return s.first == *plan_->row_symbol; });
+    return counts ? static_cast<int64_t>(byte_size(a.dtype, a.size())) / rows : 0;
+  };
+  for (size_t i = 0; i < inputs.size(); ++i) run.input_bytes.push_back(bytes_of_row(plan_->inputs[i], inputs[i]));
+  for (size_t i = 0; i < results.size(); ++i) run.output_bytes.push_back(bytes_of_row(plan_->outputs[i], results[i]));
+
+  const int members = static_cast<int>(std::min<int64_t>(ThreadPool::instance().size(), run.turns()));
+  const auto add = [&](int64_t n, int64_t turn) {
+    SymbolValues sizes = symbols;
+    sizes.set(*plan_->row_symbol, n);
+    Part p;
+    p.context = take(sizes, claim);
+    p.context->stay_alone(true);
+    p.inputs.resize(inputs.size());
+    p.outputs.resize(results.size());
+    run.place(p, turn, claim);
+    run.parts.push_back(std::move(p));
+  };
+  for (int m = 0; m < members; ++m) add(at_once, 0);
+  if (rows % at_once) add(rows % at_once, run.turns() - 1);
+  double work = 0;
+  for (const Part& p : run.parts) work += p.context->work_ns();
+  work_ns_.store(work, std::memory_order_relaxed);
+  if (options.step_ns) run.step_ns.assign(static_cast<size_t>(members), std::vector<double>(plan_->steps.size()));
+
+  const auto job = [](void* r, int worker, int) { static_cast<Rows*>(r)->member(worker); };
+  if (members == 1) {
+    run.member(0);
+  } else {
+    ThreadPool::instance().run_elastic(members, job, &run);
+  }
+  for (Part& p : run.parts) {
+    p.context->stay_alone(false);
+    give(std::move(p.context));
+  }
+  if (run.failed) {
+    try {
+      std::rethrow_exception(run.error);
+    } catch (const Error& e) {
+      // A place in the batch is one in these rows: the whole run finds it again and names it.
+      if (e.kind() == ErrorKind::index) return false;
+      throw;
+    }
+  }
+  for (size_t m = 0; m < run.step_ns.size(); ++m)
+    for (size_t s = 0; s < run.step_ns[m].size(); ++s) {
+      (*options.step_ns)[s] += run.step_ns[m][s] / members;
+      if (options.worker_ns) {
+        const size_t room = options.worker_ns->size() / plan_->steps.size();
+        if (m < room) (*options.worker_ns)[s * room + m] += run.step_ns[m][s];
+      }
+    }
+  outputs = std::move(results);
+  return true;
+}
+
+}  // namespace maas

@@ -172,7 +172,9 @@ struct Run {
         const double measured =
             std::chrono::duration<double, std::nano>(now - before).count() / static_cast<double>(end - begin);
         before = now;
-        const int64_t least = count(measured, kLeastSliceNs), most = std::max(least, count(measured, kSliceNs));
+        // Units that are long by themselves are not gathered: the last ones are for whoever is free.
+        const int64_t least = measured > kFirstSliceNs ? 1 : count(measured, kLeastSliceNs),
+                      most = std::max(least, count(measured, kSliceNs));
         // Smaller towards the end, so that all members are done at about the same time.
         size = std::min(2 * size, std::clamp((last - end) / (2 * helpers), least, most));
       }

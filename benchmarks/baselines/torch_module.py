@@ -151,7 +151,9 @@ def module(net):
     y = translate(net, builder)
     builder.graph.output(y.handle)
     tensors = [torch.tensor(x) for x in channels_first_inputs(net, builder)]
-    tensors = [t.to(memory_format=torch.channels_last) if t.ndim == 4 else t for t in tensors]
+    # Images only: attention wants the features of a head side by side.
+    images = [tuple(s) != x.shape and len(s) == 4 for s, x in zip(builder.input_shapes, net.inputs)]
+    tensors = [t.to(memory_format=torch.channels_last) if i else t for t, i in zip(tensors, images)]
     return fx.GraphModule(builder.root, builder.graph), tensors, y.first
 
 

@@ -48,6 +48,27 @@ def test_other_padding_stays(name):
     np.testing.assert_allclose(got, plain, rtol=0, atol=1e-5)
 
 
+def pooled(x, widths=(1, 1)):
+    return k.max_pool(padded(x, widths, widths), 3, strides=2, padding="valid")
+
+
+@pytest.mark.parametrize("activation", [k.relu, k.relu6])
+def test_zeros_around_a_relu_are_the_max_pools_own(activation):
+    assert "pad" not in ops(lambda x: pooled(activation(x)), SHAPE)
+    x = X.copy()
+    x[1, 0, 0] = np.nan
+    got, plain = both(lambda x: pooled(activation(x)), x)
+    np.testing.assert_array_equal(got, plain)
+
+
+@pytest.mark.parametrize("function", [pooled, lambda x: pooled(k.relu(x), (3, 3))], ids=["negative", "wide"])
+def test_other_zeros_count_for_a_max_pool(function):
+    assert "pad" in ops(function, SHAPE)
+    got, plain = both(function, X - 3)
+    np.testing.assert_array_equal(got, plain)
+    assert (got == 0).any()
+
+
 def test_zeros_that_others_read_stay():
     def function(x):
         y = padded(x, (1, 1), (1, 1))

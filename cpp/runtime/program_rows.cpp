@@ -106,7 +106,7 @@ int64_t Program::choose_turns(const SymbolValues& symbols, const std::vector<Arr
   const int threads = ThreadPool::instance().size();
   struct Cost {
     double alone = 0, team = 0;  // nanoseconds, on one thread and on as many as steps ask for
-    bool in_cache = false;
+    bool in_cache = true;
   };
   const auto cost = [&](int64_t n) {
     SymbolValues sizes = symbols;
@@ -119,10 +119,8 @@ int64_t Program::choose_turns(const SymbolValues& symbols, const std::vector<Arr
     context->bind_io(inputs, some);
     context->bind_steps(claim);
     Cost c;
-    {
-      std::lock_guard guard(mutex_);
-      c.in_cache = memory_for(round_up(sizes))->arena_bytes <= kArenaInCache;
-    }
+    if (context->work_ns() >= kLeastPartNs)  // less is decided without
+      c.in_cache = plan_memory(*plan_, round_up(sizes)).arena_bytes <= kArenaInCache;
     for (const Context::Step& step : context->steps()) {
       double ns = step.work_ns;
       for (const auto* list : {&step.plan->in, &step.plan->out})

@@ -66,7 +66,9 @@ def test_contexts_serve_smaller_runs():
     model(batch(40, 25))
     results = {(b, t): (x := batch(b, t), np.asarray(model(x))) for b, t in pairs[:100]}
     (entry,) = model._program_cache._entries.values()
-    assert entry.program.kept == (1, 1)
+    plans, contexts = entry.program.kept
+    # One, or one a thread and one for the rows that are left where a run takes a few rows at a time.
+    assert plans <= 3 and contexts <= _core.get_num_threads() + 2
     for x, y in results.values():
         fresh = text_model()
         fresh.set_weights(model.get_weights())

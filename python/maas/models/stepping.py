@@ -156,8 +156,8 @@ class Stepping:
         try:
             if self.run_eagerly:
                 return EagerStep(function, layout, key)
-            key = open_key(self, layout, key)
-            return self._step_cache.get(kind, self._version_key, layout, key, function, self._accuracy)
+            opened = open_key(self, layout, key)
+            return self._step_cache.get(kind, self._version_key, layout, opened, function, self._accuracy)
         except BaseException as e:
             # A batch of the wrong form must not decide which loss and metrics later batches get.
             for part in fresh:

@@ -107,6 +107,7 @@ class StepCache:
     def __init__(self):
         self._steps = {}
         self._version = None
+        self.quick = None, None  # the form of the last small prediction, and its step
 
     def get(self, kind, version, layout, key, step_function, accuracy="fast"):
         """The compiled step, compiled now if it is new.
@@ -133,3 +134,4 @@ class StepCache:
     def clear(self):
         """Forget all; the next step of every kind is compiled anew."""
         self._steps.clear()
+        self.quick = None, None

@@ -112,8 +112,11 @@ BOOST_AUTO_TEST_CASE(eight_threads_on_one_model) {
   ThreadPool::instance().resize(4);
   Model model;
   std::atomic<int64_t> trained{0}, wrong{0};
+  // Large batches run a few rows at a time, each member of the team with a context of its own.
+  const Array large = numbers({4000, Model::in}, 0);
+  BOOST_TEST(model.infer->rows_at_once({large}) < 4000);
   const auto call = [&](uint32_t seed) {
-    const int64_t rows = seed % 5 ? seed % 40 : seed % 700;
+    const int64_t rows = seed % 5 ? seed % 40 : seed % 2 ? seed % 700 : 4000;
     const Array y = model.infer->run({numbers({rows, Model::in}, seed)})[0];
     if (!sums_to_one(y)) ++wrong;
   };

@@ -19,6 +19,8 @@ constexpr double kBarrierNs = 1e3, kTurnNs = 1e3;
 // Shorter parts than this are not worth a turn of their own.
 constexpr double kLeastPartNs = 20e3;
 constexpr size_t kChoices = 64;
+constexpr int64_t kThreads = -1;                    // among sizes, where no symbol has this number
+constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
 struct Part {
   std::unique_ptr<Context> context;
@@ -78,7 +80,8 @@ struct Rows {
 int64_t Program::rows_at_once(const SymbolValues& symbols, const std::vector<Array>& inputs) {
   const int64_t rows = *symbols.find(*plan_->row_symbol);
   if (rows < 2) return rows;
-  const SymbolValues key = round_up(symbols);
+  SymbolValues key = round_up(symbols);
+  key.set(kThreads, ThreadPool::instance().size());
   int64_t turns = 0;
   {
     std::lock_guard guard(mutex_);
@@ -113,10 +116,10 @@ int64_t Program::choose_turns(const SymbolValues& symbols, const std::vector<Arr
     sizes.set(*plan_->row_symbol, n);
     MemoryClaim claim;
     auto context = take(sizes, claim);
-    std::vector<Array> some;
-    for (int v : plan_->outputs)
-      some.emplace_back(plan_->values[static_cast<size_t>(v)].spec.dtype, context->shape_of(v));
-    context->bind_io(inputs, some);
+    std::vector<std::byte*> from, to(plan_->outputs.size());
+    for (const Array& a : inputs) from.push_back(static_cast<std::byte*>(a.data()));
+    for (std::byte*& p : to) p = from[0];  // nothing is written
+    context->bind_addresses(from, to);
     context->bind_steps(claim);
     Cost c;
     if (context->work_ns() >= kLeastPartNs)  // less is decided without
@@ -168,6 +171,9 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
   if (!plan_->prepare.empty() && prepared_epoch_.load(std::memory_order_acquire) != Variable::epoch()) prepare(options);
 
   MemoryClaim claim;
+  size_t bytes = 0;
+  for (int v : plan_->outputs) bytes += static_cast<size_t>(plan_->values[static_cast<size_t>(v)].bytes.eval(symbols));
+  if (bytes > kClaimOutputs) claim.add(bytes, text("Outputs of plan '", plan_->name, "'"));
   std::vector<Array> results;
   for (int v : plan_->outputs) {
     const Spec& spec = plan_->values[static_cast<size_t>(v)].spec;
@@ -185,7 +191,7 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
   for (size_t i = 0; i < inputs.size(); ++i) run.input_bytes.push_back(bytes_of_row(plan_->inputs[i], inputs[i]));
   for (size_t i = 0; i < results.size(); ++i) run.output_bytes.push_back(bytes_of_row(plan_->outputs[i], results[i]));
 
-  const int members = static_cast<int>(std::min<int64_t>(ThreadPool::instance().size(), run.turns()));
+  const int members = static_cast<int>(std::min<int64_t>(ThreadPool::instance().available(), run.turns()));
   const auto add = [&](int64_t n, int64_t turn) {
     SymbolValues sizes = symbols;
     sizes.set(*plan_->row_symbol, n);
@@ -199,9 +205,7 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
   };
   for (int m = 0; m < members; ++m) add(at_once, 0);
   if (rows % at_once) add(rows % at_once, run.turns() - 1);
-  double work = 0;
-  for (const Part& p : run.parts) work += p.context->work_ns();
-  work_ns_.store(work, std::memory_order_relaxed);
+  work_ns_.store(run.parts[0].context->work_ns() * static_cast<double>(run.turns()), std::memory_order_relaxed);
   if (options.step_ns) run.step_ns.assign(static_cast<size_t>(members), std::vector<double>(plan_->steps.size()));
 
   const auto job = [](void* r, int worker, int) { static_cast<Rows*>(r)->member(worker); };

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/threads.h"
 #include "runtime/program_parts.h"
 
 namespace maas {
@@ -20,11 +21,11 @@ bool covers(const SymbolValues& capacity, const SymbolValues& sizes) {
   });
 }
 
-constexpr size_t kIdleContexts = 8;
+// Several callers, or the members of one run that takes a few rows at a time.
+size_t idle_contexts() { return std::max<size_t>(8, static_cast<size_t>(ThreadPool::instance().size()) + 2); }
 constexpr size_t kMemoryPlans = 64;
 // An arena up to this size is taken for smaller runs too; a run that is spread over a larger one meets more cold pages.
 constexpr size_t kRoomyArena = size_t{4} << 20;
-constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
 
 bool trains(const Graph& graph) {
   for (const Update& u : graph.updates)
@@ -179,7 +180,7 @@ std::unique_ptr<Context> Program::take_idle(const SymbolValues& symbols, const S
 void Program::give(std::unique_ptr<Context> context) {
   std::unique_ptr<Context> dropped;  // freed after the lock
   std::lock_guard guard(mutex_);
-  if (idle_.size() >= kIdleContexts) {
+  if (idle_.size() >= idle_contexts()) {
     dropped = std::move(idle_.front());
     idle_.erase(idle_.begin());
     hold(-static_cast<int64_t>(dropped->held_bytes()));

@@ -29,6 +29,8 @@ struct HeldState {
   ~HeldState() { alone ? lock.unlock() : lock.unlock_shared(); }
 };
 
+constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
+
 // Contexts are made for sizes rounded up to a power of two, so that few serve all batches.
 SymbolValues round_up(const SymbolValues& symbols);
 

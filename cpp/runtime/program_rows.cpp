@@ -2,10 +2,14 @@
 // a counter and walks the whole plan with them in a context of its own. Nobody waits for anybody, and what one step
 // leaves the next one finds in L2. The bits are those of any other cut, because a row's never depend on its batch.
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <thread>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/threads.h"
+#include "core/wait.h"
 #include "runtime/program_parts.h"
 
 namespace maas {
@@ -19,8 +23,8 @@ constexpr double kBarrierNs = 1e3, kTurnNs = 1e3;
 // Shorter parts than this are not worth a turn of their own.
 constexpr double kLeastPartNs = 20e3;
 constexpr size_t kChoices = 64;
-constexpr int64_t kThreads = -1;                    // among sizes, where no symbol has this number
-constexpr size_t kClaimOutputs = size_t{64} << 20;  // smaller ones come from free lists that were used before
+constexpr int64_t kThreads = -1;  // among sizes, where no symbol has this number
+constexpr int64_t kLookEveryNs = 10'000'000;
 
 struct Part {
   std::unique_ptr<Context> context;
@@ -35,10 +39,11 @@ struct Rows {
   int64_t rows, at_once;
   std::vector<Part> parts;  // by member; the last one takes the rows that are left at the end
   std::vector<std::vector<double>> step_ns;
-  std::atomic<int64_t> next{0};
+  std::atomic<int64_t> next{0}, under_way{0};
   std::atomic<bool> given_up{false};
   std::atomic<bool> failed{false};
   std::exception_ptr error;
+  int64_t last_look = wait::now_ns();
 
   int64_t turns() const { return (rows + at_once - 1) / at_once; }
   Part& part(int64_t turn, int member) {
@@ -54,22 +59,53 @@ struct Rows {
     p.context->bind_steps(claim);
   }
 
+  void fail_with(std::exception_ptr e) {
+    if (!failed.exchange(true, std::memory_order_relaxed)) error = std::move(e);
+    given_up.store(true, std::memory_order_relaxed);
+  }
+
+  // By the caller alone, between turns: a turn is often shorter than what a run waits before it asks.
+  void look() {
+    const int64_t now = wait::now_ns();
+    if (now - last_look < kLookEveryNs) return;
+    last_look = now;
+    if (!interrupt_requested() && !(options.poll && options.poll())) return;
+    clear_interrupt();
+    fail(ErrorKind::interrupted, "interrupted; no state was written");
+  }
+
   void member(int worker) {
     RunOptions mine = options;
     mine.given_up = &given_up;
     if (worker) mine.poll = nullptr;
     if (!step_ns.empty()) mine.step_ns = &step_ns[static_cast<size_t>(worker)];
+    under_way.fetch_add(1, std::memory_order_relaxed);
     try {
       for (int64_t turn; (turn = next.fetch_add(1, std::memory_order_relaxed)) < turns();) {
-        if (given_up.load(std::memory_order_relaxed)) return;
+        if (given_up.load(std::memory_order_relaxed)) break;
+        if (worker == 0) look();
         Part& p = part(turn, worker);
         MemoryClaim claim;
         place(p, turn, claim);
         execute(*p.context, plan.commit, mine);
       }
     } catch (...) {
-      if (!failed.exchange(true, std::memory_order_relaxed)) error = std::current_exception();
-      given_up.store(true, std::memory_order_relaxed);
+      fail_with(std::current_exception());
+    }
+    under_way.fetch_sub(1, std::memory_order_release);
+    if (worker == 0) see_others_out();
+  }
+
+  // The caller asks for the others while their last turns go on.
+  void see_others_out() {
+    const auto done = [&] { return under_way.load(std::memory_order_acquire) == 0; };
+    while (!wait::poll(done, wait::kForTeam)) {
+      try {
+        if (!given_up.load(std::memory_order_relaxed)) look();
+      } catch (...) {
+        fail_with(std::current_exception());
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   }
 };
@@ -114,27 +150,27 @@ int64_t Program::choose_turns(const SymbolValues& symbols, const std::vector<Arr
   const auto cost = [&](int64_t n) {
     SymbolValues sizes = symbols;
     sizes.set(*plan_->row_symbol, n);
-    MemoryClaim claim;
-    auto context = take(sizes, claim);
-    std::vector<std::byte*> from, to(plan_->outputs.size());
-    for (const Array& a : inputs) from.push_back(static_cast<std::byte*>(a.data()));
-    for (std::byte*& p : to) p = from[0];  // nothing is written
-    context->bind_addresses(from, to);
-    context->bind_steps(claim);
+    // Nothing is read or written, so any address does for memory that only a run needs.
+    const auto memory = std::make_shared<const MemoryPlan>(plan_memory(*plan_, sizes));
+    const auto anywhere = static_cast<std::byte*>(inputs[0].data());
+    Context context(plan_, plan_->steps, memory, prepared_, anywhere);
     Cost c;
-    if (context->work_ns() >= kLeastPartNs)  // less is decided without
-      c.in_cache = plan_memory(*plan_, round_up(sizes)).arena_bytes <= kArenaInCache;
-    for (const Context::Step& step : context->steps()) {
+    if (!context.bind_sizes(sizes)) return c;
+    const std::vector<std::byte*> from(inputs.size(), anywhere), to(plan_->outputs.size(), anywhere);
+    context.bind_addresses(from, to);
+    MemoryClaim claim;
+    context.bind_steps(claim);
+    if (context.work_ns() >= kLeastPartNs) c.in_cache = memory->arena_bytes <= kArenaInCache;  // less needs no parts
+    for (const Context::Step& step : context.steps()) {
       double ns = step.work_ns;
       for (const auto* list : {&step.plan->in, &step.plan->out})
         for (int v : *list)
           if (v >= 0 && !c.in_cache && plan_->values[static_cast<size_t>(v)].place == Place::arena)
-            ns += static_cast<double>(context->bytes_of(v)) / kSpilledBytesPerNs;
+            ns += static_cast<double>(context.bytes_of(v)) / kSpilledBytesPerNs;
       const int team = std::min(step.team, threads);
       c.alone += ns;
       c.team += ns / team + (team > 1 ? kBarrierNs * static_cast<double>(step.phases) : 0);
     }
-    give(std::move(context));
     return c;
   };
   const Cost whole = cost(rows);
@@ -179,7 +215,7 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
     const Spec& spec = plan_->values[static_cast<size_t>(v)].spec;
     results.emplace_back(spec.dtype, eval(spec.shape, symbols));
   }
-  Rows run{*plan_, options, inputs, results, {}, {}, rows, at_once, {}, {}, {}, {}, {}, {}};
+  Rows run{*plan_, options, inputs, results, {}, {}, rows, at_once, {}, {}, {}, {}, {}, {}, {}};
   run.options.step_ns = run.options.worker_ns = nullptr;
   const auto bytes_of_row = [&](int value, const Array& a) {
     const Shape& shape = plan_->values[static_cast<size_t>(value)].spec.shape;

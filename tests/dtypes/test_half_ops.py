@@ -52,7 +52,8 @@ REFUSED = frozenset(
 CASES = [
     (op, case)
     for op in all_ops()
-    if set(op.dtypes) & {"float32"} and not op.name.startswith(("random", "dropout"))
+    if set(op.dtypes) & {"float32"}
+    and not op.name.startswith(("random", "dropout"))
     # Made by lowering, of convolutions in float32 alone.
     and op.name != "conv_winograd"
     for case in small(op)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import maas
-from maas import _core
 from maas.backend.known_sizes import NeedsKnownSizes
 
 rng = np.random.default_rng(2)
@@ -67,8 +66,8 @@ def test_contexts_serve_smaller_runs():
     results = {(b, t): (x := batch(b, t), np.asarray(model(x))) for b, t in pairs[:100]}
     (entry,) = model._program_cache._entries.values()
     plans, contexts = entry.program.kept
-    # One, or one a thread and one for the rows that are left where a run takes a few rows at a time.
-    assert plans <= 3 and contexts <= _core.get_num_threads() + 2
+    # Where a run takes a few rows at a time, every thread has one, and so have the rows that are left at the end.
+    assert plans <= 3 and contexts <= 8
     for x, y in results.values():
         fresh = text_model()
         fresh.set_weights(model.get_weights())

@@ -160,6 +160,18 @@ def test_training_uses_it_for_input_gradients_alone():
         assert np.abs(a - b).max() <= 200 * EPS * np.abs(b).max()
 
 
+def test_a_transposed_convolution_is_direct_in_a_training_forward():
+    def forward_transposed(x, k):
+        return _core.conv_input_gradient(x, k, padding="same", size=[28, 28])
+
+    def step(x, k):
+        y = forward_transposed(x, k)
+        return [y, *_core.gradients(_core.sum(y * y), [k])]
+
+    assert "conv_winograd" in ops_of(compiled(lambda x, k: [forward_transposed(x, k)], X, K))
+    assert "conv_winograd" not in ops_of(compiled(step, X, K))
+
+
 @pytest.mark.parametrize(
     "params",
     [{"strides": [2, 2]}, {"dilation": [2, 2]}, {"groups": 2}],

@@ -169,6 +169,15 @@ def test_a_long_loop_is_interrupted(threads, body, shape, condition):
     np.testing.assert_array_equal(ops.add(np.float32([1]), np.float32([2])), [3])
 
 
+def test_a_run_of_a_few_rows_at_a_time_is_interrupted(threads):
+    model = maas.Sequential([layers.Input((16, 16, 8)), *[layers.Conv2D(16, 3, padding="same") for _ in range(3)]])
+    x = rows(20000, 16, 16, 8)
+    expected = model.predict(x[:8], verbose=0)
+    model.predict(x[:4096], batch_size=4096, verbose=0)
+    assert is_prompt(lambda: [model.predict(x, batch_size=20000, verbose=0) for _ in range(3)])
+    np.testing.assert_array_equal(model.predict(x[:8], verbose=0), expected)
+
+
 @pytest.fixture
 def wide():
     model = maas.Sequential(

@@ -42,6 +42,11 @@ APART = {
     "layer norm": (lambda x: ops.layer_normalization(x), [(16,)]),
     "convolution": (lambda x: ops.conv(x, np.ones((3, 3, 2, 4), "float32"), padding="same"), [(6, 6, 2)]),
     "depthwise": (lambda x: ops.depthwise_conv(x, np.ones((3, 3, 2, 1), "float32")), [(6, 6, 2)]),
+    "groups": (lambda x: ops.conv(x, np.ones((3, 3, 2, 8), "float32")), [(6, 6, 4)]),
+    "depthwise, twice the channels": (
+        lambda x: ops.depthwise_conv(x, np.ones((3, 3, 2, 2), "float32")),
+        [(6, 6, 2)],
+    ),
     "pooling": (lambda x: ops.max_pool(x, 2), [(6, 6, 2)]),
 }
 MIXED = {

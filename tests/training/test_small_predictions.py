@@ -1,5 +1,7 @@
 """`predict` on one small array, again and again: the same answers as any other way, and nothing stale."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,8 @@ def test_what_is_refused_stays_refused(model):
     for wrong in (X[:, :4], X[:0], X[0, 0]):
         with pytest.raises(ValueError):
             model.predict(wrong, verbose=0)
+    with pytest.raises(ValueError):
+        model.predict(X, batch_size=0, verbose=0)
     same(model, X)
 
 
@@ -100,3 +104,24 @@ def test_random_layers_draw_anew(model):
     noisy = maas.Sequential([layers.Input((5,)), layers.Lambda(lambda x: x + maas.random.normal((5,)))])
     first, second, third = (noisy.predict(X, verbose=0) for _ in range(3))
     assert (first != second).any() and (second != third).any()
+
+
+def test_two_threads_with_arrays_of_two_forms():
+    model = maas.Sequential([layers.Input((None, 3)), layers.Dense(4), layers.GlobalAveragePooling1D()])
+    arrays = [rng.normal(size=(4, steps, 3)).astype("float32") for steps in (5, 7)]
+    wanted = [model.predict(x, verbose=0) for x in arrays]
+    failures = []
+
+    def work(x, y):
+        try:
+            for _ in range(300):
+                np.testing.assert_array_equal(model.predict(x, verbose=0), y)
+        except Exception as error:  # noqa: BLE001, shown by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(arrays, wanted)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures

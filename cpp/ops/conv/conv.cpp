@@ -68,6 +68,7 @@ Node conv_of(const GroupedWindow& from, const Node& x, const Node& kernel, const
 Node input_gradient_of(const GroupedWindow& from, const Node& dy, const Node& kernel, const Shape& x) {
   auto op = like<ConvInputGradient>(from);
   op.size = spatial_sizes(x);
+  op.is_gradient = true;
   return apply(std::move(op), {dy, kernel});
 }
 Node kernel_gradient_of(const GroupedWindow& from, const Node& x, const Node& dy, const Shape& kernel) {
@@ -141,8 +142,9 @@ Node packed_conv(const T& op, const Node& x, const Node& kernel, bool gradient, 
 template <class T>
 Node winograd_conv(const T& op, const Node& x, const Node& kernel, bool gradient, const Shape& out) {
   const Numerics allowed = numerics();
-  if (allowed.exact || (allowed.trains && !gradient) || on_gpu() || x.dtype() != DType::f32 || op.groups != 1)
-    return {};
+  bool forward = true;
+  if constexpr (requires { op.is_gradient; }) forward = !op.is_gradient;
+  if (allowed.exact || (allowed.trains && forward) || on_gpu() || x.dtype() != DType::f32 || op.groups != 1) return {};
   const Window w = op.over(spatial_of(kernel.shape()));
   if (w.kernel != std::vector<int64_t>{3, 3} || w.stride(0) * w.stride(1) * w.dilate(0) * w.dilate(1) != 1) return {};
   const Shape size = spatial_sizes(out);

@@ -21,7 +21,8 @@ struct Conv : GroupedWindow {
 // convolution computes.
 struct ConvInputGradient : GroupedWindow {
   Shape size;
-  MAAS_PARAMS(strides, padding, pads, dilation, groups, size)
+  bool is_gradient = false;  // else a transposed convolution of a forward pass
+  MAAS_PARAMS(strides, padding, pads, dilation, groups, size, is_gradient)
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
   Nodes lower(const Node& y) const;

@@ -1,5 +1,5 @@
 #pragma once
-// What convolutions on CUDA can do with a sum before it is stored, found in a chain.
+// What convolutions on CUDA, and Winograd's on the CPU, can do with a sum before it is stored, found in a chain.
 #include <vector>
 
 #include "graph/bind.h"

@@ -91,12 +91,13 @@ class Evaluating:
             and callbacks is None
             and steps is None
             and x.ndim > 0
-            and 0 < len(x) <= (batch_size or 32)
+            and (batch_size is None or type(batch_size) is int)
+            and 0 < len(x) <= (32 if batch_size is None else batch_size)
             and x.flags.c_contiguous
         )
-        if small and self._step_cache.quick[0] == self._form_of(x):
+        form, step = self._step_cache.quick if small else (None, None)  # read once: other threads predict, too
+        if form is not None and form == self._form_of(x):
             self._set(stop_predicting=False)
-            step = self._step_cache.quick[1]
             return step.unflatten([np.asarray(o) for o in step.program(x)])
 
         adapter = get_data_adapter(x, None, None, batch_size, steps, input_dtypes=self._input_dtypes)

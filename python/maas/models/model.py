@@ -97,7 +97,8 @@ class Model(FastCall, Trainer, Layer):
                 (Winograd's convolution, which training's forward pass never uses).
 
         Returns:
-            `Model`, not compiled. Exported to `.maas`, the file keeps the accuracy.
+            `Model`, not compiled. Exported to `.maas`, the file keeps the accuracy; copies, Keras's own files and
+            models that this one becomes a part of do not.
 
         Raises:
             ValueError: for another accuracy, or a model without `inputs` and `outputs`.
@@ -115,8 +116,7 @@ class Model(FastCall, Trainer, Layer):
             )
         from maas.models.functional import Functional
 
-        single = lambda x: x[0] if isinstance(x, list) and len(x) == 1 else x  # noqa: E731
-        model = Functional(single(inputs), single(outputs), name=self.name)
+        model = Functional(self.input, self.output, name=self.name)
         model._accuracy = accuracy
         return model
 

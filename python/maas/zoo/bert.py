@@ -44,7 +44,7 @@ def BERT(
         x = layers.Add(name="embeddings_add")([x, s])
         x = layers.LayerNormalization(epsilon=1e-12, name="embeddings_norm")(x)
         for i in range(num_layers):
-            x = block(x, num_heads, intermediate_dim, "gelu", f"block_{i}", epsilon=1e-12, init=_init())
+            x = block(x, num_heads, intermediate_dim, "gelu", f"block_{i}", epsilon=1e-12, init=_init)
         if pooling:
             x = layers.Dense(hidden_dim, activation="tanh", kernel_initializer=_init(), name="pooled")(x[:, 0])
         return Model([tokens, segments], x, name=name)

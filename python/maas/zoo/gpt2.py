@@ -41,7 +41,7 @@ def GPT2(
         x = PositionEmbedding(max_sequence_length, initializer=init(), name="positions")(table(inputs))
         for i in range(num_layers):
             x = block(
-                x, num_heads, intermediate_dim, gelu, f"block_{i}", norm_first=True, causal=True, init=init()
+                x, num_heads, intermediate_dim, gelu, f"block_{i}", norm_first=True, causal=True, init=init
             )  # fmt: skip
         x = layers.LayerNormalization(epsilon=1e-5, name="norm")(x)
         return Model(inputs, table(x, reverse=True), name=name)

@@ -17,27 +17,27 @@ def block(x, num_heads, intermediate_dim, activation, name, norm_first=False, ca
         norm_first: bool, whether norms stand before the branches (GPT-2) or after the sums (BERT).
         causal: bool, whether step t sees only steps up to t.
         epsilon: float, of the norms.
-        init: initializer of the kernels; None: Glorot.
+        init: function that makes an initializer, one for each kernel; None: Glorot.
     """
     features = x.shape[-1]
-    init = init or "glorot_uniform"
+    init = init or (lambda: "glorot_uniform")
 
     def norm(x, part):
         return layers.LayerNormalization(epsilon=epsilon, name=f"{name}_{part}_norm")(x)
 
     def attend(x):
         return layers.MultiHeadAttention(
-            num_heads, features // num_heads, kernel_initializer=init, name=f"{name}_attention"
+            num_heads, features // num_heads, kernel_initializer=init(), name=f"{name}_attention"
         )(x, x, use_causal_mask=causal)  # fmt: skip
 
     def feed(x):
-        x = layers.Dense(intermediate_dim, kernel_initializer=init, name=f"{name}_intermediate")(x)
+        x = layers.Dense(intermediate_dim, kernel_initializer=init(), name=f"{name}_intermediate")(x)
         x = (
             layers.Activation(activation, name=f"{name}_activation")(x)
             if isinstance(activation, str)
             else activation(x)
         )
-        return layers.Dense(features, kernel_initializer=init, name=f"{name}_output")(x)
+        return layers.Dense(features, kernel_initializer=init(), name=f"{name}_output")(x)
 
     for part, branch in (("attention", attend), ("output", feed)):
         y = branch(norm(x, part) if norm_first else x)

@@ -70,7 +70,7 @@ class _Program:
 class Jitted:
     """What `jit` returns."""
 
-    def __init__(self, f, static_argnums, static_argnames, open_batch, accuracy):
+    def __init__(self, f, static_argnums, static_argnames, open_batch, accuracy="fast"):
         if not callable(f):
             raise TypeError(f"jit: a function is needed, received {f!r}")
         if accuracy not in ("fast", "exact"):

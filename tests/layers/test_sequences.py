@@ -153,7 +153,8 @@ def test_training_histories(build):
         model.compile("adam", "mse")
         histories.append(model.fit(x if len(x) > 1 else x[0], y, epochs=3, batch_size=4, shuffle=False, verbose=0))
     assert_same_history(*histories)
-    assert_same_weights(ours, theirs)
+    # Against float64, attention's weights are 1e-5 to 4e-5 off after nine steps in both libraries.
+    assert_same_weights(ours, theirs, atol=5e-5 if build is attention_model else 1e-5)
 
 
 @pytest.mark.parametrize("name", [*BODIES, "attention"])

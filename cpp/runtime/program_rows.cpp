@@ -217,16 +217,6 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
   }
   Rows run{*plan_, options, inputs, results, {}, {}, rows, at_once, {}, {}, {}, {}, {}, {}, {}};
   run.options.step_ns = run.options.worker_ns = nullptr;
-  const auto bytes_of_row = [&](int value, const Array& a) {
-    const Shape& shape = plan_->values[static_cast<size_t>(value)].spec.shape;
-    std::vector<std::pair<int64_t, std::string>> names;
-    if (!shape.empty()) shape[0].collect_symbols(names);
-    const bool counts = std::any_of(names.begin(), names.end(), [&](auto& s) { return s.first == *plan_->row_symbol; });
-    return counts ? static_cast<int64_t>(byte_size(a.dtype, a.size())) / rows : 0;
-  };
-  for (size_t i = 0; i < inputs.size(); ++i) run.input_bytes.push_back(bytes_of_row(plan_->inputs[i], inputs[i]));
-  for (size_t i = 0; i < results.size(); ++i) run.output_bytes.push_back(bytes_of_row(plan_->outputs[i], results[i]));
-
   const int members = static_cast<int>(std::min<int64_t>(ThreadPool::instance().available(), run.turns()));
   const auto add = [&](int64_t n, int64_t turn) {
     SymbolValues sizes = symbols;
@@ -234,6 +224,14 @@ bool Program::run_rows(const SymbolValues& symbols, const std::vector<Array>& in
     Part p;
     p.context = take(sizes, claim);
     p.context->stay_alone(true);
+    if (run.parts.empty()) {
+      // What is as large for a few rows as for all belongs to none of them.
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        const bool counts = p.context->bytes_of(plan_->inputs[i]) != inputs[i].bytes();
+        run.input_bytes.push_back(counts ? static_cast<int64_t>(inputs[i].bytes()) / rows : 0);
+      }
+      for (const Array& y : results) run.output_bytes.push_back(static_cast<int64_t>(y.bytes()) / rows);
+    }
     p.inputs.resize(inputs.size());
     p.outputs.resize(results.size());
     run.place(p, turn, claim);

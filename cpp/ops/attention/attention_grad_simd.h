@@ -92,8 +92,8 @@ struct Backward {
   }
 
   void pack(int64_t batch, int64_t kv, int64_t first, int64_t count) const {
-    pack_transposed(row_at(a.k, batch, kv, first), a.k.row, count, s.head_dim, keys);
-    pack_transposed(row_at(a.v, batch, kv, first), a.v.row, count, s.value_dim, values);
+    pack_transposed<kKeys>(row_at(a.k, batch, kv, first), a.k.row, count, s.head_dim, keys);
+    pack_transposed<kKeys>(row_at(a.v, batch, kv, first), a.v.row, count, s.value_dim, values);
   }
 
   void key_unit(int64_t unit) const {

@@ -172,7 +172,7 @@ struct Forward {
   void wide_unit(const SharedUnit& u) {
     const int vectors = static_cast<int>((u.rows + 15) / 16);
     float* q = packed;
-    pack_queries(rows_of_q, u.rows, s.head_dim, q);
+    pack_transposed<kQueries>(rows_of_q, s.head_dim, u.rows, s.head_dim, q);
     const AttentionShape::Range range = key_range(s, u.batch, u.first, u.queries);
     // Queries that are not there see what the last one sees.
     alignas(64) int32_t first[kQueries], last[kQueries];
@@ -232,7 +232,7 @@ struct Forward {
         any |= seen[i] = seen_keys(s, a.mask, u.batch, u.head_of(i), u.query_of(i), j);
       if (!any) continue;
       const int64_t count = range.last - j < kKeys ? range.last - j : kKeys;
-      pack_transposed(row_at(a.k, u.batch, u.kv, j), a.k.row, count, s.head_dim, packed);
+      pack_transposed<kKeys>(row_at(a.k, u.batch, u.kv, j), a.k.row, count, s.head_dim, packed);
       product({rows_of_q, s.head_dim, 1, packed, kKeys, scores, kKeys, s.head_dim, false}, u.rows, kKeys);
       for (int64_t i = 0; i < u.rows; ++i) weigh(u, i, j, seen[i]);
       product({scores, kKeys, 1, row_at(a.v, u.batch, u.kv, j), a.v.row, sums, width, count, true}, u.rows,

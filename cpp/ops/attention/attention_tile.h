@@ -112,9 +112,10 @@ MAAS_INLINE float* row_at(const AttentionTensor& t, int64_t batch, int64_t head,
   return static_cast<float*>(const_cast<void*>(t.data)) + batch * t.batch + head * t.head + i * t.row;
 }
 
-// y[c][j] = x[j][c] for `rows` rows of n columns; 64 rows wide, missing ones 0.
+// y[c][j] = x[j][c] for `rows` rows of n columns; kWidth rows wide, missing ones 0.
+template <int64_t kWidth>
 void pack_transposed(const float* x, int64_t ld, int64_t rows, int64_t n, float* y) {
-  for (int64_t j = 0; j < kKeys; j += 16)
+  for (int64_t j = 0; j < kWidth; j += 16)
     for (int64_t c = 0; c < n; c += 16) {
       V block[16];
       MAAS_UNROLL for (int i = 0; i < 16; i++) block[i] =
@@ -122,9 +123,9 @@ void pack_transposed(const float* x, int64_t ld, int64_t rows, int64_t n, float*
       transpose(block);
       const int64_t count = n - c < 16 ? n - c : 16;
       if (count == 16)
-        MAAS_UNROLL for (int i = 0; i < 16; i++) block[i].store(y + (c + i) * kKeys + j);
+        MAAS_UNROLL for (int i = 0; i < 16; i++) block[i].store(y + (c + i) * kWidth + j);
       else
-        for (int64_t i = 0; i < count; ++i) block[i].store(y + (c + i) * kKeys + j);
+        for (int64_t i = 0; i < count; ++i) block[i].store(y + (c + i) * kWidth + j);
     }
 }
 

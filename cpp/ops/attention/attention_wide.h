@@ -18,19 +18,6 @@ MAAS_INLINE void split_weight(V t, V& n, V& f) {
   f = fma(r, simd::poly(r, 0.6931472f, 0.2402265f, 0.055503294f, 0.009618005f, 0.001339988f, 0.00015476193f), V(1.f));
 }
 
-// q[c][i] = x[i][c] for `rows` <= 48 rows of n columns; missing rows are 0.
-void pack_queries(const float* x, int64_t rows, int64_t n, float* q) {
-  for (int64_t i = 0; i < kQueries; i += 16)
-    for (int64_t c = 0; c < n; c += 16) {
-      V block[16];
-      MAAS_UNROLL for (int j = 0; j < 16; j++) block[j] =
-          i + j < rows ? simd::load_some<V>(x + (i + j) * n + c, n - c, 0.f) : V(0.f);
-      transpose(block);
-      const int64_t count = n - c < 16 ? n - c : 16;
-      for (int64_t j = 0; j < count; ++j) block[j].store(q + (c + j) * kQueries + i);
-    }
-}
-
 // Scores of R keys and N vectors of queries, and the running maximum, which a NaN leaves as it is.
 template <int R, int N>
 void score_tile(const float* k, int64_t ld, const float* q, int64_t d, V scale, float* t, V* top) {

@@ -69,6 +69,11 @@ inline __attribute__((always_inline)) int64_t conv_rows_at_once(int64_t taps) {
   return taps && taps < kRows ? kRows / taps : 1;
 }
 
+// Columns that panels of nr hold in all: the last one only what is left, rounded up to 16.
+inline int64_t columns_of_panels(int64_t columns, int64_t nr) {
+  return columns / nr * nr + (columns % nr + 15) / 16 * 16;
+}
+
 // y: for each group and panel of nr columns (the last what is left, rounded up to 16), for each tap, for each of k
 // rows, the panel's columns; with `dot`, for each group, kernel row and column, for each tap of the row, k rows.
 // Forward: row c, column f. Gradient: taps backwards, row f, column c. One unit = one tap of a panel (dot: of a group).
@@ -80,7 +85,8 @@ struct ConvPackArgs {
   bool gradient, dot;
 };
 
-// What CUDA kernels do with a sum before it is stored, in float32 and in this order; null is left out:
+// What CUDA kernels, and Winograd's on the CPU, do with a sum before it is stored, in float32 and in this order; null
+// is left out:
 //   v * scale[channel] + bias[channel] + add[element], relu, 0 where mask[element] is not positive.
 // All of the result's dtype; add and mask lie as the result does.
 struct ConvEpilogue {

@@ -25,10 +25,6 @@ namespace maas {
 MAAS_DEFINE_OP(conv_pack, ConvPack)
 const KernelTable& ConvPack::kernels() { return conv_pack_kernels; }
 
-namespace {
-int64_t columns_of_panels(int64_t columns, int64_t nr) { return columns / nr * nr + (columns % nr + 15) / 16 * 16; }
-}  // namespace
-
 Specs ConvPack::infer(const Inputs& in) const {
   check(in.size() == 1, "conv_pack: one operand is needed, received ", in.size());
   const Shape& k = in[0].shape;

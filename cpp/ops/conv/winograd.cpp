@@ -25,7 +25,6 @@ namespace {
 
 int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
 int64_t rounded(int64_t n) { return pieces(n, 16) * 16; }
-int64_t packed_columns(int64_t columns, int64_t nr) { return columns / nr * nr + rounded(columns % nr); }
 
 // Nanoseconds of one image on two cores that multiply and add 225 numbers a nanosecond together. Of weights, all but
 // the 3 MB that their caches keep come at 50 bytes a nanosecond; half of what could overlap does.
@@ -66,10 +65,11 @@ MAAS_DEFINE_OP(conv_winograd_pack, ConvWinogradPack)
 const KernelTable& ConvWinogradPack::kernels() { return conv_winograd_pack_kernels; }
 
 Specs ConvWinogradPack::infer(const Inputs& in) const {
-  check(in.size() == 1 && in[0].rank() == 4, "conv_winograd_pack: a kernel of four axes is needed");
+  check(in.size() == 1 && in[0].rank() == 4, "conv_winograd_pack: a kernel of four axes is needed, received ",
+        in.size(), " operand(s)");
   const int64_t channels = in[0].shape[2].constant(), filters = in[0].shape[3].constant();
   const int64_t rows = gradient ? filters : channels, columns = gradient ? channels : filters;
-  return {Spec{in[0].dtype, {Dim(winograd_points(tile) * rows * packed_columns(columns, nr))}, {}}};
+  return {Spec{in[0].dtype, {Dim(winograd_points(tile) * rows * columns_of_panels(columns, nr))}, {}}};
 }
 
 void ConvWinogradPack::bind(const Bind& b, WinogradPackArgs& a) const {

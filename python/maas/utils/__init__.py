@@ -5,6 +5,11 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "array_to_img": "maas.utils.image_utils",
+    "img_to_array": "maas.utils.image_utils",
+    "load_img": "maas.utils.image_utils",
+    "pad_sequences": "maas.utils.sequence_utils",
+    "save_img": "maas.utils.image_utils",
     "Progbar": "maas.utils.progbar",
     "PyDataset": "maas.data.py_dataset",
     "Sequence": "maas.data.py_dataset",

@@ -66,15 +66,10 @@ NOT_YET = {
         "vectorize vectorized_map view view_as_complex view_as_real vsplit while_loop"
     ),
     "maas.optimizers": ("MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy"),
-    "maas.preprocessing": ("image_dataset_from_directory text_dataset_from_directory timeseries_dataset_from_array"),
     "maas.random": ("beta binomial gamma"),
     "maas.saving": ("KerasFileEditor"),
     "maas.tree": ("MAP_TO_NONE assert_same_paths map_structure_up_to"),
-    "maas.utils": (
-        "Config FeatureSpace audio_dataset_from_directory bounding_boxes get_file get_source_inputs "
-        "image_dataset_from_directory legacy model_to_dot plot_model "
-        "split_dataset text_dataset_from_directory timeseries_dataset_from_array"
-    ),
+    "maas.utils": ("Config FeatureSpace bounding_boxes get_file get_source_inputs legacy model_to_dot plot_model"),
 }
 
 # Where a name may be that a user looks for in `maas` itself.

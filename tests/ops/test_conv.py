@@ -39,6 +39,11 @@ def test_conv_epilogue(case):
         "bias_relu": (lambda y, b, r: _core.relu(y + b), np.maximum(product + b, 0), size + np.abs(b)),
         "relu": (lambda y, b, r: _core.relu(y), np.maximum(product, 0), size + np.abs(b)),
         "bias_relu6": (lambda y, b, r: _core.relu6(y + b), np.clip(product + b, 0, 6), size + np.abs(b)),
+        "bias_residual_relu": (
+            lambda y, b, r: _core.relu(r + (y + b)),
+            np.maximum(product + b + residual, 0),
+            size + np.abs(b) + np.abs(residual),
+        ),
         "tanh_residual": (
             lambda y, b, r: _core.tanh(y * b) + r,
             np.tanh(product * b) + residual,

@@ -58,6 +58,7 @@ MAAS_INLINE void depthwise_slide(const DepthwiseTile& t, int64_t c, T tail, Bloc
     MAAS_UNROLL for (int u = 0; u < K; ++u) weights[u] = V::load(w + u * t.step_w, tail, 0.f);
     MAAS_UNROLL for (int p = 0; p < R + K - 1; ++p) {
       const V v = V::load(x + p * step, tail, 0.f);
+      __builtin_prefetch(x + p * step + kLanes);
       // Pixel p is tap u of output p - u: every output meets its taps in their order.
       MAAS_UNROLL for (int u = 0; u < K; ++u) if (p >= u && p - u < R) acc[p - u] = fma(v, weights[u], acc[p - u]);
     }

@@ -64,6 +64,14 @@ bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
   });
 }
 
+bool epilogue_in_registers(const Chain& chain, const Specs& extra, const Spec& result) {
+  if (!chain.empty() && !epilogue_fits(chain, extra, result)) return false;
+  EpilogueArgs a;
+  for (size_t i = 0; i < extra.size(); ++i)
+    a.operand[i + 1] = is_row(extra[i].shape, result.shape) ? EpilogueArgs::row : EpilogueArgs::full;
+  return in_registers(chain, InRegisters::rows, false, a);
+}
+
 void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a, InRegisters able) {
   const BoundValue& y = b.out();
   const int64_t columns = y.shape[y.rank - 1];

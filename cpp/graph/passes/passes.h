@@ -34,6 +34,8 @@ Graph merge_equal(const Graph& graph);
 using GraphPass = Graph (*)(const Graph& graph);
 const std::vector<GraphPass>& recognitions();
 const std::vector<GraphPass>& family_rewrites();
+// What families make of neighbouring steps: lines MAAS_JOIN.
+const std::vector<GraphPass>& joins();
 Graph recognize(const Graph& graph);
 // Transposes cancel across what does not care for the order of axes.
 Graph layout(const Graph& graph);

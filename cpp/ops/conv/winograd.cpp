@@ -137,7 +137,7 @@ void ConvWinograd::bind(const Bind& b, const KernelRow& row, WinogradArgs& a) co
   if (in_registers)
     bind_conv_epilogue(epilogue, b, 2, a.fused);
   else
-    bind_epilogue(epilogue, b, 2, row.isa, a.epilogue, true);
+    bind_epilogue(epilogue, b, 2, row.isa, a.epilogue, InRegisters::nothing);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 

@@ -54,6 +54,11 @@ void Server::add_model(std::shared_ptr<Servable> servable, const BatcherOptions&
   impl_->service.add_model(std::move(servable), options);
 }
 
+void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "the model store must be set before the server starts");
+  impl_->service.set_store(std::move(store), may_change);
+}
+
 void Server::start() {
   std::lock_guard lock(impl_->mutex);
   if (impl_->started) throw Error(ErrorKind::runtime, "the server was already started");

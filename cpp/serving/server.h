@@ -11,6 +11,8 @@
 
 namespace maas::serving {
 
+class ModelStore;
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an IP address or "localhost"
   int port = 8000;                 // 0: a free port, see Server::port
@@ -30,6 +32,7 @@ class MAAS_API Server {
   explicit Server(ServerOptions options);
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
+  void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
   void start();                     // binds and returns; throws maas::Error if it cannot listen
   int port() const;                 // the bound port
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent

@@ -89,7 +89,7 @@ std::shared_ptr<Model> Service::find(const Route& route, Response& response) con
 
 std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& response,
                                               const std::shared_ptr<Waiter>& waiter) {
-  const Route route = match_route(request.target);
+  const Route route = request.route ? *request.route : match_route(request.target);
   if (route.id == RouteId::none) {
     response.error(404, "there is no such route");
     return nullptr;
@@ -123,6 +123,7 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
     case RouteId::models: {
       response.body = "{\"models\":[";
       for (const auto& [name, model] : models_) {
+        if (request.key && !request.key->sees(name)) continue;
         if (response.body.back() != '[') response.body += ',';
         write_json_string(response.body, name);
       }

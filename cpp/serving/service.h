@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
 #include "serving/router.h"
@@ -20,6 +21,8 @@ struct Request {
   std::string_view target;
   std::string_view body;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
+  std::optional<Route> route;              // of `target`, where it has already been matched
+  std::shared_ptr<const Key> key;          // that the request came with, if any was asked for
   bool encoded = false;                    // has a Content-Encoding other than identity
   Clock::time_point arrived;
 };
@@ -91,7 +94,8 @@ class InferRequest final : public Job, private InferSink {
 
 class Service {
  public:
-  explicit Service(Clock::duration request_timeout) : request_timeout_(request_timeout) {}
+  explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256)
+      : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
   ~Service() { stop(Clock::duration::zero()); }
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
 
@@ -105,6 +109,7 @@ class Service {
   bool ready() const { return ready_; }
   void stop(Clock::duration drain);
   HttpMetrics http_metrics;
+  Access access;
 
  private:
   std::shared_ptr<Model> find(const Route& route, Response& response) const;

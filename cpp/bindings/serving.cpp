@@ -246,8 +246,12 @@ void option(py::dict& options, const char* key, T& field) {
   try {
     field = options[key].cast<T>();
   } catch (const py::cast_error&) {
-    throw Error(ErrorKind::value, std::string(key) + " must be a " + (std::is_floating_point_v<T> ? "" : "whole ") +
-                                      "number in range, received " + py::repr(options[key]).cast<std::string>());
+    const char* kind = std::is_same_v<T, std::string> ? "text"
+                       : std::is_same_v<T, bool>      ? "True or False"
+                       : std::is_floating_point_v<T>  ? "a number in range"
+                                                      : "a whole number in range";
+    throw Error(ErrorKind::value,
+                std::string(key) + " must be " + kind + ", received " + py::repr(options[key]).cast<std::string>());
   }
   options.attr("pop")(key);
 }
@@ -278,6 +282,9 @@ ServerOptions server_options(py::dict& d) {
   option(d, "max_url_bytes", o.max_url_bytes);
   option(d, "max_chunks", o.max_chunks);
   option(d, "max_connections", o.max_connections);
+  option(d, "keys_file", o.keys_file);
+  option(d, "insecure_no_auth", o.insecure_no_auth);
+  option(d, "max_in_flight_per_key", o.max_in_flight_per_key);
   option(d, "header_timeout", o.header_timeout);
   option(d, "idle_timeout", o.idle_timeout);
   option(d, "request_timeout", o.request_timeout);
@@ -313,6 +320,18 @@ class PythonServer {
     server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
   }
   void start() { server_->start(); }
+  py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
+                      const std::string& authorization) {
+    if (scopes.empty()) throw Error(ErrorKind::value, "authorise needs at least one scope, received none");
+    maas::serving::Scopes needed = 0;
+    for (const std::string& s : scopes) {
+      const auto scope = maas::serving::find_scope(s);
+      if (scope == 0) throw Error(ErrorKind::value, "scope must be infer, read, manage or admin, received '" + s + "'");
+      needed |= scope;
+    }
+    const auto d = server_->access().authorise(needed, model, every_model, authorization);
+    return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
+  }
   int port() const { return server_->port(); }
   void stop() { server_->stop(); }
   bool wait(double seconds) const { return server_->wait(seconds); }
@@ -343,11 +362,16 @@ void bind_serving(py::module_& m) {
       .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
                     const std::vector<std::string>&>(),
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
+  m.def("check_host", &maas::serving::check_host, py::arg("host"), py::arg("keys"), py::arg("insecure_no_auth"),
+        "Raises ValueError for an address that other machines reach without keys.");
   py::class_<PythonServer>(m, "Server")
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
       .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
+      .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
+           py::arg("authorization"),
+           "(status, text, seconds to wait, id of the key) of the one check of both listeners.")
       .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
       .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
       .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())

@@ -63,6 +63,10 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
         refuse(400, "Transfer-Encoding must be chunked, once, in HTTP/1.1", ec);
       }
       break;
+    case http::field::authorization:
+      if (authorizations_++ != 0) refuse(400, "more than one Authorization", ec);
+      authorization.assign(value.data(), value.size());
+      break;
     case http::field::content_encoding:
       join(content_encoding, value);
       break;
@@ -77,6 +81,8 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
       if (boost::beast::iequals(name, "Inference-Header-Content-Length")) {
         if (json_length) refuse(400, "Inference-Header-Content-Length is given twice", ec);
         json_length.emplace(value.data(), value.size());
+      } else if (boost::beast::iequals(name, "traceparent")) {
+        traceparent.assign(value.data(), value.size());
       }
       break;
     default:

@@ -18,6 +18,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   size_t feed(std::string_view bytes, boost::system::error_code& ec);
 
   std::string method, target;
+  std::string authorization, traceparent;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   std::string content_encoding, accept_encoding;
   bool expects_continue = false;
@@ -44,7 +45,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
 
   std::string& body_;
   size_t max_chunks_, chunks_ = 0;
-  int hosts_ = 0, lengths_ = 0, encodings_ = 0;
+  int hosts_ = 0, lengths_ = 0, encodings_ = 0, authorizations_ = 0;
 };
 
 }  // namespace maas::serving

@@ -64,6 +64,7 @@ void Session::close() noexcept {
   if (state_ == State::closed) return;
   state_ = State::closed;
   pending_.reset();
+  decision_.hold.release();
   drop_body();
   Ec ec;
   socket_.close(ec);
@@ -160,6 +161,15 @@ bool Session::parse_head() {
   }
   arrived_ = Clock::now();
   enter(State::body);
+  route_ = match_route(parser_->target);
+  decision_ = loop_.service.access.authorise(route_, parser_->authorization);
+  // Nobody without a right may make the server read a body.
+  if (decision_.status != 200 && !parser_->is_done()) {
+    Response refusal;
+    deny(refusal);
+    fail(decision_.status, decision_.text, refusal.headers);
+    return false;
+  }
   return true;
 }
 
@@ -198,9 +208,10 @@ bool Session::send_continue() {
 }
 
 // An answer after which the framing of what follows cannot be trusted.
-void Session::fail(int status, const char* text) {
+void Session::fail(int status, const char* text, const std::string& headers) {
   Response response;
   response.error(status, text);
+  response.headers = headers;
   close_after_ = true;
   pending_.reset();
   head_only_ = false;
@@ -210,6 +221,12 @@ void Session::fail(int status, const char* text) {
 }
 
 // ---- answering
+
+void Session::deny(Response& response) const {
+  response.error(decision_.status, decision_.text);
+  if (decision_.status == 401) response.headers = "WWW-Authenticate: Bearer realm=\"maas\"\r\n";
+  if (decision_.status == 429) response.headers = "Retry-After: " + std::to_string(decision_.retry_after) + "\r\n";
+}
 
 void Session::dispatch() {
   Request request;
@@ -221,11 +238,18 @@ void Session::dispatch() {
   request.max_body = loop_.options.max_body_bytes;
   coding_ = choose_coding(parser_->accept_encoding);
   request.arrived = arrived_;
+  request.route = std::move(route_);
+  request.key = decision_.key;
   head_only_ = parser_->method == "HEAD";
   old_client_ = parser_->http_version == 10;
   close_after_ = !parser_->keep_alive() || loop_.draining;
   enter(State::waiting);
   Response response;
+  if (decision_.status != 200) {
+    deny(response);
+    drop_body();
+    return respond(response);
+  }
   try {
     pending_ = loop_.service.handle(request, response, shared_from_this());
   } catch (...) {
@@ -253,6 +277,7 @@ void Session::finish(const std::shared_ptr<Pending>& request) {
 
 void Session::respond(Response& response) {
   enter(State::writing);
+  decision_.hold.release();
   loop_.service.http_metrics.count(response.status);
   close_after_ = close_after_ || loop_.draining;
   if (coding_ != Coding::identity) encode_body(response, std::exchange(coding_, Coding::identity));

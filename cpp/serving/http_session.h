@@ -38,7 +38,8 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   bool parse_head();
   bool parse_body();
   bool send_continue();
-  void fail(int status, const char* text);
+  void fail(int status, const char* text, const std::string& headers = {});
+  void deny(Response& response) const;
   void drop_body() noexcept;
   void dispatch();
   void finish(const std::shared_ptr<Pending>& request);
@@ -52,6 +53,8 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   std::optional<HttpParser> parser_;
   std::string body_, out_head_, out_body_;
   std::shared_ptr<Pending> pending_;
+  Route route_;
+  Decision decision_;
   int64_t counted_ = 0;
   State state_ = State::idle;
   Coding coding_ = Coding::identity;  // of the answer

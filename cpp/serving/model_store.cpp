@@ -37,6 +37,7 @@ struct StoreQueue::Task final : Pending, std::enable_shared_from_this<Task> {
   Act act = Act::index;
   std::string name, parameters;
   bool ready_only = false;
+  std::shared_ptr<const Key> key;
   std::weak_ptr<Waiter> waiter;
   int status = 200;
   std::string text;  // body, or the error
@@ -62,12 +63,14 @@ void StoreQueue::stop() {
 }
 
 std::shared_ptr<Pending> StoreQueue::ask(Act act, std::string name, std::string parameters, bool ready_only,
-                                         std::weak_ptr<Waiter> waiter, Response& response) {
+                                         std::shared_ptr<const Key> key, std::weak_ptr<Waiter> waiter,
+                                         Response& response) {
   auto task = std::make_shared<Task>();
   task->act = act;
   task->name = std::move(name);
   task->parameters = std::move(parameters);
   task->ready_only = ready_only;
+  task->key = std::move(key);
   task->waiter = std::move(waiter);
   {
     std::lock_guard lock(mutex_);
@@ -104,7 +107,7 @@ void StoreQueue::perform(Task& task) noexcept {
   try {
     switch (task.act) {
       case Act::index:
-        task.text = index_json(store_->index(), task.ready_only);
+        task.text = index_json(store_->index(), task.ready_only, task.key.get());
         break;
       case Act::load:
         store_->load(task.name, task.parameters);
@@ -118,10 +121,11 @@ void StoreQueue::perform(Task& task) noexcept {
   }
 }
 
-std::string index_json(const std::vector<StoredModel>& models, bool ready_only) {
+std::string index_json(const std::vector<StoredModel>& models, bool ready_only, const Key* key) {
   std::string out = "[";
   for (const StoredModel& m : models) {
     if (ready_only && m.state != "READY") continue;
+    if (key && !key->sees(m.name)) continue;
     out += out.back() == '[' ? "{\"name\":" : ",{\"name\":";
     write_json_string(out, m.name);
     out += ",\"version\":";

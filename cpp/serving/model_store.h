@@ -38,7 +38,7 @@ class StoreQueue {
   enum class Act : uint8_t { index, load, unload };
   // The answer comes through `waiter`. Null, with a refusal in `response`, if too many wait already.
   std::shared_ptr<Pending> ask(Act act, std::string name, std::string parameters, bool ready_only,
-                               std::weak_ptr<Waiter> waiter, Response& response);
+                               std::shared_ptr<const Key> key, std::weak_ptr<Waiter> waiter, Response& response);
 
  private:
   struct Task;
@@ -53,8 +53,8 @@ class StoreQueue {
   std::thread thread_;
 };
 
-// JSON array of the repository index.
-std::string index_json(const std::vector<StoredModel>& models, bool ready_only);
+// JSON array of the repository index, of the models that `key` sees; null sees all.
+std::string index_json(const std::vector<StoredModel>& models, bool ready_only, const Key* key);
 // The object `parameters` of a load or unload body as JSON text; an empty body has none. Throws for anything else.
 std::string repository_parameters(std::string_view body);
 // `ready` of the body of a repository index request.

@@ -76,7 +76,8 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   models_.emplace(info.name, std::move(model));
 }
 
-Service::Service(Clock::duration request_timeout) : request_timeout_(request_timeout) {}
+Service::Service(Clock::duration request_timeout, int64_t max_in_flight_per_key)
+    : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
 
 Service::~Service() { stop(Clock::duration::zero()); }
 
@@ -97,7 +98,7 @@ std::shared_ptr<Model> Service::find(const Route& route, Response& response) con
 
 std::shared_ptr<Pending> Service::handle(const Request& request, Response& response,
                                          const std::shared_ptr<Waiter>& waiter) {
-  const Route route = match_route(request.target);
+  const Route route = request.route ? *request.route : match_route(request.target);
   if (route.id == RouteId::none) {
     response.error(404, "there is no such route");
     return nullptr;
@@ -133,6 +134,7 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
     case RouteId::models: {
       response.body = "{\"models\":[";
       for (const auto& [name, model] : models_) {
+        if (request.key && !request.key->sees(name)) continue;
         if (response.body.back() != '[') response.body += ',';
         write_json_string(response.body, name);
       }
@@ -147,7 +149,7 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       return nullptr;
     }
     case RouteId::all_stats:
-      response.body = all_stats();
+      response.body = all_stats(request.key.get());
       return nullptr;
     case RouteId::repository_index:
     case RouteId::repository_load:

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
 #include "serving/model_stats.h"
@@ -25,6 +26,8 @@ struct Request {
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   std::string_view content_encoding;       // as it came, empty if there is none
   size_t max_body = size_t{64} << 20;      // of a body once it is plain
+  std::optional<Route> route;              // of `target`, where it has already been matched
+  std::shared_ptr<const Key> key;          // that the request came with, if any was asked for
   Clock::time_point arrived;
 };
 
@@ -116,7 +119,7 @@ class StoreQueue;
 
 class Service {
  public:
-  explicit Service(Clock::duration request_timeout);
+  explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256);
   ~Service();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
 
@@ -131,12 +134,13 @@ class Service {
   bool ready() const { return ready_; }
   void stop(Clock::duration drain);
   HttpMetrics http_metrics;
+  Access access;
 
  private:
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
   std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
                                      const std::shared_ptr<Waiter>& waiter);
-  std::string all_stats() const;
+  std::string all_stats(const Key* key) const;
 
   // Filled before the listener starts and constant afterwards, so readers need no lock.
   std::map<std::string, std::shared_ptr<Model>, std::less<>> models_;

@@ -11,9 +11,10 @@ void Service::set_store(std::shared_ptr<ModelStore> store, bool may_change) {
   store_may_change_ = may_change;
 }
 
-std::string Service::all_stats() const {
+std::string Service::all_stats(const Key* key) const {
   std::string out = "{\"model_stats\":[";
   for (const auto& [name, model] : models_) {
+    if (key && !key->sees(name)) continue;
     if (out.back() != '[') out += ',';
     out += stats_json(model->servable->info(), *model->stats);
   }
@@ -39,17 +40,17 @@ std::shared_ptr<Pending> Service::ask_store(const Request& request, const Route&
   try {
     if (index) {
       const bool ready_only = index_ready_only(plain.body);
-      if (store_) return store_->ask(StoreQueue::Act::index, "", "", ready_only, waiter, response);
+      if (store_) return store_->ask(StoreQueue::Act::index, "", "", ready_only, request.key, waiter, response);
       std::vector<StoredModel> models;
       for (const auto& [name, model] : models_) {
         models.push_back({name, model->metrics->version, ready_ ? "READY" : "UNAVAILABLE", ""});
       }
-      response.body = index_json(models, ready_only);
+      response.body = index_json(models, ready_only, request.key.get());
       return nullptr;
     }
     const bool load = route.id == RouteId::repository_load;
     return store_->ask(load ? StoreQueue::Act::load : StoreQueue::Act::unload, route.model,
-                       repository_parameters(plain.body), false, waiter, response);
+                       repository_parameters(plain.body), false, request.key, waiter, response);
   } catch (const Error& e) {
     response.error(400, e.what());
     return nullptr;

@@ -11,8 +11,6 @@
 namespace maas::serving {
 namespace {
 
-[[noreturn]] void refuse(const std::string& text) { throw Error(ErrorKind::value, text); }
-
 // Length of the JSON part of a body with binary tensors: plain decimal digits, at most the whole body.
 size_t json_length(const std::string& header, size_t body) {
   uint64_t n = 0;

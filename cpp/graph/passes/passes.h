@@ -13,6 +13,9 @@ namespace maas::passes {
 using Rewrite = std::function<Nodes(const Node& old, const Nodes& inputs)>;
 Graph rewrite(const Graph& graph, const Rewrite& fn);
 
+// Elements of a value; a size that is unknown counts as 16.
+double elements(const Node& value);
+
 // How often each value is used, outputs and updates included.
 class Users {
  public:

@@ -4,6 +4,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/pieces.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 #include "ops/gemm/gemm_kernels.h"
@@ -93,8 +94,6 @@ bool ConvPacked::accepts(const KernelRow& row, const Specs& in, const Specs&) co
 }
 
 namespace {
-
-int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
 
 // Whether one list of an image's outputs fills tiles so much better than its rows do that copies of the windows pay.
 // Says the same for every batch: which zeros are multiplied must not depend on it.

@@ -5,6 +5,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv_epilogue.h"
+#include "ops/conv/pieces.h"
 #include "ops/conv/window.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
@@ -23,7 +24,6 @@ namespace maas {
 
 namespace {
 
-int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
 int64_t rounded(int64_t n) { return pieces(n, 16) * 16; }
 
 // Nanoseconds of one image on two cores that multiply and add 225 numbers a nanosecond together. Of weights, all but

@@ -115,20 +115,29 @@ def load_saved(path):
 
 
 def load_graph(path):
-    """The file as a `GraphModel`: what runs, without layers."""
+    """The file as a `GraphModel`, or `ClassicalModel`: what runs, without layers."""
+    return _graph_model(load_saved(path), path)
+
+
+def _graph_model(saved, path):
     from maas.models.graph_model import GraphModel
 
-    return GraphModel(load_saved(path))
+    if "classical" not in saved.metadata:
+        return GraphModel(saved)
+    from maas.classical.model import ClassicalModel
+
+    try:
+        return ClassicalModel(saved)
+    except (KeyError, TypeError, ValueError) as e:
+        raise ValueError(f"damaged metadata of a classical model: {type(e).__name__}: {e} (in {path!r})") from None
 
 
 def load_maas(path, custom_objects=None, compile=True):
     """The model of a `.maas` file: layers that can go on training, or a `GraphModel` where the file has none."""
-    from maas.models.graph_model import GraphModel
-
     saved = load_saved(path)
     text = saved.metadata.get("keras_config")
     if text is None:
-        return GraphModel(saved)
+        return _graph_model(saved, path)
     config = parse_json(text.encode(), "keras_config")
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), dict):
         raise ValueError(f"keras_config: expected the config of a model, received keys {sorted(config)[:10]}")

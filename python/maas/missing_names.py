@@ -15,7 +15,7 @@ NOT_YET = {
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
     "maas.backend": ("is_int_dtype"),
-    "maas.callbacks": ("BackupAndRestore OrbaxCheckpoint RemoteMonitor SwapEMAWeights TensorBoard"),
+    "maas.callbacks": ("OrbaxCheckpoint TensorBoard"),
     "maas.config": (
         "disable_flash_attention disable_traceback_filtering enable_flash_attention enable_traceback_filtering "
         "is_flash_attention_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs max_steps_per_epoch "

@@ -10,8 +10,7 @@ import sys
 NOT_YET = {
     "maas": (
         "Function Operation Quantizer RematScope StatelessScope SymbolicScope applications "
-        "distillation distribution export legacy quantizers remat version visualization "
-        "wrappers"
+        "distillation distribution export legacy quantizers remat version visualization"
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
     "maas.backend": ("is_int_dtype"),
@@ -68,7 +67,7 @@ NOT_YET = {
     "maas.random": ("beta binomial gamma"),
     "maas.saving": ("KerasFileEditor"),
     "maas.tree": ("MAP_TO_NONE assert_same_paths map_structure_up_to"),
-    "maas.utils": ("Config FeatureSpace bounding_boxes get_source_inputs legacy model_to_dot plot_model"),
+    "maas.utils": ("Config FeatureSpace bounding_boxes get_source_inputs legacy"),
 }
 
 # Where a name may be that a user looks for in `maas` itself.

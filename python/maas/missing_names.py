@@ -9,10 +9,16 @@ import sys
 # looked up only after the module itself.
 NOT_YET = {
     "maas": (
-        "Function Operation Quantizer RematScope StatelessScope SymbolicScope applications "
+        "Function Operation Quantizer RematScope StatelessScope SymbolicScope "
         "distillation distribution export legacy quantizers remat version visualization"
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
+    "maas.applications": (
+        "ConvNeXtBase ConvNeXtLarge ConvNeXtSmall ConvNeXtTiny ConvNeXtXLarge DenseNet121 DenseNet169 DenseNet201 "
+        "EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2L EfficientNetV2M "
+        "EfficientNetV2S InceptionResNetV2 InceptionV3 NASNetLarge NASNetMobile Xception convnext densenet "
+        "efficientnet_v2 inception_resnet_v2 inception_v3 nasnet xception"
+    ),
     "maas.backend": ("is_int_dtype"),
     "maas.callbacks": ("OrbaxCheckpoint TensorBoard"),
     "maas.config": (
@@ -67,7 +73,7 @@ NOT_YET = {
     "maas.random": ("beta binomial gamma"),
     "maas.saving": ("KerasFileEditor"),
     "maas.tree": ("MAP_TO_NONE assert_same_paths map_structure_up_to"),
-    "maas.utils": ("Config FeatureSpace bounding_boxes get_source_inputs legacy"),
+    "maas.utils": ("Config FeatureSpace bounding_boxes legacy"),
 }
 
 # Where a name may be that a user looks for in `maas` itself.

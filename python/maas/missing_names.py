@@ -20,7 +20,7 @@ NOT_YET = {
         "efficientnet_v2 inception_resnet_v2 inception_v3 nasnet xception"
     ),
     "maas.backend": ("is_int_dtype"),
-    "maas.callbacks": ("OrbaxCheckpoint TensorBoard"),
+    "maas.callbacks": ("OrbaxCheckpoint"),
     "maas.config": (
         "disable_flash_attention disable_traceback_filtering enable_flash_attention enable_traceback_filtering "
         "is_flash_attention_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs max_steps_per_epoch "

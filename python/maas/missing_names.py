@@ -10,7 +10,7 @@ import sys
 NOT_YET = {
     "maas": (
         "Function Operation Quantizer RematScope StatelessScope SymbolicScope "
-        "distillation distribution export legacy quantizers remat version visualization"
+        "distillation distribution legacy quantizers remat version visualization"
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
     "maas.applications": (

@@ -1,4 +1,4 @@
-"""scikit-learn's own threads stay out of the way: small cases gain nothing by them, and waiting ones take whole cores."""
+"""scikit-learn's own threads stay out of the way: small cases gain nothing by them, idle ones spin on the cores."""
 
 import pytest
 from threadpoolctl import threadpool_limits

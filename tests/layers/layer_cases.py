@@ -45,6 +45,8 @@ CASES = [
     Case("dropout_off", lambda nn: nn.Dropout(0.4, noise_shape=(None, 1), seed=3), FLAT),
     Case("spatial_dropout_1d_off", lambda nn: nn.SpatialDropout1D(0.4), STEPS),
     Case("spatial_dropout_2d_off", lambda nn: nn.SpatialDropout2D(0.4), IMAGE),
+    Case("spatial_dropout_3d_off", lambda nn: nn.SpatialDropout3D(0.4, data_format="channels_first"), VOLUME),
+    Case("alpha_dropout_off", lambda nn: nn.AlphaDropout(0.4, noise_shape=(None, 1), seed=3), FLAT),
     Case("gaussian_noise_off", lambda nn: nn.GaussianNoise(0.4), FLAT),
     Case("gaussian_dropout_off", lambda nn: nn.GaussianDropout(0.4), FLAT),
     Case("activity_regularization", lambda nn: nn.ActivityRegularization(l1=0.1, l2=0.2), FLAT),

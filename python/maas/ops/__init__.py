@@ -11,6 +11,11 @@ from maas import missing_names
 _MODULES = (
     "core",
     "elementwise",
+    "pointwise",
+    "special",
+    "nan",
+    "parts",
+    "windows",
     "views",
     "linear",
     "linalg",

@@ -42,6 +42,12 @@ _EXTRA_CALL_ARGUMENTS = {
     "bitwise_left_shift": {"y"},
     "bitwise_right_shift": {"y"},
     "cdist": {"y"},
+    **{n: {"images"} for n in "extract_patches gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges".split()},
+    "affine_transform": {"images", "transform"},
+    "extract_patches_3d": {"volumes"},
+    "map_coordinates": {"coordinates"},
+    "perspective_transform": {"images", "start_points", "end_points"},
+    "ssim": {"image1", "image2"},
     "trapezoid": {"y"},
 }
 
@@ -51,7 +57,8 @@ _KERAS_MODULES = {
     "core": "cast saturate_cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map "
     "scan switch cond while_loop fori_loop associative_scan vectorized_map",
     "einops": "rearrange",
-    "image": "resize pad_images crop_images",
+    "image": "resize pad_images crop_images affine_transform extract_patches extract_patches_3d map_coordinates "
+    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges ssim",
     "linalg": "norm cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve "
     "solve_triangular svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
@@ -68,7 +75,7 @@ _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name 
 _SAME = {"true_divide": "divide", "amax": "max", "amin": "min"}
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
 _CLASS_NAMES = {"searchsorted": "SearchSorted", "cdist": "CDist"}
-_CLASS_NAMES.update((n, n.upper()) for n in "psnr istft stft fft fft2 ifft2 rfft irfft svd".split())
+_CLASS_NAMES.update((n, n.upper()) for n in "psnr ssim istft stft fft fft2 ifft2 rfft irfft svd".split())
 _OPS = {}  # name -> undecorated function, filled by `op`
 
 

@@ -165,6 +165,7 @@ CASES = [
          lambda nn: nn.ConvLSTM1D(3, 2, data_format="channels_first"), ((2, 4, 3, 6),), eps=64),
     Case("conv_lstm_2d", lambda nn: nn.ConvLSTM2D(3, (2, 3), padding="same", strides=2, return_state=True,
          recurrent_activation="hard_sigmoid", unit_forget_bias=False), ((2, 3, 5, 6, 2),), eps=64),
+    Case("conv_lstm_3d", lambda nn: nn.ConvLSTM3D(2, 2), ((1, 2, 3, 3, 3, 2),), eps=64),
     Case("bidirectional_none", lambda nn: nn.Bidirectional(nn.GRU(5, return_state=True), merge_mode=None), STEPS),
     Case("bidirectional_mul",
          lambda nn: nn.Bidirectional(nn.SimpleRNN(5, return_sequences=True), merge_mode="mul"), STEPS),

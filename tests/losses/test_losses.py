@@ -106,6 +106,7 @@ def test_config_keys_are_those_of_keras():
 
 OTHER_FUNCTIONS = (losses.circle, losses.ctc, losses.categorical_generalized_cross_entropy)
 FUNCTIONS = [f for f in losses.ALL_OBJECTS if f not in OTHER_FUNCTIONS and not isinstance(f, type)]
+CLAIMS = {f"losses.{x.__name__}" for x in (*CLASSES, *FUNCTIONS, losses.Circle, losses.circle)}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)

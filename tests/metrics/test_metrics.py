@@ -20,6 +20,7 @@ CONSTRAINED = {
     "OneHotIoU": {"num_classes": 4, "target_class_ids": (1, 3), "dtype": "float32"},
     "OneHotMeanIoU": {"num_classes": 4, "dtype": "float32"},
 }
+CLAIMS = {f"metrics.{name}" for name in (*CLASSES, "Mean", "Sum", "MeanMetricWrapper")}
 OPTIONS = [
     ("BinaryAccuracy", {"threshold": 0.3}),
     ("TopKCategoricalAccuracy", {"k": 2}),
@@ -146,6 +147,14 @@ def test_reductions(name, weight):
         found.update_state(values, sample_weight=weight)
         oracle.update_state(values, sample_weight=weight)
     np.testing.assert_allclose(np.asarray(found.result()), np.asarray(oracle.result()), rtol=RTOL)
+
+
+def test_a_function_becomes_a_metric():
+    for weighted in (False, True):
+        found = metrics.MeanMetricWrapper(lambda y, p: (y - p) ** 2, name="m")
+        compare(
+            found, keras.metrics.MeanMetricWrapper(lambda y, p: (y - p) ** 2, name="m"), "MeanSquaredError", weighted
+        )
 
 
 def test_iou_counts_in_integers():

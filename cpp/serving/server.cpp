@@ -9,12 +9,6 @@
 #include "serving/option_range.h"
 
 namespace maas::serving {
-namespace {
-Clock::duration seconds(double s) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
-}
-}  // namespace
-
 struct Server::Impl {
   explicit Impl(ServerOptions o)
       : options(std::move(o)), service(seconds(options.request_timeout), options.max_in_flight_per_key) {

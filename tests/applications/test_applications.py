@@ -15,6 +15,12 @@ MUST_BE_SAME = {
     "EfficientNetB0": {}, "MobileNet": {"alpha": 0.5}, "MobileNetV2": {"alpha": 0.35}, "MobileNetV3Large": {},
     "MobileNetV3Small": {"minimalistic": True, "alpha": 0.75}, "ResNet50": {}, "ResNet50V2": {}, "VGG16": {},
 }  # fmt: skip
+CLAIMS = {f"applications.{name}" for name in applications._NAMES} | {
+    f"applications.{module}.{name}"
+    for module in applications._MODULES
+    if module != "resnet50"
+    for name in ("preprocess_input", "decode_predictions")
+}
 OTHERS = sorted(set(applications._NAMES) - set(MUST_BE_SAME))
 
 

@@ -28,9 +28,9 @@ NOT_YET = {
         "Convolution3D Convolution3DTranspose Cropping3D CutMix DepthwiseConv1D Equalization FlaxLayer "
         "GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D GlobalMaxPooling3D GroupNormalization "
         "GroupQueryAttention JaxLayer MaxNumBoundingBoxes MaxPool3D MaxPooling3D MelSpectrogram MixUp "
-        "RMSNormalization RandAugment RandomColorDegeneration RandomColorJitter RandomElasticTransform "
-        "RandomErasing RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective "
-        "RandomPosterization RandomSaturation RandomSharpness RandomShear STFTSpectrogram SeparableConv1D "
+        "RMSNormalization RandAugment RandomColorJitter RandomElasticTransform "
+        "RandomErasing RandomGaussianBlur RandomPerspective "
+        "RandomShear STFTSpectrogram SeparableConv1D "
         "SeparableConvolution1D Solarization SpatialDropout3D SpectralNormalization StackedRNNCells TFSMLayer "
         "TorchModuleWrapper UnitNormalization UpSampling3D ZeroPadding3D"
     ),

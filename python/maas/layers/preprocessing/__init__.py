@@ -4,6 +4,15 @@ from maas.layers.preprocessing.discretization import Discretization
 from maas.layers.preprocessing.encoding import CategoryEncoding
 from maas.layers.preprocessing.hashing import HashedCrossing, Hashing
 from maas.layers.preprocessing.image_colour import RandomBrightness, RandomContrast
+from maas.layers.preprocessing.image_colour_more import (
+    RandomColorDegeneration,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPosterization,
+    RandomSaturation,
+    RandomSharpness,
+)
 from maas.layers.preprocessing.image_geometry import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from maas.layers.preprocessing.image_sizes import CenterCrop, RandomCrop, Resizing
 from maas.layers.preprocessing.lookup import IntegerLookup, StringLookup
@@ -19,10 +28,17 @@ __all__ = [
     "IntegerLookup",
     "Pipeline",
     "RandomBrightness",
+    "RandomColorDegeneration",
     "RandomContrast",
     "RandomCrop",
     "RandomFlip",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPosterization",
     "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
     "RandomTranslation",
     "RandomZoom",
     "Resizing",

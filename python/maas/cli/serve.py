@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ipaddress
 import signal
 import threading
 import time
@@ -24,24 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-queue-size", type=int, default=1024, help="waiting requests (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="compute threads (default: all cores this process may use)")
     parser.add_argument("--drain-timeout", type=float, default=30.0, help="seconds (default: %(default)s)")
+    parser.add_argument("--keys", metavar="FILE", help="API keys, a file of `maas keys create`")
     parser.add_argument(
         "--insecure-no-auth", action="store_true", help="allow a --host that other machines reach, without any keys"
     )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def run(args: argparse.Namespace) -> int:
-    if not _is_loopback(args.host) and not args.insecure_no_auth:
-        raise ValueError(
-            "without access keys the server listens on loopback only; --insecure-no-auth allows "
-            f"other addresses, received --host {args.host}"
-        )
     began = time.perf_counter()
     # The handlers come first: a signal during loading must end the command just as well.
     asked = threading.Event()
@@ -79,6 +67,8 @@ def _server(args: argparse.Namespace) -> Any:
             max_queue_size=args.max_queue_size,
             threads=args.threads,
             drain_timeout=args.drain_timeout,
+            keys=args.keys,
+            insecure_no_auth=args.insecure_no_auth,
         )
     except UnknownObjectError as error:
         raise ValueError(f"{error}\n\n{_IN_PYTHON.format(**_for_python(args, error.name))}") from error

@@ -11,7 +11,9 @@ NOT_YET = {
     "maas": "Quantizer applications distillation distribution export legacy quantizers visualization wrappers",
     "maas.callbacks": "OrbaxCheckpoint TensorBoard",
     "maas.config": "set_backend",
-    "maas.dtype_policies": "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy",
+    "maas.dtype_policies": (
+        "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
+    ),
     "maas.layers": (
         "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
         "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention AlphaDropout AugMix AutoContrast "

@@ -8,7 +8,7 @@ import sys
 # Keras's names that were not here yet when this was written, by module. A name that has come since does no harm: it is
 # looked up only after the module itself.
 NOT_YET = {
-    "maas": "Quantizer applications distillation distribution export legacy quantizers visualization wrappers",
+    "maas": "Quantizer applications distillation distribution export legacy quantizers visualization",
     "maas.callbacks": "OrbaxCheckpoint TensorBoard",
     "maas.config": "set_backend",
     "maas.dtype_policies": (
@@ -29,7 +29,7 @@ NOT_YET = {
     ),
     "maas.ops": "ctc_decode jvp nextafter nn numpy polar view view_as_complex view_as_real",
     "maas.optimizers": "legacy",
-    "maas.utils": "Config FeatureSpace bounding_boxes get_source_inputs legacy model_to_dot plot_model",
+    "maas.utils": "Config FeatureSpace bounding_boxes get_source_inputs legacy",
 }
 
 # Where a name may be that a user looks for in `maas` itself.

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
 
@@ -18,6 +19,7 @@ using maas::Error;
 using maas::ErrorKind;
 using maas::serving::Batch;
 using maas::serving::BatcherOptions;
+using maas::serving::Bytes;
 using maas::serving::Datatype;
 using maas::serving::ModelInfo;
 using maas::serving::row_bytes;
@@ -55,6 +57,8 @@ const char* numpy_name(Datatype t) {
       return "float32";
     case Datatype::fp64:
       return "float64";
+    case Datatype::bytes:
+      return "object";
     case Datatype::bf16:
       break;
   }
@@ -64,6 +68,7 @@ const char* numpy_name(Datatype t) {
 struct PythonBatch final : Batch {
   std::vector<Shape> input_shapes, output_shapes;
   std::vector<std::vector<std::byte>> inputs, outputs;
+  std::vector<std::vector<std::string>> texts;  // that BYTES outputs point to
   void* input(size_t i) override { return inputs[i].data(); }
   const void* output(size_t i) const override { return outputs[i].data(); }
   Shape output_row_shape(size_t i) const override { return output_shapes[i]; }
@@ -93,6 +98,7 @@ class PythonServable final : public Servable {
       b->inputs.emplace_back(static_cast<size_t>(capacity) * row_bytes(row_shapes[i], info_.inputs[i].datatype));
     }
     b->outputs.resize(info_.outputs.size());
+    b->texts.resize(info_.outputs.size());
     b->output_shapes.resize(info_.outputs.size());
     return b;
   }
@@ -105,6 +111,10 @@ class PythonServable final : public Servable {
       for (size_t i = 0; i < b.inputs.size(); ++i) {
         Shape shape = b.input_shapes[i];
         if (info_.batched()) shape.insert(shape.begin(), rows);
+        if (info_.inputs[i].datatype == Datatype::bytes) {
+          arrays.append(strings(shape, reinterpret_cast<const Bytes*>(b.inputs[i].data())));
+          continue;
+        }
         // A copy: the model may keep what it is given, the batch is filled again.
         arrays.append(py::array(py::dtype(numpy_name(info_.inputs[i].datatype)), shape, b.inputs[i].data()));
       }
@@ -133,12 +143,84 @@ class PythonServable final : public Servable {
     if (fits && info_.batched()) fits = shape[0] == rows;
     if (!fits) throw Error(ErrorKind::runtime, "output '" + spec.name + "' has a shape that the model did not declare");
     b.output_shapes[i] = Shape(shape.begin() + (info_.batched() ? 1 : 0), shape.end());
+    if (spec.datatype == Datatype::bytes) return take_strings(b, i, array);
     b.outputs[i].resize(static_cast<size_t>(array.nbytes()));
     std::memcpy(b.outputs[i].data(), array.data(), b.outputs[i].size());
   }
 
+  // An array of `bytes`, in the order of the elements.
+  static py::array strings(const Shape& shape, const Bytes* elements) {
+    py::list list;
+    int64_t n = 1;
+    for (const int64_t d : shape) n *= d;
+    for (int64_t i = 0; i < n; ++i) list.append(py::bytes(elements[i].data, elements[i].size));
+    py::array flat = py::module_::import("numpy").attr("empty")(n, py::dtype("object"));
+    flat[py::ellipsis()] = list;
+    return flat.attr("reshape")(shape);
+  }
+
+  static void take_strings(PythonBatch& b, size_t i, const py::array& array) {
+    std::vector<std::string>& texts = b.texts[i];
+    texts.clear();
+    for (const py::handle item : py::list(array.attr("ravel")())) {
+      if (!py::isinstance<py::bytes>(item) && !py::isinstance<py::str>(item)) {
+        throw Error(ErrorKind::runtime, "an output of dtype bytes holds an element that is neither bytes nor str");
+      }
+      texts.push_back(item.cast<std::string>());
+    }
+    b.outputs[i].resize(texts.size() * sizeof(Bytes));
+    auto* to = reinterpret_cast<Bytes*>(b.outputs[i].data());
+    for (size_t j = 0; j < texts.size(); ++j) to[j] = {texts[j].data(), texts[j].size()};
+  }
+
   ModelInfo info_;
   py::object function_;
+};
+
+// A store that is a Python object with index(), load(name, parameters) and unload(name, parameters).
+class PythonStore final : public maas::serving::ModelStore {
+ public:
+  explicit PythonStore(py::object object) : object_(std::move(object)) {}
+  ~PythonStore() override {
+    if (!Py_IsInitialized()) {
+      object_.release();
+      return;
+    }
+    py::gil_scoped_acquire gil;
+    object_ = py::object();
+  }
+  std::vector<maas::serving::StoredModel> index() override {
+    py::gil_scoped_acquire gil;
+    std::vector<maas::serving::StoredModel> models;
+    guarded([&] {
+      for (const py::handle row : object_.attr("index")()) {
+        const auto [name, version, state, reason] =
+            row.cast<std::tuple<std::string, std::string, std::string, std::string>>();
+        models.push_back({name, version, state, reason});
+      }
+    });
+    return models;
+  }
+  void load(const std::string& name, const std::string& parameters) override { call("load", name, parameters); }
+  void unload(const std::string& name, const std::string& parameters) override { call("unload", name, parameters); }
+
+ private:
+  // A ValueError is for the client; the text of anything else is for the log.
+  template <class F>
+  static void guarded(F&& step) {
+    try {
+      step();
+    } catch (const py::error_already_set& e) {
+      const bool told = e.matches(PyExc_ValueError);
+      throw Error(told ? ErrorKind::value : ErrorKind::runtime,
+                  told ? py::str(e.value()).cast<std::string>() : e.what());
+    }
+  }
+  void call(const char* method, const std::string& name, const std::string& parameters) {
+    py::gil_scoped_acquire gil;
+    guarded([&] { object_.attr(method)(name, py::module_::import("json").attr("loads")(parameters)); });
+  }
+  py::object object_;
 };
 
 using SpecTuple = std::tuple<std::string, std::string, std::vector<std::optional<int64_t>>>;
@@ -164,8 +246,12 @@ void option(py::dict& options, const char* key, T& field) {
   try {
     field = options[key].cast<T>();
   } catch (const py::cast_error&) {
-    throw Error(ErrorKind::value, std::string(key) + " must be a " + (std::is_floating_point_v<T> ? "" : "whole ") +
-                                      "number in range, received " + py::repr(options[key]).cast<std::string>());
+    const char* kind = std::is_same_v<T, std::string> ? "text"
+                       : std::is_same_v<T, bool>      ? "True or False"
+                       : std::is_floating_point_v<T>  ? "a number in range"
+                                                      : "a whole number in range";
+    throw Error(ErrorKind::value,
+                std::string(key) + " must be " + kind + ", received " + py::repr(options[key]).cast<std::string>());
   }
   options.attr("pop")(key);
 }
@@ -196,6 +282,9 @@ ServerOptions server_options(py::dict& d) {
   option(d, "max_url_bytes", o.max_url_bytes);
   option(d, "max_chunks", o.max_chunks);
   option(d, "max_connections", o.max_connections);
+  option(d, "keys_file", o.keys_file);
+  option(d, "insecure_no_auth", o.insecure_no_auth);
+  option(d, "max_in_flight_per_key", o.max_in_flight_per_key);
   option(d, "header_timeout", o.header_timeout);
   option(d, "idle_timeout", o.idle_timeout);
   option(d, "request_timeout", o.request_timeout);
@@ -227,7 +316,32 @@ class PythonServer {
     refuse_rest(rest);
     server_->add_model(model, batching);
   }
+  void set_model_store(py::object store, bool may_change) {
+    server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
+  }
   void start() { server_->start(); }
+  py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
+                      const std::string& authorization) {
+    if (scopes.empty()) throw Error(ErrorKind::value, "authorise needs at least one scope, received none");
+    maas::serving::Scopes needed = 0;
+    for (const std::string& s : scopes) {
+      const auto scope = maas::serving::find_scope(s);
+      if (scope == 0) throw Error(ErrorKind::value, "scope must be infer, read, manage or admin, received '" + s + "'");
+      needed |= scope;
+    }
+    const auto d = server_->access().authorise(needed, model, every_model, authorization);
+    return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
+  }
+  py::tuple grpc(const std::string& method, const py::bytes& message, const std::string& authorization,
+                 double seconds) {
+    const std::string_view in = message;
+    std::tuple<int, std::string, std::string> answer;
+    {
+      py::gil_scoped_release release;
+      answer = server_->grpc(method, in, authorization, seconds);
+    }
+    return py::make_tuple(std::get<0>(answer), std::get<1>(answer), py::bytes(std::get<2>(answer)));
+  }
   int port() const { return server_->port(); }
   void stop() { server_->stop(); }
   bool wait(double seconds) const { return server_->wait(seconds); }
@@ -258,10 +372,18 @@ void bind_serving(py::module_& m) {
       .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
                     const std::vector<std::string>&>(),
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
+  m.def("check_host", &maas::serving::check_host, py::arg("host"), py::arg("keys"), py::arg("insecure_no_auth"),
+        "Raises ValueError for an address that other machines reach without keys.");
   py::class_<PythonServer>(m, "Server")
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
       .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
+      .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
+      .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
+           py::arg("seconds"), "(status code, message, answer) of one call of the inference service.")
+      .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
+           py::arg("authorization"),
+           "(status, text, seconds to wait, id of the key) of the one check of both listeners.")
       .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
       .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
       .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())

@@ -6,7 +6,6 @@
 
 namespace maas::serving {
 namespace {
-constexpr auto kRelaxed = std::memory_order_relaxed;
 }  // namespace
 
 Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)

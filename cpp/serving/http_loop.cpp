@@ -47,6 +47,7 @@ void Loop::sweep() {
     if (!ec) sweep();
   });
   date = date_line();
+  service.access.refresh();
   const auto now = Clock::now();
   const std::vector<std::shared_ptr<Session>> all(sessions.begin(), sessions.end());
   for (const auto& s : all) s->check(now);

@@ -28,6 +28,12 @@ size_t HttpParser::feed(std::string_view bytes, Ec& ec) {
   return n;
 }
 
+// Several lines of one field are one list.
+void HttpParser::join(std::string& list, View value) {
+  if (!list.empty()) list += ',';
+  list.append(value.data(), value.size());
+}
+
 void HttpParser::refuse(int code, const char* text, Ec& ec) {
   status = code;
   problem = text;
@@ -57,8 +63,15 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
         refuse(400, "Transfer-Encoding must be chunked, once, in HTTP/1.1", ec);
       }
       break;
+    case http::field::authorization:
+      if (authorizations_++ != 0) refuse(400, "more than one Authorization", ec);
+      authorization.assign(value.data(), value.size());
+      break;
     case http::field::content_encoding:
-      encoded = encoded || !boost::beast::iequals(value, "identity");
+      join(content_encoding, value);
+      break;
+    case http::field::accept_encoding:
+      join(accept_encoding, value);
       break;
     case http::field::expect:
       if (!boost::beast::iequals(value, "100-continue")) refuse(400, "Expect must be 100-continue", ec);
@@ -68,6 +81,8 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
       if (boost::beast::iequals(name, "Inference-Header-Content-Length")) {
         if (json_length) refuse(400, "Inference-Header-Content-Length is given twice", ec);
         json_length.emplace(value.data(), value.size());
+      } else if (boost::beast::iequals(name, "traceparent")) {
+        traceparent.assign(value.data(), value.size());
       }
       break;
     default:

@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include "serving/content_coding.h"
 #include "serving/http_head.h"
 #include "serving/http_response.h"
 
@@ -34,7 +35,7 @@ void Session::start() {
   guarded([this] { read(); });
 }
 
-void Session::job_done(std::shared_ptr<InferRequest> request) noexcept {
+void Session::job_done(std::shared_ptr<Pending> request) noexcept {
   try {
     asio::post(loop_.context, [self = shared_from_this(), request] { self->guarded([&] { self->finish(request); }); });
   } catch (...) {
@@ -63,6 +64,7 @@ void Session::close() noexcept {
   if (state_ == State::closed) return;
   state_ = State::closed;
   pending_.reset();
+  decision_.hold.release();
   drop_body();
   Ec ec;
   socket_.close(ec);
@@ -159,6 +161,15 @@ bool Session::parse_head() {
   }
   arrived_ = Clock::now();
   enter(State::body);
+  route_ = match_route(parser_->target);
+  decision_ = loop_.service.access.authorise(route_, parser_->authorization);
+  // Nobody without a right may make the server read a body.
+  if (decision_.status != 200 && !parser_->is_done()) {
+    Response refusal;
+    deny(refusal);
+    fail(decision_.status, decision_.text, refusal.headers);
+    return false;
+  }
   return true;
 }
 
@@ -197,17 +208,25 @@ bool Session::send_continue() {
 }
 
 // An answer after which the framing of what follows cannot be trusted.
-void Session::fail(int status, const char* text) {
+void Session::fail(int status, const char* text, const std::string& headers) {
   Response response;
   response.error(status, text);
+  response.headers = headers;
   close_after_ = true;
   pending_.reset();
   head_only_ = false;
+  coding_ = Coding::identity;
   drop_body();
   respond(response);
 }
 
 // ---- answering
+
+void Session::deny(Response& response) const {
+  response.error(decision_.status, decision_.text);
+  if (decision_.status == 401) response.headers = "WWW-Authenticate: Bearer realm=\"maas\"\r\n";
+  if (decision_.status == 429) response.headers = "Retry-After: " + std::to_string(decision_.retry_after) + "\r\n";
+}
 
 void Session::dispatch() {
   Request request;
@@ -215,13 +234,22 @@ void Session::dispatch() {
   request.target = parser_->target;
   request.body = body_;
   request.json_length = std::move(parser_->json_length);
-  request.encoded = parser_->encoded;
+  request.content_encoding = parser_->content_encoding;
+  request.max_body = loop_.options.max_body_bytes;
+  coding_ = choose_coding(parser_->accept_encoding);
   request.arrived = arrived_;
+  request.route = std::move(route_);
+  request.key = decision_.key;
   head_only_ = parser_->method == "HEAD";
   old_client_ = parser_->http_version == 10;
   close_after_ = !parser_->keep_alive() || loop_.draining;
   enter(State::waiting);
   Response response;
+  if (decision_.status != 200) {
+    deny(response);
+    drop_body();
+    return respond(response);
+  }
   try {
     pending_ = loop_.service.handle(request, response, shared_from_this());
   } catch (...) {
@@ -233,7 +261,7 @@ void Session::dispatch() {
 }
 
 // Back on this loop with a request that ended elsewhere.
-void Session::finish(const std::shared_ptr<InferRequest>& request) {
+void Session::finish(const std::shared_ptr<Pending>& request) {
   if (state_ != State::waiting || pending_ != request) return request->drop();
   pending_.reset();
   Response response;
@@ -249,8 +277,10 @@ void Session::finish(const std::shared_ptr<InferRequest>& request) {
 
 void Session::respond(Response& response) {
   enter(State::writing);
+  decision_.hold.release();
   loop_.service.http_metrics.count(response.status);
   close_after_ = close_after_ || loop_.draining;
+  if (coding_ != Coding::identity) encode_body(response, std::exchange(coding_, Coding::identity));
   write_response_head(out_head_, response, loop_.date,
                       close_after_  ? KeepAlive::closes
                       : old_client_ ? KeepAlive::said

@@ -34,19 +34,20 @@ struct TensorReader {
   void element(Kind kind, std::string_view s) {
     if (leaf_depth_ == 0) leaf_depth_ = data_depth_;
     if (leaf_depth_ != data_depth_) refuse(ragged());
-    if (kind == Kind::string || kind == Kind::null) refuse("input '" + name + "': data must hold numbers");
-    if (late_) {
-      tokens_.append(s).push_back(',');
-      ++count_;
-      return;
-    }
-    store(s);
+    if (late_) return keep_late(kind, s);
+    store(kind, s);
   }
 
- private:
   using ParseElement = Parsed (*)(std::string_view, void*);
+  static ParseElement parser_for(Datatype t);  // null for BYTES; throws for what has no JSON form
+
+ private:
   void open();
-  void store(std::string_view s) {
+  void keep_late(Kind kind, std::string_view s);
+  void store_text(Kind kind, std::string_view s);
+  void store(Kind kind, std::string_view s) {
+    if (parse_ == nullptr) return store_text(kind, s);
+    if (kind == Kind::string || kind == Kind::null) refuse("input '" + name + "': data must hold numbers");
     if (count_ == total_) refuse(wrong_count());
     const Parsed r = parse_(s, out_ + static_cast<size_t>(count_) * item_);
     if (r != Parsed::ok) bad_element(r);
@@ -58,7 +59,6 @@ struct TensorReader {
   [[noreturn]] void bad_element(Parsed problem) const;
   std::string ragged() const;
   std::string wrong_count() const;
-  static ParseElement parser_for(Datatype t);
 
   bool late_ = false;  // data came before name, datatype and shape: its tokens are kept in tokens_
   std::string tokens_;

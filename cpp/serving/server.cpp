@@ -4,18 +4,16 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "serving/grpc_service.h"
 #include "serving/http.h"
 #include "serving/option_range.h"
 
 namespace maas::serving {
-namespace {
-Clock::duration seconds(double s) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
-}
-}  // namespace
-
 struct Server::Impl {
-  explicit Impl(ServerOptions o) : options(std::move(o)), service(seconds(options.request_timeout)) {}
+  explicit Impl(ServerOptions o)
+      : options(std::move(o)), service(seconds(options.request_timeout), options.max_in_flight_per_key) {
+    if (!options.keys_file.empty()) service.access.read(options.keys_file);
+  }
   ServerOptions options;
   Service service;
   std::unique_ptr<HttpListener> listener;
@@ -37,6 +35,7 @@ Server::Server(ServerOptions options) {
   check_option("max_header_fields", options.max_header_fields, 1, 1 << 20);
   check_option("max_url_bytes", options.max_url_bytes, 16, 60000);
   check_option("max_chunks", options.max_chunks, 1, kMany);
+  check_option("max_in_flight_per_key", options.max_in_flight_per_key, 1, kMany);
   check_option("max_connections", options.max_connections, 1, kMany);
   for (const double t :
        {options.header_timeout, options.idle_timeout, options.request_timeout, options.drain_timeout}) {
@@ -44,6 +43,7 @@ Server::Server(ServerOptions options) {
       throw Error(ErrorKind::value, "timeouts must be in [0, 86400] seconds, received " + std::to_string(t));
     }
   }
+  check_host(options.host, !options.keys_file.empty(), options.insecure_no_auth);
   impl_ = std::make_unique<Impl>(std::move(options));
 }
 
@@ -54,6 +54,17 @@ void Server::add_model(std::shared_ptr<Servable> servable, const BatcherOptions&
   impl_->service.add_model(std::move(servable), options);
 }
 
+void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "the model store must be set before the server starts");
+  impl_->service.set_store(std::move(store), may_change);
+}
+
+std::tuple<int, std::string, std::string> Server::grpc(std::string_view method, std::string_view message,
+                                                       std::string_view authorization, double seconds) {
+  GrpcAnswer a = impl_->service.grpc(method, message, authorization, seconds);
+  return {static_cast<int>(a.code), std::move(a.message), std::move(a.body)};
+}
+
 void Server::start() {
   std::lock_guard lock(impl_->mutex);
   if (impl_->started) throw Error(ErrorKind::runtime, "the server was already started");
@@ -62,6 +73,8 @@ void Server::start() {
   impl_->started = true;
   impl_->service.set_ready(true);
 }
+
+Access& Server::access() { return impl_->service.access; }
 
 int Server::port() const { return impl_->started ? impl_->port : impl_->options.port; }
 

@@ -4,12 +4,17 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 
 #include "core/export.h"
+#include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/servable.h"
 
 namespace maas::serving {
+
+class ModelStore;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an IP address or "localhost"
@@ -22,6 +27,9 @@ struct ServerOptions {
   size_t max_url_bytes = size_t{8} << 10;
   size_t max_chunks = 65536;
   int64_t max_connections = 4096;
+  std::string keys_file;                // of `maas keys`; empty: no keys are asked for
+  bool insecure_no_auth = false;        // listen where other machines reach it although no keys are asked for
+  int64_t max_in_flight_per_key = 256;  // more get 429
   double header_timeout = 10, idle_timeout = 60, request_timeout = 60, drain_timeout = 30;  // seconds
 };
 
@@ -30,8 +38,13 @@ class MAAS_API Server {
   explicit Server(ServerOptions options);
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
-  void start();                     // binds and returns; throws maas::Error if it cannot listen
-  int port() const;                 // the bound port
+  void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
+  void start();      // binds and returns; throws maas::Error if it cannot listen
+  int port() const;  // the bound port
+  Access& access();
+  // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
+  std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
+                                                 std::string_view authorization, double seconds);
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 

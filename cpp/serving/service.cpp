@@ -1,7 +1,12 @@
 #include "serving/service.h"
 
 #include "core/error.h"
+#include "serving/content_coding.h"
+#include "serving/model_config.h"
+#include "serving/model_store.h"
+#include "serving/openapi.h"
 #include "serving/option_range.h"
+#include "serving/tfs_rest.h"
 
 namespace maas::serving {
 namespace {
@@ -60,17 +65,23 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   check_option("max_batch_bytes", options.max_batch_bytes, 1, kMany);
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
-  model->servable = servable;
+  model->stats = std::make_shared<ModelStats>();
+  model->servable = std::make_shared<CountedServable>(servable, model->stats);
   model->metrics = std::make_shared<ModelMetrics>();
   model->metrics->model = info.name;
   model->metrics->version = info.version;
   model->metadata = metadata_of(info);
-  model->answer_prefix = "{\"model_name\":\"" + info.name + "\",\"model_version\":\"" + info.version + "\"";
+  model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
-  model->batcher = std::make_unique<Batcher>(servable, options, model->metrics);
+  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics);
   models_.emplace(info.name, std::move(model));
 }
+
+Service::Service(Clock::duration request_timeout, int64_t max_in_flight_per_key)
+    : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
+
+Service::~Service() { stop(Clock::duration::zero()); }
 
 std::shared_ptr<Model> Service::find(const Route& route, Response& response) const {
   const auto it = models_.find(route.model);
@@ -87,9 +98,9 @@ std::shared_ptr<Model> Service::find(const Route& route, Response& response) con
   return nullptr;
 }
 
-std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& response,
-                                              const std::shared_ptr<Waiter>& waiter) {
-  const Route route = match_route(request.target);
+std::shared_ptr<Pending> Service::handle(const Request& request, Response& response,
+                                         const std::shared_ptr<Waiter>& waiter) {
+  const Route route = request.route ? *request.route : match_route(request.target);
   if (route.id == RouteId::none) {
     response.error(404, "there is no such route");
     return nullptr;
@@ -102,7 +113,26 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
   }
   switch (route.id) {
     case RouteId::infer:
-      break;
+      return infer(find(route, response), oip_rest_protocol(), request, response, waiter);
+    case RouteId::tfs_predict:
+      return infer(find_tfs(route, response), tfs_predict_protocol(), request, response, waiter);
+    case RouteId::tfs_classify:
+      return infer(find_tfs(route, response), tfs_classify_protocol(), request, response, waiter);
+    case RouteId::tfs_regress:
+      return infer(find_tfs(route, response), tfs_regress_protocol(), request, response, waiter);
+    case RouteId::tfs_metadata:
+      if (const auto model = find_tfs(route, response)) response.body = tfs_metadata_json(model->servable->info());
+      return nullptr;
+    case RouteId::tfs_status:
+      if (const auto model = find_tfs(route, response))
+        response.body = tfs_status_json(model->servable->info(), ready_);
+      return nullptr;
+    case RouteId::openapi:
+      response.body = openapi_json();
+      return nullptr;
+    case RouteId::tfs_models:
+      response.body = tfs_models(request.key.get());
+      return nullptr;
     case RouteId::alive:
       response.body = "{\"status\":\"alive\"}";
       return nullptr;
@@ -118,11 +148,14 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
       }
       return nullptr;
     case RouteId::server:
-      response.body = "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\"]}";
+      response.body =
+          "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\",\"classification\","
+          "\"model_configuration\",\"model_repository\",\"statistics\"]}";
       return nullptr;
     case RouteId::models: {
       response.body = "{\"models\":[";
       for (const auto& [name, model] : models_) {
+        if (request.key && !request.key->sees(name)) continue;
         if (response.body.back() != '[') response.body += ',';
         write_json_string(response.body, name);
       }
@@ -136,10 +169,21 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
       response.body = render_metrics(http_metrics, list);
       return nullptr;
     }
+    case RouteId::all_stats:
+      response.body = all_stats(request.key.get());
+      return nullptr;
+    case RouteId::repository_index:
+    case RouteId::repository_load:
+    case RouteId::repository_unload:
+      return ask_store(request, route, response, waiter);
     default: {
       const auto model = find(route, response);
       if (!model) return nullptr;
       if (route.id == RouteId::model) response.body = model->metadata;
+      if (route.id == RouteId::model_config) response.body = model->config;
+      if (route.id == RouteId::model_stats) {
+        response.body = "{\"model_stats\":[" + stats_json(model->servable->info(), *model->stats) + "]}";
+      }
       if (route.id == RouteId::model_ready) {
         response.body = "{\"name\":\"" + model->metrics->model + "\",\"ready\":" + (ready_ ? "true}" : "false}");
         if (!ready_) response.status = 503;
@@ -147,9 +191,14 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
       return nullptr;
     }
   }
-  auto model = find(route, response);
+}
+
+// A null model has been refused already.
+std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const InferProtocol& protocol,
+                                        const Request& request, Response& response,
+                                        const std::shared_ptr<Waiter>& waiter) {
   if (!model) return nullptr;
-  auto infer = std::make_shared<InferRequest>(std::move(model), waiter);
+  auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
   if (!infer->submit()) return infer;
   infer->render(response);
@@ -171,6 +220,7 @@ bool Service::has_waiting() const {
 
 void Service::stop(Clock::duration drain) {
   const auto limit = Clock::now() + drain;
+  if (store_) store_->stop();
   for (const auto& [name, model] : models_)
     model->batcher->stop(std::max(Clock::duration::zero(), limit - Clock::now()));
 }

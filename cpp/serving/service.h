@@ -4,13 +4,17 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
+#include "serving/model_stats.h"
+#include "serving/protocol.h"
 #include "serving/router.h"
 
 namespace maas::serving {
@@ -20,7 +24,10 @@ struct Request {
   std::string_view target;
   std::string_view body;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
-  bool encoded = false;                    // has a Content-Encoding other than identity
+  std::string_view content_encoding;       // as it came, empty if there is none
+  size_t max_body = size_t{64} << 20;      // of a body once it is plain
+  std::optional<Route> route;              // of `target`, where it has already been matched
+  std::shared_ptr<const Key> key;          // that the request came with, if any was asked for
   Clock::time_point arrived;
 };
 
@@ -29,8 +36,10 @@ struct Response {
   const char* content_type = "application/json";
   std::string headers;  // further complete header lines
   std::string body;
+  std::string message;  // of an error, for protocols that do not send `body`
   void error(int code, std::string_view text) {
     status = code;
+    message = text;
     content_type = "application/json";
     headers.clear();
     body = error_body(text);
@@ -41,76 +50,114 @@ struct Model {
   std::shared_ptr<Servable> servable;
   std::shared_ptr<ModelMetrics> metrics;
   std::unique_ptr<Batcher> batcher;
-  std::string metadata;       // the JSON answer, made once
-  std::string answer_prefix;  // {"model_name":...,"model_version":...
+  std::string metadata, config;  // the JSON answers, made once
+  std::shared_ptr<ModelStats> stats;
   bool batched = false;
   bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
 };
 
-class InferRequest;
+// A request whose answer comes later. Exactly one of the two is called, once it has ended.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  virtual void render(Response& response) = 0;
+  virtual void drop() noexcept = 0;  // nobody waits for the answer any more
+};
 
 // The connection a request came from. `job_done` may be called on any thread.
 class Waiter {
  public:
   virtual ~Waiter() = default;
-  virtual void job_done(std::shared_ptr<InferRequest> request) noexcept = 0;
+  virtual void job_done(std::shared_ptr<Pending> request) noexcept = 0;
 };
 
-class InferRequest final : public Job, private InferSink {
+class InferRequest final : public Job, public Pending, private InferSink {
  public:
-  InferRequest(std::shared_ptr<Model> model, std::weak_ptr<Waiter> waiter)
-      : model_(std::move(model)), waiter_(std::move(waiter)) {}
+  InferRequest(std::shared_ptr<Model> model, std::weak_ptr<Waiter> waiter,
+               const InferProtocol& protocol = oip_rest_protocol())
+      : model_(std::move(model)), waiter_(std::move(waiter)), protocol_(protocol) {}
   ~InferRequest() override;
 
   // Reads the body into the batch. False: `response` holds the refusal.
   bool read(const Request& request, Clock::duration time_limit, Response& response);
   // True: ended on this thread.
   bool submit();
-  void render(Response& response);
+  void render(Response& response) override;
   void job_done() noexcept override;
-  void drop() noexcept;  // nobody waits for the answer any more
+  void drop() noexcept override;
 
  private:
   void* open(const std::string& name, Datatype datatype, const Shape& shape) override;
+  char* keep(size_t size) override { return static_cast<char*>(texts_.allocate(size, 1)); }
   void admit();
   void finish_inputs();
   void choose_outputs();
+  void render_outputs(Response& response);
   void count(Outcome outcome);
 
   std::shared_ptr<Model> model_;
   std::weak_ptr<Waiter> waiter_;
+  const InferProtocol& protocol_;
+  std::pmr::monotonic_buffer_resource texts_;  // of BYTES inputs; a run sees them, so they live as long as the job
   InferHead head_;
   std::vector<Shape> rows_shape_;  // per input
   std::vector<bool> given_;
-  std::vector<std::vector<std::byte>> held_;     // inputs read before the rows could be reserved
-  std::vector<std::pair<size_t, bool>> chosen_;  // output and whether it goes out binary
+  std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
+  struct Chosen {
+    size_t output;
+    bool binary;
+    int64_t classes;
+  };
+  std::vector<Chosen> chosen_;
   bool admitted_ = false, submitted_ = false, counted_ = false;
   Batcher::Admission admission_ = Batcher::Admission::ok;
   Clock::time_point arrived_;
 };
 
+class ModelStore;
+class StoreQueue;
+struct GrpcAnswer;
+struct GrpcCall;
+
 class Service {
  public:
-  explicit Service(Clock::duration request_timeout) : request_timeout_(request_timeout) {}
-  ~Service() { stop(Clock::duration::zero()); }
+  explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256);
+  ~Service();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
 
   // Answers into `response`, or returns the request that will end later through `waiter`.
-  std::shared_ptr<InferRequest> handle(const Request& request, Response& response,
-                                       const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
+
+  // Answers one call of gRPC: `method` is the last part of its path, "ModelInfer". Waits until the answer is there, so
+  // many threads call it at a time. `authorization` is the metadata of that name; `seconds` is what the client will
+  // wait, 0 for as long as the server allows.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, std::string_view authorization, double seconds);
 
   void expire(Clock::time_point now);
   bool has_waiting() const;
+  // Before the listener starts. `may_change`: clients may load and unload.
+  void set_store(std::shared_ptr<ModelStore> store, bool may_change);
   void set_ready(bool ready) { ready_ = ready; }
   bool ready() const { return ready_; }
   void stop(Clock::duration drain);
   HttpMetrics http_metrics;
+  Access access;
 
  private:
+  void answer(const GrpcCall& call, Response& response);
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
+  std::shared_ptr<Pending> infer(std::shared_ptr<Model> model, const InferProtocol& protocol, const Request& request,
+                                 Response& response, const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<Model> find_tfs(Route route, Response& response) const;
+  std::string tfs_models(const Key* key) const;
+  std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
+                                     const std::shared_ptr<Waiter>& waiter);
+  std::string all_stats(const Key* key) const;
 
   // Filled before the listener starts and constant afterwards, so readers need no lock.
   std::map<std::string, std::shared_ptr<Model>, std::less<>> models_;
+  std::unique_ptr<StoreQueue> store_;
+  bool store_may_change_ = false;
   std::atomic<bool> ready_{false};
   Clock::duration request_timeout_;
 };

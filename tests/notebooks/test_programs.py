@@ -22,6 +22,8 @@ BOUNDS = {
     "03_functional_model": ("test accuracy", 0.94),
     "04_recurrent_networks": ("test accuracy", 0.91),
     "05_transformer_encoder": ("test accuracy", 0.94),
+    "06_classical_models": ("test accuracy", 0.95),
+    "07_model_selection": ("test accuracy", 0.92),
 }
 TIMEOUT_S = 600
 

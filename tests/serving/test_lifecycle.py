@@ -90,7 +90,7 @@ def test_bad_options_are_typed_errors(more, error, text):
 
 def test_bad_hosts_and_models_are_typed_errors():
     with pytest.raises(ValueError, match="IP address"):
-        Server(toy(), name="toy", host="no such host", port=0).start()
+        Server(toy(), name="toy", host="no such host", port=0, insecure_no_auth=True).start()
     with pytest.raises(TypeError, match="received int"):
         Server(5, port=0)
     with pytest.raises(ValueError, match="at least one"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ipaddress
 import signal
 import threading
 import time
@@ -17,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the model in URLs (default: the file's stem)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free port (default: %(default)s)")
+    parser.add_argument("--grpc-port", type=int, help="also answer gRPC there (needs maas[grpc]; default: no gRPC)")
     parser.add_argument("--max-batch-size", type=int, default=32, help="most rows of one run (default: %(default)s)")
     parser.add_argument(
         "--max-queue-delay-us", type=int, default=0, help="how long a batch waits for more rows (default: %(default)s)"
@@ -24,24 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-queue-size", type=int, default=1024, help="waiting requests (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="compute threads (default: all cores this process may use)")
     parser.add_argument("--drain-timeout", type=float, default=30.0, help="seconds (default: %(default)s)")
+    parser.add_argument("--keys", metavar="FILE", help="API keys, a file of `maas keys create`")
     parser.add_argument(
         "--insecure-no-auth", action="store_true", help="allow a --host that other machines reach, without any keys"
     )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def run(args: argparse.Namespace) -> int:
-    if not _is_loopback(args.host) and not args.insecure_no_auth:
-        raise ValueError(
-            "without access keys the server listens on loopback only; --insecure-no-auth allows "
-            f"other addresses, received --host {args.host}"
-        )
     began = time.perf_counter()
     # The handlers come first: a signal during loading must end the command just as well.
     asked = threading.Event()
@@ -50,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         with _server(args) as server:
             took = (time.perf_counter() - began) * 1e3
             print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
+            if server.grpc_port is not None:
+                print(f"maas: gRPC at {server.host}:{server.grpc_port}", flush=True)
             # A signal that comes just before a wait begins does not end it, so no wait lasts for ever.
             while not asked.wait(1):
                 pass
@@ -79,6 +70,9 @@ def _server(args: argparse.Namespace) -> Any:
             max_queue_size=args.max_queue_size,
             threads=args.threads,
             drain_timeout=args.drain_timeout,
+            grpc_port=args.grpc_port,
+            keys=args.keys,
+            insecure_no_auth=args.insecure_no_auth,
         )
     except UnknownObjectError as error:
         raise ValueError(f"{error}\n\n{_IN_PYTHON.format(**_for_python(args, error.name))}") from error

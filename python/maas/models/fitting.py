@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from maas.backend import config
 from maas.callbacks import CallbackList
 from maas.callbacks.callback import pythonify_logs
 from maas.data import EpochIterator, get_data_adapter
@@ -64,6 +65,10 @@ class Fitting:
         self._assert_compiled("fit")
         if not isinstance(epochs, (int, np.integer)):
             raise TypeError(f"epochs must be an int, received epochs={epochs!r}")
+        limit = config.max_epochs()
+        if limit is not None and limit < epochs:
+            warnings.warn(f"fit ends after epoch {limit}: maas.config.set_max_epochs says so", stacklevel=2)
+            epochs = limit
         if not isinstance(validation_split, numbers.Real) or not 0 <= validation_split < 1:
             raise ValueError(f"validation_split must be a number in [0, 1), received {validation_split!r}")
         if validation_split and validation_data is None:
@@ -107,18 +112,23 @@ class Fitting:
                 epochs=epochs,
                 steps=data.num_batches,
             )
-        self._set(stop_training=False)
+        self._set(stop_training=False, _initial_epoch=initial_epoch, _fit_data=data, _fit_step=None)
         logs = {}
         finished = False
         callbacks.on_train_begin()
         try:
+            # BackupAndRestore may have changed where it begins.
+            initial_epoch, resumed = self._initial_epoch, self._fit_step is not None
             for epoch in range(initial_epoch, epochs):
                 if epoch > initial_epoch and data.exhausted():
                     _warn_exhausted("training stops", epoch, epochs)
                     break
-                self.reset_metrics()
+                if not resumed:
+                    self.reset_metrics()
+                resumed = False
                 callbacks.on_epoch_begin(epoch)
                 logs = self._run_epoch("train", data, callbacks, watch, epoch)
+                self._set(_fit_step=None)
                 due = validation is not None and _is_validation_epoch(epoch + 1, validation_freq)
                 if due and validation.exhausted():
                     _warn_exhausted("validation stops", epoch, epochs)
@@ -131,6 +141,7 @@ class Fitting:
                     break
             finished = True
         finally:
+            self._set(_fit_data=None)
             if self.optimizer is not None and self.optimizer.built and epochs > 0:
                 self.optimizer.finalize_variable_values(self.trainable_variables)
             if finished:
@@ -175,6 +186,9 @@ class Fitting:
                 watch.look(step, outputs, number, epoch)
             if self.stop_training if train else self.stop_evaluating:
                 break
+        if outputs is None and train and self._fit_step:
+            # Killed between the last batch of an epoch and its end: the metrics hold what it came to.
+            return pythonify_logs(self.get_metrics_result())
         if outputs is None:
             raise ValueError(f"{self.name}: the data must yield at least one batch, received none")
         if watch is not None:

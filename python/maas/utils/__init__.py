@@ -5,6 +5,18 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "audio_dataset_from_directory": "maas.utils.dataset_utils",
+    "get_file": "maas.utils.file_utils",
+    "image_dataset_from_directory": "maas.utils.dataset_utils",
+    "split_dataset": "maas.utils.dataset_utils",
+    "text_dataset_from_directory": "maas.utils.dataset_utils",
+    "timeseries_dataset_from_array": "maas.utils.dataset_utils",
+    "array_to_img": "maas.utils.image_utils",
+    "img_to_array": "maas.utils.image_utils",
+    "load_img": "maas.utils.image_utils",
+    "pad_sequences": "maas.utils.sequence_utils",
+    "plot_model": "maas.utils.model_visualization",
+    "save_img": "maas.utils.image_utils",
     "Progbar": "maas.utils.progbar",
     "PyDataset": "maas.data.py_dataset",
     "Sequence": "maas.data.py_dataset",
@@ -13,6 +25,7 @@ _NAMES = {
     "enable_interactive_logging": "maas.utils.io_utils",
     "is_interactive_logging_enabled": "maas.utils.io_utils",
     "is_keras_tensor": "maas.backend",
+    "model_to_dot": "maas.utils.model_visualization",
     "normalize": "maas.utils.numerical",
     "pack_x_y_sample_weight": "maas.data.packing",
     "set_random_seed": "maas.utils.numerical",

@@ -1,0 +1,160 @@
+// The file of keys, as `maas keys` writes it.
+#include <sys/stat.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "serving/access.h"
+
+namespace maas::serving {
+namespace {
+
+namespace json = boost::json;
+constexpr size_t kMaxFile = size_t{16} << 20;
+
+[[noreturn]] void bad_file(const std::string& what) { throw Error(ErrorKind::value, "file of keys: " + what); }
+
+const std::string text_of(const json::object& o, const char* name) {
+  const json::value* v = o.if_contains(name);
+  if (v == nullptr || !v->is_string()) bad_file(std::string("a key needs the text '") + name + "'");
+  return std::string(v->get_string());
+}
+
+double number_of(const json::object& o, const char* name) {
+  const json::value* v = o.if_contains(name);
+  if (v == nullptr || v->is_null()) return 0;
+  const double n = v->is_number() ? v->to_number<double>() : -1;
+  if (!(n > 0 && n < 1e15)) bad_file(std::string("'") + name + "' of a key must be a number above 0");
+  return n;
+}
+
+std::vector<std::string> list_of(const json::object& o, const char* name) {
+  const json::value* v = o.if_contains(name);
+  if (v == nullptr || !v->is_array() || v->get_array().empty())
+    bad_file(std::string("a key needs the list '") + name + "'");
+  std::vector<std::string> out;
+  for (const json::value& e : v->get_array()) {
+    if (!e.is_string()) bad_file(std::string("'") + name + "' of a key must hold texts");
+    out.emplace_back(e.get_string());
+  }
+  return out;
+}
+
+Key key_of(const json::value& v) {
+  if (!v.is_object()) bad_file("each key must be an object");
+  const json::object& o = v.get_object();
+  Key key;
+  key.id = text_of(o, "id");
+  if (!valid_name(key.id) || key.id.find('_') != std::string::npos) bad_file("the id of a key is not valid");
+  if (o.contains("name")) key.name = text_of(o, "name");
+  key.sha256 = text_of(o, "sha256");
+  if (key.sha256.size() != 64 || key.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+    bad_file("'sha256' of key '" + key.id + "' must be 64 hexadecimal digits");
+  for (const std::string& s : list_of(o, "scopes")) {
+    const Scopes scope = find_scope(s);
+    if (scope == 0) bad_file("key '" + key.id + "' has a scope that does not exist");
+    key.scopes |= scope;
+  }
+  key.models = list_of(o, "models");
+  key.expires = static_cast<int64_t>(number_of(o, "expires"));
+  key.rate = number_of(o, "requests_per_second");
+  key.burst = number_of(o, "burst");
+  return key;
+}
+
+std::vector<Key> keys_of(const std::string& text) {
+  boost::system::error_code ec;
+  const json::value v = json::parse(text, ec);
+  if (ec || !v.is_object()) bad_file("it is not a JSON object");
+  const json::value* list = v.get_object().if_contains("keys");
+  if (list == nullptr || !list->is_array()) bad_file("it has no list 'keys'");
+  std::vector<Key> out;
+  for (const json::value& k : list->get_array()) out.push_back(key_of(k));
+  return out;
+}
+
+// What changes with a file: a new one put in its place, or another content.
+std::string stamp_of(const std::string& path) {
+  struct stat s{};
+  if (stat(path.c_str(), &s) != 0) return {};
+  std::ostringstream out;
+  out << s.st_ino << ' ' << s.st_size << ' ' << s.st_mtim.tv_sec << ' ' << s.st_mtim.tv_nsec;
+  return out.str();
+}
+
+}  // namespace
+
+void Access::rebuild() {
+  auto next = std::make_shared<Ring>();
+  std::vector<Key> keys = filed_;
+  keys.insert(keys.end(), added_.begin(), added_.end());
+  for (Key& k : keys) {
+    const auto old = ring_->find(k.id);
+    Entry entry{std::make_shared<const Key>(k), old == ring_->end() ? std::make_shared<KeyUse>() : old->second.use};
+    if (!next->emplace(k.id, std::move(entry)).second) bad_file("two keys have the id '" + k.id + "'");
+  }
+  ring_ = std::move(next);
+  asks_ = true;
+}
+
+void Access::read(const std::string& path) {
+  const std::string stamp = stamp_of(path);
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxFile + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stamp.empty() || file.bad() || file.gcount() == 0)
+    throw Error(ErrorKind::runtime, "the file of keys cannot be read, received '" + path + "'");
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxFile) bad_file("it is larger than 16 MiB");
+  std::vector<Key> keys = keys_of(text);
+  std::lock_guard lock(mutex_);
+  std::swap(filed_, keys);
+  try {
+    rebuild();
+  } catch (...) {
+    std::swap(filed_, keys);
+    throw;
+  }
+  path_ = path;
+  stamp_ = stamp;
+}
+
+void Access::refresh() noexcept {
+  try {
+    std::string path, stamp;
+    {
+      std::lock_guard lock(mutex_);
+      path = path_;
+      stamp = stamp_;
+    }
+    if (path.empty()) return;
+    const std::string now = stamp_of(path);
+    if (now.empty() || now == stamp) return;
+    {
+      std::lock_guard lock(mutex_);
+      stamp_ = now;  // a file that cannot be read is said once
+    }
+    read(path);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "maas: the keys stay as they were: %s\n", e.what());
+  }
+}
+
+void Access::add(Key key) {
+  std::lock_guard lock(mutex_);
+  added_.push_back(std::move(key));
+  rebuild();
+}
+
+void check_host(const std::string& host, bool keys, bool insecure_no_auth) {
+  if (keys || insecure_no_auth || host == "localhost" || host == "::1" || host.starts_with("127.")) return;
+  throw Error(ErrorKind::value,
+              "without API keys the server listens on loopback only; keys (--keys) or insecure_no_auth "
+              "(--insecure-no-auth) allow other addresses, received host '" +
+                  host + "'");
+}
+
+}  // namespace maas::serving

@@ -137,7 +137,7 @@ CASES = [
     conv((1, 30, 26, 5), (3, 3, 5, 80), (2, 2), "same"),
     conv((2, 12, 12, 20), (1, 1, 20, 130), (2, 2)),
     conv((1, 220, 4, 16), (3, 3, 16, 80), padding="same"),
-    # one channel into few, lanes are outputs: edges, strides and dilation along rows, odd widths, every number of filters
+    # one channel into few, where lanes are outputs: edges, strides and dilation of rows, odd widths
     conv((2, 28, 28, 1), (5, 5, 1, 8), padding="same"),
     conv((3, 11, 33, 1), (3, 4, 1, 5), (2, 1), "same"),
     conv((2, 12, 65, 1), (3, 2, 1, 3), (1, 1), "valid", (3, 1)),

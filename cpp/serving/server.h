@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 
 #include "core/export.h"
 #include "serving/access.h"
@@ -40,6 +42,9 @@ class MAAS_API Server {
   void start();      // binds and returns; throws maas::Error if it cannot listen
   int port() const;  // the bound port
   Access& access();
+  // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
+  std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
+                                                 std::string_view authorization, double seconds);
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 

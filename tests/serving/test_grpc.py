@@ -1,6 +1,9 @@
 """gRPC by hand: messages that lie, keys, deadlines, health, and a port that is taken."""
 
+import re
 import struct
+import subprocess
+import sys
 import time
 from concurrent import futures
 
@@ -8,6 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
+import maas
 from maas.serving import PythonModel, Server
 from maas.serving import keys as api_keys
 
@@ -271,3 +275,23 @@ def test_without_grpcio_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "grpc", None)
     with pytest.raises(ImportError, match=r"maas\[grpc\]"):
         Server(PythonModel(lambda a: a, [("x", (None,), "int8")], [("y", (None,), "int8")]), name="a", grpc_port=0)
+
+
+def test_maas_serve_with_a_grpc_port(tmp_path):
+    model = maas.Sequential([maas.layers.Input((16,), name="x"), maas.layers.Dense(4, name="y")])
+    model.save(tmp_path / "net.keras")
+    command = [sys.executable, "-m", "maas.cli", "serve", tmp_path / "net.keras", "--port", "0", "--grpc-port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = [process.stdout.readline() for _ in range(2)]
+        port = re.fullmatch(r"maas: gRPC at 127\.0\.0\.1:(\d+)\n", lines[1])[1]
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as c:
+            message = request(tensor(X.shape), field(7, X.tobytes()), model="net")
+            answer = parse(c.unary_unary(SERVICE + "ModelInfer")(message, timeout=20))
+        assert answer[6] == [np.asarray(model.predict(X, verbose=0)).tobytes()]
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()

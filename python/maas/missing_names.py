@@ -8,8 +8,14 @@ import sys
 # Keras's names that were not here yet when this was written, by module. A name that has come since does no harm: it is
 # looked up only after the module itself.
 NOT_YET = {
-    "maas": "Quantizer applications distillation distribution export legacy quantizers visualization",
-    "maas.callbacks": "OrbaxCheckpoint TensorBoard",
+    "maas": "Quantizer distillation distribution legacy quantizers visualization",
+    "maas.applications": (
+        "ConvNeXtBase ConvNeXtLarge ConvNeXtSmall ConvNeXtTiny ConvNeXtXLarge DenseNet121 DenseNet169 DenseNet201 "
+        "EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2L EfficientNetV2M "
+        "EfficientNetV2S InceptionResNetV2 InceptionV3 NASNetLarge NASNetMobile Xception convnext densenet "
+        "efficientnet_v2 inception_resnet_v2 inception_v3 nasnet xception"
+    ),
+    "maas.callbacks": "OrbaxCheckpoint",
     "maas.config": "set_backend",
     "maas.dtype_policies": (
         "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
@@ -29,7 +35,7 @@ NOT_YET = {
     ),
     "maas.ops": "ctc_decode jvp nextafter nn numpy polar view view_as_complex view_as_real",
     "maas.optimizers": "legacy",
-    "maas.utils": "Config FeatureSpace bounding_boxes get_source_inputs legacy",
+    "maas.utils": "Config FeatureSpace bounding_boxes legacy",
 }
 
 # Where a name may be that a user looks for in `maas` itself.

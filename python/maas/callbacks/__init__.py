@@ -13,6 +13,7 @@ from maas.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from maas.callbacks.remote_monitor import RemoteMonitor
 from maas.callbacks.simple import LambdaCallback, LearningRateScheduler, TerminateOnNaN
 from maas.callbacks.swap_ema_weights import SwapEMAWeights
+from maas.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore",
@@ -28,6 +29,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "RemoteMonitor",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 

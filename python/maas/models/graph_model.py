@@ -29,6 +29,19 @@ class GraphModel:
         self.built = True
 
     @property
+    def endpoints(self):
+        """Names of the functions in the file."""
+        return sorted(self._saved.functions)
+
+    def endpoint(self, name):
+        """The `GraphModel` of another function of the file.
+
+        Raises:
+            ValueError: if there is none of this name.
+        """
+        return GraphModel(self._saved, name)
+
+    @property
     def program(self):
         """The compiled `_core.Program`."""
         return self._saved.program(self._function)

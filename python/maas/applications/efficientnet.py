@@ -1,0 +1,320 @@
+"""EfficientNet B0 to B7: inverted residual blocks with squeeze-and-excite, scaled in width, depth and size."""
+
+import math
+
+from maas import layers
+from maas.applications import building, imagenet_utils
+
+# (kernel size, repeats, filters in, filters out, expansion, stride) of the blocks of B0.
+_BLOCKS = (
+    (3, 1, 32, 16, 1, 1), (3, 2, 16, 24, 6, 2), (5, 2, 24, 40, 6, 2), (3, 3, 40, 80, 6, 2), (5, 3, 80, 112, 6, 1),
+    (5, 4, 112, 192, 6, 2), (3, 1, 192, 320, 6, 1),
+)  # fmt: skip
+
+
+def _scaling(scale, distribution):
+    return {
+        "class_name": "VarianceScaling",
+        "config": {"scale": scale, "mode": "fan_out", "distribution": distribution},
+    }
+
+
+def _conv(x, filters, name, **kwargs):
+    kwargs = {"kernel_size": 1, "padding": "same", "use_bias": False, **kwargs}
+    return layers.Conv2D(filters, kernel_initializer=_scaling(2.0, "truncated_normal"), name=name, **kwargs)(x)
+
+
+def _norm(x, name):
+    return layers.BatchNormalization(axis=building.channel_axis(), name=name)(x)
+
+
+def _swish(x, name):
+    return layers.Activation("swish", name=name)(x)
+
+
+def _block(inputs, drop_rate, name, kernel_size, filters_in, filters_out, expansion, stride):
+    filters, x = filters_in * expansion, inputs
+    if expansion != 1:
+        x = _swish(_norm(_conv(x, filters, f"{name}expand_conv"), f"{name}expand_bn"), f"{name}expand_activation")
+    if stride == 2:
+        x = layers.ZeroPadding2D(padding=building.correct_pad(x, kernel_size), name=f"{name}dwconv_pad")(x)
+    x = layers.DepthwiseConv2D(
+        kernel_size, strides=stride, padding="valid" if stride == 2 else "same", use_bias=False,
+        depthwise_initializer=_scaling(2.0, "truncated_normal"), name=f"{name}dwconv",
+    )(x)  # fmt: skip
+    x = _swish(_norm(x, f"{name}bn"), f"{name}activation")
+    se = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
+    shape = (filters, 1, 1) if building.channel_axis() == 1 else (1, 1, filters)
+    se = layers.Reshape(shape, name=f"{name}se_reshape")(se)
+    se = _conv(se, max(1, int(filters_in * 0.25)), f"{name}se_reduce", activation="swish", use_bias=True)
+    se = _conv(se, filters, f"{name}se_expand", activation="sigmoid", use_bias=True)
+    x = layers.multiply([x, se], name=f"{name}se_excite")
+    x = _norm(_conv(x, filters_out, f"{name}project_conv"), f"{name}project_bn")
+    if stride == 1 and filters_in == filters_out:
+        if drop_rate > 0:
+            x = layers.Dropout(drop_rate, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
+        x = layers.add([x, inputs], name=f"{name}add")
+    return x
+
+
+def _efficientnet(
+    owner, width, depth, size, dropout_rate, include_top, weights, input_tensor, input_shape, pooling, classes,
+    classifier_activation, name,
+):  # fmt: skip
+    building.check_weights(owner, weights)
+    shape = building.image_shape(owner, input_shape, size, include_top)
+    x = start = building.model_input(input_tensor, shape)
+
+    def filters(n):
+        return int(building.divisible(n * width))
+
+    x = layers.Rescaling(1.0 / 255.0)(x)
+    x = layers.Normalization(axis=building.channel_axis())(x)
+    x = layers.ZeroPadding2D(padding=building.correct_pad(x, 3), name="stem_conv_pad")(x)
+    x = _conv(x, filters(32), "stem_conv", kernel_size=3, strides=2, padding="valid")
+    x = _swish(_norm(x, "stem_bn"), "stem_activation")
+    total = float(sum(math.ceil(depth * b[1]) for b in _BLOCKS))
+    done = 0
+    for i, (kernel_size, repeats, before, after, expansion, stride) in enumerate(_BLOCKS, 1):
+        for j in range(math.ceil(depth * repeats)):
+            x = _block(
+                x, 0.2 * done / total, f"block{i}{chr(j + 97)}_", kernel_size, filters(after if j else before),
+                filters(after), expansion, 1 if j else stride,
+            )  # fmt: skip
+            done += 1
+    x = _swish(_norm(_conv(x, filters(1280), "top_conv"), "top_bn"), "top_activation")
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        if dropout_rate > 0:
+            x = layers.Dropout(dropout_rate, name="top_dropout")(x)
+        x = layers.Dense(
+            classes, activation=classifier_activation, kernel_initializer=_scaling(1.0 / 3.0, "uniform"),
+            name="predictions",
+        )(x)  # fmt: skip
+    else:
+        x = building.pooled(x, pooling, ("avg_pool", "max_pool"))
+    return building.finished(name, start, x, input_tensor, weights)
+
+
+def EfficientNetB0(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb0",
+):  # fmt: skip
+    """EfficientNetB0; images with values 0 to 255, 224 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB0", 1.0, 1.0, 224, 0.2, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB1(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb1",
+):  # fmt: skip
+    """EfficientNetB1; images with values 0 to 255, 240 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB1", 1.0, 1.1, 240, 0.2, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB2(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb2",
+):  # fmt: skip
+    """EfficientNetB2; images with values 0 to 255, 260 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB2", 1.1, 1.2, 260, 0.3, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB3(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb3",
+):  # fmt: skip
+    """EfficientNetB3; images with values 0 to 255, 300 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB3", 1.2, 1.4, 300, 0.3, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB4(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb4",
+):  # fmt: skip
+    """EfficientNetB4; images with values 0 to 255, 380 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB4", 1.4, 1.8, 380, 0.4, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB5(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb5",
+):  # fmt: skip
+    """EfficientNetB5; images with values 0 to 255, 456 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB5", 1.6, 2.2, 456, 0.4, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB6(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb6",
+):  # fmt: skip
+    """EfficientNetB6; images with values 0 to 255, 528 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB6", 1.8, 2.6, 528, 0.5, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def EfficientNetB7(
+    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
+    classifier_activation="softmax", name="efficientnetb7",
+):  # fmt: skip
+    """EfficientNetB7; images with values 0 to 255, 600 pixels wide and high by default.
+
+    Args:
+        include_top: bool, whether the classifier follows.
+        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
+        input_tensor: KerasTensor to start from, or None.
+        input_shape: (height, width, channels), or channels first by the global setting.
+        pooling: without top, None, "avg" or "max".
+        classes: int, number of classes.
+        classifier_activation: activation of the top.
+        name: str.
+
+    Raises:
+        ValueError: for weights or shapes that do not fit.
+    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
+        arXiv:1905.11946.
+    """
+    return _efficientnet(
+        "EfficientNetB7", 2.0, 3.1, 600, 0.5, include_top, weights, input_tensor, input_shape, pooling, classes,
+        classifier_activation, name,
+    )  # fmt: skip
+
+
+def preprocess_input(x, data_format=None):
+    """The images as they are: the model scales them itself."""
+    return x
+
+
+decode_predictions = imagenet_utils.decode_predictions

@@ -279,7 +279,7 @@ struct Handler {
         head->timeout_us = unsigned_integer(kind, s, "timeout");
         break;
       case Key::priority:
-        unsigned_integer(kind, s, "priority");
+        head->priority = unsigned_integer(kind, s, "priority");
         break;
       case Key::sequence_start:
         boolean(kind, s, "sequence_start");

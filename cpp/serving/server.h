@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/export.h"
 #include "serving/access.h"
@@ -34,7 +35,11 @@ class MAAS_API Server {
   explicit Server(ServerOptions options);
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
-  void start();      // binds and returns; throws maas::Error if it cannot listen
+  void start();  // binds and returns; throws maas::Error if it cannot listen
+  // At any time: load warms up first, then swaps; requests on the way end with the model they found.
+  void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  bool unload_model(const std::string& name);
+  std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent

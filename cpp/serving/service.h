@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
+#include "serving/model_table.h"
 #include "serving/router.h"
 
 namespace maas::serving {
@@ -40,16 +40,6 @@ struct Response {
   }
 };
 
-struct Model {
-  std::shared_ptr<Servable> servable;
-  std::shared_ptr<ModelMetrics> metrics;
-  std::unique_ptr<Batcher> batcher;
-  std::string metadata;       // the JSON answer, made once
-  std::string answer_prefix;  // {"model_name":...,"model_version":...
-  bool batched = false;
-  bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
-};
-
 class InferRequest;
 
 // The connection a request came from. `job_done` may be called on any thread.
@@ -71,6 +61,7 @@ class InferRequest final : public Job, private InferSink {
   bool submit();
   void render(Response& response);
   void job_done() noexcept override;
+  bool unwanted() const noexcept override { return waiter_.expired(); }
   void drop() noexcept;  // nobody waits for the answer any more
 
  private:
@@ -97,7 +88,12 @@ class Service {
   explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256)
       : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
   ~Service() { stop(Clock::duration::zero()); }
+  // Throws Error(value) if there is a model of that name, or the options are out of range.
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  // Warms the model up and then, at once, puts it in place of the one with its name, which ends after its last request.
+  void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  bool unload_model(const std::string& name);  // false: there is none
+  std::vector<std::string> models() const;
 
   // Answers into `response`, or returns the request that will end later through `waiter`.
   std::shared_ptr<InferRequest> handle(const Request& request, Response& response,
@@ -114,8 +110,7 @@ class Service {
  private:
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
 
-  // Filled before the listener starts and constant afterwards, so readers need no lock.
-  std::map<std::string, std::shared_ptr<Model>, std::less<>> models_;
+  ModelTable models_;
   std::atomic<bool> ready_{false};
   Clock::duration request_timeout_;
 };

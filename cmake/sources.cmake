@@ -27,3 +27,11 @@ foreach(isa avx2 avx512 avx512vnni avx512bf16 amx)
   list(FILTER files INCLUDE REGEX "\\.${isa}\\.cpp$")
   set_source_files_properties(${files} PROPERTIES COMPILE_OPTIONS "${maas_${isa}}")
 endforeach()
+
+# With MAAS_UNITY each folder's files compile as one, which parses headers once: its files must not give one name
+# to two things. Files with flags of their own stay alone.
+foreach(source IN LISTS MAAS_LIBRARY_SOURCES)
+  get_filename_component(folder ${source} DIRECTORY)
+  string(MAKE_C_IDENTIFIER "${folder}" folder)
+  set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder})
+endforeach()

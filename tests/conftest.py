@@ -36,6 +36,12 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="-m long runs this test"))
 
 
+def pytest_xdist_auto_num_workers(config):
+    """A process a core, at most four, for the whole suite; one for a part of it, whose start would cost more."""
+    whole = not config.args or config.args == list(config.getini("testpaths"))
+    return min(len(os.sched_getaffinity(0)), 4) if whole and not config.option.usepdb else 0
+
+
 def fail_other_skips(report):
     if not report.skipped or hasattr(report, "wasxfail"):
         return

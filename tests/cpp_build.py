@@ -1,5 +1,7 @@
 """More targets of the folder where the package was built, so that only what changed compiles."""
 
+import contextlib
+import fcntl
 import os
 import re
 import subprocess
@@ -29,19 +31,31 @@ def kept_options(cache):
     return [f"-D{option}" for option in re.findall(kept, text, re.MULTILINE)]
 
 
+@contextlib.contextmanager
+def alone():
+    """One process at a time configures or builds."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @cache
 def configured():
     """The build folder, with the targets of the tests."""
     folder = ROOT / "build" / ("editable" if EDITABLE else sys.implementation.cache_tag)
-    options = [*kept_options(folder / "CMakeCache.txt"), "-DMAAS_TESTS=ON", f"-DPython_EXECUTABLE={sys.executable}"]
-    if not EDITABLE:  # the cache names files of pip's temporary build environment
-        (folder / "CMakeCache.txt").unlink(missing_ok=True)
-    checked(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options], env=environment())
+    with alone():
+        options = [*kept_options(folder / "CMakeCache.txt"), "-DMAAS_TESTS=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+        if not EDITABLE:  # the cache names files of pip's temporary build environment
+            (folder / "CMakeCache.txt").unlink(missing_ok=True)
+        checked(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options], env=environment())
     return folder
 
 
 def make(target):
-    checked(["cmake", "--build", configured(), "--target", target], env=environment())
+    folder = configured()
+    with alone():
+        checked(["cmake", "--build", folder, "--target", target], env=environment())
 
 
 def environment():

@@ -52,6 +52,8 @@ def configured(sanitizer):
         # Eigen's decompositions are one file that compiles as long as twenty others, and no C++ test calls them.
         "-DMAAS_EIGEN=OFF",
         "-DMAAS_CUDA=OFF",
+        # A folder's files as one: they are many, and most of what they compile is headers.
+        "-DMAAS_UNITY=ON",
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-DCMAKE_PREFIX_PATH={';'.join(sorted(headers))}",
     ]

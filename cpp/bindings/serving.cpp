@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
 
@@ -18,6 +19,7 @@ using maas::Error;
 using maas::ErrorKind;
 using maas::serving::Batch;
 using maas::serving::BatcherOptions;
+using maas::serving::Bytes;
 using maas::serving::Datatype;
 using maas::serving::ModelInfo;
 using maas::serving::row_bytes;
@@ -55,6 +57,8 @@ const char* numpy_name(Datatype t) {
       return "float32";
     case Datatype::fp64:
       return "float64";
+    case Datatype::bytes:
+      return "object";
     case Datatype::bf16:
       break;
   }
@@ -64,6 +68,7 @@ const char* numpy_name(Datatype t) {
 struct PythonBatch final : Batch {
   std::vector<Shape> input_shapes, output_shapes;
   std::vector<std::vector<std::byte>> inputs, outputs;
+  std::vector<std::vector<std::string>> texts;  // that BYTES outputs point to
   void* input(size_t i) override { return inputs[i].data(); }
   const void* output(size_t i) const override { return outputs[i].data(); }
   Shape output_row_shape(size_t i) const override { return output_shapes[i]; }
@@ -93,6 +98,7 @@ class PythonServable final : public Servable {
       b->inputs.emplace_back(static_cast<size_t>(capacity) * row_bytes(row_shapes[i], info_.inputs[i].datatype));
     }
     b->outputs.resize(info_.outputs.size());
+    b->texts.resize(info_.outputs.size());
     b->output_shapes.resize(info_.outputs.size());
     return b;
   }
@@ -105,6 +111,10 @@ class PythonServable final : public Servable {
       for (size_t i = 0; i < b.inputs.size(); ++i) {
         Shape shape = b.input_shapes[i];
         if (info_.batched()) shape.insert(shape.begin(), rows);
+        if (info_.inputs[i].datatype == Datatype::bytes) {
+          arrays.append(strings(shape, reinterpret_cast<const Bytes*>(b.inputs[i].data())));
+          continue;
+        }
         // A copy: the model may keep what it is given, the batch is filled again.
         arrays.append(py::array(py::dtype(numpy_name(info_.inputs[i].datatype)), shape, b.inputs[i].data()));
       }
@@ -133,12 +143,84 @@ class PythonServable final : public Servable {
     if (fits && info_.batched()) fits = shape[0] == rows;
     if (!fits) throw Error(ErrorKind::runtime, "output '" + spec.name + "' has a shape that the model did not declare");
     b.output_shapes[i] = Shape(shape.begin() + (info_.batched() ? 1 : 0), shape.end());
+    if (spec.datatype == Datatype::bytes) return take_strings(b, i, array);
     b.outputs[i].resize(static_cast<size_t>(array.nbytes()));
     std::memcpy(b.outputs[i].data(), array.data(), b.outputs[i].size());
   }
 
+  // An array of `bytes`, in the order of the elements.
+  static py::array strings(const Shape& shape, const Bytes* elements) {
+    py::list list;
+    int64_t n = 1;
+    for (const int64_t d : shape) n *= d;
+    for (int64_t i = 0; i < n; ++i) list.append(py::bytes(elements[i].data, elements[i].size));
+    py::array flat = py::module_::import("numpy").attr("empty")(n, py::dtype("object"));
+    flat[py::ellipsis()] = list;
+    return flat.attr("reshape")(shape);
+  }
+
+  static void take_strings(PythonBatch& b, size_t i, const py::array& array) {
+    std::vector<std::string>& texts = b.texts[i];
+    texts.clear();
+    for (const py::handle item : py::list(array.attr("ravel")())) {
+      if (!py::isinstance<py::bytes>(item) && !py::isinstance<py::str>(item)) {
+        throw Error(ErrorKind::runtime, "an output of dtype bytes holds an element that is neither bytes nor str");
+      }
+      texts.push_back(item.cast<std::string>());
+    }
+    b.outputs[i].resize(texts.size() * sizeof(Bytes));
+    auto* to = reinterpret_cast<Bytes*>(b.outputs[i].data());
+    for (size_t j = 0; j < texts.size(); ++j) to[j] = {texts[j].data(), texts[j].size()};
+  }
+
   ModelInfo info_;
   py::object function_;
+};
+
+// A store that is a Python object with index(), load(name, parameters) and unload(name, parameters).
+class PythonStore final : public maas::serving::ModelStore {
+ public:
+  explicit PythonStore(py::object object) : object_(std::move(object)) {}
+  ~PythonStore() override {
+    if (!Py_IsInitialized()) {
+      object_.release();
+      return;
+    }
+    py::gil_scoped_acquire gil;
+    object_ = py::object();
+  }
+  std::vector<maas::serving::StoredModel> index() override {
+    py::gil_scoped_acquire gil;
+    std::vector<maas::serving::StoredModel> models;
+    guarded([&] {
+      for (const py::handle row : object_.attr("index")()) {
+        const auto [name, version, state, reason] =
+            row.cast<std::tuple<std::string, std::string, std::string, std::string>>();
+        models.push_back({name, version, state, reason});
+      }
+    });
+    return models;
+  }
+  void load(const std::string& name, const std::string& parameters) override { call("load", name, parameters); }
+  void unload(const std::string& name, const std::string& parameters) override { call("unload", name, parameters); }
+
+ private:
+  // A ValueError is for the client; the text of anything else is for the log.
+  template <class F>
+  static void guarded(F&& step) {
+    try {
+      step();
+    } catch (const py::error_already_set& e) {
+      const bool told = e.matches(PyExc_ValueError);
+      throw Error(told ? ErrorKind::value : ErrorKind::runtime,
+                  told ? py::str(e.value()).cast<std::string>() : e.what());
+    }
+  }
+  void call(const char* method, const std::string& name, const std::string& parameters) {
+    py::gil_scoped_acquire gil;
+    guarded([&] { object_.attr(method)(name, py::module_::import("json").attr("loads")(parameters)); });
+  }
+  py::object object_;
 };
 
 using SpecTuple = std::tuple<std::string, std::string, std::vector<std::optional<int64_t>>>;
@@ -248,6 +330,9 @@ class PythonServer {
   }
   bool unload_model(const std::string& name) { return server_->unload_model(name); }
   std::vector<std::string> models() const { return server_->models(); }
+  void set_model_store(py::object store, bool may_change) {
+    server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
+  }
   void start() { server_->start(); }
   py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
                       const std::string& authorization) {
@@ -300,6 +385,7 @@ void bind_serving(py::module_& m) {
       .def("load_model", &PythonServer::load_model, py::arg("model"), py::arg("options") = py::dict())
       .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
       .def("models", &PythonServer::models)
+      .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
       .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
            py::arg("authorization"),
            "(status, text, seconds to wait, id of the key) of the one check of both listeners.")

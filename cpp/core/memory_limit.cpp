@@ -18,13 +18,13 @@
 namespace maas {
 namespace {
 
-constexpr int64_t kUnset = -1;
-std::atomic<int64_t> own_limit{kUnset};
+constexpr int64_t kNoLimitSet = -1;
+std::atomic<int64_t> own_limit{kNoLimitSet};
 std::atomic<int64_t> claimed{0};  // by all MemoryClaims
 
 int64_t memory_limit() {
   int64_t limit = own_limit.load(std::memory_order_relaxed);
-  if (limit != kUnset) return limit;
+  if (limit != kNoLimitSet) return limit;
   const char* text = std::getenv("MAAS_MEMORY_LIMIT");
   limit = 0;
   if (text && *text) {

@@ -18,6 +18,7 @@ namespace maas {
 #define MAAS_OP_GROUP(name)
 #define MAAS_RECOGNIZE(name) Graph name(const Graph& graph);
 #define MAAS_REWRITE(name) Graph name(const Graph& graph);
+#define MAAS_JOIN(name) Graph name(const Graph& graph);
 #define MAAS_MOVES(op)
 #define MAAS_AXES(op, rule) std::optional<passes::Reordered> rule(const Node& y, const passes::Axes& p);
 #define MAAS_ROWS(op, rule) bool rule(const Node& y, const std::vector<bool>& rowed);
@@ -26,6 +27,8 @@ namespace maas {
 #define MAAS_AXES(op, rule)
 #undef MAAS_ROWS
 #define MAAS_ROWS(op, rule)
+#undef MAAS_JOIN
+#define MAAS_JOIN(name)
 
 const std::vector<passes::GraphPass>& passes::recognitions() {
   static const std::vector<GraphPass> list{
@@ -51,6 +54,18 @@ const std::vector<passes::GraphPass>& passes::family_rewrites() {
 
 #undef MAAS_REWRITE
 #define MAAS_REWRITE(name)
+
+const std::vector<passes::GraphPass>& passes::joins() {
+  static const std::vector<GraphPass> list{
+#undef MAAS_JOIN
+#define MAAS_JOIN(name) &name,
+#include "ops/ops.inc"
+  };
+  return list;
+}
+
+#undef MAAS_JOIN
+#define MAAS_JOIN(name)
 
 passes::AxesRule passes::axes_rule(const std::string& op) {
   static const auto* rules = new std::unordered_map<std::string, AxesRule>{
@@ -114,8 +129,9 @@ const std::vector<const OpInfo*>& all_ops() {
 // They read panels, whose layout no shape tells.
 bool is_lowered(const std::string& op) {
   static constexpr std::string_view kNames[] = {
-      "gemm_pack",          "gemm",          "gemm_batched", "conv_pack",      "conv_packed", "conv_direct",
-      "conv_winograd_pack", "conv_winograd", "depthwise",    "recurrent_pack", "recurrence",  "recurrence_gradient"};
+      "gemm_pack",          "gemm",          "gemm_batched", "conv_pack",        "conv_packed",    "conv_direct",
+      "conv_winograd_pack", "conv_winograd", "depthwise",    "expand_depthwise", "recurrent_pack", "recurrence",
+      "recurrence_gradient"};
   return std::find(std::begin(kNames), std::end(kNames), op) != std::end(kNames);
 }
 

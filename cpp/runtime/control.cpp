@@ -4,10 +4,11 @@
 #include <cstring>
 #include <limits>
 
+#include "runtime/align.h"
+
 namespace maas {
 namespace {
 
-constexpr size_t kAlign = 64;
 // Turns that a loop without a bound is priced for.
 constexpr int64_t kUnknownTurns = 16;
 constexpr double kLeastUnknownNs = 1e5;
@@ -23,7 +24,7 @@ std::shared_ptr<const ControlMemory> plan_control(const PlanStep& step, const Sy
   auto m = std::make_shared<ControlMemory>();
   const Control& c = *step.control;
   auto take = [&](size_t bytes) {
-    ControlMemory::Block b{m->total, (bytes + kAlign - 1) / kAlign * kAlign};
+    ControlMemory::Block b{m->total, align(bytes)};
     m->total += b.bytes;
     return b;
   };

@@ -8,7 +8,7 @@
 
 namespace maas {
 namespace {
-constexpr size_t kPrograms = 16;
+constexpr size_t kMostPrograms = 16;
 }
 
 HostStep::HostStep(OpPtr op, Specs in, std::vector<bool> read, std::string plan)
@@ -34,7 +34,7 @@ std::shared_ptr<Program> HostStep::program_for(const std::vector<std::vector<int
       graph.inputs.push_back(input_node({DType::u8, {Dim::symbol(symbol, "size")}, {}}, text("size ", symbol)));
   for (size_t k = 0; k < read_.size(); ++k)
     if (read_[k]) graph.outputs.push_back(result.output(static_cast<int>(k)));
-  if (programs_.size() >= kPrograms) programs_.erase(programs_.begin());
+  if (programs_.size() >= kMostPrograms) programs_.erase(programs_.begin());
   return programs_[shapes] = std::make_shared<Program>(graph, name_);
 }
 

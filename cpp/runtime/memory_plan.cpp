@@ -2,14 +2,12 @@
 
 #include "core/allocator.h"
 #include "core/error.h"
+#include "runtime/align.h"
 #include "runtime/control.h"
 #include "runtime/plan.h"
 
 namespace maas {
 namespace {
-
-constexpr size_t kAlign = 64;
-size_t align(size_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
 
 struct Block {
   size_t bytes;

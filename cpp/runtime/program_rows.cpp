@@ -24,7 +24,7 @@ constexpr double kBarrierNs = 1e3, kTurnNs = 1e3;
 constexpr double kLeastPartNs = 20e3;
 constexpr size_t kChoices = 64;
 constexpr int64_t kThreads = -1;  // among sizes, where no symbol has this number
-constexpr int64_t kLookEveryNs = 10'000'000;
+constexpr int64_t kSignalsEveryNs = 10'000'000;
 
 struct Part {
   std::unique_ptr<Context> context;
@@ -67,7 +67,7 @@ struct Rows {
   // By the caller alone, between turns: a turn is often shorter than what a run waits before it asks.
   void look() {
     const int64_t now = wait::now_ns();
-    if (now - last_look < kLookEveryNs) return;
+    if (now - last_look < kSignalsEveryNs) return;
     last_look = now;
     if (!interrupt_requested() && !(options.poll && options.poll())) return;
     clear_interrupt();

@@ -71,11 +71,18 @@ Scopes scopes_for(RouteId id) {
     case RouteId::models:
     case RouteId::model:
     case RouteId::model_ready:
+    case RouteId::model_config:
+    case RouteId::repository_index:
       return kInfer | kRead | kManage | kAdmin;
     case RouteId::infer:
       return kInfer | kAdmin;
     case RouteId::metrics:
+    case RouteId::model_stats:
+    case RouteId::all_stats:
       return kRead | kManage | kAdmin;
+    case RouteId::repository_load:
+    case RouteId::repository_unload:
+      return kManage | kAdmin;
     case RouteId::none:
       // Whether a route exists is told to those who hold some key.
       return kInfer | kRead | kManage | kAdmin;

@@ -15,11 +15,11 @@ namespace {
 namespace json = boost::json;
 constexpr size_t kMaxFile = size_t{16} << 20;
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorKind::value, "file of keys: " + what); }
+[[noreturn]] void bad_file(const std::string& what) { throw Error(ErrorKind::value, "file of keys: " + what); }
 
 const std::string text_of(const json::object& o, const char* name) {
   const json::value* v = o.if_contains(name);
-  if (v == nullptr || !v->is_string()) refuse(std::string("a key needs the text '") + name + "'");
+  if (v == nullptr || !v->is_string()) bad_file(std::string("a key needs the text '") + name + "'");
   return std::string(v->get_string());
 }
 
@@ -27,35 +27,35 @@ double number_of(const json::object& o, const char* name) {
   const json::value* v = o.if_contains(name);
   if (v == nullptr || v->is_null()) return 0;
   const double n = v->is_number() ? v->to_number<double>() : -1;
-  if (!(n > 0 && n < 1e15)) refuse(std::string("'") + name + "' of a key must be a number above 0");
+  if (!(n > 0 && n < 1e15)) bad_file(std::string("'") + name + "' of a key must be a number above 0");
   return n;
 }
 
 std::vector<std::string> list_of(const json::object& o, const char* name) {
   const json::value* v = o.if_contains(name);
   if (v == nullptr || !v->is_array() || v->get_array().empty())
-    refuse(std::string("a key needs the list '") + name + "'");
+    bad_file(std::string("a key needs the list '") + name + "'");
   std::vector<std::string> out;
   for (const json::value& e : v->get_array()) {
-    if (!e.is_string()) refuse(std::string("'") + name + "' of a key must hold texts");
+    if (!e.is_string()) bad_file(std::string("'") + name + "' of a key must hold texts");
     out.emplace_back(e.get_string());
   }
   return out;
 }
 
 Key key_of(const json::value& v) {
-  if (!v.is_object()) refuse("each key must be an object");
+  if (!v.is_object()) bad_file("each key must be an object");
   const json::object& o = v.get_object();
   Key key;
   key.id = text_of(o, "id");
-  if (!valid_name(key.id) || key.id.find('_') != std::string::npos) refuse("the id of a key is not valid");
+  if (!valid_name(key.id) || key.id.find('_') != std::string::npos) bad_file("the id of a key is not valid");
   if (o.contains("name")) key.name = text_of(o, "name");
   key.sha256 = text_of(o, "sha256");
   if (key.sha256.size() != 64 || key.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
-    refuse("'sha256' of key '" + key.id + "' must be 64 hexadecimal digits");
+    bad_file("'sha256' of key '" + key.id + "' must be 64 hexadecimal digits");
   for (const std::string& s : list_of(o, "scopes")) {
     const Scopes scope = find_scope(s);
-    if (scope == 0) refuse("key '" + key.id + "' has a scope that does not exist");
+    if (scope == 0) bad_file("key '" + key.id + "' has a scope that does not exist");
     key.scopes |= scope;
   }
   key.models = list_of(o, "models");
@@ -68,9 +68,9 @@ Key key_of(const json::value& v) {
 std::vector<Key> keys_of(const std::string& text) {
   boost::system::error_code ec;
   const json::value v = json::parse(text, ec);
-  if (ec || !v.is_object()) refuse("it is not a JSON object");
+  if (ec || !v.is_object()) bad_file("it is not a JSON object");
   const json::value* list = v.get_object().if_contains("keys");
-  if (list == nullptr || !list->is_array()) refuse("it has no list 'keys'");
+  if (list == nullptr || !list->is_array()) bad_file("it has no list 'keys'");
   std::vector<Key> out;
   for (const json::value& k : list->get_array()) out.push_back(key_of(k));
   return out;
@@ -94,7 +94,7 @@ void Access::rebuild() {
   for (Key& k : keys) {
     const auto old = ring_->find(k.id);
     Entry entry{std::make_shared<const Key>(k), old == ring_->end() ? std::make_shared<KeyUse>() : old->second.use};
-    if (!next->emplace(k.id, std::move(entry)).second) refuse("two keys have the id '" + k.id + "'");
+    if (!next->emplace(k.id, std::move(entry)).second) bad_file("two keys have the id '" + k.id + "'");
   }
   ring_ = std::move(next);
   asks_ = true;
@@ -108,7 +108,7 @@ void Access::read(const std::string& path) {
   if (stamp.empty() || file.bad() || file.gcount() == 0)
     throw Error(ErrorKind::runtime, "the file of keys cannot be read, received '" + path + "'");
   text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMaxFile) refuse("it is larger than 16 MiB");
+  if (text.size() > kMaxFile) bad_file("it is larger than 16 MiB");
   std::vector<Key> keys = keys_of(text);
   std::lock_guard lock(mutex_);
   std::swap(filed_, keys);

@@ -7,9 +7,7 @@
 #include "serving/run_share.h"
 
 namespace maas::serving {
-namespace {
-constexpr auto kRelaxed = std::memory_order_relaxed;
-}  // namespace
+namespace {}  // namespace
 
 Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)
     : servable_(std::move(servable)), options_(std::move(options)), metrics_(std::move(metrics)) {

@@ -11,7 +11,6 @@
 
 namespace maas::serving {
 namespace {
-constexpr auto kRelaxed = std::memory_order_relaxed;
 
 // Without memory for the text the answer has none.
 void set_error(Job& job, std::string_view text) noexcept {

@@ -1,4 +1,4 @@
-// Tensor datatypes of the Open Inference Protocol: one row per type.
+// Tensor datatypes of the Open Inference Protocol: one row per type. An element of BYTES is a `Bytes` in memory.
 #pragma once
 
 #include <array>
@@ -23,13 +23,22 @@ namespace maas::serving {
   X(fp16, "FP16", 2)              \
   X(bf16, "BF16", 2)              \
   X(fp32, "FP32", 4)              \
-  X(fp64, "FP64", 8)
+  X(fp64, "FP64", 8)              \
+  X(bytes, "BYTES", 16)
 
 enum class Datatype : uint8_t {
 #define MAAS_ROW(id, name, size) id,
   MAAS_SERVING_DATATYPES(MAAS_ROW)
 #undef MAAS_ROW
 };
+
+// A string of any bytes that somebody else owns: the request for inputs, the batch for outputs.
+struct Bytes {
+  const char* data = nullptr;
+  uint64_t size = 0;
+  std::string_view view() const { return {data, static_cast<size_t>(size)}; }
+};
+static_assert(sizeof(Bytes) == 16);
 
 struct DatatypeRow {
   std::string_view name;

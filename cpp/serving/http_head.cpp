@@ -16,7 +16,7 @@ constexpr std::array<bool, 256> make_token_table() {
 }
 constexpr auto kToken = make_token_table();
 
-HeadScan refuse(int status, const char* error) { return {0, status, error}; }
+HeadScan bad_head(int status, const char* error) { return {0, status, error}; }
 
 bool has_control(std::string_view line) {
   bool bad = false;
@@ -32,17 +32,17 @@ size_t token_length(std::string_view s) {
 
 HeadScan check_request_line(std::string_view line, const HeadLimits& limits) {
   const size_t a = token_length(line);
-  if (a == 0 || a > 32 || a == line.size() || line[a] != ' ') return refuse(400, "the request line is not valid");
+  if (a == 0 || a > 32 || a == line.size() || line[a] != ' ') return bad_head(400, "the request line is not valid");
   const std::string_view rest = line.substr(a + 1);
   const size_t b = rest.find(' ');
-  if (b == std::string_view::npos) return refuse(400, "the request line is not valid");
+  if (b == std::string_view::npos) return bad_head(400, "the request line is not valid");
   const std::string_view target = rest.substr(0, b), version = rest.substr(b + 1);
-  if (version != "HTTP/1.1" && version != "HTTP/1.0") return refuse(400, "only HTTP/1.0 and HTTP/1.1 are served");
-  if (target.size() > limits.url_bytes) return refuse(414, "the URL is too long");
-  if (target.empty() || target[0] != '/') return refuse(400, "the request target must be a path");
+  if (version != "HTTP/1.1" && version != "HTTP/1.0") return bad_head(400, "only HTTP/1.0 and HTTP/1.1 are served");
+  if (target.size() > limits.url_bytes) return bad_head(414, "the URL is too long");
+  if (target.empty() || target[0] != '/') return bad_head(400, "the request target must be a path");
   for (const char c : target) {
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#') {
-      return refuse(400, "the request target has a character that is not allowed");
+      return bad_head(400, "the request target has a character that is not allowed");
     }
   }
   return {};
@@ -55,26 +55,26 @@ HeadScan scan_head(std::string_view bytes, const HeadLimits& limits) {
   while (at < bytes.size()) {
     const size_t lf = bytes.find('\n', at);
     if (lf == std::string_view::npos) break;
-    if (lf == at || bytes[lf - 1] != '\r') return refuse(400, "a line does not end in CRLF");
+    if (lf == at || bytes[lf - 1] != '\r') return bad_head(400, "a line does not end in CRLF");
     const std::string_view line = bytes.substr(at, lf - 1 - at);
     at = lf + 1;
     // The request line has its own limit.
-    if (lines > 0 && at > limits.header_bytes) return refuse(431, "the header is too large");
-    if (has_control(line)) return refuse(400, "the header has a control character");
+    if (lines > 0 && at > limits.header_bytes) return bad_head(431, "the header is too large");
+    if (has_control(line)) return bad_head(400, "the header has a control character");
     if (lines++ == 0) {
-      if (line.size() > limits.url_bytes + 64) return refuse(414, "the URL is too long");
+      if (line.size() > limits.url_bytes + 64) return bad_head(414, "the URL is too long");
       const HeadScan r = check_request_line(line, limits);
       if (r.status != 0) return r;
       continue;
     }
     if (line.empty()) return {at, 0, ""};
-    if (lines > limits.header_fields + 1) return refuse(431, "the header has too many fields");
+    if (lines > limits.header_fields + 1) return bad_head(431, "the header has too many fields");
     const size_t n = token_length(line);
-    if (n == 0 || n == line.size() || line[n] != ':') return refuse(400, "a header line is not valid");
+    if (n == 0 || n == line.size() || line[n] != ':') return bad_head(400, "a header line is not valid");
   }
-  if (lines == 0 && bytes.size() > limits.url_bytes + 64) return refuse(414, "the URL is too long");
+  if (lines == 0 && bytes.size() > limits.url_bytes + 64) return bad_head(414, "the URL is too long");
   if (bytes.size() > std::max(limits.header_bytes, limits.url_bytes + 64))
-    return refuse(431, "the header is too large");
+    return bad_head(431, "the header is too large");
   return {};
 }
 

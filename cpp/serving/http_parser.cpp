@@ -28,6 +28,12 @@ size_t HttpParser::feed(std::string_view bytes, Ec& ec) {
   return n;
 }
 
+// Several lines of one field are one list.
+void HttpParser::join(std::string& list, View value) {
+  if (!list.empty()) list += ',';
+  list.append(value.data(), value.size());
+}
+
 void HttpParser::refuse(int code, const char* text, Ec& ec) {
   status = code;
   problem = text;
@@ -62,7 +68,10 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
       authorization.assign(value.data(), value.size());
       break;
     case http::field::content_encoding:
-      encoded = encoded || !boost::beast::iequals(value, "identity");
+      join(content_encoding, value);
+      break;
+    case http::field::accept_encoding:
+      join(accept_encoding, value);
       break;
     case http::field::expect:
       if (!boost::beast::iequals(value, "100-continue")) refuse(400, "Expect must be 100-continue", ec);

@@ -20,7 +20,8 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   std::string method, target;
   std::string authorization, traceparent;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
-  bool encoded = false, expects_continue = false;
+  std::string content_encoding, accept_encoding;
+  bool expects_continue = false;
   int http_version = 11;
   int status = 400;  // of the refusal
   const char* problem = "the request is not valid HTTP";
@@ -29,6 +30,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   using Ec = boost::system::error_code;
   using View = boost::beast::string_view;
   using Field = boost::beast::http::field;
+  static void join(std::string& list, View value);
   void refuse(int code, const char* text, Ec& ec);
   void on_request_impl(boost::beast::http::verb, View method, View target, int version, Ec&) override;
   void on_field_impl(Field f, View name, View value, Ec& ec) override;

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include "serving/content_coding.h"
 #include "serving/http_head.h"
 #include "serving/http_response.h"
 
@@ -36,7 +37,7 @@ void Session::start() {
   guarded([this] { read(); });
 }
 
-void Session::job_done(std::shared_ptr<InferRequest> request) noexcept {
+void Session::job_done(std::shared_ptr<Pending> request) noexcept {
   try {
     asio::post(loop_.context, [self = shared_from_this(), request] { self->guarded([&] { self->finish(request); }); });
   } catch (...) {
@@ -222,6 +223,7 @@ void Session::fail(int status, const char* text, const std::string& headers) {
   close_after_ = true;
   pending_.reset();
   head_only_ = false;
+  coding_ = Coding::identity;
   drop_body();
   respond(response);
 }
@@ -240,7 +242,9 @@ void Session::dispatch() {
   request.target = parser_->target;
   request.body = body_;
   request.json_length = std::move(parser_->json_length);
-  request.encoded = parser_->encoded;
+  request.content_encoding = parser_->content_encoding;
+  request.max_body = loop_.options.max_body_bytes;
+  coding_ = choose_coding(parser_->accept_encoding);
   request.arrived = arrived_;
   request.route = std::move(route_);
   request.key = decision_.key;
@@ -265,7 +269,7 @@ void Session::dispatch() {
 }
 
 // Back on this loop with a request that ended elsewhere.
-void Session::finish(const std::shared_ptr<InferRequest>& request) {
+void Session::finish(const std::shared_ptr<Pending>& request) {
   if (state_ != State::waiting || pending_ != request) return request->drop();
   pending_.reset();
   Response response;
@@ -284,6 +288,7 @@ void Session::respond(Response& response) {
   decision_.hold.release();
   loop_.service.http_metrics.count(response.status);
   close_after_ = close_after_ || loop_.draining;
+  if (coding_ != Coding::identity) encode_body(response, std::exchange(coding_, Coding::identity));
   write_response_head(out_head_, response, loop_.date,
                       close_after_  ? KeepAlive::closes
                       : old_client_ ? KeepAlive::said

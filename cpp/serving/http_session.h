@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serving/content_coding.h"
 #include "serving/http_loop.h"
 #include "serving/http_parser.h"
 
@@ -20,7 +21,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void check(Clock::time_point now) noexcept;  // timeouts, and connections that end while draining
   void close() noexcept;
   void look(Clock::time_point now) noexcept;  // ends a connection whose client has gone while its request waits
-  void job_done(std::shared_ptr<InferRequest> request) noexcept override;
+  void job_done(std::shared_ptr<Pending> request) noexcept override;
 
  private:
   enum class State : uint8_t { idle, head, body, waiting, writing, linger, closed };
@@ -42,7 +43,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void deny(Response& response) const;
   void drop_body() noexcept;
   void dispatch();
-  void finish(const std::shared_ptr<InferRequest>& request);
+  void finish(const std::shared_ptr<Pending>& request);
   void respond(Response& response);
   void written();
 
@@ -52,11 +53,12 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   size_t begin_ = 0, end_ = 0;
   std::optional<HttpParser> parser_;
   std::string body_, out_head_, out_body_;
-  std::shared_ptr<InferRequest> pending_;
+  std::shared_ptr<Pending> pending_;
   Route route_;
   Decision decision_;
   int64_t counted_ = 0;
   State state_ = State::idle;
+  Coding coding_ = Coding::identity;  // of the answer
   bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
   Clock::time_point arrived_, since_, deadline_;
 };

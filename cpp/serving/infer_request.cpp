@@ -1,31 +1,14 @@
 // One inference request from body to answer.
 #include <algorithm>
-#include <charconv>
 #include <cstring>
-#include <limits>
 
 #include "core/error.h"
+#include "serving/content_coding.h"
 #include "serving/failure.h"
+#include "serving/json_words.h"
 #include "serving/service.h"
 
 namespace maas::serving {
-namespace {
-
-[[noreturn]] void refuse(const std::string& text) { throw Error(ErrorKind::value, text); }
-
-// Length of the JSON part of a body with binary tensors: plain decimal digits, at most the whole body.
-size_t json_length(const std::string& header, size_t body) {
-  uint64_t n = 0;
-  const auto r = std::from_chars(header.data(), header.data() + header.size(), n);
-  if (header.empty() || r.ec != std::errc() || r.ptr != header.data() + header.size() || n > body) {
-    refuse("Inference-Header-Content-Length must be a number not above the length of the body");
-  }
-  if (n == 0) refuse("raw requests (Inference-Header-Content-Length: 0) are not supported");
-  return static_cast<size_t>(n);
-}
-
-}  // namespace
-
 InferRequest::~InferRequest() {
   if (admitted_ && !submitted_) model_->batcher->abandon(*this);
 }
@@ -34,6 +17,13 @@ void InferRequest::count(Outcome outcome) {
   if (counted_) return;
   counted_ = true;
   model_->metrics->requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
+  if (outcome == Outcome::success) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    model_->stats->last_ms.store(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    model_->stats->success.add(Clock::now() - arrived_);
+  } else {
+    model_->stats->fail.add(Clock::now() - arrived_);
+  }
 }
 
 bool InferRequest::read(const Request& request, Clock::duration time_limit, Response& response) {
@@ -41,20 +31,21 @@ bool InferRequest::read(const Request& request, Clock::duration time_limit, Resp
   enqueued = arrived_;
   deadline = arrived_ + time_limit;
   const ModelInfo& info = model_->servable->info();
+  const auto begin_read = Clock::now();
   rows_shape_.resize(info.inputs.size());
   given_.resize(info.inputs.size());
   held_.resize(info.inputs.size());
   try {
-    if (request.encoded) {
-      response.error(415, "compressed request bodies are not supported");
+    const PlainBody plain(request);
+    if (plain.status != 0) {
+      response.error(plain.status, plain.problem);
       count(Outcome::invalid);
       return false;
     }
-    const bool binary = request.json_length.has_value();
-    const size_t n = binary ? json_length(*request.json_length, request.body.size()) : request.body.size();
-    read_infer_request(request.body.substr(0, n), request.body.substr(n), binary, head_, *this);
+    protocol_.read(request, plain.body, info, head_, *this);
     finish_inputs();
     choose_outputs();
+    model_->stats->read.add(Clock::now() - begin_read);
   } catch (const Error& e) {
     if (admission_ == Batcher::Admission::queue_full) {
       response.error(429, "the queue of model '" + info.name + "' is full");
@@ -148,21 +139,22 @@ void InferRequest::finish_inputs() {
 
 void InferRequest::choose_outputs() {
   const std::vector<TensorSpec>& outputs = model_->servable->info().outputs;
-  const auto add = [&](size_t i, bool binary) {
-    if (!binary && (outputs[i].datatype == Datatype::fp16 || outputs[i].datatype == Datatype::bf16)) {
+  const auto add = [&](size_t i, bool binary, int64_t classes) {
+    if (!binary && !protocol_.carries_halves() &&
+        (outputs[i].datatype == Datatype::fp16 || outputs[i].datatype == Datatype::bf16)) {
       refuse("output '" + outputs[i].name + "' has no JSON form, ask for binary_data");
     }
-    chosen_.emplace_back(i, binary);
+    chosen_.push_back({i, binary, classes});
   };
   if (!head_.chooses_outputs || head_.outputs.empty()) {
-    for (size_t i = 0; i < outputs.size(); ++i) add(i, head_.binary_output);
+    for (size_t i = 0; i < outputs.size(); ++i) add(i, head_.binary_output, 0);
     return;
   }
   for (const OutputChoice& o : head_.outputs) {
     size_t i = 0;
     while (i < outputs.size() && outputs[i].name != o.name) ++i;
     if (i == outputs.size()) refuse("model '" + model_->metrics->model + "' has no output '" + o.name + "'");
-    add(i, o.binary.value_or(head_.binary_output));
+    add(i, o.binary.value_or(head_.binary_output), o.classes);
   }
 }
 
@@ -187,6 +179,39 @@ void InferRequest::drop() noexcept {
   model_->metrics->in_flight.fetch_sub(1, std::memory_order_relaxed);
 }
 
+void InferRequest::render_outputs(Response& response) {
+  const ModelInfo& info = model_->servable->info();
+  std::vector<OutputView> views;
+  views.reserve(chosen_.size());
+  bool classes = false;
+  for (const Chosen& c : chosen_) {
+    OutputView o{&info.outputs[c.output], c.binary, c.classes, buffer->memory->output_row_shape(c.output),
+                 info.outputs[c.output].datatype};
+    int64_t per_row = 1;
+    for (const int64_t d : o.shape) per_row *= d;
+    if (model_->batched) o.shape.insert(o.shape.begin(), rows);
+    o.data = static_cast<const char*>(buffer->memory->output(c.output)) +
+             static_cast<size_t>(begin * per_row) * datatype_size(o.datatype);
+    o.count = model_->batched ? per_row * rows : per_row;
+    classes = classes || c.classes != 0;
+    views.push_back(std::move(o));
+  }
+  std::vector<std::string> texts;
+  std::vector<std::vector<Bytes>> elements;
+  try {
+    if (classes) classify_outputs(views, model_->batched, texts, elements);
+    const auto begin_write = Clock::now();
+    protocol_.render(info, head_, views, response);
+    model_->stats->write.add(Clock::now() - begin_write);
+    model_->stats->queue.add(started - enqueued);
+    count(Outcome::success);
+  } catch (const Error& e) {
+    // What was asked for has no form in this protocol.
+    response.error(400, e.what());
+    count(Outcome::invalid);
+  }
+}
+
 void InferRequest::render(Response& response) {
   ModelMetrics& m = *model_->metrics;
   if (status != 200) {
@@ -194,46 +219,7 @@ void InferRequest::render(Response& response) {
     if (status == 503) response.headers = "Retry-After: 1\r\n";
     count(status == 504 ? Outcome::timeout : status < 500 ? Outcome::invalid : Outcome::error);
   } else {
-    const std::vector<TensorSpec>& outputs = model_->servable->info().outputs;
-    std::string& out = response.body;
-    std::vector<std::string_view> raw;
-    out.reserve(256);
-    out = model_->answer_prefix;
-    if (head_.id) {
-      out += ",\"id\":";
-      write_json_string(out, *head_.id);
-    }
-    out += ",\"outputs\":[";
-    for (const auto& [i, binary] : chosen_) {
-      Shape shape = buffer->memory->output_row_shape(i);
-      int64_t per_row = 1;
-      for (const int64_t d : shape) per_row *= d;
-      if (model_->batched) shape.insert(shape.begin(), rows);
-      const Datatype t = outputs[i].datatype;
-      const auto* data =
-          static_cast<const char*>(buffer->memory->output(i)) + static_cast<size_t>(begin * per_row) * datatype_size(t);
-      const int64_t n = model_->batched ? per_row * rows : per_row;
-      out += out.back() == '[' ? "{\"name\":" : ",{\"name\":";
-      write_json_string(out, outputs[i].name);
-      out += ",\"shape\":";
-      write_json_shape(out, shape);
-      out.append(",\"datatype\":\"").append(datatype_name(t));
-      if (binary) {
-        raw.emplace_back(data, static_cast<size_t>(n) * datatype_size(t));
-        out.append("\",\"parameters\":{\"binary_data_size\":").append(std::to_string(raw.back().size())).append("}}");
-      } else {
-        out += "\",\"data\":[";
-        write_json_elements(out, t, data, n);
-        out += "]}";
-      }
-    }
-    out += "]}";
-    if (!raw.empty()) {
-      response.content_type = "application/octet-stream";
-      response.headers = "Inference-Header-Content-Length: " + std::to_string(out.size()) + "\r\n";
-      for (const std::string_view r : raw) out += r;
-    }
-    count(Outcome::success);
+    render_outputs(response);
   }
   buffer.reset();
   m.latency.observe_seconds(Clock::now() - arrived_);

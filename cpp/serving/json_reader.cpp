@@ -172,7 +172,11 @@ struct Handler {
   }
   bool on_string_part(string_view s, size_t, Ec&) { return part(s); }
   bool on_string(string_view s, size_t, Ec&) {
-    scalar(Kind::string, whole(s));
+    if (at() == At::data) {
+      tensor.element(Kind::string, whole(s));
+    } else {
+      scalar(Kind::string, whole(s));
+    }
     text.clear();
     return true;
   }
@@ -193,7 +197,7 @@ struct Handler {
 
   bool part(string_view s) {
     if (at() == At::skip) return true;
-    if (text.size() + s.size() > 65536) refuse("a string or number is longer than 65536 bytes");
+    if (text.size() + s.size() > 65536 && at() != At::data) refuse("a string or number is longer than 65536 bytes");
     text.append(s.data(), s.size());
     return true;
   }
@@ -241,7 +245,7 @@ struct Handler {
           if (tensor.datatype) refuse("datatype is given twice");
           if (kind == Kind::string) tensor.datatype = find_datatype(s);
           if (!tensor.datatype)
-            refuse("datatype must be BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32 or FP64");
+            refuse("datatype must be BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 or BYTES");
           return;
         }
         if (k == Key::data && at() == At::input) refuse("data must be a list");
@@ -254,9 +258,7 @@ struct Handler {
         return;
       case At::output_params:
         if (k == Key::binary_data) head->outputs.back().binary = boolean(kind, s, "binary_data");
-        if (k == Key::classification && unsigned_integer(kind, s, "classification") != 0) {
-          refuse("the classification parameter is not supported");
-        }
+        if (k == Key::classification) head->outputs.back().classes = unsigned_integer(kind, s, "classification");
         if (k == Key::shared_memory_region) refuse("shared memory is not supported");
         return;
       case At::skip:

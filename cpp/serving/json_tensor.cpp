@@ -39,6 +39,8 @@ TensorReader::ParseElement TensorReader::parser_for(Datatype t) {
       return parse_element<float>;
     case Datatype::fp64:
       return parse_element<double>;
+    case Datatype::bytes:
+      return nullptr;
     default:
       refuse(std::string(datatype_name(t)) + " has no JSON form, send it as binary data");
   }
@@ -101,9 +103,12 @@ void TensorReader::store_late() {
   count_ = 0;
   open();
   for (size_t i = 0; i < tokens_.size();) {
-    const size_t j = tokens_.find(',', i);
-    store(std::string_view(tokens_).substr(i, j - i));
-    i = j + 1;
+    uint32_t n = 0;
+    std::memcpy(&n, tokens_.data() + i + 1, sizeof n);
+    const auto kind = static_cast<Kind>(tokens_[i]);
+    i += 1 + sizeof n;
+    store(kind, std::string_view(tokens_).substr(i, n));
+    i += n;
   }
 }
 
@@ -120,6 +125,16 @@ void TensorReader::check_nesting() const {
 void TensorReader::take_binary() {
   if (!has_binary) refuse("binary_data_size needs the header Inference-Header-Content-Length");
   const int64_t n = element_count(shape);
+  if (*datatype == Datatype::bytes) {
+    const auto size = static_cast<size_t>(*binary_size);
+    if (size > binary.size()) refuse("input '" + name + "': binary data ends too early");
+    // Every element has four bytes at least, so a short body cannot ask for much memory.
+    if (static_cast<size_t>(n) > size / 4) refuse("input '" + name + "': binary data ends too early");
+    auto* to = static_cast<Bytes*>(sink->open(name, *datatype, shape));
+    read_bytes_elements(binary.substr(0, size), n, to, *sink, "input '" + name + "'");
+    binary.remove_prefix(size);
+    return;
+  }
   const auto size = static_cast<size_t>(n) * datatype_size(*datatype);
   if (static_cast<size_t>(*binary_size) != size) {
     refuse("input '" + name + "': binary_data_size must be " + std::to_string(size) + ", received " +
@@ -132,6 +147,22 @@ void TensorReader::take_binary() {
     for (size_t i = 0; i < size; ++i) to[i] = to[i] != 0;  // a bool with another bit pattern is undefined behaviour
   }
   binary.remove_prefix(size);
+}
+
+void TensorReader::keep_late(Kind kind, std::string_view s) {
+  const auto n = static_cast<uint32_t>(s.size());
+  tokens_.push_back(static_cast<char>(kind));
+  tokens_.append(reinterpret_cast<const char*>(&n), sizeof n).append(s);
+  ++count_;
+}
+
+void TensorReader::store_text(Kind kind, std::string_view s) {
+  if (count_ == total_) refuse(wrong_count());
+  if (kind != Kind::string) refuse("input '" + name + "': data must hold strings");
+  char* text = sink->keep(s.size());
+  if (!s.empty()) std::memcpy(text, s.data(), s.size());
+  const Bytes b{text, s.size()};
+  std::memcpy(out_ + static_cast<size_t>(count_++) * item_, &b, sizeof b);
 }
 
 void TensorReader::bad_element(Parsed problem) const {

@@ -34,19 +34,18 @@ struct TensorReader {
   void element(Kind kind, std::string_view s) {
     if (leaf_depth_ == 0) leaf_depth_ = data_depth_;
     if (leaf_depth_ != data_depth_) refuse(ragged());
-    if (kind == Kind::string || kind == Kind::null) refuse("input '" + name + "': data must hold numbers");
-    if (late_) {
-      tokens_.append(s).push_back(',');
-      ++count_;
-      return;
-    }
-    store(s);
+    if (late_) return keep_late(kind, s);
+    store(kind, s);
   }
 
  private:
   using ParseElement = Parsed (*)(std::string_view, void*);
   void open();
-  void store(std::string_view s) {
+  void keep_late(Kind kind, std::string_view s);
+  void store_text(Kind kind, std::string_view s);
+  void store(Kind kind, std::string_view s) {
+    if (parse_ == nullptr) return store_text(kind, s);
+    if (kind == Kind::string || kind == Kind::null) refuse("input '" + name + "': data must hold numbers");
     if (count_ == total_) refuse(wrong_count());
     const Parsed r = parse_(s, out_ + static_cast<size_t>(count_) * item_);
     if (r != Parsed::ok) bad_element(r);

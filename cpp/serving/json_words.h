@@ -6,11 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
+#include "serving/failure.h"
 
 namespace maas::serving {
-
-[[noreturn]] inline void refuse(const std::string& text) { throw Error(ErrorKind::value, text); }
 
 enum class At : uint8_t {
   top,

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "serving/codec.h"
 #include "serving/numbers.h"
 
@@ -49,12 +50,25 @@ void write_json_elements(std::string& out, Datatype datatype, const void* data, 
       return elements<float>(out, data, count);
     case Datatype::fp64:
       return elements<double>(out, data, count);
+    case Datatype::bytes:
+      for (int64_t i = 0; i < count; ++i) {
+        if (i != 0) out += ',';
+        write_json_text(out, static_cast<const Bytes*>(data)[i].view());
+      }
+      return;
     case Datatype::fp16:
     case Datatype::bf16:
       break;
   }
   throw Error(ErrorKind::value,
               std::string(datatype_name(datatype)) + " outputs have no JSON form, ask for binary_data");
+}
+
+void write_json_text(std::string& out, std::string_view text) {
+  if (!is_utf8(text)) {
+    throw Error(ErrorKind::value, "a BYTES output is not UTF-8 text and has no JSON form, ask for binary_data");
+  }
+  write_json_string(out, text);
 }
 
 void write_json_shape(std::string& out, const Shape& shape) {

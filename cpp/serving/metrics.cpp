@@ -12,8 +12,6 @@ const std::array<double, Histogram::kBuckets> Histogram::kRows = {1,  2,  3,  4,
 
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
-
 void number(std::string& out, double v) {
   char b[32];
   out.append(b, std::to_chars(b, b + sizeof b, v).ptr);

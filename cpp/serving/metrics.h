@@ -12,6 +12,11 @@ namespace maas::serving {
 
 using Clock = std::chrono::steady_clock;
 using Counter = std::atomic<uint64_t>;
+inline constexpr auto kRelaxed = std::memory_order_relaxed;
+
+inline Clock::duration seconds(double s) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
+}
 
 // How a request ended; the label `outcome`.
 enum class Outcome : uint8_t { success, invalid, rejected, timeout, cancelled, error };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "serving/batcher.h"
+#include "serving/model_stats.h"
 
 namespace maas::serving {
 
@@ -19,8 +20,8 @@ struct Model {
   std::shared_ptr<Servable> servable;
   std::shared_ptr<ModelMetrics> metrics;
   std::unique_ptr<Batcher> batcher;
-  std::string metadata;       // the JSON answer, made once
-  std::string answer_prefix;  // {"model_name":...,"model_version":...
+  std::string metadata, config;  // the JSON answers, made once
+  std::shared_ptr<ModelStats> stats;
   bool batched = false;
   bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
 };

@@ -8,12 +8,36 @@
 
 namespace maas::serving {
 
-enum class RouteId : uint8_t { none, alive, server, live, ready, models, model, model_ready, infer, metrics };
+enum class RouteId : uint8_t {
+  none,
+  alive,
+  server,
+  live,
+  ready,
+  models,
+  model,
+  model_ready,
+  infer,
+  metrics,
+  model_config,
+  model_stats,
+  all_stats,
+  repository_index,
+  repository_load,
+  repository_unload,
+  tfs_models,
+  tfs_status,
+  tfs_metadata,
+  tfs_predict,
+  tfs_classify,
+  tfs_regress,
+  openapi
+};
 enum Method : uint8_t { kGet = 1, kPost = 2 };
 
 struct RouteRow {
   RouteId id;
-  const char* pattern;  // {m} model name, {v} version
+  const char* pattern;  // {m} model name, {v} version, {l} label; a verb after ":" has no case
   uint8_t methods;
 };
 
@@ -22,8 +46,13 @@ inline constexpr std::array kRoutes = {
     RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost},
     RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet},
     RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet},
+    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet},
     RouteRow{RouteId::model, "/v2/models/{m}", kGet},
     RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/versions/{v}/config", kGet},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/versions/{v}/stats", kGet},
     RouteRow{RouteId::models, "/v2/models", kGet},
     RouteRow{RouteId::live, "/v2/health/live", kGet},
     RouteRow{RouteId::ready, "/v2/health/ready", kGet},
@@ -31,6 +60,9 @@ inline constexpr std::array kRoutes = {
     RouteRow{RouteId::server, "/v2/", kGet},
     RouteRow{RouteId::metrics, "/metrics", kGet},
     RouteRow{RouteId::alive, "/", kGet},
+    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost},
+    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost},
+    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost},
 };
 
 struct Route {

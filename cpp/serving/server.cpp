@@ -8,12 +8,6 @@
 #include "serving/option_range.h"
 
 namespace maas::serving {
-namespace {
-Clock::duration seconds(double s) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
-}
-}  // namespace
-
 struct Server::Impl {
   explicit Impl(ServerOptions o)
       : options(std::move(o)), service(seconds(options.request_timeout), options.max_in_flight_per_key) {
@@ -66,6 +60,11 @@ void Server::load_model(std::shared_ptr<Servable> servable, const BatcherOptions
 bool Server::unload_model(const std::string& name) { return impl_->service.unload_model(name); }
 
 std::vector<std::string> Server::models() const { return impl_->service.models(); }
+
+void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "the model store must be set before the server starts");
+  impl_->service.set_store(std::move(store), may_change);
+}
 
 void Server::start() {
   std::lock_guard lock(impl_->mutex);

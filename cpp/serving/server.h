@@ -13,6 +13,8 @@
 
 namespace maas::serving {
 
+class ModelStore;
+
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an IP address or "localhost"
   int port = 8000;                 // 0: a free port, see Server::port
@@ -35,6 +37,7 @@ class MAAS_API Server {
   explicit Server(ServerOptions options);
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
+  void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
   void start();  // binds and returns; throws maas::Error if it cannot listen
   // At any time: load warms up first, then swaps; requests on the way end with the model they found.
   void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);

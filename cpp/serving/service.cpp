@@ -1,6 +1,9 @@
 #include "serving/service.h"
 
 #include "core/error.h"
+#include "serving/content_coding.h"
+#include "serving/model_config.h"
+#include "serving/model_store.h"
 #include "serving/option_range.h"
 
 namespace maas::serving {
@@ -62,15 +65,16 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
     check_option("preferred_batch_size", n, 1, options.max_batch_size);
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
-  model->servable = servable;
+  model->stats = std::make_shared<ModelStats>();
+  model->servable = std::make_shared<CountedServable>(servable, model->stats);
   model->metrics = std::make_shared<ModelMetrics>();
   model->metrics->model = info.name;
   model->metrics->version = info.version;
   model->metadata = metadata_of(info);
-  model->answer_prefix = "{\"model_name\":\"" + info.name + "\",\"model_version\":\"" + info.version + "\"";
+  model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
-  model->batcher = std::make_unique<Batcher>(servable, options, model->metrics);
+  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics);
   return model;
 }
 
@@ -99,6 +103,11 @@ std::vector<std::string> Service::models() const {
   return names;
 }
 
+Service::Service(Clock::duration request_timeout, int64_t max_in_flight_per_key)
+    : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
+
+Service::~Service() { stop(Clock::duration::zero()); }
+
 std::shared_ptr<Model> Service::find(const Route& route, Response& response) const {
   const auto it = models_.find(route.model);
   if (route.bad_name) {
@@ -114,8 +123,8 @@ std::shared_ptr<Model> Service::find(const Route& route, Response& response) con
   return nullptr;
 }
 
-std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& response,
-                                              const std::shared_ptr<Waiter>& waiter) {
+std::shared_ptr<Pending> Service::handle(const Request& request, Response& response,
+                                         const std::shared_ptr<Waiter>& waiter) {
   const Route route = request.route ? *request.route : match_route(request.target);
   if (route.id == RouteId::none) {
     response.error(404, "there is no such route");
@@ -145,7 +154,9 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
       }
       return nullptr;
     case RouteId::server:
-      response.body = "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\"]}";
+      response.body =
+          "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\",\"classification\","
+          "\"model_configuration\",\"model_repository\",\"statistics\"]}";
       return nullptr;
     case RouteId::models: {
       response.body = "{\"models\":[";
@@ -164,10 +175,21 @@ std::shared_ptr<InferRequest> Service::handle(const Request& request, Response& 
       response.body = render_metrics(http_metrics, list);
       return nullptr;
     }
+    case RouteId::all_stats:
+      response.body = all_stats(request.key.get());
+      return nullptr;
+    case RouteId::repository_index:
+    case RouteId::repository_load:
+    case RouteId::repository_unload:
+      return ask_store(request, route, response, waiter);
     default: {
       const auto model = find(route, response);
       if (!model) return nullptr;
       if (route.id == RouteId::model) response.body = model->metadata;
+      if (route.id == RouteId::model_config) response.body = model->config;
+      if (route.id == RouteId::model_stats) {
+        response.body = "{\"model_stats\":[" + stats_json(model->servable->info(), *model->stats) + "]}";
+      }
       if (route.id == RouteId::model_ready) {
         response.body = "{\"name\":\"" + model->metrics->model + "\",\"ready\":" + (ready_ ? "true}" : "false}");
         if (!ready_) response.status = 503;
@@ -197,6 +219,9 @@ bool Service::has_waiting() const {
   return false;
 }
 
-void Service::stop(Clock::duration drain) { models_.stop(drain); }
+void Service::stop(Clock::duration drain) {
+  if (store_) store_->stop();
+  models_.stop(drain);
+}
 
 }  // namespace maas::serving

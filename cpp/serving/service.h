@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,7 +12,9 @@
 #include "serving/access.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
+#include "serving/model_stats.h"
 #include "serving/model_table.h"
+#include "serving/protocol.h"
 #include "serving/router.h"
 
 namespace maas::serving {
@@ -21,9 +24,10 @@ struct Request {
   std::string_view target;
   std::string_view body;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
+  std::string_view content_encoding;       // as it came, empty if there is none
+  size_t max_body = size_t{64} << 20;      // of a body once it is plain
   std::optional<Route> route;              // of `target`, where it has already been matched
   std::shared_ptr<const Key> key;          // that the request came with, if any was asked for
-  bool encoded = false;                    // has a Content-Encoding other than identity
   Clock::time_point arrived;
 };
 
@@ -32,62 +36,82 @@ struct Response {
   const char* content_type = "application/json";
   std::string headers;  // further complete header lines
   std::string body;
+  std::string message;  // of an error, for protocols that do not send `body`
   void error(int code, std::string_view text) {
     status = code;
+    message = text;
     content_type = "application/json";
     headers.clear();
     body = error_body(text);
   }
 };
 
-class InferRequest;
+// A request whose answer comes later. Exactly one of the two is called, once it has ended.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  virtual void render(Response& response) = 0;
+  virtual void drop() noexcept = 0;  // nobody waits for the answer any more
+};
 
 // The connection a request came from. `job_done` may be called on any thread.
 class Waiter {
  public:
   virtual ~Waiter() = default;
-  virtual void job_done(std::shared_ptr<InferRequest> request) noexcept = 0;
+  virtual void job_done(std::shared_ptr<Pending> request) noexcept = 0;
 };
 
-class InferRequest final : public Job, private InferSink {
+class InferRequest final : public Job, public Pending, private InferSink {
  public:
-  InferRequest(std::shared_ptr<Model> model, std::weak_ptr<Waiter> waiter)
-      : model_(std::move(model)), waiter_(std::move(waiter)) {}
+  InferRequest(std::shared_ptr<Model> model, std::weak_ptr<Waiter> waiter,
+               const InferProtocol& protocol = oip_rest_protocol())
+      : model_(std::move(model)), waiter_(std::move(waiter)), protocol_(protocol) {}
   ~InferRequest() override;
 
   // Reads the body into the batch. False: `response` holds the refusal.
   bool read(const Request& request, Clock::duration time_limit, Response& response);
   // True: ended on this thread.
   bool submit();
-  void render(Response& response);
+  void render(Response& response) override;
   void job_done() noexcept override;
   bool unwanted() const noexcept override { return waiter_.expired(); }
-  void drop() noexcept;  // nobody waits for the answer any more
+  void drop() noexcept override;
 
  private:
   void* open(const std::string& name, Datatype datatype, const Shape& shape) override;
+  char* keep(size_t size) override { return static_cast<char*>(texts_.allocate(size, 1)); }
   void admit();
   void finish_inputs();
   void choose_outputs();
+  void render_outputs(Response& response);
   void count(Outcome outcome);
 
   std::shared_ptr<Model> model_;
   std::weak_ptr<Waiter> waiter_;
+  const InferProtocol& protocol_;
+  std::pmr::monotonic_buffer_resource texts_;  // of BYTES inputs; a run sees them, so they live as long as the job
   InferHead head_;
   std::vector<Shape> rows_shape_;  // per input
   std::vector<bool> given_;
-  std::vector<std::vector<std::byte>> held_;     // inputs read before the rows could be reserved
-  std::vector<std::pair<size_t, bool>> chosen_;  // output and whether it goes out binary
+  std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
+  struct Chosen {
+    size_t output;
+    bool binary;
+    int64_t classes;
+  };
+  std::vector<Chosen> chosen_;
   bool admitted_ = false, submitted_ = false, counted_ = false;
   Batcher::Admission admission_ = Batcher::Admission::ok;
   Clock::time_point arrived_;
 };
 
+class ModelStore;
+class StoreQueue;
+
 class Service {
  public:
-  explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256)
-      : access(max_in_flight_per_key), request_timeout_(request_timeout) {}
-  ~Service() { stop(Clock::duration::zero()); }
+  explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256);
+  ~Service();
   // Throws Error(value) if there is a model of that name, or the options are out of range.
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
   // Warms the model up and then, at once, puts it in place of the one with its name, which ends after its last request.
@@ -96,11 +120,12 @@ class Service {
   std::vector<std::string> models() const;
 
   // Answers into `response`, or returns the request that will end later through `waiter`.
-  std::shared_ptr<InferRequest> handle(const Request& request, Response& response,
-                                       const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
 
   void expire(Clock::time_point now);
   bool has_waiting() const;
+  // Before the listener starts. `may_change`: clients may load and unload.
+  void set_store(std::shared_ptr<ModelStore> store, bool may_change);
   void set_ready(bool ready) { ready_ = ready; }
   bool ready() const { return ready_; }
   void stop(Clock::duration drain);
@@ -109,8 +134,13 @@ class Service {
 
  private:
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
+  std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
+                                     const std::shared_ptr<Waiter>& waiter);
+  std::string all_stats(const Key* key) const;
 
   ModelTable models_;
+  std::unique_ptr<StoreQueue> store_;
+  bool store_may_change_ = false;
   std::atomic<bool> ready_{false};
   Clock::duration request_timeout_;
 };

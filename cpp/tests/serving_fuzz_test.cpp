@@ -116,7 +116,7 @@ std::string exchange(int port, const std::string& bytes, size_t cut) {
 
 // Takes the answer of a run on the worker thread, and wants none of it.
 struct Nobody final : Waiter {
-  void job_done(std::shared_ptr<InferRequest> request) noexcept override { request->drop(); }
+  void job_done(std::shared_ptr<Pending> request) noexcept override { request->drop(); }
 };
 
 }  // namespace

@@ -43,13 +43,13 @@ std::string answer_for(const std::vector<float>& x, int64_t rows) {
 struct Inbox final : Waiter {
   std::mutex mutex;
   std::condition_variable changed;
-  std::shared_ptr<InferRequest> got;
-  void job_done(std::shared_ptr<InferRequest> r) noexcept override {
+  std::shared_ptr<Pending> got;
+  void job_done(std::shared_ptr<Pending> r) noexcept override {
     std::lock_guard lock(mutex);
     got = std::move(r);
     changed.notify_one();
   }
-  std::shared_ptr<InferRequest> take() {
+  std::shared_ptr<Pending> take() {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return got != nullptr; });
     return std::move(got);

@@ -8,9 +8,9 @@ import importlib
 from maas._core import __version__
 
 _SUBMODULES = frozenset(
-    "activations backend callbacks cli config constraints data datasets dtype_policies initializers layers losses "
-    "metrics mixed_precision models ops optimizers random regularizers saving serving testing transforms tree "
-    "utils zoo".split()
+    "activations backend callbacks classical cli config constraints data datasets dtype_policies initializers layers "
+    "losses metrics mixed_precision models onnx ops optimizers preprocessing random regularizers saving serving "
+    "testing transforms tree utils zoo".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",

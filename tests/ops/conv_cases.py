@@ -133,6 +133,10 @@ CASES = [
     conv((2, 15, 9, 20), (3, 5, 20, 40), (2, 2), "same"),
     conv((2, 3, 5, 4, 24), (2, 3, 2, 24, 33), padding="same"),
     conv((1, 7, 7, 400), (3, 3, 400, 70), padding="same"),
+    # several panels whose rows threads share: rows of an image, one list of them
+    conv((1, 30, 26, 5), (3, 3, 5, 80), (2, 2), "same"),
+    conv((2, 12, 12, 20), (1, 1, 20, 130), (2, 2)),
+    conv((1, 220, 4, 16), (3, 3, 16, 80), padding="same"),
     # few columns, as dot products: of the forward pass, of the input gradient, of both
     conv((2, 9, 11, 40), (3, 3, 40, 1), padding="same"),
     conv((2, 9, 11, 20), (3, 3, 20, 3), (2, 1), "same"),

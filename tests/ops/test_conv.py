@@ -39,6 +39,11 @@ def test_conv_epilogue(case):
         "bias_relu": (lambda y, b, r: _core.relu(y + b), np.maximum(product + b, 0), size + np.abs(b)),
         "relu": (lambda y, b, r: _core.relu(y), np.maximum(product, 0), size + np.abs(b)),
         "bias_relu6": (lambda y, b, r: _core.relu6(y + b), np.clip(product + b, 0, 6), size + np.abs(b)),
+        "bias_residual_relu": (
+            lambda y, b, r: _core.relu(r + (y + b)),
+            np.maximum(product + b + residual, 0),
+            size + np.abs(b) + np.abs(residual),
+        ),
         "tanh_residual": (
             lambda y, b, r: _core.tanh(y * b) + r,
             np.tanh(product * b) + residual,
@@ -59,6 +64,59 @@ def test_conv_nan_stays_in_its_image(level):
     x[1] = np.nan
     y = np.asarray(_core.conv(x, k, padding="same"))
     assert np.isnan(y[1]).all() and np.isfinite(y[[0, 2]]).all()
+
+
+# ---- a product and a depthwise convolution
+
+
+def inverted(x, k, b, d, c, strides=(1, 1), activation=_core.relu6):
+    """Both results, the wide one last."""
+    wide = activation(_core.add(_core.conv(x, k), b))
+    y = _core.add(_core.conv(wide, d, strides=strides, padding="same", groups=d.shape[3]), c)
+    return [_core.relu6(y), wide]
+
+
+def inverted_operands(h=20, w=30, channels=60):
+    rng = np.random.default_rng(0)
+    shapes = (3, h, w, 10), (1, 1, 10, channels), (channels,), (3, 3, 1, channels), (channels,)
+    return [rng.standard_normal(s).astype("float32") for s in shapes]
+
+
+def steps_of(program):
+    return [op for op, _ in program.kernels]
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_a_product_joins_its_depthwise_convolution(strides):
+    operands, results = inverted_operands(), {}
+    specs = [(("batch", *operands[0].shape[1:]), "float32"), *((x.shape, "float32") for x in operands[1:])]
+    for name in support.LEVELS:
+        with support.isa(name):
+            program = compiled(lambda *xs: inverted(*xs, strides)[:1], *specs)
+            assert "expand_depthwise" in steps_of(program) and "depthwise" not in steps_of(program)
+            results[name] = program.numpy(*operands)[0]
+            for rows in (slice(0, 1), slice(1, 3)):
+                part = program.numpy(operands[0][rows], *operands[1:])[0]
+                support.same_bits([part], [results[name][rows]])
+            for seed in (1, 2):
+                support.same_bits(program.run_cut(operands, seed), [results[name]])
+            # Eager calls take the two steps one after the other.
+            support.same_bits([np.asarray(inverted(*operands, strides)[0])], [results[name]])
+    vector = [y for name, y in results.items() if name != "ref"]
+    if len(vector) > 1:
+        support.same_bits(vector[:1], vector[1:])
+
+
+def test_where_a_product_and_a_depthwise_convolution_stay_apart():
+    def joined(function, **sizes):
+        specs = ((x.shape, "float32") for x in inverted_operands(**sizes))
+        return "expand_depthwise" in steps_of(compiled(function, *specs))
+
+    assert joined(lambda *xs: inverted(*xs)[:1])
+    assert not joined(lambda *xs: inverted(*xs)[:1], h=6, w=6)
+    assert not joined(lambda *xs: inverted(*xs)), "the wide image is a result"
+    assert not joined(lambda *xs: inverted(*xs, activation=_core.tanh)[:1])
+    assert not joined(lambda *xs: inverted(*xs, (4, 4))[:1]), "rows of the wide image that no window reads"
 
 
 # ---- pooling

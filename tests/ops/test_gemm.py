@@ -16,8 +16,11 @@ def test_a_row_has_the_same_bits_in_every_batch(n):
         support.same_bits([np.asarray(_core.matmul(x[begin:end], w))], [whole[begin:end]])
 
 
-# More terms than a block of a panel has, several panels, and every number of tiles that ask for the next panel.
-@pytest.mark.parametrize("m, k, n", [(7, 1025, 192), (13, 2100, 130), (26, 1100, 256), (61, 1300, 70)])
+# More terms than a block of a panel has, several panels, and every number of tiles that ask for the next panel; many
+# rows of few terms, which threads share by rows.
+@pytest.mark.parametrize(
+    "m, k, n", [(7, 1025, 192), (13, 2100, 130), (26, 1100, 256), (61, 1300, 70), (130, 24, 150), (500, 3, 66)]
+)
 def test_bits_depend_on_no_cut_and_no_isa(m, k, n):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((m, k)).astype("float32"), rng.standard_normal((k, n)).astype("float32")
@@ -64,7 +67,22 @@ def test_special_values_and_memory_forms(m):
 @pytest.mark.parametrize("level", support.LEVELS)
 @pytest.mark.parametrize("n", [5, 64, 70])
 @pytest.mark.parametrize(
-    "tail", ["bias", "bias_relu", "relu", "relu6", "bias_relu6", "bias_tanh", "residual", "scalar"]
+    "tail",
+    [
+        "bias",
+        "bias_relu",
+        "relu",
+        "relu6",
+        "bias_relu6",
+        "bias_tanh",
+        "residual",
+        "residual_alone",
+        "residual_relu6",
+        "residual_first",
+        "residual_last",
+        "residual_scaled",
+        "scalar",
+    ],
 )
 def test_epilogues_equal_separate_steps(tail, n, level):
     rng = np.random.default_rng(0)
@@ -79,6 +97,11 @@ def test_epilogues_equal_separate_steps(tail, n, level):
         "bias_relu6": lambda y, b, r: _core.relu6(_core.add(y, b)),
         "bias_tanh": lambda y, b, r: _core.tanh(_core.add(y, b)),
         "residual": lambda y, b, r: _core.relu(_core.add(_core.add(y, b), r)),
+        "residual_alone": lambda y, b, r: _core.add(r, y),
+        "residual_relu6": lambda y, b, r: _core.relu6(_core.add(y, r)),
+        "residual_first": lambda y, b, r: _core.add(_core.add(y, r), b),
+        "residual_last": lambda y, b, r: _core.add(_core.relu(_core.add(y, b)), r),
+        "residual_scaled": lambda y, b, r: _core.add(_core.multiply(y, b), r),
         "scalar": lambda y, b, r: _core.add(_core.multiply(y, 0.5), b),
     }
     with support.isa(level):

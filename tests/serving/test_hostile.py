@@ -302,7 +302,7 @@ BAD = {
     "outputs nameless": body(X, outputs=[{}]),
     "outputs many": body(X, outputs=[{"name": f"y{i}"} for i in range(1000)]),
     "unknown output": body(X, outputs=[{"name": "z"}]),
-    "classification": body(X, outputs=[{"name": "y", "parameters": {"classification": 3}}]),
+    "classification": body(X, outputs=[{"name": "y", "parameters": {"classification": -3}}]),
     "binary_data text": body(X, outputs=[{"name": "y", "parameters": {"binary_data": "yes"}}]),
     "binary_data_output 1": body(X, parameters={"binary_data_output": 1}),
     "timeout text": body(X, parameters={"timeout": "1"}),
@@ -443,10 +443,11 @@ def test_s15_bad_binary_requests(server, case):
     assert metric(server.url, "maas_queue_depth") == 0
 
 
-def test_compressed_bodies_are_415(server):
-    status, answer = infer(server.url, GOOD, headers={"Content-Encoding": "gzip"})
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "gzip, deflate", "zstd", "gzip;q=1"])
+def test_other_codings_are_415(server, coding):
+    status, answer = infer(server.url, GOOD, headers={"Content-Encoding": coding})
     assert status == 415 and "error" in answer
-    two = post(GOOD, "Content-Encoding: gzip", "Content-Encoding: identity", "Connection: close")
+    two = post(GOOD, "Content-Encoding: gzip", "Content-Encoding: deflate", "Connection: close")
     assert statuses(raw(server, two)) == [415]
 
 

@@ -31,14 +31,6 @@ Axes after(const Axes& p, const Axes& q) {
   return r;
 }
 
-// Elements of a value; a size that is unknown counts as 16.
-double elements(const Node& n) {
-  std::vector<std::pair<int64_t, std::string>> symbols;
-  for (const Dim& d : n.shape()) d.collect_symbols(symbols);
-  SymbolValues values;
-  for (const auto& s : symbols) values.set(s.first, 16);
-  return static_cast<double>(product(n.shape()).eval(values));
-}
 // What it costs to have v where its order p is at hand, or the other way round. Axes of size 1 move for nothing.
 double cost(const Node& v, const Axes& p) {
   int64_t last = -1;

@@ -40,6 +40,11 @@ Graph simplify(const Graph& graph) {
   return cast.roots() == lowered.roots() ? cast : merge_equal(cast);
 }
 
-Graph optimize(const Graph& graph) { return fuse(simplify(graph)); }
+Graph optimize(const Graph& graph) {
+  Graph g = fuse(simplify(graph));
+  if (enabled())
+    for (GraphPass pass : joins()) g = pass(g);
+  return g;
+}
 
 }  // namespace maas::passes

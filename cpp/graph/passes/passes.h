@@ -13,6 +13,9 @@ namespace maas::passes {
 using Rewrite = std::function<Nodes(const Node& old, const Nodes& inputs)>;
 Graph rewrite(const Graph& graph, const Rewrite& fn);
 
+// Elements of a value; a size that is unknown counts as 16.
+double elements(const Node& value);
+
 // How often each value is used, outputs and updates included.
 class Users {
  public:
@@ -34,6 +37,8 @@ Graph merge_equal(const Graph& graph);
 using GraphPass = Graph (*)(const Graph& graph);
 const std::vector<GraphPass>& recognitions();
 const std::vector<GraphPass>& family_rewrites();
+// What families make of neighbouring steps: lines MAAS_JOIN.
+const std::vector<GraphPass>& joins();
 Graph recognize(const Graph& graph);
 // Transposes cancel across what does not care for the order of axes.
 Graph layout(const Graph& graph);

@@ -46,15 +46,6 @@ bool skips(DType type, DType through, DType to) {
   return to == type || to == DType::b8 || holds(to, type) || is_floating(to);
 }
 
-// Elements of a value; a size that is unknown counts as 16.
-double elements(const Node& n) {
-  std::vector<std::pair<int64_t, std::string>> symbols;
-  for (const Dim& d : n.shape()) d.collect_symbols(symbols);
-  SymbolValues values;
-  for (const auto& s : symbols) values.set(s.first, 16);
-  return static_cast<double>(product(n.shape()).eval(values));
-}
-
 Node with_input(const Node& n, const Node& x) {
   Nodes inputs = n->inputs;
   inputs[0] = x;

@@ -15,6 +15,14 @@ Graph rewrite(const Graph& graph, const Rewrite& fn) {
   return result;
 }
 
+double elements(const Node& value) {
+  std::vector<std::pair<int64_t, std::string>> symbols;
+  for (const Dim& d : value.shape()) d.collect_symbols(symbols);
+  SymbolValues values;
+  for (const auto& s : symbols) values.set(s.first, 16);
+  return static_cast<double>(product(value.shape()).eval(values));
+}
+
 Users::Users(const Graph& graph) {
   const auto roots = graph.roots();
   for (const auto& node : topological_order(roots)) {

@@ -59,6 +59,7 @@ MAAS_INLINE void conv_flat_strip(const ConvArgs& a, const ConvStrip& s, const fl
       const int64_t i = s.count * tile / tiles, outputs = s.count * (tile + 1) / tiles - i;
       copy_windows(a, x, s.i0 + i, outputs, from, to, copies);
       t.c = y + i * t.ldc;
+      t.add = last && in_registers && e.add ? e.add + (t.c - static_cast<const float*>(a.y)) : nullptr;
       kMicro<ConvTile>[vectors][outputs](t);
       if (last && !in_registers)
         apply_chain_rows(e, t.c, t.ldc, s.row + i, outputs, s.column, s.columns, reinterpret_cast<float*>(scratch));
@@ -71,7 +72,8 @@ void run_conv_flat(const ConvArgs& a, int64_t begin, int64_t end, const Exec& ex
   const int64_t k_all = a.groups * a.k, m_all = a.groups * a.m, taps = d.kernel * h.kernel * w.kernel;
   const int64_t pixels = d.out * h.out * w.out;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t strip = unit % a.strips, p = unit / a.strips % a.panels;
+    const int64_t p = a.rows_first ? unit % a.panels : unit / a.strips % a.panels;
+    const int64_t strip = a.rows_first ? unit / a.panels % a.strips : unit % a.strips;
     const int64_t group = unit / a.strips / a.panels % a.groups, image = unit / a.strips / a.panels / a.groups;
     ConvStrip s = {};
     s.i0 = pixels * strip / a.strips;

@@ -42,14 +42,14 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
 // whose source row lies outside the image are left out, taps whose source column does multiply zeros; both depend on
 // the element alone. Few columns (`dot`) are dot products instead: the channels of the taps that lie side by side in x
 // and in w go to 16 lanes, lane by lane one chain over all runs, then the tree over lanes.
-// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, panel, depth,
-// row, class, strip. n is a run-time size. w: panels as conv_pack writes them. y does not overlap x or w. Scratch of a
-// worker: `epilogue_bytes`, then 2 x kernel[d] x kernel[h] spans of 16 bytes, then room for the sources of one tile or,
-// below kConvFewChannels channels, of one strip.
+// One unit = a strip of at most `strip` outputs of one class in one row, x one panel. Units go by image, group, panel,
+// depth, row, class, strip; with `rows_first` the panel comes after the row. n is a run-time size. w: panels as
+// conv_pack writes them. y does not overlap x or w. Scratch of a worker: `epilogue_bytes`, then 2 x kernel[d] x
+// kernel[h] spans of 16 bytes, then room for the sources of one tile or, below kConvFewChannels channels, of one strip.
 constexpr int64_t kConvFewChannels = 8;
 // `flat`: the outputs of an image are one list, cut into `strips`; every tap of a window is multiplied, zeros outside.
-// One unit = a strip, x one panel, by image, group, panel, strip. Scratch: `epilogue_bytes`, then the windows of a
-// tile, conv_rows_at_once kernel rows of each.
+// One unit = a strip, x one panel, by image, group, panel, strip (`rows_first`: strip, panel). Scratch:
+// `epilogue_bytes`, then the windows of a tile, conv_rows_at_once kernel rows of each.
 struct ConvArgs {
   const void* x;
   const void* w;
@@ -58,7 +58,7 @@ struct ConvArgs {
   int64_t n, groups, k, m;        // k channels read, m channels written, per group
   int64_t panels, packed;         // per group: number of panels, columns they hold
   int64_t nr, mr, strip, strips;  // strips of a row and class
-  bool dot, flat;
+  bool dot, flat, rows_first;
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
 };

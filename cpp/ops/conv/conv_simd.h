@@ -97,6 +97,7 @@ MAAS_INLINE void conv_strip(const ConvArgs& a, const ConvStrip& s, const float* 
         spans[t.span_count++] = {source, rows[r].b};
       }
       t.c = y + i * t.ldc;
+      t.add = last && in_registers && e.add ? e.add + (t.c - static_cast<const float*>(a.y)) : nullptr;
       if (a.dot)
         dot_tile(t, outputs);
       else
@@ -115,10 +116,18 @@ void run_conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   int64_t rest = begin;
   int64_t strip = rest % a.strips;
   s.cw = (rest /= a.strips) % w.classes;
-  s.oh = (rest /= w.classes) % h.out;
+  rest /= w.classes;
+  int64_t p = 0;
+  const auto take_panel = [&] {
+    p = rest % a.panels;
+    rest /= a.panels;
+  };
+  if (a.rows_first) take_panel();
+  s.oh = rest % h.out;
   s.od = (rest /= h.out) % d.out;
-  int64_t p = (rest /= d.out) % a.panels;
-  int64_t group = (rest /= a.panels) % a.groups;
+  rest /= d.out;
+  if (!a.rows_first) take_panel();
+  int64_t group = rest % a.groups;
   int64_t image = rest / a.groups;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t of_class = (w.out - s.cw + w.classes - 1) / w.classes;
@@ -138,12 +147,18 @@ void run_conv(const ConvArgs& a, int64_t begin, int64_t end, const Exec& exec) {
     strip = 0;
     if (++s.cw < w.classes) continue;
     s.cw = 0;
+    if (a.rows_first) {
+      if (++p < a.panels) continue;
+      p = 0;
+    }
     if (++s.oh < h.out) continue;
     s.oh = 0;
     if (++s.od < d.out) continue;
     s.od = 0;
-    if (++p < a.panels) continue;
-    p = 0;
+    if (!a.rows_first) {
+      if (++p < a.panels) continue;
+      p = 0;
+    }
     if (++group < a.groups) continue;
     group = 0;
     ++image;

@@ -1,5 +1,5 @@
 #include "ops/conv/depthwise_gradient_simd.h"
-#include "ops/conv/depthwise_simd.h"
+#include "ops/conv/expand_simd.h"
 
 namespace maas {
 
@@ -10,6 +10,10 @@ void depthwise_f32_avx512(const DepthwiseArgs& args, int64_t begin, int64_t end,
 void depthwise_kernel_gradient_f32_avx512(const DepthwiseKernelGradientArgs& args, int64_t begin, int64_t end,
                                           const Exec& exec) {
   run_depthwise_gradient(args, begin, end, exec);
+}
+
+void expand_depthwise_f32_avx512(const ExpandDepthwiseArgs& args, int64_t begin, int64_t end, const Exec& exec) {
+  run_expand_depthwise(args, begin, end, exec);
 }
 
 }  // namespace maas

@@ -47,34 +47,62 @@ MAAS_INLINE void depthwise_sum(const DepthwiseTile& t, int64_t c, T tail, Block<
   }
 }
 
-// Taps one pixel apart, outputs too: R + K - 1 vectors of x serve R * K products.
-template <int R, int K, class T>
-MAAS_INLINE void depthwise_slide(const DepthwiseTile& t, int64_t c, T tail, Block<V, R>& acc) {
-  const int64_t step = t.step_x;
+// Taps one pixel apart, outputs S pixels: a vector of x serves every product that it is in.
+template <int R, int K, int S>
+MAAS_INLINE void depthwise_slide(const DepthwiseTile& t, int64_t c, Block<V, R>& acc) {
+  const int64_t step = t.step_tap;
   for (int64_t r = 0; r < t.row_count; ++r) {
     const float* x = t.rows[r].a + t.x + c;
     const float* w = t.rows[r].b + t.w + c;
     Block<V, K> weights;
-    MAAS_UNROLL for (int u = 0; u < K; ++u) weights[u] = V::load(w + u * t.step_w, tail, 0.f);
-    MAAS_UNROLL for (int p = 0; p < R + K - 1; ++p) {
-      const V v = V::load(x + p * step, tail, 0.f);
-      // Pixel p is tap u of output p - u: every output meets its taps in their order.
-      MAAS_UNROLL for (int u = 0; u < K; ++u) if (p >= u && p - u < R) acc[p - u] = fma(v, weights[u], acc[p - u]);
+    MAAS_UNROLL for (int u = 0; u < K; ++u) weights[u] = V::load(w + u * t.step_w);
+    MAAS_UNROLL for (int p = 0; p < (R - 1) * S + K; ++p) {
+      const V v = V::load(x + p * step);
+      __builtin_prefetch(x + p * step + kLanes);
+      // Pixel p is tap u of output (p - u) / S: every output meets its taps in their order.
+      MAAS_UNROLL for (int u = 0; u < K; ++u) if (p >= u && (p - u) % S == 0 && (p - u) / S < R) acc[(p - u) / S] =
+          fma(v, weights[u], acc[(p - u) / S]);
     }
   }
 }
 
+// One output, some vectors of channels at a time: sums that do not wait for each other.
+constexpr int kEdgeVectors = 4;
+MAAS_INLINE int64_t depthwise_edge(const DepthwiseTile& t, int64_t channels) {
+  int64_t c = 0;
+  for (; c + kEdgeVectors * kLanes <= channels; c += kEdgeVectors * kLanes) {
+    Block<V, kEdgeVectors> acc;
+    acc.fill(V(0.f));
+    for (int64_t r = 0; r < t.row_count; ++r) {
+      const float* x = t.rows[r].a + t.x + c + t.first * t.step_tap;
+      const float* w = t.rows[r].b + t.w + c + t.first * t.step_w;
+      for (int64_t u = 0; u < t.taps; ++u, x += t.step_tap, w += t.step_w)
+        MAAS_UNROLL for (int j = 0; j < kEdgeVectors; ++j) acc[j] =
+            fma(V::load(x + j * kLanes), V::load(w + j * kLanes), acc[j]);
+    }
+    MAAS_UNROLL for (int j = 0; j < kEdgeVectors; ++j) {
+      Block<V, 1> one;
+      one[0] = acc[j];
+      depthwise_store<1>(t, one, c + j * kLanes, kLanes);
+    }
+  }
+  return c;
+}
+
 template <int R>
 void depthwise_tile(const DepthwiseTile& t, int64_t channels) {
-  const bool slide = R > 1 && t.taps == 3 && t.step_x == t.step_tap;
-  for (int64_t c = 0; c < channels; c += kLanes) {
+  const bool three = R > 1 && t.taps == 3, slide = three && t.step_x == t.step_tap,
+             leap = three && t.step_x == 2 * t.step_tap;
+  for (int64_t c = R == 1 ? depthwise_edge(t, channels) : 0; c < channels; c += kLanes) {
     Block<V, R> acc;
     acc.fill(V(0.f));
     const int64_t left = channels - c;
     if (left < kLanes)
       depthwise_sum<R>(t, c, Tail(left), acc);
     else if (slide)
-      depthwise_slide<R, 3>(t, c, simd::Full{}, acc);
+      depthwise_slide<R, 3, 1>(t, c, acc);
+    else if (leap)
+      depthwise_slide<R, 3, 2>(t, c, acc);
     else
       depthwise_sum<R>(t, c, simd::Full{}, acc);
     depthwise_store<R>(t, acc, c, left);
@@ -153,16 +181,21 @@ MAAS_INLINE void depthwise_row(const DepthwiseArgs& a, DepthwiseTile t, int64_t 
   }
 }
 
-void run_depthwise(const DepthwiseArgs& a, int64_t begin, int64_t end, const Exec& exec) {
-  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+MAAS_INLINE DepthwiseTile depthwise_tile_of(const DepthwiseArgs& a, const Span* rows) {
   const EpilogueArgs& e = a.epilogue;
-  char* scratch = static_cast<char*>(exec.scratch);
-  Span* rows = reinterpret_cast<Span*>(scratch + a.epilogue_bytes);
   DepthwiseTile t;
   t.rows = rows;
   t.bias = e.kind != EpilogueArgs::chain && e.bias_row ? e.bias_row : nullptr;
   t.relu = e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu;
   t.top = e.top;
+  return t;
+}
+
+void run_depthwise(const DepthwiseArgs& a, int64_t begin, int64_t end, const Exec& exec) {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+  char* scratch = static_cast<char*>(exec.scratch);
+  Span* rows = reinterpret_cast<Span*>(scratch + a.epilogue_bytes);
+  DepthwiseTile t = depthwise_tile_of(a, rows);
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t oh = unit % h.out, od = unit / h.out % d.out, image = unit / h.out / d.out;
     t.row_count = depthwise_rows(a, image, od, oh, rows);

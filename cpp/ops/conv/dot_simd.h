@@ -17,6 +17,7 @@ struct ConvTile : MicroTile {
   const Span* spans;
   int64_t span_count;
   int64_t segments, segment_a, segment_b, length;  // runs in a span, what lies between their starts, rows in one
+  static constexpr int kAhead = V::kRegisters >= 32 ? 4 : 0;
   template <class F>
   MAAS_MEMBER void each_run(F&& fn) const {
     for (int64_t s = 0; s < span_count; ++s)

@@ -4,6 +4,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv.h"
+#include "ops/conv/pieces.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
 #include "ops/gemm/gemm_kernels.h"
@@ -94,8 +95,6 @@ bool ConvPacked::accepts(const KernelRow& row, const Specs& in, const Specs&) co
 
 namespace {
 
-int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
-
 // Whether one list of an image's outputs fills tiles so much better than its rows do that copies of the windows pay.
 // Says the same for every batch: which zeros are multiplied must not depend on it.
 bool is_flat(const ConvArgs& a) {
@@ -131,9 +130,16 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.strip = 8 * a.mr;
   const ConvAxis& w = a.axes.w;
   a.strips = ((w.out + w.classes - 1) / w.classes + a.strip - 1) / a.strip;
+  // Where rows are the larger part and panels stay in L2, threads share out rows: what one wrote, it reads again in the
+  // next step.
+  constexpr int64_t kNear = 256 * 1024;
+  const int64_t taps = a.axes.d.kernel * a.axes.h.kernel * w.kernel, pixels = a.axes.d.in * a.axes.h.in * w.in;
+  a.rows_first = pixels >= taps * a.m && taps * a.k * a.m <= kNear;
   a.flat = row.isa != Isa::none && is_flat(a);
   if (a.flat) a.strips = flat_strips(a);
-  if (!epilogue.empty()) bind_epilogue(epilogue, b, 2, row.isa, a.epilogue);
+  if (!epilogue.empty())
+    bind_epilogue(epilogue, b, 2, row.isa, a.epilogue,
+                  row.isa == Isa::none || dot ? InRegisters::rows : InRegisters::sums);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 

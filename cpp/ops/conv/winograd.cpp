@@ -5,6 +5,7 @@
 
 #include "graph/op_model.h"
 #include "ops/conv/conv_epilogue.h"
+#include "ops/conv/pieces.h"
 #include "ops/conv/window.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/epilogue.h"
@@ -23,7 +24,6 @@ namespace maas {
 
 namespace {
 
-int64_t pieces(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
 int64_t rounded(int64_t n) { return pieces(n, 16) * 16; }
 
 // Nanoseconds of one image on two cores that multiply and add 225 numbers a nanosecond together. Of weights, all but
@@ -137,7 +137,7 @@ void ConvWinograd::bind(const Bind& b, const KernelRow& row, WinogradArgs& a) co
   if (in_registers)
     bind_conv_epilogue(epilogue, b, 2, a.fused);
   else
-    bind_epilogue(epilogue, b, 2, row.isa, a.epilogue, true);
+    bind_epilogue(epilogue, b, 2, row.isa, a.epilogue, InRegisters::nothing);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/fast_divisor.h"
+#include "ops/elementwise/function_numbers.h"
 
 namespace maas {
 namespace {
@@ -12,11 +13,6 @@ namespace {
 // Scalar forms of functions.inc; the prelude defines what they call.
 const char* const kScalar[] = {
 #define MAAS_FN(name, arity, kind, vector, scalar, ...) #scalar,
-#include "ops/elementwise/functions.inc"
-#undef MAAS_FN
-};
-enum Fn : int {
-#define MAAS_FN(name, ...) fn_##name,
 #include "ops/elementwise/functions.inc"
 #undef MAAS_FN
 };

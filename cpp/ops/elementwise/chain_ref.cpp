@@ -4,6 +4,7 @@
 
 #include "core/element_io.h"
 #include "ops/elementwise/chain_kernels.h"
+#include "ops/elementwise/function_numbers.h"
 
 namespace maas {
 namespace {
@@ -160,11 +161,6 @@ double gelu_tanh(T a) {
 template <class T>
 T evaluate(int fn, T a, T b, T c) {
   (void)b, (void)c;
-  enum {
-#define MAAS_FN(name, ...) fn_##name,
-#include "ops/elementwise/functions.inc"
-#undef MAAS_FN
-  };
   switch (fn) {
 #define MAAS_FN(name, arity, kind, vector, scalar, ...) \
   case fn_##name:                                       \

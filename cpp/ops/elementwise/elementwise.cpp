@@ -4,6 +4,7 @@
 
 #include "graph/op_model.h"
 #include "ops/build.h"
+#include "ops/elementwise/function_numbers.h"
 
 namespace maas {
 namespace {
@@ -54,12 +55,6 @@ Node gelu_tanh_gradient(const Node& a, const Node& dy) {
   const Node a2 = a * a, t = unary("tanh", (a + a2 * a * 0.044715) * c);
   return dy * ((t + 1.0) * 0.5 + a * (1.0 - t * t) * (a2 * (3 * 0.044715) + 1.0) * (0.5 * c));
 }
-
-enum FnNumber : int {
-#define MAAS_FN(name, ...) fn_##name,
-#include "ops/elementwise/functions.inc"
-#undef MAAS_FN
-};
 
 #define MAAS_NO_GRAD Node()
 Nodes fn_gradient(int fn, const Nodes& in, const Node& y, const Node& dy) {

@@ -19,6 +19,41 @@ bool is_row(const Shape& shape, const Shape& result) {
   return std::all_of(shape.begin(), shape.end() - 1, [](const Dim& d) { return d.is(1); });
 }
 
+// Says the chain as bias, sum and relu, in this order, if it is that. `one_row`: a row is the whole result.
+bool in_registers(const Chain& chain, InRegisters able, bool one_row, EpilogueArgs& a) {
+  static const int kAdd = find_fn("add"), kRelu = find_fn("relu"), kRelu6 = find_fn("relu6");
+  const float *bias = nullptr, *add = nullptr;
+  bool relu = false;
+  int value = 0;
+  a.top = __builtin_inff();
+  for (size_t s = 0; s < chain.steps.size(); ++s) {
+    const ChainStep& step = chain.steps[s];
+    if (relu || able == InRegisters::nothing) return false;
+    if (step.fn == kRelu || step.fn == kRelu6) {
+      if (step.arg[0] != value) return false;
+      relu = true;
+      if (step.fn == kRelu6) a.top = 6;
+    } else if (step.fn == kAdd && (step.arg[0] == value) != (step.arg[1] == value)) {
+      const int other = step.arg[0] == value ? step.arg[1] : step.arg[0];
+      if (other <= 0 || other >= chain.inputs || add) return false;
+      const auto kind = a.operand[other];
+      if (kind == EpilogueArgs::row && !bias)
+        bias = a.data[other];
+      else if (able == InRegisters::sums && (kind == EpilogueArgs::full || (kind == EpilogueArgs::row && one_row)))
+        add = a.data[other];
+      else
+        return false;
+    } else {
+      return false;
+    }
+    value = chain.inputs + static_cast<int>(s);
+  }
+  a.kind = bias ? relu ? EpilogueArgs::bias_relu : EpilogueArgs::bias : relu ? EpilogueArgs::relu : EpilogueArgs::none;
+  a.bias_row = bias;
+  a.add = add;
+  return true;
+}
+
 }  // namespace
 
 bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
@@ -29,8 +64,15 @@ bool epilogue_fits(const Chain& chain, const Specs& extra, const Spec& result) {
   });
 }
 
-void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a, bool always_chain) {
-  static const int kAdd = find_fn("add"), kRelu = find_fn("relu"), kRelu6 = find_fn("relu6");
+bool epilogue_in_registers(const Chain& chain, const Specs& extra, const Spec& result) {
+  if (!chain.empty() && !epilogue_fits(chain, extra, result)) return false;
+  EpilogueArgs a;
+  for (size_t i = 0; i < extra.size(); ++i)
+    a.operand[i + 1] = is_row(extra[i].shape, result.shape) ? EpilogueArgs::row : EpilogueArgs::full;
+  return in_registers(chain, InRegisters::rows, false, a);
+}
+
+void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, EpilogueArgs& a, InRegisters able) {
   const BoundValue& y = b.out();
   const int64_t columns = y.shape[y.rank - 1];
   a.ld = columns;
@@ -44,27 +86,7 @@ void bind_epilogue(const Chain& chain, const Bind& b, int first, Isa isa, Epilog
     bool row = x.rank > 0 && x.shape[x.rank - 1] == columns && size == columns;
     a.operand[i] = row ? EpilogueArgs::row : size == 1 ? EpilogueArgs::scalar : EpilogueArgs::full;
   }
-  auto is = [&](size_t s, int fn) { return chain.steps[s].fn == fn; };
-  const bool adds_row = chain.inputs == 2 && !chain.steps.empty() && is(0, kAdd) && a.operand[1] == EpilogueArgs::row &&
-                        chain.steps[0].arg[0] != chain.steps[0].arg[1];
-  if (chain.empty()) {
-    a.kind = EpilogueArgs::none;
-    return;
-  }
-  a.top = __builtin_inff();
-  const auto is_relu = [&](size_t s) { return is(s, kRelu) || is(s, kRelu6); };
-  const size_t count = chain.steps.size();
-  if (!always_chain && chain.inputs == 1 && count == 1 && is_relu(0)) {
-    a.kind = EpilogueArgs::relu;
-    if (is(0, kRelu6)) a.top = 6;
-    return;
-  }
-  if (!always_chain && adds_row && (count == 1 || (count == 2 && is_relu(1) && chain.steps[1].arg[0] == 2))) {
-    a.kind = count == 1 ? EpilogueArgs::bias : EpilogueArgs::bias_relu;
-    if (count == 2 && is(1, kRelu6)) a.top = 6;
-    a.bias_row = a.data[1];
-    return;
-  }
+  if (in_registers(chain, able, y.size() == columns, a)) return;
   a.kind = EpilogueArgs::chain;
   a.block = has(isa, Isa::avx512) ? chain_block_avx512 : has(isa, Isa::avx2) ? chain_block_avx2 : chain_block_ref;
   // Results get registers of their own; the last one is the result's row itself, which only the first reads need

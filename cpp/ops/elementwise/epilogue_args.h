@@ -11,10 +11,11 @@ using ChainBlockFn = void (*)(const ChainStepArgs* steps, int count, float* cons
 constexpr int64_t kChainShort = 32, kChainList = 256;
 
 struct EpilogueArgs {
-  // The commonest epilogues stay in registers: result + bias[column], then nothing, relu or relu6, which is relu up to
-  // `top`.
+  // The commonest epilogues stay in registers: result + bias[column] + add[element], then nothing, relu or relu6, which
+  // is relu up to `top`. Null is left out.
   enum Kind : uint8_t { none, bias, bias_relu, relu, chain } kind = none;
   const float* bias_row = nullptr;
+  const float* add = nullptr;  // lies as the result does; only for kernels that ask for it
   float top = __builtin_inff();
   // A general chain. Register 0 is the result's row; operand i > 0 is a row per column, a whole matrix or one number.
   ChainStepArgs steps[ChainArgs::max_steps];

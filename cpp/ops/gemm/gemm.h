@@ -41,7 +41,7 @@ struct Gemm {
   InputLayout input_layout(int input) const;
   bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   void bind(const Bind& b, const KernelRow& row, GemmArgs& args) const;
-  int64_t units(const GemmArgs& a) const { return (a.m + a.mr - 1) / a.mr * ((a.n + a.nr - 1) / a.nr); }
+  int64_t units(const GemmArgs& a) const { return (a.m + a.mr - 1) / a.mr * ((a.n + 15) / 16); }
   size_t scratch(const GemmArgs& a) const;
   double work(const GemmArgs& a) const;
   double flops(const GemmArgs& a) const { return 2.0 * static_cast<double>(a.m) * static_cast<double>(a.n * a.k); }

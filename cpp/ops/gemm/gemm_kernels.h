@@ -3,8 +3,10 @@
 // the bits depend neither on m nor on tiles, KC blocks or threads. KC blocks reload c into the accumulators. a: element
 // (i, k) at a[i * rsa + k * csa]; not packed. b: panels of nr columns as gemm_pack writes them: panel p holds rows k of
 // its columns, padded with zeros to a multiple of 16. c: m x n, row stride ldc, no overlap with a or b. m is a run-time
-// size, cut into ceil(m / mr) tiles whose heights differ by at most one. One unit = one tile of rows x one panel of c;
-// units go down a panel first, so that a KC block of it stays in L2 while rows of a pass by. k >= 0 (0 gives zeros).
+// size, cut into ceil(m / mr) tiles whose heights differ by at most one. One unit = one tile of rows x 16 columns of c,
+// so that ranges of units cost about the same; whoever has a tile's first 16 columns of a panel does all. Units go by
+// strip of tiles, then down a panel: with one strip a KC block of a panel stays in L2 while rows of a pass by, with
+// many a panel's rows come from L2 again, and threads have neighbouring rows. k >= 0 (0 gives zeros).
 #include <cstdint>
 
 #include "core/exec.h"
@@ -29,8 +31,9 @@ struct GemmArgs {
   const void* b;
   void* c;
   int64_t ldc, m, n, k;
-  int64_t nr;  // panel width
-  int64_t mr;  // rows of a tile
+  int64_t nr;     // panel width
+  int64_t mr;     // rows of a tile
+  int64_t strip;  // tiles of a strip
   EpilogueArgs epilogue;
 };
 

@@ -28,10 +28,10 @@ template <class T>
 void gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
   const int64_t tiles = (g.m + g.mr - 1) / g.mr;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t tile = unit % tiles, panel = unit / tiles;
-    const int64_t i0 = g.m * tile / tiles, rows = g.m * (tile + 1) / tiles - i0;
-    const int64_t j0 = panel * g.nr, columns = std::min(g.nr, g.n - j0), ldb = (columns + 15) / 16 * 16;
-    const T* b = static_cast<const T*>(g.b) + j0 * g.k;
+    const int64_t tile = unit % tiles, i0 = g.m * tile / tiles, rows = g.m * (tile + 1) / tiles - i0;
+    const int64_t j0 = unit / tiles * 16, columns = std::min<int64_t>(16, g.n - j0);
+    const int64_t p0 = j0 / g.nr * g.nr, ldb = (std::min(g.nr, g.n - p0) + 15) / 16 * 16;
+    const T* b = static_cast<const T*>(g.b) + p0 * g.k + j0 - p0;
     T* c = static_cast<T*>(g.c) + i0 * g.ldc + j0;
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < columns; ++j) {

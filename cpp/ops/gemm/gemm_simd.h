@@ -30,8 +30,8 @@ struct FarTile : Tile {
   static constexpr bool kFar = true;
 };
 
-// Tiles [first, last) of one panel, all of k.
-MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int64_t last, int64_t tiles,
+// Tiles [first, last) of one panel, all of k. `far`: panels are not in L2 yet.
+MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int64_t last, int64_t tiles, bool far,
                            const Exec& exec) {
   const EpilogueArgs& e = g.epilogue;
   const bool in_registers = e.kind != EpilogueArgs::chain;
@@ -55,13 +55,14 @@ MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int6
     t.top = e.top;
     // The last tiles ask for the block after this one, of this panel or the next.
     const int64_t askers = last - first < vectors ? last - first : vectors;
-    const bool asks = V::kRegisters >= 32 && askers > 1 && vectors == 4 && (!end || j0 + columns < g.n);
+    const bool asks = V::kRegisters >= 32 && far && askers > 1 && vectors == 4 && (!end || j0 + columns < g.n);
     t.far = t.b + t.k * width;
     int64_t i0 = g.m * first / tiles, i1;
     for (int64_t tile = first; tile < last; ++tile, i0 = i1) {
       i1 = g.m * (tile + 1) / tiles;
       t.a = static_cast<const float*>(g.a) + i0 * g.rsa + k0 * g.csa;
       t.c = static_cast<float*>(g.c) + i0 * g.ldc + j0;
+      t.add = end && in_registers && e.add ? e.add + i0 * g.ldc + j0 : nullptr;
       if (asks && last - tile <= askers) {
         const bool two = askers == 2 || (askers == 3 && tile + 1 == last);
         t.far_more = two ? kLanes : 0;
@@ -83,19 +84,37 @@ MAAS_INLINE int64_t tiles_at_once(const GemmArgs& g, int64_t tiles) {
   return V::kRegisters >= 32 ? tiles : 1 + (1 << 17) / (g.mr * (g.k + 1));
 }
 
-void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
-  const int64_t tiles = (g.m + g.mr - 1) / g.mr, step = tiles_at_once(g, tiles);
+// Units [begin, end) of a strip: `count` tiles from tile `top` on.
+MAAS_INLINE void run_strip(const GemmArgs& g, int64_t top, int64_t count, int64_t begin, int64_t end, int64_t tiles,
+                           bool far, const Exec& exec) {
+  const int64_t vectors = (g.n + kLanes - 1) / kLanes, wide = g.nr / kLanes, of_panel = count * wide;
+  const int64_t step = tiles_at_once(g, count),
+                whole = end < count * vectors ? end / of_panel : (vectors + wide - 1) / wide;
   while (begin < end) {
-    const int64_t panel = begin / tiles, first = begin - panel * tiles, whole = end / tiles;
-    if (first == 0 && whole > panel) {
-      for (int64_t t = 0; t < tiles; t += step)
-        for (int64_t p = panel; p < whole; ++p) run_panel(g, p, t, tiles - t < step ? tiles : t + step, tiles, exec);
-      begin = whole * tiles;
+    const int64_t panel = begin / of_panel, start = panel * of_panel;
+    if (begin == start && whole > panel) {
+      for (int64_t t = 0; t < count; t += step)
+        for (int64_t p = panel; p < whole; ++p)
+          run_panel(g, p, top + t, top + (count - t < step ? count : t + step), tiles, far, exec);
+      begin = whole * of_panel;
     } else {
-      const int64_t last = end - panel * tiles < tiles ? end - panel * tiles : tiles;
-      run_panel(g, panel, first, last, tiles, exec);
-      begin += last - first;
+      const int64_t left = vectors - panel * wide, w = left < wide ? left : wide, stop = start + count * w;
+      const int64_t until = end < stop ? end : stop;
+      const int64_t first = (begin - start + w - 1) / w, last = (until - start + w - 1) / w;
+      if (first < last) run_panel(g, panel, top + first, top + last, tiles, far, exec);
+      begin = until;
     }
+  }
+}
+
+void run_gemm(const GemmArgs& g, int64_t begin, int64_t end, const Exec& exec) {
+  const int64_t tiles = (g.m + g.mr - 1) / g.mr, vectors = (g.n + kLanes - 1) / kLanes, of_strip = g.strip * vectors;
+  for (bool far = true; begin < end; far = false) {
+    const int64_t top = begin / of_strip * g.strip, start = top * vectors;
+    const int64_t count = tiles - top < g.strip ? tiles - top : g.strip, stop = start + count * vectors;
+    const int64_t until = end < stop ? end : stop;
+    run_strip(g, top, count, begin - start, until - start, tiles, far, exec);
+    begin = until;
   }
 }
 

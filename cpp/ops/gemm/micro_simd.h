@@ -14,10 +14,11 @@ using simd::Block;
 struct MicroTile {
   int64_t rsa, ldb;  // from one row to the next, of a and of the panel
   float* c;
-  int64_t ldc, columns;  // of c in this tile, 1 .. 16 C
-  bool first;            // start from 0, else from c
-  const float* bias;     // added at the end if not null
-  bool relu;             // then no more than top
+  int64_t ldc, columns;        // of c in this tile, 1 .. 16 C
+  bool first;                  // start from 0, else from c
+  const float* bias;           // added at the end if not null
+  const float* add = nullptr;  // then this, which lies as c does
+  bool relu;                   // then no more than top
   float top;
   // Panel rows to ask for ahead of use, 0 for none. A load that misses L1 costs slots of the FMA ports, since what
   // waits for it is tried in vain.
@@ -47,6 +48,10 @@ void micro(const T& t) {
     far = t.far;
     far_step = t.far_step;
     far_more = t.far_more;
+  }
+  if (t.add) {  // is here when the terms are through
+    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j)
+        __builtin_prefetch(t.add + i * t.ldc + j * kLanes);
   }
   t.each_run([&](const float* a, int64_t step, const float* b, int64_t length) __attribute__((always_inline)) {
     // A pointer for every three rows: offsets of every row would not fit the scalar registers.
@@ -79,6 +84,12 @@ void micro(const T& t) {
     MAAS_UNROLL for (int j = 0; j < C; ++j) {
       const V bias = j == C - 1 ? V::load(t.bias + j * kLanes, tail, 0.f) : V::load(t.bias + j * kLanes);
       MAAS_UNROLL for (int i = 0; i < R; ++i) acc[i * C + j] = acc[i * C + j] + bias;
+    }
+  }
+  if (t.add) {
+    MAAS_UNROLL for (int i = 0; i < R; ++i) MAAS_UNROLL for (int j = 0; j < C; ++j) {
+      const float* add = t.add + i * t.ldc + j * kLanes;
+      acc[i * C + j] = acc[i * C + j] + (j == C - 1 ? V::load(add, tail, 0.f) : V::load(add));
     }
   }
   if (t.relu) {  // keeps NaN; -0 becomes 0

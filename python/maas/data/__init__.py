@@ -4,6 +4,7 @@ from maas import missing_names, tree
 from maas.data.adapter import DataAdapter
 from maas.data.array_adapter import ArrayAdapter
 from maas.data.arrays import check_arrays, check_class_weight, is_array_like
+from maas.data.dataset import AUTOTUNE, Dataset
 from maas.data.epochs import EpochIterator
 from maas.data.iterable_adapter import IterableAdapter
 from maas.data.py_dataset import PyDataset, PyDatasetAdapter
@@ -59,6 +60,15 @@ def _batches(x):
     return bool(x) and all(isinstance(item, (tuple, dict)) and item for item in x)
 
 
-__all__ = ["ArrayAdapter", "DataAdapter", "EpochIterator", "IterableAdapter", "PyDataset", "get_data_adapter"]
+__all__ = [
+    "AUTOTUNE",
+    "ArrayAdapter",
+    "DataAdapter",
+    "Dataset",
+    "EpochIterator",
+    "IterableAdapter",
+    "PyDataset",
+    "get_data_adapter",
+]
 
 __getattr__ = missing_names.getattr_of(__name__)

@@ -25,6 +25,11 @@ def to_numpy(x, name):
         x = _foreign(x, name)
     if x.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):  # dtypes of the package ml_dtypes
         x = x.astype("float32")
+    if x.dtype.kind in "USO" and x.size and isinstance(x.flat[0], (str, bytes)):
+        raise TypeError(
+            f"{name} must hold numbers: strings are looked up outside of the Graph, so apply StringLookup or "
+            f"TextVectorization first and give the model their output, received dtype {x.dtype}"
+        )
     if x.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold numbers, received dtype {x.dtype}")
     return x

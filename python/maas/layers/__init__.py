@@ -139,6 +139,13 @@ __all__ = [
     "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
+# The layers that prepare data have a list of their own.
+from maas.layers import preprocessing  # noqa: E402
+
+for _name in preprocessing.__all__:
+    globals()[_name] = CLASSES[_name] = getattr(preprocessing, _name)
+__all__ += preprocessing.__all__
+
 
 def serialize(layer):
     """Config dict of a layer, in the format of Keras files."""

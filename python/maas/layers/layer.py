@@ -234,7 +234,8 @@ class Layer(LayerState, LayerBuilding, Operation):
         call_context.note(self)
         original = (args, kwargs)
         simple = (
-            not kwargs
+            self._convert_input_args
+            and not kwargs
             and len(args) == 1
             and is_tensor(args[0])
             and standardize_dtype(args[0].dtype) == self.input_dtype

@@ -279,6 +279,8 @@ def inference_trace(model, input_signature=None):
     from maas import _core, ops
     from maas.layers.layer import Layer
 
+    if hasattr(model, "_inference_trace"):
+        return model._inference_trace()
     structure, names = _input_specs(model, input_signature)
     with _core.Trace() as trace:
         symbols = []

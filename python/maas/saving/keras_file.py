@@ -1,4 +1,4 @@
-"""`.keras`: a zip of metadata.json, config.json and model.weights.h5, as Keras 3 writes and reads it.
+"""`.keras`: a zip of metadata.json, config.json, model.weights.h5 and assets, as Keras 3 writes and reads it.
 
 metadata.json also holds the sha256 of the other members, which loading verifies; files of Keras have none and load too.
 """
@@ -8,7 +8,7 @@ import hashlib
 import json
 import warnings
 
-from maas.saving import hdf5_write, weights_file
+from maas.saving import assets, hdf5_write, weights_file
 from maas.saving.archive import read_archive, write_archive
 from maas.saving.config_json import parse_json
 from maas.saving.hdf5 import open_hdf5
@@ -41,27 +41,24 @@ def write_keras_file(model, file):
             stacklevel=6,
         )
     weights = weights_file.weights_bytes(model, may_be_unbuilt=True)
+    members = {CONFIG: config, WEIGHTS: weights, **assets.collect(model)}
     metadata = {
         "keras_version": KERAS_FORMAT,
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "maas_version": __version__,
-        "sha256": {CONFIG: hashlib.sha256(config).hexdigest(), WEIGHTS: hashlib.sha256(weights).hexdigest()},
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in members.items()},
     }
-    write_archive(file, {METADATA: json.dumps(metadata).encode(), CONFIG: config, WEIGHTS: weights})
+    write_archive(file, {METADATA: json.dumps(metadata).encode(), **members})
 
 
 def read_members(data):
-    """The three members of a `.keras` file as memoryviews, checksums verified.
+    """The three members of a `.keras` file, and its assets, as memoryviews, checksums verified.
 
     Raises:
         ValueError: if one is missing, one is unknown, or a checksum does not match.
-        NotImplementedError: if the file holds assets (vocabularies and the like).
     """
     members = read_archive(data)
-    assets = [n for n in members if n.startswith("assets/")]
-    if assets:
-        raise NotImplementedError(f".keras file with assets of preprocessing layers, received {assets[:5]}")
-    unknown = [n for n in members if n not in (METADATA, CONFIG, WEIGHTS)]
+    unknown = [n for n in members if n not in (METADATA, CONFIG, WEIGHTS) and not n.startswith(assets.PREFIX)]
     if unknown:
         raise ValueError(f".keras file: unknown members, received {unknown[:5]}")
     missing = [n for n in (METADATA, CONFIG, WEIGHTS) if n not in members]
@@ -76,7 +73,7 @@ def _check_sums(members):
     if "sha256" not in metadata:
         return
     sums = metadata["sha256"]
-    if not isinstance(sums, dict) or set(sums) != {CONFIG, WEIGHTS}:
+    if not isinstance(sums, dict) or set(sums) != set(members) - {METADATA}:
         raise ValueError(f".keras file: the list of checksums is damaged, received {str(sums)[:200]}")
     for name, expected in sums.items():
         if hashlib.sha256(members[name]).hexdigest() != expected:
@@ -97,6 +94,7 @@ def load_keras_bytes(data, custom_objects=None, compile=True):
             model = deserialize_keras_object(config, custom_objects)
         if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
             raise ValueError(f"{CONFIG}: expected the config of a model, received {type(model).__name__}")
+        assets.restore(model, members)
         if model.built or tree.datasets:
             weights_file.load_tree(model, tree, with_training_state=compile, fresh=True)
     return model

@@ -9,9 +9,11 @@ import contextlib
 import math
 import os
 
+import numpy as np
+
 from maas import _core
 from maas.backend.standardize import numpy_dtype
-from maas.saving import own_state, state_tree, weights_file
+from maas.saving import assets, own_state, state_tree, weights_file
 from maas.saving.config_json import parse_json
 from maas.saving.keras_file import model_config_json
 from maas.saving.load_budget import item_bytes, load_budget
@@ -48,6 +50,8 @@ def encode_maas(model, with_training_state=True, input_signature=None):
             # A variable that two objects hold is stored once more under the second name.
             if not isinstance(value, _core.Variable) or writer.tensor(value, name) != name:
                 writer.array(name, value)
+    for name, content in assets.collect(model).items():
+        writer.array(name, np.frombuffer(content, "uint8"))
     trace, outputs, inputs, names = inference_trace(model, input_signature)
     writer.add_function(PREDICT, trace, outputs, inputs, names)
     # A model of classes without get_config still runs as a graph.
@@ -111,20 +115,29 @@ def load_saved(path):
 
 
 def load_graph(path):
-    """The file as a `GraphModel`: what runs, without layers."""
+    """The file as a `GraphModel`, or `ClassicalModel`: what runs, without layers."""
+    return _graph_model(load_saved(path), path)
+
+
+def _graph_model(saved, path):
     from maas.models.graph_model import GraphModel
 
-    return GraphModel(load_saved(path))
+    if "classical" not in saved.metadata:
+        return GraphModel(saved)
+    from maas.classical.model import ClassicalModel
+
+    try:
+        return ClassicalModel(saved)
+    except (KeyError, TypeError, ValueError) as e:
+        raise ValueError(f"damaged metadata of a classical model: {type(e).__name__}: {e} (in {path!r})") from None
 
 
 def load_maas(path, custom_objects=None, compile=True):
     """The model of a `.maas` file: layers that can go on training, or a `GraphModel` where the file has none."""
-    from maas.models.graph_model import GraphModel
-
     saved = load_saved(path)
     text = saved.metadata.get("keras_config")
     if text is None:
-        return GraphModel(saved)
+        return _graph_model(saved, path)
     config = parse_json(text.encode(), "keras_config")
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config"), dict):
         raise ValueError(f"keras_config: expected the config of a model, received keys {sorted(config)[:10]}")
@@ -135,6 +148,8 @@ def load_maas(path, custom_objects=None, compile=True):
         model = deserialize_keras_object(config, custom_objects)
     if not hasattr(model, "load_weights") or not hasattr(model, "layers"):
         raise ValueError(f"keras_config: expected the config of a model, received {type(model).__name__}")
+    stored = {n: t.numpy().tobytes() for n, t in saved.tensors.items() if n.startswith(assets.PREFIX)}
+    assets.restore(model, stored)
     weights_file.load_tree(model, tree, with_training_state=compile, fresh=True)
     return model
 

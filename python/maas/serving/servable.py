@@ -24,6 +24,7 @@ DATATYPES = {
     "bfloat16": "BF16",
     "float32": "FP32",
     "float64": "FP64",
+    "bytes": "BYTES",
 }
 
 
@@ -34,6 +35,7 @@ class PythonModel:
     Args:
         function: callable; takes a list of NumPy arrays (rows first) and returns one array or a list of arrays.
         inputs: list of `(name, shape, dtype)`; `None` in a shape is a free size, first in every shape for the batch.
+            A tensor of dtype "bytes" is an object array of `bytes`; outputs may hold `str` too.
         outputs: list of `(name, shape, dtype)`.
     """
 

@@ -112,6 +112,17 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    def set_model_store(self, store: Any, may_change: bool = False) -> None:
+        """Answers the repository routes from `store`; call it before `start`.
+
+        Args:
+            store: object with `index()` -> list of `(name, version, state, reason)`, `load(name, parameters)` and
+                `unload(name, parameters)`. They run on a thread of their own, one call at a time; the text of a
+                ValueError goes to the client, other errors are logged.
+            may_change: bool, clients may load and unload on the data port.
+        """
+        self._core.set_model_store(store, may_change)
+
     def start(self) -> Server:
         """Binds the port and begins to answer. Returns the server itself."""
         self._core.start()

@@ -5,6 +5,16 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "audio_dataset_from_directory": "maas.utils.dataset_utils",
+    "image_dataset_from_directory": "maas.utils.dataset_utils",
+    "split_dataset": "maas.utils.dataset_utils",
+    "text_dataset_from_directory": "maas.utils.dataset_utils",
+    "timeseries_dataset_from_array": "maas.utils.dataset_utils",
+    "array_to_img": "maas.utils.image_utils",
+    "img_to_array": "maas.utils.image_utils",
+    "load_img": "maas.utils.image_utils",
+    "pad_sequences": "maas.utils.sequence_utils",
+    "save_img": "maas.utils.image_utils",
     "Progbar": "maas.utils.progbar",
     "PyDataset": "maas.data.py_dataset",
     "Sequence": "maas.data.py_dataset",

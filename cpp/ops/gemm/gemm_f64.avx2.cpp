@@ -1,0 +1,7 @@
+#include "ops/gemm/gemm_f64_simd.h"
+
+namespace maas {
+
+void gemm_f64_avx2(const GemmArgs& args, int64_t begin, int64_t end, const Exec&) { run_gemm_f64(args, begin, end); }
+
+}  // namespace maas

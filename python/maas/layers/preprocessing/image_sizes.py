@@ -1,0 +1,178 @@
+"""Layers that change the size of images: Resizing, CenterCrop, RandomCrop."""
+
+from maas.layers.options import check_positive
+from maas.layers.preprocessing.image_layer import ImageLayer
+
+
+class _Sized(ImageLayer):
+    """Base of layers whose images come out as height x width."""
+
+    _USE_BASE_FACTOR = False
+
+    def _take_size(self, height, width):
+        self.height = check_positive(height, "height", self._label())
+        self.width = check_positive(width, "width", self._label())
+
+    def compute_output_shape(self, input_shape):
+        if isinstance(input_shape, dict):
+            keys = ("images", "segmentation_masks")
+            return {k: self._sized(s) if k in keys else s for k, s in input_shape.items()}
+        return self._sized(input_shape)
+
+    def _sized(self, shape):
+        if len(shape) not in (3, 4):
+            raise ValueError(f"{self._label()}: images must have 3 or 4 axes, received shape {tuple(shape)}")
+        shape, first = list(shape), len(shape) - (3 if self.data_format == "channels_last" else 2)
+        shape[first : first + 2] = [self.height, self.width]
+        return tuple(shape)
+
+    def _cut(self, images, top, left):
+        """`height` rows from `top` on and `width` columns from `left` on, whole numbers."""
+        rows, columns = slice(top, top + self.height), slice(left, left + self.width)
+        if self.data_format == "channels_last":
+            return images[..., rows, columns, :]
+        return images[..., rows, columns]
+
+    def _known_size(self, images, why):
+        shape = tuple(images.shape)
+        sizes = shape[-3:-1] if self.data_format == "channels_last" else shape[-2:]
+        if None in sizes:
+            raise ValueError(f"{self._label()}: {why} needs a known height and width, received shape {shape}")
+        return sizes
+
+    def get_config(self):
+        return {**super().get_config(), "height": self.height, "width": self.width}
+
+
+class Resizing(_Sized):
+    """Images in the size height x width.
+
+    Args:
+        height, width: int, pixels.
+        interpolation: "bilinear", "nearest", "bicubic", "lanczos3" or "lanczos5".
+        crop_to_aspect_ratio: bool, cut the images to the new proportions first.
+        pad_to_aspect_ratio: bool, fill them up to the new proportions first.
+        fill_mode, fill_value: "constant" and the number to fill with.
+        antialias: bool, widen the kernel when images shrink.
+        data_format: "channels_last" or "channels_first".
+
+    Raises:
+        ValueError: for a size that is not a positive int.
+    """
+
+    def __init__(
+        self, height, width, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False,
+        fill_mode="constant", fill_value=0.0, antialias=False, data_format=None, **kwargs,
+    ):  # fmt: skip
+        super().__init__(data_format=data_format, **kwargs)
+        self._take_size(height, width)
+        self.interpolation = interpolation
+        self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = crop_to_aspect_ratio, pad_to_aspect_ratio
+        self.fill_mode, self.fill_value, self.antialias = fill_mode, fill_value, bool(antialias)
+
+    def _resize(self, images, interpolation):
+        from maas import ops
+
+        return ops.image.resize(
+            images, (self.height, self.width), interpolation=interpolation, antialias=self.antialias,
+            crop_to_aspect_ratio=self.crop_to_aspect_ratio, pad_to_aspect_ratio=self.pad_to_aspect_ratio,
+            fill_mode=self.fill_mode, fill_value=self.fill_value, data_format=self.data_format,
+        )  # fmt: skip
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        return self._size(data)
+
+    def transform_images(self, images, transformation=None, training=True):
+        return self._resize(images, self.interpolation)
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+        return self._resize(segmentation_masks, "nearest")
+
+    def get_config(self):
+        names = "interpolation crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value antialias".split()
+        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
+
+
+class CenterCrop(_Sized):
+    """The middle of images; images that are smaller are cut to the proportions and enlarged.
+
+    Args:
+        height, width: int, pixels.
+        data_format: "channels_last" or "channels_first".
+    """
+
+    def __init__(self, height, width, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self._take_size(height, width)
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        return {"input_shape": tuple(self._images_of(data).shape)}
+
+    def transform_images(self, images, transformation=None, training=True):
+        from maas import ops
+        from maas.preprocessing.image import smart_resize
+
+        images = ops.cast(images, self.compute_dtype)
+        height, width = self._known_size(images, "cropping")
+        if height >= self.height and width >= self.width:
+            return self._cut(images, (height - self.height) // 2, (width - self.width) // 2)
+        return smart_resize(images, (self.height, self.width), data_format=self.data_format)
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
+        return self.transform_images(segmentation_masks, transformation, training=training)
+
+
+class RandomCrop(_Sized):
+    """A part of the images, drawn once per batch while training; else, and for smaller images, the middle of the right
+    proportions, resized.
+
+    Args:
+        height, width: int, pixels.
+        seed: int or None.
+        data_format: "channels_last" or "channels_first".
+    """
+
+    def __init__(self, height, width, seed=None, data_format=None, name=None, **kwargs):
+        super().__init__(data_format=data_format, name=name, **kwargs)
+        self._take_size(height, width)
+        from maas.random.seed_generator import make_default_seed
+
+        self._seeded(make_default_seed() if seed is None else seed)
+
+    def get_random_transformation(self, data, training=True, seed=None):
+        from maas import ops, random
+
+        height, width = self._known_size(self._images_of(data), "cropping")
+        seed = self.generator if seed is None else seed
+        if training and height > self.height and width > self.width:
+            return tuple(
+                ops.cast(random.uniform((), 0.0, float(old - new + 1), seed=seed), "int32")
+                for old, new in ((height, self.height), (width, self.width))
+            )
+        tall = max(min(height, int(float(width * self.height) / self.width)), 1)
+        wide = max(min(width, int(float(height * self.width) / self.height)), 1)
+        return int(float(height - tall) / 2), int(float(width - wide) / 2)
+
+    def transform_images(self, images, transformation, training=True):
+        from maas import ops
+
+        images = ops.cast(images, self.compute_dtype)
+        if not training:
+            return images
+        top, left = transformation
+        height, width = self._known_size(images, "cropping")
+        if isinstance(top, int):
+            images = self._cut(images, top, left)
+        else:
+            at = images.ndim - (3 if self.data_format == "channels_last" else 2)
+            images = ops.take(images, top + ops.arange(self.height, dtype="int32"), axis=at)
+            images = ops.take(images, left + ops.arange(self.width, dtype="int32"), axis=at + 1)
+        if self._known_size(images, "cropping") != (self.height, self.width):
+            images = ops.image.resize(images, (self.height, self.width), data_format=self.data_format)
+        return images
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
+        return self.transform_images(segmentation_masks, transformation, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}

@@ -1,0 +1,27 @@
+"""Conversions by family; importing this fills the table of `maas.onnx.registry`."""
+
+from maas.onnx.convert import (  # noqa: F401
+    activation,
+    arithmetic,
+    boxes,
+    casting,
+    control,
+    conv,
+    elementwise,
+    gather,
+    matmul,
+    norm,
+    pool,
+    quantize,
+    recurrent,
+    reduce,
+    resize,
+    sampling,
+    scatter,
+    sequence,
+    shape,
+    shape_make,
+    signal,
+    softmax,
+    sort,
+)

@@ -1,0 +1,52 @@
+"""What several families share."""
+
+from maas import _core, ops
+
+
+def is_float(x):
+    return "float" in x.dtype
+
+
+def is_signed(x):
+    return x.dtype.startswith("int")
+
+
+def like(value, x):
+    """A number as a tensor of the dtype of `x`."""
+    return ops.cast(ops.convert_to_tensor(value), x.dtype)
+
+
+def axis_of(call, rank, default=None, name="axis"):
+    """Attribute `axis` in [0, rank)."""
+    axis = call.attr(name, default)
+    if axis is None or not -max(rank, 1) <= axis < max(rank, 1):
+        raise ValueError(f"{name} must be in [{-rank}, {rank}), received {name}={axis}")
+    return axis % max(rank, 1)
+
+
+def axes_of(values, rank):
+    """Several axes in [0, rank)."""
+    axes = [int(a) for a in values]
+    if any(not -rank <= a < rank for a in axes):
+        raise ValueError(f"axes must be in [{-rank}, {rank}), received {axes}")
+    return [a % rank for a in axes]
+
+
+def given_axes(call, index, rank, attribute="axes"):
+    """Axes from input `index` (newer opsets) or an attribute; None where there are none."""
+    if call.given(index) is not None:
+        return axes_of(call.known(index, "axes").reshape(-1), rank)
+    axes = call.attr(attribute)
+    return None if axes is None else axes_of(axes, rank)
+
+
+def flip_side(x, index):
+    """`index` counted from the end where it is negative."""
+    return _core.where(_core.less(index, like(0, index)), _core.add(index, like(x, index)), index)
+
+
+def mix(dims_a, dims_b):
+    """Sizes that two shapes broadcast to."""
+    rank = max(len(dims_a), len(dims_b))
+    a, b = [1] * (rank - len(dims_a)) + list(dims_a), [1] * (rank - len(dims_b)) + list(dims_b)
+    return [n if isinstance(m, int) and m == 1 else m for m, n in zip(a, b)]

@@ -44,13 +44,13 @@ struct Handler {
 
   std::array<At, kMaxJsonDepth + 2> stack{};
   int depth = 0;
-  std::array<Key, kMaxJsonDepth + 2> key{};
+  std::array<JsonKey, kMaxJsonDepth + 2> key{};
   std::string text;  // parts of a key, string or number
 
   At at() const { return stack[depth]; }
   void push(At a) {
     stack[++depth] = a;
-    key[depth] = Key::other;
+    key[depth] = JsonKey::other;
   }
 
   // ---- structure
@@ -58,7 +58,7 @@ struct Handler {
   bool on_document_end(Ec&) { return true; }
 
   bool on_object_begin(Ec&) {
-    const Key k = key[depth];
+    const JsonKey k = key[depth];
     switch (at()) {
       case At::top:
         push(At::root);
@@ -74,21 +74,21 @@ struct Handler {
         push(At::output);
         return true;
       case At::root:
-        if (k == Key::parameters) {
+        if (k == JsonKey::parameters) {
           once(has_request_params, "parameters");
           push(At::request_params);
           return true;
         }
         break;
       case At::input:
-        if (k == Key::parameters) {
+        if (k == JsonKey::parameters) {
           once(tensor.has_params, "parameters");
           push(At::input_params);
           return true;
         }
         break;
       case At::output:
-        if (k == Key::parameters) {
+        if (k == JsonKey::parameters) {
           once(has_params, "parameters");
           push(At::output_params);
           return true;
@@ -113,27 +113,27 @@ struct Handler {
   }
 
   bool on_array_begin(Ec&) {
-    const Key k = key[depth];
+    const JsonKey k = key[depth];
     switch (at()) {
       case At::root:
-        if (k == Key::inputs) {
+        if (k == JsonKey::inputs) {
           once(saw_inputs, "inputs");
           push(At::inputs);
           return true;
         }
-        if (k == Key::outputs) {
+        if (k == JsonKey::outputs) {
           once(head->chooses_outputs, "outputs");
           push(At::outputs);
           return true;
         }
         break;
       case At::input:
-        if (k == Key::shape) {
+        if (k == JsonKey::shape) {
           once(tensor.has_shape, "shape");
           push(At::shape);
           return true;
         }
-        if (k == Key::data) {
+        if (k == JsonKey::data) {
           tensor.begin_data();
           push(At::data);
           return true;
@@ -217,7 +217,7 @@ struct Handler {
   }
 
   void scalar(Kind kind, std::string_view s) {
-    const Key k = key[depth];
+    const JsonKey k = key[depth];
     switch (at()) {
       case At::data:
         return tensor.element(kind, s);
@@ -226,7 +226,7 @@ struct Handler {
         tensor.shape.push_back(unsigned_integer(kind, s, "shape: every size"));
         return;
       case At::root:
-        if (k == Key::id) {
+        if (k == JsonKey::id) {
           if (kind != Kind::string) refuse("id must be a string");
           if (s.size() > kMaxIdLength) refuse("id must have at most 1024 bytes");
           head->id = std::string(s);
@@ -235,31 +235,31 @@ struct Handler {
         break;
       case At::input:
       case At::output:
-        if (k == Key::name) {
+        if (k == JsonKey::name) {
           once(at() == At::input ? tensor.has_name : has_name, "name");
           if (kind != Kind::string || s.empty() || s.size() > 1024) refuse("a tensor's name must be a string");
           (at() == At::input ? tensor.name : head->outputs.back().name) = std::string(s);
           return;
         }
-        if (k == Key::datatype && at() == At::input) {
+        if (k == JsonKey::datatype && at() == At::input) {
           if (tensor.datatype) refuse("datatype is given twice");
           if (kind == Kind::string) tensor.datatype = find_datatype(s);
           if (!tensor.datatype)
             refuse("datatype must be BOOL, UINT8 to UINT64, INT8 to INT64, FP16, BF16, FP32, FP64 or BYTES");
           return;
         }
-        if (k == Key::data && at() == At::input) refuse("data must be a list");
+        if (k == JsonKey::data && at() == At::input) refuse("data must be a list");
         break;
       case At::request_params:
         return request_param(k, kind, s);
       case At::input_params:
-        if (k == Key::binary_data_size) tensor.binary_size = unsigned_integer(kind, s, "binary_data_size");
-        if (k == Key::shared_memory_region) refuse("shared memory is not supported");
+        if (k == JsonKey::binary_data_size) tensor.binary_size = unsigned_integer(kind, s, "binary_data_size");
+        if (k == JsonKey::shared_memory_region) refuse("shared memory is not supported");
         return;
       case At::output_params:
-        if (k == Key::binary_data) head->outputs.back().binary = boolean(kind, s, "binary_data");
-        if (k == Key::classification) head->outputs.back().classes = unsigned_integer(kind, s, "classification");
-        if (k == Key::shared_memory_region) refuse("shared memory is not supported");
+        if (k == JsonKey::binary_data) head->outputs.back().binary = boolean(kind, s, "binary_data");
+        if (k == JsonKey::classification) head->outputs.back().classes = unsigned_integer(kind, s, "classification");
+        if (k == JsonKey::shared_memory_region) refuse("shared memory is not supported");
         return;
       case At::skip:
         return;
@@ -272,24 +272,24 @@ struct Handler {
     wrong_type(k);
   }
 
-  void request_param(Key k, Kind kind, std::string_view s) {
+  void request_param(JsonKey k, Kind kind, std::string_view s) {
     switch (k) {
-      case Key::binary_data_output:
+      case JsonKey::binary_data_output:
         head->binary_output = boolean(kind, s, "binary_data_output");
         break;
-      case Key::timeout:
+      case JsonKey::timeout:
         head->timeout_us = unsigned_integer(kind, s, "timeout");
         break;
-      case Key::priority:
+      case JsonKey::priority:
         head->priority = unsigned_integer(kind, s, "priority");
         break;
-      case Key::sequence_start:
+      case JsonKey::sequence_start:
         boolean(kind, s, "sequence_start");
         break;
-      case Key::sequence_end:
+      case JsonKey::sequence_end:
         boolean(kind, s, "sequence_end");
         break;
-      case Key::sequence_id:
+      case JsonKey::sequence_id:
         if (kind != Kind::string) unsigned_integer(kind, s, "sequence_id");
         break;
       default:
@@ -298,19 +298,19 @@ struct Handler {
   }
 
   // Known keys with a value of the wrong JSON type are errors; unknown keys are skipped with all they hold.
-  void wrong_type(Key k) const {
+  void wrong_type(JsonKey k) const {
     const At a = at();
-    const bool known =
-        (a == At::root && (k == Key::id || k == Key::parameters || k == Key::inputs || k == Key::outputs)) ||
-        (a == At::input &&
-         (k == Key::name || k == Key::shape || k == Key::datatype || k == Key::data || k == Key::parameters)) ||
-        (a == At::output && (k == Key::name || k == Key::parameters)) ||
-        (a == At::request_params && k >= Key::binary_data_output && k <= Key::sequence_end) ||
-        (a == At::input_params && k == Key::binary_data_size) ||
-        (a == At::output_params && (k == Key::binary_data || k == Key::classification));
+    const bool known = (a == At::root && (k == JsonKey::id || k == JsonKey::parameters || k == JsonKey::inputs ||
+                                          k == JsonKey::outputs)) ||
+                       (a == At::input && (k == JsonKey::name || k == JsonKey::shape || k == JsonKey::datatype ||
+                                           k == JsonKey::data || k == JsonKey::parameters)) ||
+                       (a == At::output && (k == JsonKey::name || k == JsonKey::parameters)) ||
+                       (a == At::request_params && k >= JsonKey::binary_data_output && k <= JsonKey::sequence_end) ||
+                       (a == At::input_params && k == JsonKey::binary_data_size) ||
+                       (a == At::output_params && (k == JsonKey::binary_data || k == JsonKey::classification));
     if (known) refuse("'" + std::string(key_text(k)) + "' has a value of the wrong type");
   }
-  void wrong_type_or_skip(Key k) {
+  void wrong_type_or_skip(JsonKey k) {
     wrong_type(k);
     push(At::skip);
   }

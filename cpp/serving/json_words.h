@@ -24,7 +24,7 @@ enum class At : uint8_t {
   output_params,
   skip
 };
-enum class Key : uint8_t {
+enum class JsonKey : uint8_t {
   other,
   id,
   parameters,
@@ -46,38 +46,38 @@ enum class Key : uint8_t {
   shared_memory_region
 };
 
-struct KeyRow {
+struct JsonKeyRow {
   std::string_view text;
-  Key key;
+  JsonKey key;
 };
-inline constexpr KeyRow kKeys[] = {{"id", Key::id},
-                                   {"parameters", Key::parameters},
-                                   {"inputs", Key::inputs},
-                                   {"outputs", Key::outputs},
-                                   {"name", Key::name},
-                                   {"shape", Key::shape},
-                                   {"datatype", Key::datatype},
-                                   {"data", Key::data},
-                                   {"binary_data_size", Key::binary_data_size},
-                                   {"binary_data", Key::binary_data},
-                                   {"binary_data_output", Key::binary_data_output},
-                                   {"timeout", Key::timeout},
-                                   {"priority", Key::priority},
-                                   {"sequence_id", Key::sequence_id},
-                                   {"sequence_start", Key::sequence_start},
-                                   {"sequence_end", Key::sequence_end},
-                                   {"classification", Key::classification},
-                                   {"shared_memory_region", Key::shared_memory_region}};
+inline constexpr JsonKeyRow kKeys[] = {{"id", JsonKey::id},
+                                       {"parameters", JsonKey::parameters},
+                                       {"inputs", JsonKey::inputs},
+                                       {"outputs", JsonKey::outputs},
+                                       {"name", JsonKey::name},
+                                       {"shape", JsonKey::shape},
+                                       {"datatype", JsonKey::datatype},
+                                       {"data", JsonKey::data},
+                                       {"binary_data_size", JsonKey::binary_data_size},
+                                       {"binary_data", JsonKey::binary_data},
+                                       {"binary_data_output", JsonKey::binary_data_output},
+                                       {"timeout", JsonKey::timeout},
+                                       {"priority", JsonKey::priority},
+                                       {"sequence_id", JsonKey::sequence_id},
+                                       {"sequence_start", JsonKey::sequence_start},
+                                       {"sequence_end", JsonKey::sequence_end},
+                                       {"classification", JsonKey::classification},
+                                       {"shared_memory_region", JsonKey::shared_memory_region}};
 
-inline Key find_key(std::string_view text) {
-  for (const KeyRow& r : kKeys) {
+inline JsonKey find_key(std::string_view text) {
+  for (const JsonKeyRow& r : kKeys) {
     if (r.text == text) return r.key;
   }
-  return Key::other;
+  return JsonKey::other;
 }
 
-inline std::string_view key_text(Key k) {
-  for (const KeyRow& r : kKeys) {
+inline std::string_view key_text(JsonKey k) {
+  for (const JsonKeyRow& r : kKeys) {
     if (r.key == k) return r.text;
   }
   return "";

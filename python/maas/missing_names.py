@@ -15,13 +15,12 @@ NOT_YET = {
     ),
     "maas.activations": ("glu hard_shrink soft_shrink sparse_plus sparse_sigmoid sparsemax squareplus threshold"),
     "maas.backend": ("is_int_dtype"),
-    "maas.callbacks": ("BackupAndRestore OrbaxCheckpoint RemoteMonitor SwapEMAWeights TensorBoard"),
+    "maas.callbacks": ("OrbaxCheckpoint TensorBoard"),
     "maas.config": (
         "disable_flash_attention disable_traceback_filtering enable_flash_attention enable_traceback_filtering "
         "is_flash_attention_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs max_steps_per_epoch "
         "set_backend set_max_epochs set_max_steps_per_epoch"
     ),
-    "maas.datasets": ("boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters"),
     "maas.dtype_policies": (
         "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
     ),
@@ -69,7 +68,7 @@ NOT_YET = {
     "maas.random": ("beta binomial gamma"),
     "maas.saving": ("KerasFileEditor"),
     "maas.tree": ("MAP_TO_NONE assert_same_paths map_structure_up_to"),
-    "maas.utils": ("Config FeatureSpace bounding_boxes get_file get_source_inputs legacy model_to_dot plot_model"),
+    "maas.utils": ("Config FeatureSpace bounding_boxes get_source_inputs legacy model_to_dot plot_model"),
 }
 
 # Where a name may be that a user looks for in `maas` itself.

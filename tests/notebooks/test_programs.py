@@ -22,6 +22,7 @@ BOUNDS = {
     "03_functional_model": ("test accuracy", 0.94),
     "04_recurrent_networks": ("test accuracy", 0.91),
     "05_transformer_encoder": ("test accuracy", 0.94),
+    "06_classical_models": ("test accuracy", 0.95),
 }
 TIMEOUT_S = 600
 

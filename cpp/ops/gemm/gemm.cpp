@@ -97,9 +97,9 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   a.mr = tile_rows(n, nr);
   // Where rows of a and c are the larger part and panels stay in L2, threads share out rows: what one wrote, it reads
   // again in the next step. Strips are so low that their rows of c are written one after the other.
-  constexpr int64_t kStrip = 8, kNear = 128 * 1024;
+  constexpr int64_t kStrip = 8, kNear = 256 * 1024;
   const int64_t tiles = (a.m + a.mr - 1) / a.mr;
-  a.strip = a.m * (a.k + n) >= 2 * a.k * n && a.k * n <= kNear ? std::min(kStrip, tiles) : tiles;
+  a.strip = 5 * a.m * (a.k + n) >= 4 * a.k * n && a.k * n <= kNear ? std::min(kStrip, tiles) : tiles;
   if (epilogue.empty()) return;
   bind_epilogue(epilogue, b, 2, row.isa, a.epilogue, row.isa == Isa::none ? InRegisters::rows : InRegisters::sums);
 }

@@ -53,10 +53,11 @@ MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int6
     t.bias = end && in_registers && e.bias_row ? e.bias_row + j0 : nullptr;
     t.relu = end && (e.kind == EpilogueArgs::relu || e.kind == EpilogueArgs::bias_relu);
     t.top = e.top;
-    // The last tiles ask for the block after this one, of this panel or the next.
-    const int64_t askers = last - first < vectors ? last - first : vectors;
+    // The last tiles ask for the block after this one, of this panel or the next, each for its share: memory is slow,
+    // so all of the time it takes is needed.
+    constexpr int64_t kMostAskers = 16;
+    const int64_t askers = last - first < kMostAskers ? last - first : kMostAskers;
     const bool asks = V::kRegisters >= 32 && far && askers > 1 && vectors == 4 && (!end || j0 + columns < g.n);
-    t.far = t.b + t.k * width;
     int64_t i0 = g.m * first / tiles, i1;
     for (int64_t tile = first; tile < last; ++tile, i0 = i1) {
       i1 = g.m * (tile + 1) / tiles;
@@ -64,11 +65,11 @@ MAAS_INLINE void run_panel(const GemmArgs& g, int64_t panel, int64_t first, int6
       t.c = static_cast<float*>(g.c) + i0 * g.ldc + j0;
       t.add = end && in_registers && e.add ? e.add + i0 * g.ldc + j0 : nullptr;
       if (asks && last - tile <= askers) {
-        const bool two = askers == 2 || (askers == 3 && tile + 1 == last);
-        t.far_more = two ? kLanes : 0;
-        t.far_step = two ? 2 * kLanes : kLanes;
+        const int64_t asker = askers - (last - tile);
+        t.far = t.b + (t.k + t.k * asker / askers) * width;
+        t.far_step = (width + askers - 1) / askers;
+        t.far_more = t.far_step > kLanes ? kLanes : 0;
         kMicro<FarTile>[vectors][i1 - i0](t);
-        t.far += t.k * t.far_step;
       } else {
         kMicro<Tile>[vectors][i1 - i0](t);
       }

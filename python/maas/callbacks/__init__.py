@@ -1,6 +1,7 @@
 """Callbacks: code that runs during `fit`, `evaluate` and `predict`."""
 
 from maas import missing_names
+from maas.callbacks.backup_and_restore import BackupAndRestore
 from maas.callbacks.callback import Callback
 from maas.callbacks.callback_list import CallbackList
 from maas.callbacks.csv_logger import CSVLogger
@@ -9,9 +10,12 @@ from maas.callbacks.history import History
 from maas.callbacks.model_checkpoint import ModelCheckpoint
 from maas.callbacks.progbar_logger import ProgbarLogger
 from maas.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from maas.callbacks.remote_monitor import RemoteMonitor
 from maas.callbacks.simple import LambdaCallback, LearningRateScheduler, TerminateOnNaN
+from maas.callbacks.swap_ema_weights import SwapEMAWeights
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -22,6 +26,8 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 ]
 

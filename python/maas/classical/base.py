@@ -39,7 +39,7 @@ class Context:
     """Variables of one conversion, by name, and how many rows one run may take."""
 
     def __init__(self):
-        self.variables, self.paths, self.tables, self.rows = {}, {}, {}, 1 << 20
+        self.variables, self.paths, self.tables, self.made, self.rows = {}, {}, {}, {}, 1 << 20
 
     def path(self, estimator):
         """A name for an estimator's variables: its class, with a number from the second on."""
@@ -57,6 +57,8 @@ class Context:
         from sklearn.exceptions import NotFittedError
         from sklearn.utils.validation import check_is_fitted
 
+        if id(estimator) in self.made:
+            return self.made[id(estimator)]
         cls = _CONVERTERS.get(label_of(estimator))
         if cls is None:
             if not hasattr(estimator, "fit"):
@@ -69,7 +71,12 @@ class Context:
             check_is_fitted(estimator)
         except NotFittedError:
             raise ValueError(f"from_sklearn: call fit first, received an unfitted {estimator!r}") from None
-        return cls(estimator, self)
+        made = self.made[id(estimator)] = cls(estimator, self)
+        return made
+
+    def holds(self, elements):
+        """Notes that a run holds so many float64 elements per row at a time, so that it takes fewer rows."""
+        self.rows = max(64, min(self.rows, (1 << 22) // max(int(elements), 1)))
 
 
 class Converter:

@@ -10,7 +10,10 @@ from maas.classical import base
 from maas.classical.model import FUNCTIONS, SERVE, ClassicalModel, TracedFunctions
 
 # Every family registers its converters.
-_FAMILIES = "linear discriminant trees".split()
+_FAMILIES = (
+    "linear discriminant svm trees boosting voting neighbors naive_bayes cluster decomposition scaling discretize "
+    "encoders impute compose selection multiple calibration neural dummy"
+).split()
 
 
 def from_sklearn(estimator, name=None):

@@ -8,11 +8,15 @@ class DataAdapter:
         num_batches: int, or None if unknown.
         batch_size: int or None.
         num_samples: int or None.
+        one_pass: bool, whether the batches can be read only once.
+        counts_passes: bool, whether the order may depend on how many passes were begun.
     """
 
     num_batches = None
     batch_size = None
     num_samples = None
+    one_pass = False
+    counts_passes = False
 
     def batches(self):
         """Iterator of (layout, key, arrays) over one pass. Arrays are valid until the next batch is asked for."""

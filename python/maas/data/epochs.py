@@ -1,7 +1,10 @@
 """Steps and epochs over an adapter."""
 
+import itertools
 import numbers
 import warnings
+
+from maas.data import rng_state
 
 
 class EpochIterator:
@@ -23,6 +26,9 @@ class EpochIterator:
         self._num_batches = adapter.num_batches
         self._current, self._seen = None, 0
         self._held = None
+        # Where a pass began, so that a run that was killed can find its place again.
+        self._passes, self._pass_rng = 0, None
+        self._found = None
 
     @property
     def num_batches(self):
@@ -32,7 +38,7 @@ class EpochIterator:
     def peek(self):
         """The first batch, which the first epoch gives again."""
         if self._held is None:
-            self._current, self._seen = self.adapter.batches(), 0
+            self._start()
             self._held = next(self._current, None)
             if self._held is None:
                 raise ValueError("the data must yield at least one batch, received none")
@@ -41,6 +47,60 @@ class EpochIterator:
     def reset(self):
         """Start again at the first batch."""
         self._current, self._seen, self._held = None, 0, None
+
+    def _start(self):
+        self._pass_rng = rng_state.get()
+        self._passes += 1
+        self._current, self._seen = self.adapter.batches(), 0
+
+    def position(self):
+        """Where the data stands, for `seek`: passes begun, batches taken of the last one, and the random state before
+        it.
+        """
+        return {"passes": self._passes, "taken": self._seen, "rng": self._pass_rng}
+
+    def seek(self, position, step=None):
+        """Go to a place of another run over the same data: same order, same next batch.
+
+        Args:
+            position: what `position` gave there.
+            step: int, the step of its epoch that comes next; None if an epoch had just ended.
+
+        Raises:
+            ValueError: if the data are shorter.
+        """
+        passes, taken, adapter = position["passes"], position["taken"], self.adapter
+        over = step is None and self.steps_per_epoch is None
+        if adapter.one_pass or (adapter.counts_passes and passes == self._passes and not over):
+            # The pass that peek() began is the one: what it took counts.
+            have, self._held = self._held, None
+            if taken == 0:
+                self._held = have
+            self._skip(taken - (have is not None), taken)
+            self._found = step
+            return
+        self.reset()
+        begun = passes if over else passes - 1
+        if adapter.counts_passes:
+            for _ in range(self._passes, begun):
+                next(iter(adapter.batches()), None)
+        self._passes = max(begun, 0)
+        if over:
+            return
+        now = rng_state.get()
+        rng_state.set(position["rng"])
+        self._start()
+        self._skip(taken, taken)
+        rng_state.set(now)
+        self._found = step
+        if step is None and self._num_batches is not None and taken >= self._num_batches:
+            self._current = None
+
+    def _skip(self, count, taken):
+        for _ in range(count):
+            if next(self._current, None) is None:
+                raise ValueError(f"the data ended before the place of the backup, received fewer than {taken} batches")
+        self._seen = taken
 
     def exhausted(self):
         """True if no epoch can follow: a generator that has ended."""
@@ -58,10 +118,15 @@ class EpochIterator:
             self.adapter.on_epoch_end()
 
     def _one_pass(self):
-        batches = self._take()
-        step = -1
-        for step, batch in enumerate(batches):
+        first, self._found = self._found, None
+        if first is None and self._held is None:
+            self._start()
+        for step in itertools.count(first or 0):
+            batch = self._next()
+            if batch is None:
+                break
             yield step, batch
+        step -= 1
         self._current = None
         if step < 0 or (self._num_batches is not None and step + 1 < self._num_batches):
             self._out_of_data(step + 1, self._num_batches)
@@ -70,8 +135,9 @@ class EpochIterator:
 
     def _some_steps(self):
         if self._current is None:
-            self._current, self._seen = self.adapter.batches(), 0
-        for step in range(self.steps_per_epoch):
+            self._start()
+        first, self._found = self._found or 0, None
+        for step in range(first, self.steps_per_epoch):
             batch = self._next()
             if batch is None:
                 self._out_of_data(step, self.steps_per_epoch)
@@ -81,21 +147,13 @@ class EpochIterator:
         if self._num_batches is not None and self._seen >= self._num_batches:
             self._current = None
 
-    def _take(self):
-        """One pass over the batches, with the one that `peek` has read."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            yield held
-            yield from self._current
-            return
-        yield from self.adapter.batches()
-
     def _next(self):
-        self._seen += 1
         if self._held is not None:
-            held, self._held = self._held, None
-            return held
-        return next(self._current, None)
+            batch, self._held = self._held, None
+        else:
+            batch = next(self._current, None)
+        self._seen += batch is not None
+        return batch
 
     @staticmethod
     def _out_of_data(done, wanted):

@@ -40,8 +40,9 @@ class IterableAdapter(DataAdapter):
         if self.num_batches == 0:
             raise ValueError(f"{self.source} must yield at least one batch, received none")
         self._data, self._stream = data, None
-        if iter(data) is data:  # a generator or iterator: no second pass
-            self._stream = _Stream(data)
+        self.counts_passes = iter(data) is not data
+        if not self.counts_passes:  # a generator or iterator: no second pass
+            self._stream, self.one_pass = _Stream(data), True
             if self.exhausted():
                 raise ValueError(f"{self.source} must yield at least one batch, received none")
 

@@ -107,18 +107,23 @@ class Fitting:
                 epochs=epochs,
                 steps=data.num_batches,
             )
-        self._set(stop_training=False)
+        self._set(stop_training=False, _initial_epoch=initial_epoch, _fit_data=data, _fit_step=None)
         logs = {}
         finished = False
         callbacks.on_train_begin()
         try:
+            # BackupAndRestore may have changed where it begins.
+            initial_epoch, resumed = self._initial_epoch, self._fit_step is not None
             for epoch in range(initial_epoch, epochs):
                 if epoch > initial_epoch and data.exhausted():
                     _warn_exhausted("training stops", epoch, epochs)
                     break
-                self.reset_metrics()
+                if not resumed:
+                    self.reset_metrics()
+                resumed = False
                 callbacks.on_epoch_begin(epoch)
                 logs = self._run_epoch("train", data, callbacks, watch, epoch)
+                self._set(_fit_step=None)
                 due = validation is not None and _is_validation_epoch(epoch + 1, validation_freq)
                 if due and validation.exhausted():
                     _warn_exhausted("validation stops", epoch, epochs)
@@ -131,6 +136,7 @@ class Fitting:
                     break
             finished = True
         finally:
+            self._set(_fit_data=None)
             if self.optimizer is not None and self.optimizer.built and epochs > 0:
                 self.optimizer.finalize_variable_values(self.trainable_variables)
             if finished:
@@ -175,6 +181,9 @@ class Fitting:
                 watch.look(step, outputs, number, epoch)
             if self.stop_training if train else self.stop_evaluating:
                 break
+        if outputs is None and train and self._fit_step:
+            # Killed between the last batch of an epoch and its end: the metrics hold what it came to.
+            return pythonify_logs(self.get_metrics_result())
         if outputs is None:
             raise ValueError(f"{self.name}: the data must yield at least one batch, received none")
         if watch is not None:

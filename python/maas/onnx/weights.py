@@ -6,8 +6,8 @@ _WEIGHTS = {
     "Add": (0, 1), "Sub": (0, 1), "Mul": (0, 1), "Div": (0, 1), "Einsum": (-1,), "Gather": (0,), "PRelu": (1,),
     "BatchNormalization": (1, 2), "InstanceNormalization": (1, 2), "GroupNormalization": (1, 2),
     "LayerNormalization": (1, 2), "RMSNormalization": (1,), "LSTM": (1, 2, 3, 7), "GRU": (1, 2, 3), "RNN": (1, 2, 3),
-    "Transpose": (0,), "Identity": (0,), "Cast": (0,),
 }  # fmt: skip
+_MOVES = {"Transpose", "Identity", "Cast", "Unsqueeze", "Squeeze", "Reshape", "Concat", "Slice", "Split", "Expand"}
 _STATISTICS = {"BatchNormalization": (3, 4)}
 
 
@@ -16,17 +16,25 @@ def trainable_names(graph):
 
     Floating initialisers of more than one element that weighted ops read; all others are constants of the program.
     """
-    found = {}
-    for node in _all_nodes(graph):
-        for i, name in enumerate(node.inputs):
-            value = graph.constants.get(name)
-            if value is None or "float" not in value.dtype or "float8" in value.dtype or value.size <= 1:
-                continue
-            if i in _STATISTICS.get(node.op, ()):
-                found[name] = False
-            elif i in _WEIGHTS.get(node.op, ()) or -1 in _WEIGHTS.get(node.op, ()):
-                found.setdefault(name, True)
-    return found
+    nodes = list(_all_nodes(graph))
+    weights, statistics = set(), set()
+    for node in nodes:
+        places, others = _WEIGHTS.get(node.op, ()), _STATISTICS.get(node.op, ())
+        weights.update(n for i, n in enumerate(node.inputs) if i in places or -1 in places)
+        statistics.update(n for i, n in enumerate(node.inputs) if i in others)
+    # What weights are made of by ops that only move elements.
+    for node in reversed(nodes):
+        if node.op in _MOVES and weights.intersection(node.outputs):
+            weights.update(node.inputs if node.op == "Concat" else node.inputs[:1])
+    return {
+        name: name not in statistics
+        for name, value in graph.constants.items()
+        if name in weights | statistics and _is_real(value) and value.size > 1
+    }
+
+
+def _is_real(value):
+    return "float" in value.dtype and "float8" not in value.dtype
 
 
 def _all_nodes(graph):

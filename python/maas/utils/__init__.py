@@ -6,6 +6,7 @@ from maas.missing_names import missing
 
 _NAMES = {
     "audio_dataset_from_directory": "maas.utils.dataset_utils",
+    "get_file": "maas.utils.file_utils",
     "image_dataset_from_directory": "maas.utils.dataset_utils",
     "split_dataset": "maas.utils.dataset_utils",
     "text_dataset_from_directory": "maas.utils.dataset_utils",

@@ -22,8 +22,18 @@ FEATURES, TRAINED = 20, 5000
 def rows():
     """label -> (unfitted estimator, target), on FEATURES features and TRAINED rows."""
     from sklearn import (
-        cluster, decomposition, discriminant_analysis, ensemble, linear_model, naive_bayes, neighbors, neural_network,
-        pipeline, preprocessing, svm, tree,
+        cluster,
+        decomposition,
+        discriminant_analysis,
+        ensemble,
+        linear_model,
+        naive_bayes,
+        neighbors,
+        neural_network,
+        pipeline,
+        preprocessing,
+        svm,
+        tree,
     )  # fmt: skip
 
     scaled = pipeline.make_pipeline(preprocessing.StandardScaler(), decomposition.PCA(10), svm.SVC())

@@ -63,7 +63,8 @@ Operand to_operand(const py::handle& value, Trace* trace) {
   Operand o;
   if (py::isinstance<Tensor>(value)) {
     const Tensor& t = value.cast<const Tensor&>();
-    o.node = t.node;
+    // What a trace with values made is an array once no trace is open.
+    if (trace || !t.has_value()) o.node = t.node;
     o.array = t.array;
   } else if (py::isinstance<Variable>(value)) {
     auto v = value.cast<VariablePtr>();

@@ -346,6 +346,16 @@ class PythonServer {
     const auto d = server_->access().authorise(needed, model, every_model, authorization);
     return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
   }
+  py::tuple grpc(const std::string& method, const py::bytes& message, const std::string& authorization,
+                 double seconds) {
+    const std::string_view in = message;
+    std::tuple<int, std::string, std::string> answer;
+    {
+      py::gil_scoped_release release;
+      answer = server_->grpc(method, in, authorization, seconds);
+    }
+    return py::make_tuple(std::get<0>(answer), std::get<1>(answer), py::bytes(std::get<2>(answer)));
+  }
   int port() const { return server_->port(); }
   void stop() { server_->stop(); }
   bool wait(double seconds) const { return server_->wait(seconds); }
@@ -386,6 +396,8 @@ void bind_serving(py::module_& m) {
       .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
       .def("models", &PythonServer::models)
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
+      .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
+           py::arg("seconds"), "(status code, message, answer) of one call of the inference service.")
       .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
            py::arg("authorization"),
            "(status, text, seconds to wait, id of the key) of the one check of both listeners.")

@@ -129,7 +129,8 @@ void bind_tensor(py::module_& m) {
                                const Dim n = product(t.shape());
                                return n.is_constant() ? py::object(py::int_(n.constant())) : py::object(py::none());
                              })
-      .def_property_readonly("is_symbolic", &Tensor::symbolic)
+      .def_property_readonly("is_symbolic",
+                             [](const Tensor& t) { return t.symbolic() && (Trace::current() || !t.has_value()); })
       .def_property_readonly("has_value", &Tensor::has_value)
       .def_property_readonly("size_values",
                              [](const Tensor& t) -> py::object {

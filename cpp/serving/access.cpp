@@ -72,9 +72,16 @@ Scopes scopes_for(RouteId id) {
     case RouteId::model:
     case RouteId::model_ready:
     case RouteId::model_config:
+    case RouteId::tfs_models:
+    case RouteId::tfs_status:
+    case RouteId::tfs_metadata:
+    case RouteId::openapi:
     case RouteId::repository_index:
       return kInfer | kRead | kManage | kAdmin;
     case RouteId::infer:
+    case RouteId::tfs_predict:
+    case RouteId::tfs_classify:
+    case RouteId::tfs_regress:
       return kInfer | kAdmin;
     case RouteId::metrics:
     case RouteId::model_stats:

@@ -28,6 +28,7 @@ struct InferHead {
   int64_t timeout_us = 0;      // 0: the server's own limit
   int64_t priority = 0;        // 1 is the first; 0: the model's default
   bool chooses_outputs = false;
+  bool rows_form = false;  // TensorFlow Serving: the answer is one entry per row
   std::vector<OutputChoice> outputs;
 };
 
@@ -44,6 +45,8 @@ class InferSink {
 // Throws maas::Error(value) for anything that is not a valid request.
 void read_infer_request(std::string_view json, std::string_view binary, bool has_binary, InferHead& head,
                         InferSink& sink);
+
+void check_output_names(const InferHead& head);  // throws if one is given twice
 
 // A request that is the raw bytes of the only input: its shape follows from their number.
 void read_raw_request(std::string_view body, const ModelInfo& info, InferSink& sink);

@@ -340,6 +340,10 @@ void read_infer_request(std::string_view text, std::string_view binary, bool has
   }
   if (!h.saw_inputs) refuse("the request needs inputs");
   if (!h.tensor.binary.empty()) refuse("unexpected additional input data after the binary tensors");
+  check_output_names(head);
+}
+
+void check_output_names(const InferHead& head) {
   for (size_t i = 0; i < head.outputs.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (head.outputs[i].name == head.outputs[j].name) refuse("outputs: a name is given twice");

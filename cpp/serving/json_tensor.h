@@ -38,8 +38,10 @@ struct TensorReader {
     store(kind, s);
   }
 
- private:
   using ParseElement = Parsed (*)(std::string_view, void*);
+  static ParseElement parser_for(Datatype t);  // null for BYTES; throws for what has no JSON form
+
+ private:
   void open();
   void keep_late(Kind kind, std::string_view s);
   void store_text(Kind kind, std::string_view s);
@@ -57,7 +59,6 @@ struct TensorReader {
   [[noreturn]] void bad_element(Parsed problem) const;
   std::string ragged() const;
   std::string wrong_count() const;
-  static ParseElement parser_for(Datatype t);
 
   bool late_ = false;  // data came before name, datatype and shape: its tokens are kept in tokens_
   std::string tokens_;

@@ -36,18 +36,35 @@ std::string_view segment(std::string_view& path) {
   return s;
 }
 
+// Takes ":verb" off the ends of both; false unless `got` ends in the verb that `want` has, in any case of letters.
+bool match_verb(std::string_view& want, std::string_view& got) {
+  const size_t colon = want.find(':');
+  if (colon == std::string_view::npos) return true;
+  const std::string_view verb = want.substr(colon);
+  if (got.size() <= verb.size()) return false;
+  const std::string_view end = got.substr(got.size() - verb.size());
+  const auto same = [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b + ('a' - 'A') : b); };
+  if (!std::equal(verb.begin(), verb.end(), end.begin(), same)) return false;
+  want = want.substr(0, colon);
+  got.remove_suffix(verb.size());
+  return true;
+}
+
 bool match(std::string_view pattern, std::string_view path, Route& route) {
-  std::string_view model, version;
+  std::string_view model, version, label;
   while (!pattern.empty() && !path.empty()) {
     if (pattern[0] != '/' || path[0] != '/') return false;
     pattern.remove_prefix(1);
     path.remove_prefix(1);
-    const std::string_view want = segment(pattern), got = segment(path);
+    std::string_view want = segment(pattern), got = segment(path);
+    if (!match_verb(want, got)) return false;
     if (got.empty() && !want.empty()) return false;
     if (want == "{m}") {
       model = got;
     } else if (want == "{v}") {
       version = got;
+    } else if (want == "{l}") {
+      label = got;
     } else if (want != got) {
       return false;
     }
@@ -56,6 +73,7 @@ bool match(std::string_view pattern, std::string_view path, Route& route) {
   if (model.data() != nullptr && !(decode(model, route.model) && valid_name(route.model))) route.bad_name = true;
   if (version.data() != nullptr && !(decode(version, route.version) && valid_name(route.version)))
     route.bad_name = true;
+  if (label.data() != nullptr && !(decode(label, route.label) && valid_name(route.label))) route.bad_name = true;
   return true;
 }
 

@@ -60,6 +60,23 @@ inline constexpr std::array kRoutes = {
     RouteRow{RouteId::server, "/v2/", kGet},
     RouteRow{RouteId::metrics, "/metrics", kGet},
     RouteRow{RouteId::alive, "/", kGet},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}:predict", kPost},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/versions/{v}:predict", kPost},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/labels/{l}:predict", kPost},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}:classify", kPost},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/versions/{v}:classify", kPost},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/labels/{l}:classify", kPost},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}:regress", kPost},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/versions/{v}:regress", kPost},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/labels/{l}:regress", kPost},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/metadata", kGet},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/versions/{v}/metadata", kGet},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/labels/{l}/metadata", kGet},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}", kGet},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/versions/{v}", kGet},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/labels/{l}", kGet},
+    RouteRow{RouteId::tfs_models, "/v1/models", kGet},
+    RouteRow{RouteId::openapi, "/openapi.json", kGet},
     RouteRow{RouteId::repository_index, "/v2/repository/index", kPost},
     RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost},
     RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost},
@@ -68,7 +85,7 @@ inline constexpr std::array kRoutes = {
 struct Route {
   RouteId id = RouteId::none;
   uint8_t methods = 0;
-  std::string model, version;
+  std::string model, version, label;
   bool bad_name = false;  // the path matches, but a name is not [A-Za-z0-9_.-]{1,128}
 };
 

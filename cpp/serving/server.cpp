@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "serving/grpc_service.h"
 #include "serving/http.h"
 #include "serving/option_range.h"
 
@@ -64,6 +65,12 @@ std::vector<std::string> Server::models() const { return impl_->service.models()
 void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change) {
   if (impl_->started) throw Error(ErrorKind::runtime, "the model store must be set before the server starts");
   impl_->service.set_store(std::move(store), may_change);
+}
+
+std::tuple<int, std::string, std::string> Server::grpc(std::string_view method, std::string_view message,
+                                                       std::string_view authorization, double seconds) {
+  GrpcAnswer a = impl_->service.grpc(method, message, authorization, seconds);
+  return {static_cast<int>(a.code), std::move(a.message), std::move(a.body)};
 }
 
 void Server::start() {

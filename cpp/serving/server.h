@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "core/export.h"
@@ -45,6 +47,9 @@ class MAAS_API Server {
   std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
+  // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
+  std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
+                                                 std::string_view authorization, double seconds);
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 

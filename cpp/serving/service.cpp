@@ -4,7 +4,9 @@
 #include "serving/content_coding.h"
 #include "serving/model_config.h"
 #include "serving/model_store.h"
+#include "serving/openapi.h"
 #include "serving/option_range.h"
+#include "serving/tfs_rest.h"
 
 namespace maas::serving {
 namespace {
@@ -138,7 +140,26 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
   }
   switch (route.id) {
     case RouteId::infer:
-      break;
+      return infer(find(route, response), oip_rest_protocol(), request, response, waiter);
+    case RouteId::tfs_predict:
+      return infer(find_tfs(route, response), tfs_predict_protocol(), request, response, waiter);
+    case RouteId::tfs_classify:
+      return infer(find_tfs(route, response), tfs_classify_protocol(), request, response, waiter);
+    case RouteId::tfs_regress:
+      return infer(find_tfs(route, response), tfs_regress_protocol(), request, response, waiter);
+    case RouteId::tfs_metadata:
+      if (const auto model = find_tfs(route, response)) response.body = tfs_metadata_json(model->servable->info());
+      return nullptr;
+    case RouteId::tfs_status:
+      if (const auto model = find_tfs(route, response))
+        response.body = tfs_status_json(model->servable->info(), ready_);
+      return nullptr;
+    case RouteId::openapi:
+      response.body = openapi_json();
+      return nullptr;
+    case RouteId::tfs_models:
+      response.body = tfs_models(request.key.get());
+      return nullptr;
     case RouteId::alive:
       response.body = "{\"status\":\"alive\"}";
       return nullptr;
@@ -197,9 +218,14 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       return nullptr;
     }
   }
-  auto model = find(route, response);
+}
+
+// A null model has been refused already.
+std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const InferProtocol& protocol,
+                                        const Request& request, Response& response,
+                                        const std::shared_ptr<Waiter>& waiter) {
   if (!model) return nullptr;
-  auto infer = std::make_shared<InferRequest>(std::move(model), waiter);
+  auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
   if (!infer->submit()) return infer;
   infer->render(response);

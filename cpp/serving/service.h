@@ -107,6 +107,8 @@ class InferRequest final : public Job, public Pending, private InferSink {
 
 class ModelStore;
 class StoreQueue;
+struct GrpcAnswer;
+struct GrpcCall;
 
 class Service {
  public:
@@ -122,6 +124,11 @@ class Service {
   // Answers into `response`, or returns the request that will end later through `waiter`.
   std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
 
+  // Answers one call of gRPC: `method` is the last part of its path, "ModelInfer". Waits until the answer is there, so
+  // many threads call it at a time. `authorization` is the metadata of that name; `seconds` is what the client will
+  // wait, 0 for as long as the server allows.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, std::string_view authorization, double seconds);
+
   void expire(Clock::time_point now);
   bool has_waiting() const;
   // Before the listener starts. `may_change`: clients may load and unload.
@@ -133,7 +140,12 @@ class Service {
   Access access;
 
  private:
+  void answer(const GrpcCall& call, Response& response);
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
+  std::shared_ptr<Pending> infer(std::shared_ptr<Model> model, const InferProtocol& protocol, const Request& request,
+                                 Response& response, const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<Model> find_tfs(Route route, Response& response) const;
+  std::string tfs_models(const Key* key) const;
   std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
                                      const std::shared_ptr<Waiter>& waiter);
   std::string all_stats(const Key* key) const;

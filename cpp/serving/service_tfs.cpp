@@ -16,16 +16,17 @@ std::shared_ptr<Model> Service::find_tfs(Route route, Response& response) const 
   if (route.id == RouteId::tfs_status) {
     response.error(404, "Could not find any versions of model " + route.model);
   } else {
-    response.error(404, "Servable not found for request: " +
-                            (asked.empty() || asked == "0" ? "Latest(" + route.model + ")"
-                                                           : "Specific(" + route.model + ", " + asked + ")"));
+    response.error(404, "Servable not found for request: " + (asked.empty() || asked == "0"
+                                                                  ? "Latest(" + route.model + ")"
+                                                                  : "Specific(" + route.model + ", " + asked + ")"));
   }
   return nullptr;
 }
 
-std::string Service::tfs_models() const {
+std::string Service::tfs_models(const Key* key) const {
   std::string data, names;
   for (const auto& [name, model] : models_) {
+    if (key && !key->sees(name)) continue;
     if (!names.empty()) names += ',', data += ',';
     names += '"' + name + '"';
     data += "{\"id\":\"" + name + "\",\"object\":\"model\",\"created\":0,\"owned_by\":\"maas\"}";

@@ -55,6 +55,11 @@ struct Handler {
   bool examples() const { return method != TfsMethod::predict; }
   const char* rows_word() const { return examples() ? "examples" : "instances"; }
 
+  static void see(bool& mine, bool other, const char* what) {
+    if (other) refuse("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist");
+    once(mine, what);
+  }
+
   TfsColumn* find(std::string_view name) {
     for (TfsColumn& c : in_context ? context : columns) {
       if (c.spec().name == name) return &c;
@@ -77,7 +82,7 @@ struct Handler {
     return only("instances is a plain list", "list of objects");
   }
   TfsColumn* only_of_inputs() {
-    once(saw_inputs, "inputs");
+    see(saw_inputs, saw_rows, "inputs");
     return only("inputs is a plain value/list", "an object");
   }
   [[noreturn]] void bad_element(const std::string& what) const {
@@ -130,7 +135,7 @@ struct Handler {
         return true;
       case Place::root:
         if (word == Word::inputs && !examples()) {
-          once(saw_inputs, "inputs");
+          see(saw_inputs, saw_rows, "inputs");
           base64_key = base64_seen = false;
           push(Place::columns);
         } else if (word == Word::context && examples()) {
@@ -180,7 +185,7 @@ struct Handler {
         refuse("JSON Value: Is not object");
       case Place::root:
         if (word == (examples() ? Word::examples : Word::instances)) {
-          once(saw_rows, rows_word());
+          see(saw_rows, saw_inputs, rows_word());
           push(Place::list);
         } else if (word == Word::inputs && !examples()) {
           column = only_of_inputs();
@@ -357,9 +362,6 @@ struct Handler {
   }
 
   void finish(InferHead& head) {
-    if (saw_rows && saw_inputs) {
-      refuse("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist");
-    }
     if (!saw_rows && !saw_inputs) {
       refuse(examples() ? "When method is classify or regress, key 'examples' is expected and was not found"
                         : "Missing 'inputs' or 'instances' key");

@@ -8,14 +8,15 @@ import importlib
 from maas._core import __version__
 
 _SUBMODULES = frozenset(
-    "activations backend callbacks classical cli config constraints data datasets dtype_policies initializers layers "
-    "losses metrics mixed_precision models onnx ops optimizers preprocessing random regularizers saving serving "
-    "testing transforms tree utils zoo".split()
+    "activations backend callbacks classical cli config constraints data datasets dtype_policies "
+    "initializers layers losses metrics mixed_precision models onnx ops optimizers preprocessing random "
+    "regularizers saving serving testing transforms tree utils wrappers zoo".split()
 )
 _NAMES = {
     "GradientTape": "maas.backend.gradient_tape",
     "DTypePolicy": "maas.dtype_policies",
     "FloatDTypePolicy": "maas.dtype_policies",
+    "Function": "maas.backend.function",
     "Initializer": "maas.initializers",
     "Input": "maas.layers",
     "InputSpec": "maas.layers",
@@ -24,11 +25,14 @@ _NAMES = {
     "Loss": "maas.losses",
     "Metric": "maas.metrics",
     "Model": "maas.models",
+    "Operation": "maas.backend.operation",
     "Optimizer": "maas.optimizers",
     "Regularizer": "maas.regularizers",
     "RematScope": "maas.transforms",
     "Sequential": "maas.models",
     "Server": "maas.serving",
+    "StatelessScope": "maas.backend.scopes",
+    "SymbolicScope": "maas.backend.scopes",
     "Variable": "maas.backend",
     "custom_gradient": "maas.transforms",
     "device": "maas.backend.devices",
@@ -42,6 +46,11 @@ _NAMES = {
     "value_and_grad": "maas.transforms",
 }
 _CORE = {"set_num_threads", "get_num_threads"}
+
+
+def version():
+    """The version of the package."""
+    return __version__
 
 
 def __getattr__(name):
@@ -65,4 +74,4 @@ def __dir__():
     return sorted({*globals(), *_SUBMODULES, *_NAMES, *_CORE})
 
 
-__all__ = ["__version__", *sorted(_SUBMODULES), *sorted(_NAMES), *sorted(_CORE)]
+__all__ = ["__version__", "version", *sorted(_SUBMODULES), *sorted(_NAMES), *sorted(_CORE)]

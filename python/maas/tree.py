@@ -143,19 +143,50 @@ def lists_to_tuples(structure):
     return tuple(out) if isinstance(out, list) else out
 
 
+class MAP_TO_NONE:  # noqa: N801, Keras's name
+    """What the function given to `traverse` returns to put None in place of a sub-structure."""
+
+
 def traverse(func, structure, top_down=True):
-    """Replace sub-structures for which `func` returns something other than None."""
+    """Replace sub-structures for which `func` returns something other than None; `MAP_TO_NONE` makes them None."""
     if top_down:
         new = func(structure)
         if new is not None:
-            return new
+            return None if new is MAP_TO_NONE else new
     if is_nested(structure):
         structure = _rebuild(structure, [traverse(func, c, top_down) for c in _children(structure)])
     if not top_down:
         new = func(structure)
         if new is not None:
-            return new
+            return None if new is MAP_TO_NONE else new
     return structure
+
+
+def map_structure_up_to(shallow_structure, func, *structures):
+    """`map_structure` down to the leaves of `shallow_structure`; what lies deeper is handed to `func` as it is.
+
+    Raises:
+        TypeError: without structures, or if `func` cannot be called.
+        ValueError: if a structure does not have the form of `shallow_structure` down to its leaves.
+    """
+    if not structures or not callable(func):
+        raise TypeError(f"map_structure_up_to: a function and structures are needed, received {func!r}, {structures}")
+    if not is_nested(shallow_structure):
+        return func(*structures)
+    for other in structures:
+        _check_same_level(shallow_structure, other)
+    parts = zip(_children(shallow_structure), *(_children(s) for s in structures))
+    return _rebuild(shallow_structure, [map_structure_up_to(shallow, func, *rest) for shallow, *rest in parts])
+
+
+def assert_same_paths(a, b):
+    """Raise ValueError unless the leaves of `a` and `b` have the same paths; kinds of containers do not matter."""
+    ours, theirs = ({path for path, _ in flatten_with_path(s)} for s in (a, b))
+    if ours != theirs:
+        raise ValueError(
+            f"the two structures have different paths: only the first has {sorted(ours - theirs, key=str)}, "
+            f"received {sorted(theirs - ours, key=str)} in the second alone"
+        )
 
 
 __getattr__ = missing_names.getattr_of(__name__)

@@ -217,3 +217,9 @@ def test_damaged_metadata_is_one_error(tmp_path):
         path.write_bytes(b"".join(bytes(p) for p in writer.encode()))
         with pytest.raises(ValueError, match="damaged metadata of a classical model"):
             load_model(path)
+
+
+def test_without_scikit_learn_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"from_sklearn needs scikit-learn: pip install 'maas\[classical\]'"):
+        from_sklearn(linear_model.Ridge())

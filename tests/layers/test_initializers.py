@@ -116,3 +116,40 @@ def test_einsum_kernels_spread_as_in_keras(equation, shape, output):
         found[library] = np.abs(np.asarray(layer.kernel.numpy())).max()
     # Of 2,048 uniform values the largest is within 1 % of the limit.
     assert found[maas] == pytest.approx(found[keras], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"side": "imag", "scaling": "spectrum", "periodic": True},
+        {"window": "hamming", "scaling": None},
+        {"window": None},
+        {"window": "blackman"},
+    ],
+    ids=str,
+)
+def test_stft(options):
+    ours, theirs = initializers.STFT(**options), keras.initializers.STFT(**options)
+    np.testing.assert_allclose(np.asarray(ours((16, 1, 9))), np.asarray(theirs((16, 1, 9))), atol=2e-6)
+    assert ours.get_config() == theirs.get_config()
+    assert initializers.STFTInitializer is initializers.stft is initializers.STFT
+    for wrong in ({"side": "both"}, {"scaling": "all"}, {"window": "nonsense"}):
+        with pytest.raises(ValueError):
+            initializers.STFT(**wrong)
+
+
+ACTIVATIONS = [
+    ("glu", {}), ("hard_shrink", {"threshold": 0.3}), ("soft_shrink", {}),
+    ("threshold", {"threshold": 0.1, "default_value": 3.0}), ("squareplus", {"b": 3}),
+    ("sparse_plus", {}), ("sparse_sigmoid", {}), ("hard_tanh", {}), ("tanh_shrink", {}), ("celu", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, options", ACTIVATIONS, ids=str)
+def test_later_activations(name, options):
+    ours, theirs = getattr(activations, name)(X, **options), getattr(keras.activations, name)(X, **options)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-6, atol=1e-6)
+    assert activations.serialize(getattr(activations, name)) == name
+    assert activations.get(name) is getattr(activations, name)
+    np.testing.assert_allclose(np.asarray(activations.sparsemax(X)).sum(1), 1, rtol=1e-6)

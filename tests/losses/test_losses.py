@@ -8,7 +8,7 @@ from maas import losses, ops
 from maas.backend.masks import set_keras_mask
 
 # Base classes, and losses of other inputs, which test_alignment.py has.
-OTHERS = ("Loss", "LossFunctionWrapper", "CTC", "CategoricalGeneralizedCrossEntropy")
+OTHERS = ("Loss", "LossFunctionWrapper", "CTC", "CategoricalGeneralizedCrossEntropy", "Circle")
 CLASSES = sorted(
     (c for c in losses.ALL_OBJECTS if isinstance(c, type) and c.__name__ not in OTHERS),
     key=lambda c: c.__name__,
@@ -104,8 +104,9 @@ def test_config_keys_are_those_of_keras():
         assert {k: found[k] for k in expected} == expected, cls.__name__
 
 
-FUNCTIONS = [f for f in losses.ALL_OBJECTS if f not in (losses.ctc, losses.categorical_generalized_cross_entropy)]
-FUNCTIONS = [f for f in FUNCTIONS if not isinstance(f, type)]
+OTHER_FUNCTIONS = (losses.circle, losses.ctc, losses.categorical_generalized_cross_entropy)
+FUNCTIONS = [f for f in losses.ALL_OBJECTS if f not in OTHER_FUNCTIONS and not isinstance(f, type)]
+CLAIMS = {f"losses.{x.__name__}" for x in (*CLASSES, *FUNCTIONS, losses.Circle, losses.circle)}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
@@ -165,3 +166,30 @@ def test_mask_of_the_predictions(name, weighted, reduction):
     theirs._keras_mask = keras.ops.convert_to_tensor(mask)
     found = getattr(losses, name)(reduction=reduction)(y_true, ours, weight)
     assert_same(found, getattr(keras.losses, name)(reduction=reduction)(y_true, theirs, weight))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"gamma": 20.0, "margin": 0.2}, {"remove_diagonal": False}, {"reduction": None}, {"reduction": "sum"}],
+    ids=str,
+)
+def test_circle(options):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 5)).astype("float32")
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    labels = rng.integers(0, 3, 12)
+    found, oracle = losses.Circle(**options), keras.losses.Circle(**options)
+    for weight in (None, np.linspace(0, 2, 12, dtype="float32")):
+        np.testing.assert_allclose(
+            np.asarray(found(labels, x, weight)), np.asarray(oracle(labels, x, weight)), rtol=1e-5, atol=1e-5
+        )
+    assert found.get_config() == oracle.get_config()
+    assert losses.deserialize(keras.losses.serialize(oracle)).get_config() == found.get_config()
+    others, other_labels = x[:7][::-1].copy(), labels[:7][::-1].copy()
+    np.testing.assert_allclose(
+        np.asarray(losses.circle(labels, x, other_labels, others, remove_diagonal=False)),
+        np.asarray(keras.losses.circle(labels, x, other_labels, others, remove_diagonal=False)),
+        rtol=1e-5, atol=1e-5,
+    )  # fmt: skip
+    alone = np.asarray(losses.circle(np.arange(12), x))  # no partner of one's own label
+    assert (alone == 0).all()

@@ -14,7 +14,13 @@ CONSTRAINED = {
     "RecallAtPrecision": {"precision": 0.4},
     "SensitivityAtSpecificity": {"specificity": 0.4},
     "SpecificityAtSensitivity": {"sensitivity": 0.4},
+    "IoU": {"num_classes": 4, "target_class_ids": [0, 2], "dtype": "float32"},
+    "MeanIoU": {"num_classes": 4, "dtype": "float32"},
+    "BinaryIoU": {"dtype": "float32"},
+    "OneHotIoU": {"num_classes": 4, "target_class_ids": (1, 3), "dtype": "float32"},
+    "OneHotMeanIoU": {"num_classes": 4, "dtype": "float32"},
 }
+CLAIMS = {f"metrics.{name}" for name in (*CLASSES, "Mean", "Sum", "MeanMetricWrapper")}
 OPTIONS = [
     ("BinaryAccuracy", {"threshold": 0.3}),
     ("TopKCategoricalAccuracy", {"k": 2}),
@@ -43,6 +49,12 @@ OPTIONS = [
     ("R2Score", {"class_aggregation": "variance_weighted_average"}),
     ("R2Score", {"num_regressors": 2}),
     ("PrecisionAtRecall", {"recall": 0.7, "num_thresholds": 1}),
+    ("IoU", {"num_classes": 4, "target_class_ids": [1], "ignore_class": 2, "dtype": "float32"}),
+    ("MeanIoU", {"num_classes": 3, "ignore_class": 0, "dtype": "float32"}),
+    ("BinaryIoU", {"target_class_ids": [1], "threshold": 0.3, "dtype": "float32"}),
+    ("OneHotIoU", {"num_classes": 4, "target_class_ids": [0], "ignore_class": 1, "dtype": "float32"}),
+    ("PearsonCorrelation", {"axis": 0}),
+    ("ConcordanceCorrelation", {"axis": 0}),
 ]
 
 
@@ -55,9 +67,20 @@ def batch(name, seed, shape=(7, 4)):
         return labels.astype("int32"), pred
     if "Categorical" in name or "Score" in name and name != "R2Score":
         return np.eye(shape[-1], dtype="float32")[labels], pred
+    if name in ("IoU", "MeanIoU"):  # -1 and the number of classes are no classes
+        return rng.integers(-1, shape[-1] + 1, shape[:1]), rng.integers(0, shape[-1] + 1, shape[:1])
+    if name == "BinaryIoU":
+        return (rng.random(shape[:1]) > 0.5).astype("float32"), rng.random(shape[:1]).astype("float32")
+    if "OneHot" in name:
+        return np.eye(shape[-1], dtype="float32")[labels], pred
     if name == "Accuracy":
         return (rng.random(shape) > 0.5).astype("float32"), (rng.random(shape) > 0.5).astype("float32")
-    if name in ("R2Score", "KLDivergence") or "Error" in name or name in ("Poisson", "CosineSimilarity"):
+    if (
+        name in ("R2Score", "KLDivergence")
+        or "Error" in name
+        or name in ("Poisson", "CosineSimilarity")
+        or "Correlation" in name
+    ):
         return rng.random(shape).astype("float32"), pred
     return (rng.random(shape) > 0.5).astype("float32"), np.clip(pred * 2, 0, 1)
 
@@ -66,6 +89,8 @@ def compare(found, oracle, name, weighted, shape=(7, 4)):
     for seed in range(3):
         y_true, y_pred = batch(name, seed, shape)
         weight = np.random.default_rng(seed + 9).random(shape[0]).astype("float32") if weighted else None
+        if weighted and "Correlation" in name and found.axis == 0:
+            weight = weight[: shape[1]]
         found.update_state(y_true, y_pred, sample_weight=weight)
         oracle.update_state(y_true, y_pred, sample_weight=weight)
         a, b = np.asarray(found.result()), np.asarray(oracle.result())
@@ -122,6 +147,27 @@ def test_reductions(name, weight):
         found.update_state(values, sample_weight=weight)
         oracle.update_state(values, sample_weight=weight)
     np.testing.assert_allclose(np.asarray(found.result()), np.asarray(oracle.result()), rtol=RTOL)
+
+
+def test_a_function_becomes_a_metric():
+    for weighted in (False, True):
+        found = metrics.MeanMetricWrapper(lambda y, p: (y - p) ** 2, name="m")
+        compare(
+            found, keras.metrics.MeanMetricWrapper(lambda y, p: (y - p) ** 2, name="m"), "MeanSquaredError", weighted
+        )
+
+
+def test_iou_counts_in_integers():
+    """The confusion matrix is int32 by default; weights that are not whole lose their fraction, with a warning."""
+    found, oracle = metrics.MeanIoU(3), keras.metrics.MeanIoU(3)
+    for m in (found, oracle):
+        m.update_state([0, 1, 2, 2], [0, 1, 1, 2], sample_weight=[1, 2, 3, 4])
+    assert found.total_cm.dtype == "int32" and found.get_config()["dtype"] == oracle.get_config()["dtype"] == "int32"
+    np.testing.assert_array_equal(found.total_cm.numpy(), np.asarray(oracle.total_cm))
+    with pytest.warns(UserWarning, match="weights are floats"):
+        found.update_state([0], [0], sample_weight=np.array([1.5], "float32"))
+    with pytest.raises(ValueError, match=r"target_class_ids must be in \[0, 3\), received \[3\]"):
+        metrics.IoU(3, [3])
 
 
 def test_empty_mean_is_zero():

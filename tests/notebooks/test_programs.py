@@ -23,6 +23,7 @@ BOUNDS = {
     "04_recurrent_networks": ("test accuracy", 0.91),
     "05_transformer_encoder": ("test accuracy", 0.94),
     "06_classical_models": ("test accuracy", 0.95),
+    "07_model_selection": ("test accuracy", 0.92),
 }
 TIMEOUT_S = 600
 

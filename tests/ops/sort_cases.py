@@ -51,6 +51,9 @@ SORT = [
 ]
 MEASURED = [Case((1024, 1000), axis=1, bench=True), Case((1_000_000,), axis=0, bench=True)]
 TOP_K = [
+    Case((3, 70), k=5, values="ties"),
+    Case((2, 200), k=32),
+    Case((4, 300), k=1),
     Case((7,), k=7),
     Case((5, 9), k=1),
     Case((5, 9), k=0),

@@ -57,6 +57,11 @@ CASES = [
             "weight_decay": 0.01,
         },
     ),
+    ("Muon", {}),
+    ("Muon", {"rms_rate": None, "nesterov": False, "weight_decay": None, "ns_steps": 3, "adam_lr_ratio": 0.5}),
+    ("Muon", {"exclude_layers": ["v0"], "adam_weight_decay": None, "clipnorm": 0.5}),
+    ("ScheduleFreeAdamW", {}),
+    ("ScheduleFreeAdamW", {"warmup_steps": 4, "weight_decay": 0.1, "beta_1": 0.8}),
     ("Lamb", {}),
     ("Lamb", {"weight_decay": 0.1, "clipvalue": 0.5}),
     ("Adafactor", {}),
@@ -161,6 +166,50 @@ def test_schedule_drives_the_optimizer():
     _, expected = theirs("Adam", keras.optimizers.schedules.ExponentialDecay(0.1, 3, 0.5), {})
     for a, b in zip(path[-1], expected[-1]):
         np.testing.assert_allclose(a, b, rtol=RTOL, atol=ATOL)
+
+
+def test_different_optimizers_for_different_variables():
+    def run(library, variable, tensor):
+        variables = [variable(w, f"v{i}") for i, w in enumerate(start())]
+        chosen = library.OptimizerMap(library.SGD(0.1), {"v[01]": library.Adam(0.05)})
+        chosen["v2"] = library.RMSprop(0.02)
+        optimizer = library.MultiOptimizer(chosen)
+        for step in range(5):
+            optimizer.apply([tensor(g) for g in gradients(step)], variables)
+        return optimizer, [np.asarray(v.numpy()) for v in variables]
+
+    found, got = run(optimizers, lambda w, n: backend.Variable(w, name=n), ops.convert_to_tensor)
+    oracle, want = run(keras.optimizers, lambda w, n: keras.Variable(w, name=n), keras.ops.convert_to_tensor)
+    for a, b in zip(got, want):
+        np.testing.assert_allclose(a, b, rtol=RTOL, atol=ATOL)
+    for a, b in zip(found.variables, oracle.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(a.numpy()), np.asarray(b), rtol=RTOL, atol=ATOL)
+    again = optimizers.deserialize(keras.optimizers.serialize(oracle))
+    assert [type(o).__name__ for o in again.optimizers] == [type(o).__name__ for o in oracle.optimizers]
+    assert optimizers.deserialize(optimizers.serialize(found)).get_config() == found.get_config()
+    with pytest.raises(AttributeError, match="has no learning rate of its own"):
+        found.learning_rate  # noqa: B018
+    twice = optimizers.OptimizerMap(optimizers.SGD(), {"v.": optimizers.Adam(), "[v]1": optimizers.Adam()})
+    with pytest.raises(ValueError, match=r"received \['v.', '\[v\]1'\] for 'v1'"):
+        twice["v1"]
+    with pytest.raises(ValueError, match="neither LossScaleOptimizer nor MultiOptimizer"):
+        optimizers.OptimizerMap(optimizers.SGD(), {"a": found})
+
+
+def test_different_optimizers_in_fit(tmp_path):
+    import maas
+
+    model = maas.Sequential([maas.Input((4,)), maas.layers.Dense(3, name="a"), maas.layers.Dense(1, name="b")])
+    chosen = optimizers.OptimizerMap(optimizers.SGD(0.0), {".*a/kernel": optimizers.Adam(0.1)})
+    model.compile(optimizers.MultiOptimizer(chosen, loss_scale_factor=4.0), "mse")
+    before = model.get_weights()
+    model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights())]
+    assert changed == [True, False, False, False]
+    model.save(tmp_path / "m.keras")
+    again = maas.models.load_model(tmp_path / "m.keras")
+    for a, b in zip(model.optimizer.variables, again.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_schedule_needs_positive_steps():

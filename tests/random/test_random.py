@@ -113,3 +113,66 @@ def test_errors():
         random.SeedGenerator("x")
     with pytest.raises(ValueError, match="`seed` must be an int, a SeedGenerator or None"):
         random.uniform((3,), seed="x")
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_gamma_beta_and_binomial(seed):
+    """By Kolmogorov and Smirnov's test against the distribution functions, and by chi-squared for counts."""
+    from scipy import stats
+
+    for a in (0.3, 1.0, 2.5, 40.0):
+        x = random.gamma((50_000,), a, seed=seed).numpy()
+        assert x.dtype == np.float32 and stats.kstest(x.astype("float64"), stats.gamma(a).cdf).pvalue > 1e-3
+    for a, b in ((0.5, 0.5), (2.0, 5.0), (30.0, 1.0)):
+        x = random.beta((50_000,), a, b, seed=seed).numpy().astype("float64")
+        assert stats.kstest(x, stats.beta(a, b).cdf).pvalue > 1e-3
+    for n, p in ((5, 0.3), (16, 0.9), (17, 0.5), (100, 0.01), (1000, 0.7), (10**6, 0.25)):
+        x = random.binomial((50_000,), n, p, seed=seed).numpy()
+        values, counts = np.unique(x, return_counts=True)
+        expected = stats.binom(n, p).pmf(values) * x.size
+        many = expected > 20
+        if n < 10**6:
+            whole = counts[many].sum() / expected[many].sum()
+            assert stats.chisquare(counts[many], expected[many] * whole).pvalue > 1e-3
+        assert abs(x.mean() - n * p) < 6 * np.sqrt(n * p * (1 - p) / x.size)
+
+
+def test_shaped_draws_at_their_ends():
+    tiny = random.beta((1000,), 0.01, 0.02, seed=1).numpy()
+    assert np.isfinite(tiny).all() and abs(tiny.mean() - 1 / 3) < 0.06
+    np.testing.assert_array_equal(random.binomial((3,), [0, 10, 1000], [0.5, 0.0, 1.0], seed=1).numpy(), [0, 0, 1000])
+    wide = random.binomial((2, 3), [1, 2, 300], [[0.5], [0.9]], seed=1).numpy()
+    assert wide.shape == (2, 3) and (wide <= [1, 2, 300]).all()
+    assert random.gamma((), 2.0, seed=1).shape == () and random.gamma((0, 3), 2.0, seed=1).shape == (0, 3)
+    assert random.gamma((2,), 2.0, dtype="float16", seed=1).dtype == "float16"
+    np.testing.assert_array_equal(random.gamma((9,), 2.0, seed=5).numpy(), random.gamma((9,), 2.0, seed=5).numpy())
+    generator = random.SeedGenerator(1)
+    assert (
+        random.beta((9,), 2.0, 2.0, seed=generator).numpy() != random.beta((9,), 2.0, 2.0, seed=generator).numpy()
+    ).all()
+    for call, words in (
+        (lambda: random.gamma((2,), 0.0), "gamma: alpha must be positive, received 0.0"),
+        (lambda: random.beta((2,), 1.0, -1.0), "beta: beta must be positive"),
+        (lambda: random.binomial((2,), 3, 1.5), r"probabilities must be in \[0, 1\], received 1.5"),
+        (lambda: random.binomial((2,), -1, 0.5), "counts must be in"),
+        (lambda: random.gamma((2,), 1.0, dtype="int32"), "dtype must be floating"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+
+
+def test_alpha_dropout_keeps_mean_and_variance():
+    import maas
+
+    z = random.normal((400, 1000), seed=2)
+    layer = maas.layers.AlphaDropout(0.3, seed=1)
+    y = layer(z, training=True).numpy()
+    assert abs(y.mean()) < 0.01 and abs(y.std() - 1) < 0.01
+    low = y.min()  # what is dropped has one value, a f + b
+    a = ((1 - 0.3) * (1 + 0.3 * 1.7580993408473766**2)) ** -0.5
+    share = (np.abs(y - (a * -1.7580993408473766 * (1 - 0.3))) < 1e-6).mean()
+    assert abs(share - 0.3) < 0.01 and low < -1
+    rows = maas.layers.AlphaDropout(0.5, noise_shape=(None, 1), seed=1)(np.ones((50, 8), "float32"), training=True)
+    assert (np.ptp(np.asarray(rows), axis=1) == 0).all()
+    cells = maas.layers.SpatialDropout3D(0.5, seed=1)(np.ones((9, 2, 3, 4, 5), "float32"), training=True).numpy()
+    assert (np.ptp(cells.reshape(9, -1, 5), axis=1) == 0).all() and set(np.unique(cells)) == {0, 2}

@@ -31,6 +31,28 @@ bool is_move(int fn) {
 bool rounds_to(int fn, DType dtype) {
   return (dtype == DType::bf16 && fn == find_fn("round_bf16")) || (dtype == DType::f16 && fn == find_fn("round_f16"));
 }
+// What the float64 vector kernels compute (chain_f64_simd.h).
+bool in_f64(const Chain& chain, const Specs& in, const Spec& out) {
+  static const std::vector<bool> known = [] {
+    std::vector<bool> list(static_cast<size_t>(fn_count()));
+    for (const char* name :
+         {"identity",    "stop_gradient", "to_bool",  "add",      "subtract",  "multiply",    "divide",
+          "maximum",     "minimum",       "negative", "absolute", "square",    "sqrt",        "reciprocal",
+          "exp",         "sigmoid",       "relu",     "equal",    "not_equal", "greater",     "greater_equal",
+          "less",        "less_equal",    "isnan",    "isinf",    "isfinite",  "logical_and", "logical_or",
+          "logical_xor", "logical_not",   "where"})
+      list[static_cast<size_t>(find_fn(name))] = true;
+    return list;
+  }();
+  auto read = [](const Spec& s) {
+    return s.dtype == DType::f64 || s.dtype == DType::b8 || s.dtype == DType::i32 || s.dtype == DType::i64;
+  };
+  const bool wide =
+      out.dtype == DType::f64 || std::any_of(in.begin(), in.end(), [](const Spec& s) { return s.dtype == DType::f64; });
+  return wide && (out.dtype == DType::f64 || out.dtype == DType::b8) && std::all_of(in.begin(), in.end(), read) &&
+         std::all_of(chain.steps.begin(), chain.steps.end(),
+                     [](const ChainStep& s) { return known[static_cast<size_t>(s.fn)]; });
+}
 }  // namespace
 
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
@@ -42,6 +64,11 @@ bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) c
         in.size() == 1 && steps.steps.size() == 1 && in[0].dtype == out[0].dtype && is_move(steps.steps[0].fn);
     return (moves && bit_size(out[0].dtype) >= 8) ||
            (known(out[0].dtype) && std::all_of(in.begin(), in.end(), [&](const Spec& s) { return known(s.dtype); }));
+  }
+  if (row.dtype == DType::f64) {
+    // One that only moves goes byte by byte below.
+    const bool moves = in.size() == 1 && steps.steps.size() == 1 && is_move(steps.steps[0].fn);
+    return !(moves && in[0].dtype == out[0].dtype) && in_f64(steps, in, out[0]);
   }
   // Vector kernels compute in float32, which holds these; results of 16-bit floats are rounded to them once.
   auto held = [](DType t) { return t == DType::f32 || t == DType::b8 || t == DType::bf16 || t == DType::f16; };

@@ -65,6 +65,29 @@ void first_in_order(Key* keys, int64_t n, int64_t keep, Less less) {
   std::sort(keys, keys + keep, less);
 }
 
+// The few largest of a row: most elements lose against the least of those found so far. Keys fall; of equal ones the
+// first comes first, and a NaN passes the comparison.
+template <class T>
+void few_largest(const T* x, int64_t step, int64_t n, Wide* best, int64_t keep) {
+  const auto key = [](T v) {
+    if constexpr (sizeof(T) == 8)
+      return double_key(v);
+    else
+      return uint64_t{float_key(v)};
+  };
+  T least = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const T v = x[i * step];
+    if (i >= keep && v <= least) continue;
+    const uint64_t mine = key(v);
+    if (i >= keep && best[keep - 1].key >= mine) continue;
+    int64_t j = i < keep ? i : keep - 1;
+    for (; j > 0 && best[j - 1].key < mine; --j) best[j] = best[j - 1];
+    best[j] = {mine, static_cast<uint64_t>(i)};
+    if (i + 1 >= keep) least = x[static_cast<int64_t>(best[keep - 1].index) * step];
+  }
+}
+
 void write(const SortArgs& a, int64_t row, int64_t column, int64_t j, int64_t index) {
   const int64_t to = (row * a.keep + j) * a.inner + column, from = (row * a.size + index) * a.inner + column;
   if (a.indices) a.indices[to] = static_cast<int32_t>(index);
@@ -80,8 +103,15 @@ void sort_ref(const SortArgs& a, int64_t begin, int64_t end, const Exec& exec) {
   if (a.keep == 0) return;
   for (int64_t u = begin; u < end; ++u) {
     const int64_t row = u / a.inner, column = u % a.inner, first = row * a.size * a.inner + column;
-    if (bit_size(a.dtype) == 64) {
-      Wide* keys = static_cast<Wide*>(exec.scratch);
+    const bool few = a.descending && a.keep <= 32 && a.keep < a.size / 4;
+    Wide* keys = static_cast<Wide*>(exec.scratch);
+    if (few && (a.dtype == DType::f64 || a.dtype == DType::f32)) {
+      if (a.dtype == DType::f64)
+        few_largest(static_cast<const double*>(a.x) + first, a.inner, a.size, keys, a.keep);
+      else
+        few_largest(static_cast<const float*>(a.x) + first, a.inner, a.size, keys, a.keep);
+      for (int64_t j = 0; j < a.keep; ++j) write(a, row, column, j, static_cast<int64_t>(keys[j].index));
+    } else if (bit_size(a.dtype) == 64) {
       const uint64_t turn = a.descending ? UINT64_MAX : 0;
       for (int64_t i = 0; i < a.size; ++i)
         keys[i] = {wide_key(a, first + i * a.inner) ^ turn, static_cast<uint64_t>(i)};
@@ -90,15 +120,15 @@ void sort_ref(const SortArgs& a, int64_t begin, int64_t end, const Exec& exec) {
       });
       for (int64_t j = 0; j < a.keep; ++j) write(a, row, column, j, static_cast<int64_t>(keys[j].index));
     } else {
-      uint64_t* keys = static_cast<uint64_t*>(exec.scratch);
+      uint64_t* narrow = static_cast<uint64_t*>(exec.scratch);
       const uint32_t turn = a.descending ? UINT32_MAX : 0;
       for (int64_t i = 0; i < a.size; ++i)
-        keys[i] = static_cast<uint64_t>(narrow_key(a, first + i * a.inner) ^ turn) << 32 | static_cast<uint64_t>(i);
+        narrow[i] = static_cast<uint64_t>(narrow_key(a, first + i * a.inner) ^ turn) << 32 | static_cast<uint64_t>(i);
       if (a.size >= 256 && a.keep > a.size / 8)
-        keys = radix_sort(keys, keys + a.size, a.size, exec);
+        narrow = radix_sort(narrow, narrow + a.size, a.size, exec);
       else
-        first_in_order(keys, a.size, a.keep, [](uint64_t l, uint64_t r) { return l < r; });
-      for (int64_t j = 0; j < a.keep; ++j) write(a, row, column, j, static_cast<int64_t>(keys[j] & UINT32_MAX));
+        first_in_order(narrow, a.size, a.keep, [](uint64_t l, uint64_t r) { return l < r; });
+      for (int64_t j = 0; j < a.keep; ++j) write(a, row, column, j, static_cast<int64_t>(narrow[j] & UINT32_MAX));
     }
   }
 }

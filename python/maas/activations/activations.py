@@ -135,6 +135,50 @@ def tanh_shrink(x):
     return _ops().subtract(x, _ops().tanh(x))
 
 
+def glu(x, axis=-1):
+    """`a * sigmoid(b)` for the halves `a` and `b` of `x` along `axis`. Reference: Dauphin et al., 2017,
+    arXiv:1612.08083.
+    """
+    return _ops().glu(x, axis=axis)
+
+
+def hard_shrink(x, threshold=0.5):
+    """`x` where `|x| > threshold`, else 0."""
+    return _ops().hard_shrink(x, threshold=threshold)
+
+
+def soft_shrink(x, threshold=0.5):
+    """`sign(x) * max(|x| - threshold, 0)`."""
+    return _ops().soft_shrink(x, threshold=threshold)
+
+
+def threshold(x, threshold, default_value):
+    """`x` where `x > threshold`, else `default_value`."""
+    return _ops().threshold(x, threshold, default_value)
+
+
+def squareplus(x, b=4):
+    """`(x + sqrt(x^2 + b)) / 2`. Reference: Barron, 2021, arXiv:2112.11687."""
+    return _ops().squareplus(x, b=b)
+
+
+def sparse_plus(x):
+    """0 up to -1, `((x + 1) / 2)^2` up to 1, then `x`."""
+    return _ops().sparse_plus(x)
+
+
+def sparse_sigmoid(x):
+    """0 up to -1, `(x + 1) / 2` up to 1, then 1. Reference: Martins and Astudillo, 2016, arXiv:1602.02068."""
+    return _ops().sparse_sigmoid(x)
+
+
+def sparsemax(x, axis=-1):
+    """`max(x - tau, 0)` with the `tau` for which it sums to 1 along `axis`. Reference: Martins and Astudillo, 2016,
+    arXiv:1602.02068.
+    """
+    return _ops().sparsemax(x, axis=axis)
+
+
 def mish(x):
     """`x * tanh(softplus(x))`. Reference: Misra, 2019, arXiv:1908.08681."""
     return _ops().multiply(x, _ops().tanh(_ops().softplus(x)))

@@ -39,18 +39,31 @@ _EXTRA_CALL_ARGUMENTS = {
     "scatter": {"values"},
     "searchsorted": {"sorted_sequence", "values"},
     "select": {"condlist", "choicelist"},
+    "bitwise_left_shift": {"y"},
+    "bitwise_right_shift": {"y"},
+    "cdist": {"y"},
+    **{n: {"images"} for n in "extract_patches gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges".split()},
+    "affine_transform": {"images", "transform"},
+    "extract_patches_3d": {"volumes"},
+    "map_coordinates": {"coordinates"},
+    "perspective_transform": {"images", "start_points", "end_points"},
+    "ssim": {"image1", "image2"},
+    "trapezoid": {"y"},
 }
 
 _KERAS_MODULES = {
-    "math": "rsqrt erf erfinv logsumexp top_k in_top_k segment_sum segment_max extract_sequences",
+    "math": "rsqrt erf erfc erfinv logsumexp top_k in_top_k segment_sum segment_max segment_min segment_prod "
+    "extract_sequences fft fft2 ifft2 rfft irfft stft istft logdet cdist",
     "core": "cast saturate_cast slice slice_update scatter scatter_update unstack stop_gradient convert_to_tensor map "
     "scan switch cond while_loop fori_loop associative_scan vectorized_map",
     "einops": "rearrange",
-    "image": "resize pad_images crop_images",
+    "image": "resize pad_images crop_images affine_transform extract_patches extract_patches_3d map_coordinates "
+    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges ssim",
     "linalg": "norm cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve "
     "solve_triangular svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
-    "celu glu softmax sparsemax "
+    "celu glu softmax sparsemax adaptive_average_pool adaptive_max_pool depth_to_space space_to_depth fold unfold "
+    "hard_shrink hard_tanh soft_shrink sparse_plus sparse_sigmoid squareplus tanh_shrink threshold psnr "
     "log_softmax one_hot multi_hot moments normalize conv depthwise_conv separable_conv conv_transpose max_pool "
     "average_pool "
     "batch_normalization layer_normalization rms_normalization sparse_categorical_crossentropy "
@@ -61,6 +74,8 @@ _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name 
 # Names under which Keras has a second class for a function that is one here.
 _SAME = {"true_divide": "divide", "amax": "max", "amin": "min"}
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
+_CLASS_NAMES = {"searchsorted": "SearchSorted", "cdist": "CDist"}
+_CLASS_NAMES.update((n, n.upper()) for n in "psnr ssim istft stft fft fft2 ifft2 rfft irfft svd".split())
 _OPS = {}  # name -> undecorated function, filled by `op`
 
 
@@ -138,8 +153,8 @@ class FunctionOperation(Operation):
 
 def class_name_of(function_name):
     """`expand_dims` -> `ExpandDims`, the class name Keras files use."""
-    if function_name == "searchsorted":
-        return "SearchSorted"
+    if function_name in _CLASS_NAMES:
+        return _CLASS_NAMES[function_name]
     return "".join(part[:1].upper() + part[1:] for part in function_name.split("_"))
 
 

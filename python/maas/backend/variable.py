@@ -5,6 +5,7 @@ import numpy as np
 from maas import _core
 from maas.backend.call_context import trainable_changed
 from maas.backend.naming import auto_name, current_path
+from maas.backend.scopes import get_stateless_scope
 from maas.backend.standardize import standardize_dtype, standardize_shape
 
 
@@ -86,6 +87,9 @@ class Variable(_core.Variable):
         if shape != self.shape:
             raise ValueError(f"Variable '{self.path}' has shape {self.shape}, received a value of shape {shape}")
         super().assign(value)
+        scope = get_stateless_scope()
+        if scope is not None:
+            scope.note_write(self)
         return self
 
     def assign_add(self, value):

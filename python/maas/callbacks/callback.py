@@ -38,6 +38,10 @@ class Callback:
         """The model that runs; None once it is gone."""
         return None if self._model is None else self._model()
 
+    def __getstate__(self):
+        # A copy belongs to no model; `fit` gives it one.
+        return {**self.__dict__, "_model": None}
+
     def on_batch_begin(self, batch, logs=None):
         """The same as `on_train_batch_begin`."""
 

@@ -76,7 +76,7 @@ class Context:
 
     def holds(self, elements):
         """Notes that a run holds so many float64 elements per row at a time, so that it takes fewer rows."""
-        self.rows = max(64, min(self.rows, (1 << 22) // max(int(elements), 1)))
+        self.rows = max(64, min(self.rows, (1 << 20) // max(int(elements), 1)))
 
 
 class Converter:

@@ -30,8 +30,9 @@ class Neighbors(Converter):
         self.context.holds(len(points) * (1 if metric in ("euclidean", "sqeuclidean") else points.shape[1]))
         far = None
         if metric in ("euclidean", "sqeuclidean"):
-            # -|x - p|^2 without its part that all points share.
-            scores = product(x, self.param("points_turned", 2 * points.T)) - self.param("norms", np.sum(points**2, 1))
+            # -|x - p|^2 without its part that all points share; the norms are one more row of the product.
+            turned = np.concatenate([2 * points.T, -np.sum(points**2, axis=1)[None]])
+            scores = product(ops.concatenate([x, ops.ones_like(x[:, :1])], axis=1), self.param("points_turned", turned))
             index = ops.top_k(scores, k)[1]
         else:
             distances = self.distances(x, points)

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the model in URLs (default: the file's stem)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free port (default: %(default)s)")
+    parser.add_argument("--grpc-port", type=int, help="also answer gRPC there (needs maas[grpc]; default: no gRPC)")
     parser.add_argument("--max-batch-size", type=int, default=32, help="most rows of one run (default: %(default)s)")
     parser.add_argument(
         "--max-queue-delay-us", type=int, default=0, help="how long a batch waits for more rows (default: %(default)s)"
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         with _server(args) as server:
             took = (time.perf_counter() - began) * 1e3
             print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
+            if server.grpc_port is not None:
+                print(f"maas: gRPC at {server.host}:{server.grpc_port}", flush=True)
             # A signal that comes just before a wait begins does not end it, so no wait lasts for ever.
             while not asked.wait(1):
                 pass
@@ -67,6 +70,7 @@ def _server(args: argparse.Namespace) -> Any:
             max_queue_size=args.max_queue_size,
             threads=args.threads,
             drain_timeout=args.drain_timeout,
+            grpc_port=args.grpc_port,
             keys=args.keys,
             insecure_no_auth=args.insecure_no_auth,
         )

@@ -4,6 +4,7 @@ import itertools
 import numbers
 import warnings
 
+from maas.backend import config
 from maas.data import rng_state
 
 
@@ -21,6 +22,11 @@ class EpochIterator:
     def __init__(self, adapter, steps_per_epoch=None):
         if steps_per_epoch is not None and (not isinstance(steps_per_epoch, numbers.Integral) or steps_per_epoch < 1):
             raise ValueError(f"the number of steps must be an int >= 1, received {steps_per_epoch!r}")
+        limit = config.max_steps_per_epoch()
+        steps = steps_per_epoch or adapter.num_batches
+        if limit is not None and (steps is None or limit < steps):
+            warnings.warn(f"epochs end after {limit} steps: maas.config.set_max_steps_per_epoch says so", stacklevel=3)
+            steps_per_epoch = limit
         self.adapter = adapter
         self.steps_per_epoch = steps_per_epoch
         self._num_batches = adapter.num_batches

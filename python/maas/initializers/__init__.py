@@ -8,7 +8,7 @@ from maas import missing_names
 from maas.backend.objects import Family
 from maas.backend.standardize import numpy_dtype
 from maas.initializers.base import Initializer, RandomInitializer, initial_value
-from maas.initializers.constant import Constant, Identity, Ones, Zeros
+from maas.initializers.constant import STFT, Constant, Identity, Ones, Zeros
 from maas.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from maas.initializers.variance_scaling import (
     GlorotNormal,
@@ -24,7 +24,7 @@ from maas.initializers.variance_scaling import (
 _CLASSES = (
     Constant, Zeros, Ones, Identity, RandomNormal, TruncatedNormal, RandomUniform, Orthogonal, VarianceScaling,
     GlorotUniform, GlorotNormal,
-    HeUniform, HeNormal, LecunUniform, LecunNormal,
+    HeUniform, HeNormal, LecunUniform, LecunNormal, STFT,
 )  # fmt: skip
 _FAMILY = Family(
     "keras.initializers",
@@ -32,13 +32,15 @@ _FAMILY = Family(
     {
         "IdentityInitializer": Identity,
         "OrthogonalInitializer": Orthogonal,
+        "STFTInitializer": STFT,
+        "stft": STFT,
         "normal": RandomNormal,
         "uniform": RandomUniform,
         "one": Ones,
         "zero": Zeros,
     },
 )
-IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+IdentityInitializer, OrthogonalInitializer, STFTInitializer, stft = Identity, Orthogonal, STFT, STFT
 constant, zeros, ones, identity = Constant, Zeros, Ones, Identity
 random_normal, truncated_normal, random_uniform, orthogonal = RandomNormal, TruncatedNormal, RandomUniform, Orthogonal
 variance_scaling, glorot_uniform, glorot_normal = VarianceScaling, GlorotUniform, GlorotNormal
@@ -53,6 +55,7 @@ __all__ = [c.__name__ for c in _CLASSES] + [
     "OrthogonalInitializer", "constant", "zeros", "ones", "identity", "random_normal", "truncated_normal",
     "random_uniform", "orthogonal",
     "variance_scaling", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal",
+    "STFTInitializer", "stft",
 ]  # fmt: skip
 
 

@@ -66,11 +66,13 @@ from maas.layers.recurrent.rnn import RNN
 from maas.layers.recurrent.stacked import StackedRNNCells
 from maas.layers.recurrent.time_distributed import TimeDistributed
 from maas.layers.regularization.dropout import (
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
 )
 from maas.layers.reshaping.resizing import (
     Cropping1D,
@@ -99,7 +101,7 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 CLASSES = {
     c.__name__: c
     for c in (
-        Activation, ActivityRegularization, Add, AdditiveAttention, Attention, Average, AveragePooling1D,
+        Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
         AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, Concatenate, Conv1D,
         Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D,
         Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
@@ -110,13 +112,14 @@ CLASSES = {
         MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector,
         Rescaling, Reshape, ReversibleEmbedding,
         SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
-        SpatialDropout2D, SpectralNormalization, StackedRNNCells, Subtract, TimeDistributed,
+        SpatialDropout2D, SpatialDropout3D, SpectralNormalization, StackedRNNCells, Subtract, TimeDistributed,
         UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
         ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     )
 }  # fmt: skip
 __all__ = [
-    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "Attention", "Average", "AveragePooling1D",
+    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
+    "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNormalization",
     "Bidirectional", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",
     "Conv3DTranspose", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "Convolution1D", "Convolution1DTranspose",
@@ -133,7 +136,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling", "Reshape", "ReversibleEmbedding", "SeparableConv1D", "SeparableConv2D", "SeparableConvolution1D",
     "SeparableConvolution2D", "SimpleRNN", "SimpleRNNCell", "Softmax", "SpatialDropout1D", "SpatialDropout2D",
-    "SpectralNormalization", "StackedRNNCells", "Subtract", "TimeDistributed", "UnitNormalization",
+    "SpatialDropout3D", "SpectralNormalization", "StackedRNNCells", "Subtract", "TimeDistributed", "UnitNormalization",
     "UpSampling1D", "UpSampling2D", "UpSampling3D", "Wrapper",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "add", "average", "concatenate", "deserialize", "dot",
     "maximum", "minimum", "multiply", "serialize", "subtract",

@@ -6,6 +6,7 @@ import numpy as np
 
 from maas import tree
 from maas.backend import call_context
+from maas.backend.scopes import get_stateless_scope
 
 
 class LayerState:
@@ -178,6 +179,10 @@ class LayerState:
                 raise ValueError(f"{self._label()}: add_loss() takes tensors computed in `call()`, received {x!r}")
         if call_context.collects_losses():
             self._losses.extend(losses)
+            scope = get_stateless_scope()
+            if scope is not None and scope.collect_losses:
+                for x in losses:
+                    scope.add_loss(x)
 
     def _regularization_losses(self):
         found = []

@@ -7,6 +7,7 @@ from maas.losses.alignment import (
     categorical_generalized_cross_entropy,
     ctc,
 )
+from maas.losses.circle import Circle, circle
 from maas.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -52,6 +53,7 @@ ALL_OBJECTS = (
     CategoricalCrossentropy,
     CategoricalFocalCrossentropy,
     CategoricalHinge,
+    Circle,
     CosineSimilarity,
     Dice,
     Hinge,
@@ -73,6 +75,7 @@ ALL_OBJECTS = (
     categorical_crossentropy,
     categorical_focal_crossentropy,
     categorical_hinge,
+    circle,
     cosine_similarity,
     dice,
     hinge,

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from maas.backend import config
 from maas.callbacks import CallbackList
 from maas.callbacks.callback import pythonify_logs
 from maas.data import EpochIterator, get_data_adapter
@@ -64,6 +65,10 @@ class Fitting:
         self._assert_compiled("fit")
         if not isinstance(epochs, (int, np.integer)):
             raise TypeError(f"epochs must be an int, received epochs={epochs!r}")
+        limit = config.max_epochs()
+        if limit is not None and limit < epochs:
+            warnings.warn(f"fit ends after epoch {limit}: maas.config.set_max_epochs says so", stacklevel=2)
+            epochs = limit
         if not isinstance(validation_split, numbers.Real) or not 0 <= validation_split < 1:
             raise ValueError(f"validation_split must be a number in [0, 1), received {validation_split!r}")
         if validation_split and validation_data is None:

@@ -236,7 +236,7 @@ class Model(FastCall, Trainer, Layer):
 
         Args:
             filepath: str or path.
-            format: "maas"; by default what the suffix says.
+            format: "maas" or "onnx" (which needs the extra `[onnx]`); by default what the suffix says.
             verbose: bool, whether to print where the file is.
             input_signature: specs with `shape` and `dtype`, nested like the model's input (such as `KerasTensor` or
                 `InputSpec`), for a subclassed model that was never called.
@@ -244,18 +244,23 @@ class Model(FastCall, Trainer, Layer):
 
         Raises:
             ValueError: for another format, or a model that is not built.
+            NotImplementedError: for an op that ONNX files cannot say.
         """
         import os
 
-        from maas.saving.saving_api import write_maas
+        from maas.saving.saving_api import write_maas, write_onnx
 
         path = os.fspath(filepath)
         format = format or os.path.splitext(path)[1].removeprefix(".")
-        if format != "maas":
+        if format not in ("maas", "onnx"):
             raise ValueError(
-                f"{self.name}: a model is exported as 'maas' (a path that ends in .maas), received {format!r}"
+                f"{self.name}: a model is exported as 'maas' or 'onnx' (a path that ends in .maas or .onnx), "
+                f"received {format!r}"
             )
-        write_maas(self, path, overwrite, with_training_state=False, input_signature=input_signature)
+        if format == "onnx":
+            write_onnx(self, path, overwrite, input_signature=input_signature)
+        else:
+            write_maas(self, path, overwrite, with_training_state=False, input_signature=input_signature)
         if verbose:
             print(f"exported '{self.name}' to {path}")
 

@@ -11,6 +11,11 @@ from maas import missing_names
 _MODULES = (
     "core",
     "elementwise",
+    "pointwise",
+    "special",
+    "nan",
+    "parts",
+    "windows",
     "views",
     "linear",
     "linalg",
@@ -51,6 +56,11 @@ def _load():
 
 _load()
 image = importlib.import_module("maas.ops.image")
+for _module in ("image_warp", "image_filters"):
+    _module = importlib.import_module(f"maas.ops.{_module}")
+    for _name in _module.__all__:
+        setattr(image, _name, getattr(_module, _name))
+    image.__all__ += _module.__all__
 linalg = importlib.import_module("maas.ops.linalg")
 importlib.import_module("maas.backend.tensor_methods")
 from maas.transforms.custom_gradient import custom_gradient  # noqa: E402, F401

@@ -16,6 +16,7 @@ __all__ = [
     "eig",
     "eigh",
     "inv",
+    "logdet",
     "lstsq",
     "lu_factor",
     "matrix_rank",
@@ -95,6 +96,12 @@ def det(x):
 def slogdet(x):
     """`(sign, log |det(x)|)`; of a singular matrix `(0, -inf)`."""
     return _core.slogdet(_matrix("slogdet", x))
+
+
+@op
+def logdet(x):
+    """`log det(x)` of matrices (..., n, n) whose determinant is positive; of others that of its size."""
+    return slogdet(x)[1]
 
 
 @op

@@ -8,7 +8,16 @@ from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 from maas.ops.gather import _indices
 
-__all__ = ["bincount", "scatter", "scatter_update", "segment_max", "segment_sum", "slice_update"]
+__all__ = [
+    "bincount",
+    "scatter",
+    "scatter_update",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
+    "slice_update",
+]
 
 _MODES = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "multiply"}
 
@@ -148,6 +157,18 @@ def segment_max(data, segment_ids, num_segments=None, sorted=False):
         IndexError: if an id is out of range, naming its position.
     """
     return _segments("segment_max", data, segment_ids, num_segments, "max")
+
+
+@op
+def segment_min(data, segment_ids, num_segments=None, sorted=False):
+    """Minima of the rows of each segment; +inf or the greatest integer where a segment is empty. See `segment_max`."""
+    return _segments("segment_min", data, segment_ids, num_segments, "min")
+
+
+@op
+def segment_prod(data, segment_ids, num_segments=None, sorted=False):
+    """Products of the rows of each segment, 1 where a segment is empty. Arguments as `segment_max`."""
+    return _segments("segment_prod", data, segment_ids, num_segments, "multiply")
 
 
 @op

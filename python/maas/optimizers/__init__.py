@@ -9,8 +9,11 @@ from maas.optimizers.adaptive import Adadelta, Adagrad
 from maas.optimizers.ftrl import Ftrl
 from maas.optimizers.lamb import Lamb
 from maas.optimizers.loss_scale import LossScaleOptimizer
+from maas.optimizers.multi import MultiOptimizer, OptimizerMap
+from maas.optimizers.muon import Muon
 from maas.optimizers.optimizer import Optimizer
 from maas.optimizers.rmsprop import RMSprop
+from maas.optimizers.schedule_free import ScheduleFreeAdamW
 from maas.optimizers.sgd import SGD
 
 ALL_OBJECTS = (
@@ -28,10 +31,13 @@ ALL_OBJECTS = (
     Ftrl,
     Lamb,
     LossScaleOptimizer,
+    MultiOptimizer,
+    Muon,
+    ScheduleFreeAdamW,
 )
 ALL_OBJECTS_DICT = {cls.__name__.lower(): cls for cls in ALL_OBJECTS}
 
-__all__ = [*(cls.__name__ for cls in ALL_OBJECTS), "deserialize", "get", "schedules", "serialize"]
+__all__ = [*(cls.__name__ for cls in ALL_OBJECTS), "OptimizerMap", "deserialize", "get", "schedules", "serialize"]
 
 
 def serialize(optimizer):
@@ -69,7 +75,7 @@ def get(identifier):
 
         obj = get_registered_object(identifier)
         if obj is None:
-            names = ALL_OBJECTS_DICT.keys() - {"optimizer"}
+            names = ALL_OBJECTS_DICT.keys() - {"optimizer", "multioptimizer", "lossscaleoptimizer"}
             raise ValueError(missing_names.unknown_name("optimizer", identifier, names))
         obj = obj() if isinstance(obj, type) else obj
     elif isinstance(identifier, dict):

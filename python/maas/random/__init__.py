@@ -7,12 +7,16 @@ number of threads. A `SeedGenerator` moves its step on at each draw; an int seed
 from maas import missing_names
 from maas.random.draws import categorical, dropout, normal, randint, shuffle, truncated_normal, uniform
 from maas.random.seed_generator import SeedGenerator, draw_seed, make_default_seed, set_global_seed
+from maas.random.shaped import beta, binomial, gamma
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "draw_seed",
     "dropout",
+    "gamma",
     "make_default_seed",
     "normal",
     "randint",

@@ -18,6 +18,7 @@ from maas.saving.serialization import (
 _API = ("load_model", "load_weights", "save_model", "save_weights")
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "custom_object_scope",
     "deserialize_keras_object",
     "enable_unsafe_deserialization",
@@ -39,4 +40,8 @@ def __getattr__(name):
         from maas.saving import saving_api
 
         return getattr(saving_api, name)
+    if name == "KerasFileEditor":
+        from maas.saving.file_editor import KerasFileEditor
+
+        return KerasFileEditor
     raise missing(__name__, name)

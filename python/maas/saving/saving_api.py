@@ -66,6 +66,15 @@ def write_maas(model, path, overwrite=True, **options):
             file.write(piece)
 
 
+def write_onnx(model, path, overwrite=True, **options):
+    """Write an ONNX file; `options` are those of `maas.onnx.export.encode_onnx`."""
+    from maas.onnx.export import encode_onnx
+
+    data = encode_onnx(model, **options)
+    with atomic_write(path, overwrite) as file:
+        file.write(data)
+
+
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """The model saved in a file by maas or by Keras.
 

@@ -48,6 +48,7 @@ class Server:
         max_queue_size: int, requests that wait for one model; more get status 429.
         threads: int, compute threads of the engine; default is left as it is.
         version: str, the model's version in URLs.
+        grpc_port: int, also answer gRPC there (needs the extra `grpc`); 0 takes a free port, None is no gRPC.
         keys: path of a file of API keys (`maas keys create`). Requests without a key of it are refused; the file is
             read again when it changes.
         insecure_no_auth: bool, listen on an address that other machines reach although no keys are asked for.
@@ -58,6 +59,7 @@ class Server:
 
     Raises:
         ValueError: for an option out of range or unknown.
+        ImportError: if `grpc_port` is given and grpcio is not installed.
         RuntimeError: from `start` if the port cannot be bound; if the file of keys cannot be read.
     """
 
@@ -73,6 +75,7 @@ class Server:
         max_queue_size: int = 1024,
         threads: int | None = None,
         version: str = "1",
+        grpc_port: int | None = None,
         keys: str | os.PathLike[str] | None = None,
         insecure_no_auth: bool = False,
         **options: Any,
@@ -99,6 +102,12 @@ class Server:
         self.host = host
         self._batching = batching
         self._core = _core.Server(servables, host, port, {**batching, **access, **options})
+        self._drain_timeout = options.get("drain_timeout", 30.0)
+        self._grpc = None
+        if grpc_port is not None:
+            from maas.serving.grpc import GrpcListener
+
+            self._grpc = GrpcListener(self._core, host, grpc_port, options.get("max_body_bytes", 64 << 20))
         self._stopped = threading.Event()
 
     @property
@@ -111,6 +120,11 @@ class Server:
         """Base URL for clients on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def grpc_port(self) -> int | None:
+        """The bound port of gRPC, once started; None without gRPC."""
+        return self._grpc.port if self._grpc else None
 
     def set_model_store(self, store: Any, may_change: bool = False) -> None:
         """Answers the repository routes from `store`; call it before `start`.
@@ -126,6 +140,12 @@ class Server:
     def start(self) -> Server:
         """Binds the port and begins to answer. Returns the server itself."""
         self._core.start()
+        if self._grpc:
+            try:
+                self._grpc.start()
+            except BaseException:
+                self._core.stop()
+                raise
         _running.add(self)
         return self
 
@@ -159,7 +179,11 @@ class Server:
 
     def stop(self) -> None:
         """Stops accepting, answers what is in flight, ends the threads. Safe to call twice."""
+        # Both ports drain at the same time; the calls of gRPC end in the core.
+        ended = self._grpc.begin_stop(self._drain_timeout) if self._grpc else None
         self._core.stop()
+        if ended:
+            ended.wait()
         _running.discard(self)
         self._stopped.set()
 

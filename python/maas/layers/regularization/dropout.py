@@ -1,4 +1,4 @@
-"""Layers that add noise while training: Dropout, SpatialDropout, GaussianNoise, GaussianDropout."""
+"""Layers that add noise while training: Dropout, AlphaDropout, SpatialDropout, GaussianNoise, GaussianDropout."""
 
 from maas.layers.input_spec import InputSpec
 from maas.layers.layer import Layer
@@ -79,6 +79,35 @@ class Dropout(_Noise):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape}
 
 
+# Where SELU goes for inputs far below 0: -scale * alpha.
+_SELU_FLOOR = -1.7580993408473766
+
+
+class AlphaDropout(Dropout):
+    """Sets a share `rate` of the entries to the lower end of SELU and rescales all, so that mean 0 and variance 1 stay.
+
+    `y = a x + b` for what is kept and `y = a f + b` for what is dropped, with `f = -1.7581`,
+    `a = ((1 - rate) (1 + rate f^2))^(-1/2)` and `b = -a f rate`; in training only.
+
+    Args:
+        rate, noise_shape, seed: as for `Dropout`.
+
+    Reference: Klambauer et al., 2017, "Self-normalizing neural networks", arXiv:1706.02515.
+    """
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        from maas import ops, random
+
+        shape = ops.shape(inputs) if self.noise_shape is None else self._noise_shape(inputs)
+        kept = ops.greater_equal(random.uniform(shape, seed=self.seed_generator), self.rate)
+        # With rate=1 nothing is kept, and the scale, which goes to infinity, has nothing to scale.
+        a = ((1 - self.rate) * (1 + self.rate * _SELU_FLOOR**2)) ** -0.5 if self.rate < 1 else 0.0
+        b = -a * _SELU_FLOOR * self.rate
+        return ops.add(ops.multiply(ops.where(kept, inputs, _SELU_FLOOR), a), b)
+
+
 class _SpatialDropout(Dropout):
     def __init__(self, rate, seed=None, name=None, dtype=None, **kwargs):
         super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
@@ -107,7 +136,7 @@ class SpatialDropout1D(_SpatialDropout):
         return (batch, 1, channels)
 
 
-class SpatialDropout2D(_SpatialDropout):
+class _SpatialDropoutND(_SpatialDropout):
     """`Dropout` that drops whole channels of images.
 
     Args:
@@ -119,16 +148,27 @@ class SpatialDropout2D(_SpatialDropout):
     def __init__(self, rate, data_format=None, seed=None, name=None, dtype=None, **kwargs):
         super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         self.data_format = standardize_data_format(data_format, self._label())
-        self.input_spec = InputSpec(ndim=4)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def _noise_shape(self, inputs):
         from maas import ops
 
-        sizes = ops.shape(inputs)
-        return (sizes[0], sizes[1], 1, 1) if self.data_format == "channels_first" else (sizes[0], 1, 1, sizes[3])
+        sizes, ones = ops.shape(inputs), (1,) * self.rank
+        first = self.data_format == "channels_first"
+        return (*sizes[:2], *ones) if first else (sizes[0], *ones, sizes[-1])
 
     def get_config(self):
         return {**super().get_config(), "data_format": self.data_format}
+
+
+class SpatialDropout2D(_SpatialDropoutND):
+    __doc__ = _SpatialDropoutND.__doc__
+    rank = 2
+
+
+class SpatialDropout3D(_SpatialDropoutND):
+    __doc__ = _SpatialDropoutND.__doc__.replace("images", "volumes")
+    rank = 3
 
 
 class GaussianNoise(_Noise):

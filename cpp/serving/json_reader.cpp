@@ -281,7 +281,7 @@ struct Handler {
         head->timeout_us = unsigned_integer(kind, s, "timeout");
         break;
       case JsonKey::priority:
-        unsigned_integer(kind, s, "priority");
+        head->priority = unsigned_integer(kind, s, "priority");
         break;
       case JsonKey::sequence_start:
         boolean(kind, s, "sequence_start");

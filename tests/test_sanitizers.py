@@ -24,7 +24,7 @@ PROGRAMS = sorted(p.stem for p in (ROOT / "cpp/tests").glob("*_test.cpp"))
 EMULATED = [p for p in PROGRAMS if p.startswith("cuda_")]
 FUZZERS = {  # program: its readers, each alone so that each gets its time
     "fuzz_test": ["json_text", "safetensors_files", "graphs"],
-    "serving_fuzz_test": ["requests_over_sockets", "bodies"],
+    "serving_fuzz_test": ["requests_over_sockets", "bodies", "tfs_bodies", "compressed_bodies", "grpc_messages"],
 }
 PLAIN = [p for p in PROGRAMS if p not in EMULATED and p not in FUZZERS and p != "planted_test"]
 OPTIONS = {

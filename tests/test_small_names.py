@@ -169,6 +169,40 @@ CLAIMS |= {
 }
 
 
+def test_mel_spectrogram():
+    """One sound at a time: Keras's `top_db` counts from the largest value of the whole batch."""
+    sound = RNG.normal(size=(3, 700)).astype("float32")
+    for options in ({}, {"power_to_db": False, "mag_exp": 1.0}, {"max_freq": 3000, "ref_power": 0.1, "top_db": 20.0}):
+        options = {"fft_length": 64, "sequence_stride": 16, "num_mel_bins": 9, "sampling_rate": 8000, **options}
+        ours, theirs = maas.layers.MelSpectrogram(**options), keras.layers.MelSpectrogram(**options)
+        for x in sound:
+            a, b = np.asarray(ours(x[None])), np.asarray(theirs(x[None]))
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4)
+        together = np.asarray(ours(sound))
+        np.testing.assert_array_equal(together[1:2], np.asarray(ours(sound[1:2])))
+        config = ours.get_config()
+        assert {k: config[k] for k in options} == options
+        again = maas.layers.deserialize(keras.layers.serialize(theirs))
+        np.testing.assert_array_equal(np.asarray(again(sound)), together)
+    with pytest.raises(ValueError, match="fft_length must be at least sequence_length=9, received fft_length=8"):
+        maas.layers.MelSpectrogram(fft_length=8, sequence_length=9)
+
+
+CLAIMS |= {"layers.MelSpectrogram"}
+
+
+def test_log_spectrograms():
+    """Modes with a logarithm or an angle are compared where the kernels' last digits cannot decide."""
+    x = RNG.normal(size=(2, 60, 1)).astype("float32")
+    for mode in ("log", "magnitude", "imag"):
+        ours, theirs = (lib.layers.STFTSpectrogram(mode, 16, 4) for lib in (maas, keras))
+        np.testing.assert_allclose(np.asarray(ours(x)), np.asarray(theirs(x)), rtol=1e-4, atol=1e-4)
+    angles = np.asarray(maas.layers.STFTSpectrogram("angle", 16, 4)(x))
+    parts = np.asarray(maas.layers.STFTSpectrogram("stft", 16, 4)(x))
+    np.testing.assert_allclose(angles, np.arctan2(parts[..., 9:], parts[..., :9]), atol=1e-6)
+
+
 def test_seeds_and_sessions():
     for lib in (maas, keras):
         draws = []

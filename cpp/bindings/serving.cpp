@@ -248,6 +248,7 @@ void option(py::dict& options, const char* key, T& field) {
   } catch (const py::cast_error&) {
     const char* kind = std::is_same_v<T, std::string> ? "text"
                        : std::is_same_v<T, bool>      ? "True or False"
+                       : std::is_class_v<T>           ? "a list of whole numbers"
                        : std::is_floating_point_v<T>  ? "a number in range"
                                                       : "a whole number in range";
     throw Error(ErrorKind::value,
@@ -269,6 +270,10 @@ BatcherOptions batcher_options(py::dict& d) {
   option(d, "max_queue_size", o.max_queue_size);
   option(d, "max_queue_bytes", o.max_queue_bytes);
   option(d, "inline_budget_ns", o.inline_budget_ns);
+  option(d, "preferred_batch_size", o.preferred_batch_size);
+  option(d, "instances", o.instances);
+  option(d, "priority_levels", o.priority_levels);
+  option(d, "default_priority", o.default_priority);
   return o;
 }
 
@@ -316,6 +321,15 @@ class PythonServer {
     refuse_rest(rest);
     server_->add_model(model, batching);
   }
+  void load_model(const std::shared_ptr<Servable>& model, py::dict options) {
+    py::dict rest = options.attr("copy")();
+    const BatcherOptions batching = batcher_options(rest);
+    refuse_rest(rest);
+    py::gil_scoped_release release;
+    server_->load_model(model, batching);
+  }
+  bool unload_model(const std::string& name) { return server_->unload_model(name); }
+  std::vector<std::string> models() const { return server_->models(); }
   void set_model_store(py::object store, bool may_change) {
     server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
   }
@@ -378,6 +392,9 @@ void bind_serving(py::module_& m) {
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
       .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
+      .def("load_model", &PythonServer::load_model, py::arg("model"), py::arg("options") = py::dict())
+      .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
+      .def("models", &PythonServer::models)
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
       .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
            py::arg("seconds"), "(status code, message, answer) of one call of the inference service.")

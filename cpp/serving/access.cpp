@@ -51,7 +51,7 @@ std::string_view id_of(std::string_view key) {
   return n == std::string_view::npos ? std::string_view() : key.substr(0, n);
 }
 
-Decision refuse(int status, const char* text, int retry_after = 0) {
+Decision denial(int status, const char* text, int retry_after = 0) {
   Decision d;
   d.status = status;
   d.text = text;
@@ -151,7 +151,7 @@ std::vector<std::shared_ptr<const Key>> Access::keys() const {
 Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
   if (needed == 0 || !asks()) return {};
   const std::string_view text = bearer(authorization);
-  if (text.empty()) return refuse(401, "an API key is needed: Authorization: Bearer <key>");
+  if (text.empty()) return denial(401, "an API key is needed: Authorization: Bearer <key>");
   const auto ring = this->ring();
   const auto it = ring->find(id_of(text));
   Sha256 hash;
@@ -161,21 +161,21 @@ Decision Access::decide(Scopes needed, std::string_view model, bool every_model,
   // An unknown id takes the same steps as a wrong secret, and gets the same answer.
   const bool known = it != ring->end();
   if (!equal_in_constant_time(digest, known ? it->second.key->sha256 : kNone) || !known)
-    return refuse(401, "the API key is not valid");
+    return denial(401, "the API key is not valid");
   const Key& key = *it->second.key;
-  if (key.expires != 0 && std::time(nullptr) >= key.expires) return refuse(401, "the API key is not valid");
-  if ((key.scopes & needed) == 0) return refuse(403, "the API key has not the scope for this");
+  if (key.expires != 0 && std::time(nullptr) >= key.expires) return denial(401, "the API key is not valid");
+  if ((key.scopes & needed) == 0) return denial(403, "the API key has not the scope for this");
   if (every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
-    return refuse(403, "the API key is not for this model");
+    return denial(403, "the API key is not for this model");
   KeyUse& use = *it->second.use;
   if (use.in_flight.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
     use.in_flight.fetch_sub(1, std::memory_order_relaxed);
-    return refuse(429, "the API key has too many requests in flight", 1);
+    return denial(429, "the API key has too many requests in flight", 1);
   }
   Decision d;
   d.hold = KeyHold(it->second.use);
   if (const double wait = use.take(key.rate, key.burst, Clock::now()); wait > 0) {
-    return refuse(429, "the API key is over its rate", static_cast<int>(std::ceil(std::min(wait, 3600.0))));
+    return denial(429, "the API key is over its rate", static_cast<int>(std::ceil(std::min(wait, 3600.0))));
   }
   d.key = it->second.key;
   return d;

@@ -12,40 +12,40 @@
 namespace maas::serving {
 namespace {
 
-namespace json = boost::json;
+namespace boost_json = boost::json;
 constexpr size_t kMaxFile = size_t{16} << 20;
 
 [[noreturn]] void bad_file(const std::string& what) { throw Error(ErrorKind::value, "file of keys: " + what); }
 
-const std::string text_of(const json::object& o, const char* name) {
-  const json::value* v = o.if_contains(name);
+const std::string text_of(const boost_json::object& o, const char* name) {
+  const boost_json::value* v = o.if_contains(name);
   if (v == nullptr || !v->is_string()) bad_file(std::string("a key needs the text '") + name + "'");
   return std::string(v->get_string());
 }
 
-double number_of(const json::object& o, const char* name) {
-  const json::value* v = o.if_contains(name);
+double number_of(const boost_json::object& o, const char* name) {
+  const boost_json::value* v = o.if_contains(name);
   if (v == nullptr || v->is_null()) return 0;
   const double n = v->is_number() ? v->to_number<double>() : -1;
   if (!(n > 0 && n < 1e15)) bad_file(std::string("'") + name + "' of a key must be a number above 0");
   return n;
 }
 
-std::vector<std::string> list_of(const json::object& o, const char* name) {
-  const json::value* v = o.if_contains(name);
+std::vector<std::string> list_of(const boost_json::object& o, const char* name) {
+  const boost_json::value* v = o.if_contains(name);
   if (v == nullptr || !v->is_array() || v->get_array().empty())
     bad_file(std::string("a key needs the list '") + name + "'");
   std::vector<std::string> out;
-  for (const json::value& e : v->get_array()) {
+  for (const boost_json::value& e : v->get_array()) {
     if (!e.is_string()) bad_file(std::string("'") + name + "' of a key must hold texts");
     out.emplace_back(e.get_string());
   }
   return out;
 }
 
-Key key_of(const json::value& v) {
+Key key_of(const boost_json::value& v) {
   if (!v.is_object()) bad_file("each key must be an object");
-  const json::object& o = v.get_object();
+  const boost_json::object& o = v.get_object();
   Key key;
   key.id = text_of(o, "id");
   if (!valid_name(key.id) || key.id.find('_') != std::string::npos) bad_file("the id of a key is not valid");
@@ -67,12 +67,12 @@ Key key_of(const json::value& v) {
 
 std::vector<Key> keys_of(const std::string& text) {
   boost::system::error_code ec;
-  const json::value v = json::parse(text, ec);
+  const boost_json::value v = boost_json::parse(text, ec);
   if (ec || !v.is_object()) bad_file("it is not a JSON object");
-  const json::value* list = v.get_object().if_contains("keys");
+  const boost_json::value* list = v.get_object().if_contains("keys");
   if (list == nullptr || !list->is_array()) bad_file("it has no list 'keys'");
   std::vector<Key> out;
-  for (const json::value& k : list->get_array()) out.push_back(key_of(k));
+  for (const boost_json::value& k : list->get_array()) out.push_back(key_of(k));
   return out;
 }
 

@@ -49,16 +49,20 @@ std::shared_ptr<BatchBuffer> BatchPool::acquire(const std::vector<Shape>& row_sh
   return {b.release(), [pool = shared_from_this()](BatchBuffer* p) { pool->give_back(p); }};
 }
 
+int64_t BatchPool::capacity(const std::vector<Shape>& row_shapes) const {
+  size_t bytes = 0;
+  for (size_t i = 0; i < row_shapes.size(); ++i)
+    bytes += row_bytes(row_shapes[i], servable_->info().inputs[i].datatype);
+  const auto fits = static_cast<int64_t>(static_cast<size_t>(max_bytes_) / std::max<size_t>(1, bytes));
+  return std::clamp<int64_t>(fits, 1, max_rows_);
+}
+
 std::unique_ptr<BatchBuffer> BatchPool::make(const std::vector<Shape>& row_shapes) {
   auto b = std::make_unique<BatchBuffer>();
   b->row_shapes = row_shapes;
-  size_t bytes = 0;
-  for (size_t i = 0; i < row_shapes.size(); ++i) {
+  for (size_t i = 0; i < row_shapes.size(); ++i)
     b->row_bytes.push_back(row_bytes(row_shapes[i], servable_->info().inputs[i].datatype));
-    bytes += b->row_bytes.back();
-  }
-  const auto fits = static_cast<int64_t>(static_cast<size_t>(max_bytes_) / std::max<size_t>(1, bytes));
-  b->capacity = std::clamp<int64_t>(fits, 1, max_rows_);
+  b->capacity = capacity(row_shapes);
   b->memory = servable_->make_batch(b->capacity, row_shapes);
   return b;
 }

@@ -20,6 +20,7 @@ struct BatchBuffer {
   std::vector<Shape> row_shapes;
   std::vector<size_t> row_bytes;
   int64_t capacity = 0, fill = 0;
+  int level = 0;    // of priority; 0 goes first
   int writers = 0;  // reservations not yet submitted
   struct Entry {
     std::shared_ptr<Job> job;  // null until submitted, and for an abandoned reservation
@@ -38,6 +39,8 @@ class BatchPool : public std::enable_shared_from_this<BatchPool> {
   // At most `max_batches` at a time, of at most `max_rows` rows and `max_bytes` bytes of input each.
   BatchPool(std::shared_ptr<Servable> servable, int max_batches, int64_t max_rows, int64_t max_bytes,
             std::condition_variable* came_back);
+  // Rows of one batch for these shapes.
+  int64_t capacity(const std::vector<Shape>& row_shapes) const;
   // Null if all are taken. Throws what Servable::make_batch throws.
   std::shared_ptr<BatchBuffer> acquire(const std::vector<Shape>& row_shapes);
   // Requests wait outside for a batch to come back: only then is `came_back` notified.

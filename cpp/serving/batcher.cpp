@@ -1,20 +1,23 @@
 #include "serving/batcher.h"
 
+#include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "serving/run_share.h"
 
 namespace maas::serving {
-namespace {
-}  // namespace
+namespace {}  // namespace
 
 Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)
-    : servable_(std::move(servable)), options_(options), metrics_(std::move(metrics)) {
+    : servable_(std::move(servable)), options_(std::move(options)), metrics_(std::move(metrics)) {
   if (!servable_->info().batched()) options_.max_batch_size = 1;
-  pool_ = std::make_shared<BatchPool>(servable_, options_.max_batches, options_.max_batch_size,
-                                      options_.max_batch_bytes, &changed_);
+  if (options_.default_priority == 0) options_.default_priority = (options_.priority_levels + 1) / 2;
+  pool_ = std::make_shared<BatchPool>(servable_, std::max(options_.max_batches, options_.instances + 2),
+                                      options_.max_batch_size, options_.max_batch_bytes, &changed_);
+  staged_.resize(static_cast<size_t>(options_.priority_levels));
   for (auto& c : cost_ns_) c = -1;
-  thread_ = std::thread([this] { worker(); });
+  for (int i = 0; i < options_.instances; ++i) threads_.emplace_back([this] { worker(); });
 }
 
 Batcher::~Batcher() {
@@ -22,135 +25,190 @@ Batcher::~Batcher() {
   pool_->forget_owner();
 }
 
-// ---- admission (I/O threads)
-
-void Batcher::close_open(CloseReason reason) {
-  open_->reason = reason;
-  closed_.push_back(std::move(open_));
-  open_.reset();
+int Batcher::level_of(int64_t priority) const {
+  const bool known = priority >= 1 && priority <= options_.priority_levels;
+  return static_cast<int>(known ? priority : options_.default_priority) - 1;
 }
 
-// Finds rows for the job in the open batch or a new one; false if every batch is taken.
-bool Batcher::place(Job& job, int64_t rows, const std::vector<Shape>& row_shapes) {
-  const bool same = open_ && open_->row_shapes == row_shapes;
-  if (!same || open_->fill + rows > open_->capacity) {
-    Buffer next = pool_->acquire(row_shapes);
+void Batcher::count_waiting(int64_t change) {
+  waiting_ += change;
+  metrics_->queue_depth.store(waiting_, kRelaxed);
+}
+
+// ---- admission (I/O threads)
+
+Batcher::Buckets::iterator Batcher::bucket(int level, const std::vector<Shape>& row_shapes) {
+  return std::find_if(open_.begin(), open_.end(),
+                      [&](const Buffer& b) { return b->level == level && b->row_shapes == row_shapes; });
+}
+
+void Batcher::close(Buckets::iterator it, CloseReason reason) {
+  closed_.push_back(*it);  // first what may fail
+  closed_.back()->reason = reason;
+  open_.erase(it);
+}
+
+// Finds rows for the job in the open batch of its kind or a new one; false if every batch is taken.
+bool Batcher::place(Job& job, int level) {
+  auto it = bucket(level, job.row_shapes);
+  if (it == open_.end() || (*it)->fill + job.rows > (*it)->capacity) {
+    open_.reserve(open_.size() + 1);
+    Buffer next = pool_->acquire(job.row_shapes);
     if (!next) return false;
-    if (rows > next->capacity) {
-      throw Error(ErrorKind::value, "a request may have at most " + std::to_string(next->capacity) +
-                                        " rows (max_batch_size), received " + std::to_string(rows));
-    }
-    if (open_ && !open_->entries.empty()) close_open(same ? CloseReason::full : CloseReason::shape);
-    open_ = std::move(next);
+    next->level = level;
+    it = bucket(level, job.row_shapes);
+    if (it != open_.end()) close(it, CloseReason::full);
+    open_.push_back(std::move(next));
+    it = open_.end() - 1;
   }
-  job.buffer = open_;
-  job.begin = open_->fill;
-  job.entry = open_->entries.size();
-  if (open_->entries.empty()) open_->oldest = job.enqueued;
-  open_->entries.push_back({nullptr, job.begin, rows});
-  open_->fill += rows;
+  BatchBuffer& b = **it;
+  if (b.entries.empty()) b.oldest = job.enqueued;
+  b.entries.push_back({nullptr, b.fill, job.rows});
+  job.buffer = *it;
+  job.begin = b.fill;
+  job.entry = b.entries.size() - 1;
+  b.fill += job.rows;
   return true;
 }
 
-Batcher::Admission Batcher::reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes) {
-  if (rows > options_.max_batch_size) {
-    throw Error(ErrorKind::value, "a request may have at most " + std::to_string(options_.max_batch_size) +
-                                      " rows (max_batch_size), received " + std::to_string(rows));
+// Memory of its own for the rows of a job.
+void Batcher::stage(Job& job) {
+  job.staged.clear();
+  job.source.clear();
+  job.staged_bytes = 0;
+  for (size_t i = 0; i < job.row_shapes.size(); ++i) {
+    const size_t n = row_bytes(job.row_shapes[i], servable_->info().inputs[i].datatype) * static_cast<size_t>(job.rows);
+    job.staged.emplace_back(n);
+    job.source.push_back(job.staged.back().data());
+    job.staged_bytes += static_cast<int64_t>(n);
   }
-  Buffer displaced;  // released after the lock
+}
+
+Batcher::Admission Batcher::reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes) {
+  const int64_t capacity = pool_->capacity(row_shapes);
+  job.rows = rows;
+  job.row_shapes = std::move(row_shapes);
+  if (rows > capacity) return reserve_parts(job, capacity);
   std::lock_guard lock(mutex_);
   if (stopping_) return Admission::stopping;
   if (waiting_ >= options_.max_queue_size) return Admission::queue_full;
-  job.rows = rows;
-  displaced = open_;
-  if (staged_.empty() && staged_writers_ == 0 && place(job, rows, row_shapes)) {
+  // The client's priority may come after its rows; submit() moves them then.
+  if (staged_writers_ == 0 && !has_staged() && place(job, level_of(0))) {
     ++job.buffer->writers;
   } else {
-    size_t bytes = 0;
-    std::vector<size_t> sizes;
-    for (size_t i = 0; i < row_shapes.size(); ++i) {
-      sizes.push_back(row_bytes(row_shapes[i], servable_->info().inputs[i].datatype) * static_cast<size_t>(rows));
-      bytes += sizes.back();
+    stage(job);
+    if (staged_bytes_ + job.staged_bytes > options_.max_queue_bytes) {
+      job.staged.clear();
+      return Admission::queue_full;
     }
-    if (staged_bytes_ + static_cast<int64_t>(bytes) > options_.max_queue_bytes) return Admission::queue_full;
-    for (const size_t n : sizes) job.staged.emplace_back(n);
-    staged_bytes_ += static_cast<int64_t>(bytes);
+    staged_bytes_ += job.staged_bytes;
     ++staged_writers_;
     pool_->want(true);
   }
-  job.row_shapes = std::move(row_shapes);
-  ++waiting_;
-  metrics_->queue_depth.store(waiting_, kRelaxed);
+  count_waiting(1);
   metrics_->in_flight.fetch_add(1, kRelaxed);
   return Admission::ok;
 }
 
 void* Batcher::input(Job& job, size_t i) const {
-  if (!job.buffer) return job.staged[i].data();
+  if (!job.buffer) return job.source[i];
   return static_cast<char*>(job.buffer->memory->input(i)) + static_cast<size_t>(job.begin) * job.buffer->row_bytes[i];
 }
 
-void Batcher::abandon(Job& job) noexcept {
-  Buffer keep = std::move(job.buffer);  // its last reference must not go under the lock
-  std::lock_guard lock(mutex_);
-  --waiting_;
-  metrics_->queue_depth.store(waiting_, kRelaxed);
-  metrics_->in_flight.fetch_sub(1, kRelaxed);
-  if (keep) {
-    --keep->writers;
-    if (job.entry + 1 == keep->entries.size()) {
-      keep->fill = keep->entries.back().begin;
-      keep->entries.pop_back();
-    }
-  } else {
-    --staged_writers_;
-    for (const auto& s : job.staged) staged_bytes_ -= static_cast<int64_t>(s.size());
-    job.staged.clear();
+// Takes the rows out of their batch; a gap is closed before the run.
+void Batcher::give_rows_back(Job& job) noexcept {
+  BatchBuffer& b = *job.buffer;
+  --b.writers;
+  if (job.entry + 1 == b.entries.size()) {
+    b.fill = b.entries.back().begin;
+    b.entries.pop_back();
   }
+  if (!b.entries.empty()) return;
+  const auto it = std::find(open_.begin(), open_.end(), job.buffer);
+  if (it != open_.end()) open_.erase(it);
+}
+
+void Batcher::abandon(Job& job) noexcept {
+  Buffer keep = job.buffer;  // its last reference must not go under the lock
+  {
+    std::lock_guard lock(mutex_);
+    count_waiting(-job.parts);
+    metrics_->in_flight.fetch_sub(1, kRelaxed);
+    if (keep) {
+      give_rows_back(job);
+    } else {
+      --staged_writers_;
+      staged_bytes_ -= job.staged_bytes;
+    }
+    job.buffer.reset();
+  }
+  job.staged.clear();
   changed_.notify_one();
 }
 
+// Moves the rows of a job whose level is not that of its batch into memory of its own.
+void Batcher::set_level(Job& job, int level) {
+  Buffer from = job.buffer;
+  if (!from || from->level == level) return;
+  stage(job);
+  for (size_t i = 0; i < job.source.size(); ++i)
+    std::memcpy(job.source[i], input(job, i), static_cast<size_t>(job.rows) * from->row_bytes[i]);
+  std::lock_guard lock(mutex_);
+  give_rows_back(job);
+  job.buffer.reset();
+  staged_bytes_ += job.staged_bytes;
+  ++staged_writers_;
+  pool_->want(true);
+}
+
 bool Batcher::runs_inline(const Job& job) const {
-  if (options_.inline_budget_ns <= 0 || options_.max_queue_delay_us != 0 || running_ || stopping_) return false;
-  if (!closed_.empty() || !staged_.empty() || job.buffer != open_ || open_->entries.size() != 1) return false;
-  if (!servable_->may_run_inline()) return false;
+  if (options_.inline_budget_ns <= 0 || options_.max_queue_delay_us != 0 || running_ != 0 || stopping_) return false;
+  if (!closed_.empty() || has_staged() || open_.size() != 1 || job.buffer != open_[0]) return false;
+  if (open_[0]->entries.size() != 1 || !servable_->may_run_inline()) return false;
   const int64_t cost = cost_of(job.rows).load(kRelaxed);
-  return cost >= 0 && cost <= options_.inline_budget_ns;
+  return cost >= 0 && cost <= options_.inline_budget_ns && RunShare::instance().try_acquire();
 }
 
 bool Batcher::submit(const std::shared_ptr<Job>& job) {
+  if (job->parts > 1) {
+    submit_parts(job);
+    return false;
+  }
+  const int level = level_of(job->priority);
+  set_level(*job, level);
   Buffer mine;
   {
     std::lock_guard lock(mutex_);
     if (!job->buffer) {
-      staged_.push_back(job);
+      staged_[static_cast<size_t>(level)].push_back(job);
       --staged_writers_;
     } else {
       --job->buffer->writers;
       job->buffer->entries[job->entry].job = job;
       if (runs_inline(*job)) {
-        running_ = true;
-        open_->reason = CloseReason::inline_run;
-        mine = std::move(open_);
-        open_.reset();
-        --waiting_;
-        metrics_->queue_depth.store(waiting_, kRelaxed);
+        ++running_;
+        mine = std::move(open_[0]);
+        open_.clear();
+        mine->reason = CloseReason::inline_run;
+        count_waiting(-1);
         job->state.store(JobState::running);
-      } else if (job->buffer == open_ && open_->fill == open_->capacity) {
+      } else if (job->buffer->fill == job->buffer->capacity) {
+        const auto it = std::find(open_.begin(), open_.end(), job->buffer);
         try {
-          close_open(CloseReason::full);
+          if (it != open_.end()) close(it, CloseReason::full);
         } catch (const std::bad_alloc&) {  // the worker closes it, then
         }
       }
     }
-    if (!mine && !running_) changed_.notify_one();
+    if (!mine && running_ < options_.instances) changed_.notify_one();
   }
   if (!mine) return false;
   execute(*mine);
+  RunShare::instance().release();
   mine->entries.clear();
   std::lock_guard lock(mutex_);
-  running_ = false;
-  if (has_work() || stopping_) changed_.notify_one();
+  --running_;
+  if (has_work() || stopping_) changed_.notify_all();
   return true;
 }
 

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <utility>
 
+#include "core/error.h"
 #include "serving/batcher.h"
 #include "serving/failure.h"
+#include "serving/run_share.h"
 
 namespace maas::serving {
 namespace {
@@ -23,8 +25,7 @@ void set_error(Job& job, std::string_view text) noexcept {
 void Batcher::end_waiting(Job& job, int status, const char* error) {
   job.status = status;
   set_error(job, error);
-  --waiting_;
-  metrics_->queue_depth.store(waiting_, kRelaxed);
+  count_waiting(-1);
 }
 
 void Batcher::notify(Ended& ended) {
@@ -32,32 +33,54 @@ void Batcher::notify(Ended& ended) {
   ended.clear();
 }
 
-// Moves staged requests, oldest first, into batches that have come back.
-void Batcher::refill(Ended& failed) {
-  while (!staged_.empty()) {
-    const std::shared_ptr<Job> job = staged_.front();
-    if (job->state.load() == JobState::waiting) {
-      if (failed.size() == failed.capacity()) failed.reserve(2 * failed.size() + 8);  // before it is taken off
+// Moves staged requests of a level, oldest first, into batches that have come back. A request may pass another of other
+// row shapes that finds no batch. False: some are left.
+bool Batcher::refill(int level, Ended& failed) {
+  auto& queue = staged_[static_cast<size_t>(level)];
+  size_t kept = 0, looked = 0;
+  const std::vector<Shape>* last_left = nullptr;
+  if (!queue.empty()) failed.reserve(failed.size() + queue.size());  // before any is taken off
+  for (; looked < queue.size(); ++looked) {
+    Job& job = *queue[looked];
+    bool leaves = true;
+    // Those behind one that found no place keep their order.
+    if (job.state.load() == JobState::waiting && last_left != nullptr && job.row_shapes == *last_left) {
+      leaves = false;
+    } else if (job.state.load() == JobState::waiting) {
       try {
-        if (!place(*job, job->rows, job->row_shapes)) return;
-        for (size_t i = 0; i < job->staged.size(); ++i) {
-          std::memcpy(input(*job, i), job->staged[i].data(), job->staged[i].size());
+        leaves = place(job, level);
+        if (leaves) {
+          for (size_t i = 0; i < job.source.size(); ++i)
+            std::memcpy(input(job, i), job.source[i], static_cast<size_t>(job.rows) * job.buffer->row_bytes[i]);
+          job.buffer->entries[job.entry].job = queue[looked];
         }
-        open_->entries[job->entry].job = job;
       } catch (...) {
         JobState expected = JobState::waiting;
-        if (job->state.compare_exchange_strong(expected, JobState::expired)) {
-          end_waiting(*job, 0, "");
-          describe_failure(metrics_->model, job->status, job->error);
-          failed.push_back(job);
+        if (job.state.compare_exchange_strong(expected, JobState::expired)) {
+          end_waiting(job, 0, "");
+          describe_failure(metrics_->model, job.status, job.error);
+          failed.push_back(queue[looked]);
         }
       }
     }
-    for (const auto& s : job->staged) staged_bytes_ -= static_cast<int64_t>(s.size());
-    job->staged.clear();
-    staged_.pop_front();
+    if (leaves) {
+      staged_bytes_ -= job.staged_bytes;
+      job.staged.clear();
+      queue[looked].reset();
+    } else {
+      last_left = &job.row_shapes;
+      if (kept != looked) queue[kept] = std::move(queue[looked]);
+      ++kept;
+      if (kept >= 64) break;  // far enough for one look
+    }
   }
-  pool_->want(staged_writers_ > 0);
+  ++looked;
+  size_t end = kept;
+  for (; looked < queue.size(); ++looked, ++end) {
+    if (end != looked) queue[end] = std::move(queue[looked]);
+  }
+  queue.resize(std::min(end, queue.size()));
+  return queue.empty();
 }
 
 // Drops the rows of requests that are gone, and moves the rest together. `ended` has room for all of them.
@@ -68,14 +91,14 @@ void Batcher::compact(BatchBuffer& b, Ended& ended) {
   for (auto& e : b.entries) {
     if (!e.job) continue;
     JobState expected = JobState::waiting;
-    const bool late = e.job->deadline <= now;
-    if (!e.job->state.compare_exchange_strong(expected, late ? JobState::expired : JobState::running)) continue;
-    if (late) {
+    const bool late = e.job->deadline <= now, gone = e.job->unwanted();
+    if (!e.job->state.compare_exchange_strong(expected, late || gone ? JobState::expired : JobState::running)) continue;
+    if (late || gone) {
       end_waiting(*e.job, 504, "the request waited longer than its timeout");
       ended.push_back(std::move(e.job));
       continue;
     }
-    --waiting_;
+    --waiting_;  // counted below
     if (fill != e.begin) {
       for (size_t i = 0; i < b.row_bytes.size(); ++i) {
         char* base = static_cast<char*>(b.memory->input(i));
@@ -89,50 +112,86 @@ void Batcher::compact(BatchBuffer& b, Ended& ended) {
     if (&b.entries[kept] != &e) b.entries[kept] = std::move(e);
     ++kept;
   }
-  metrics_->queue_depth.store(waiting_, kRelaxed);
+  count_waiting(0);
   b.entries.erase(b.entries.begin() + static_cast<ptrdiff_t>(kept), b.entries.end());
   b.fill = fill;
 }
 
-// The next batch to run, or null if it is not time yet (after waiting for something to change).
-Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) {
-  if (running_ || !has_work()) {
-    changed_.wait(lock);
-    return nullptr;
-  }
-  refill(ended);
-  if (closed_.empty() && open_ && !open_->entries.empty()) {
-    const auto due = open_->oldest + std::chrono::microseconds(options_.max_queue_delay_us);
+// Closes the open batch that runs next, of a level above `below`: of those whose time has come the oldest of the first
+// level. False: there is none, and `due` is when to look again.
+bool Batcher::close_due(int below, Clock::time_point& due) {
+  const auto now = Clock::now();
+  auto best = open_.end();
+  CloseReason why = CloseReason::immediate;
+  for (auto it = open_.begin(); it != open_.end(); ++it) {
+    const BatchBuffer& b = **it;
+    const auto end = b.oldest + std::chrono::microseconds(options_.max_queue_delay_us);
+    const auto& sizes = options_.preferred_batch_size;
     CloseReason reason = CloseReason::immediate;
-    if (open_->fill == open_->capacity) {
+    if (b.level >= below) continue;
+    if (b.fill == b.capacity) {
       reason = CloseReason::full;
     } else if (stopping_) {
       reason = CloseReason::drain;
     } else if (options_.max_queue_delay_us > 0) {
-      if (Clock::now() < due) {
-        changed_.wait_until(lock, due);
-        return nullptr;
-      }
       reason = CloseReason::delay;
+      if (now < end) {
+        if (std::find(sizes.begin(), sizes.end(), b.fill) == sizes.end()) {
+          due = std::min(due, end);
+          continue;
+        }
+        reason = CloseReason::preferred;
+      }
     }
-    close_open(reason);
+    if (best == open_.end() || b.level < (*best)->level || (b.level == (*best)->level && b.oldest < (*best)->oldest)) {
+      best = it;
+      why = reason;
+    }
   }
-  if (closed_.empty() || closed_.front()->writers > 0) {
+  if (best == open_.end()) return false;
+  close(best, why);
+  return true;
+}
+
+// The next batch to run, or null if it is not time yet (after waiting for something to change).
+Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) {
+  if (running_ >= options_.instances || !has_work()) {
+    changed_.wait(lock);
+    return nullptr;
+  }
+  bool all = staged_writers_ == 0;
+  for (int level = 0; level < options_.priority_levels; ++level) all = refill(level, ended) && all;
+  if (all) pool_->want(false);
+  if (!ended.empty()) return nullptr;  // to be told first
+  const auto first = [&] {
+    return std::min_element(closed_.begin(), closed_.end(),
+                            [](const Buffer& a, const Buffer& b) { return a->level < b->level; });
+  };
+  auto due = Clock::time_point::max();
+  close_due(closed_.empty() ? options_.priority_levels : (*first())->level, due);
+  if (closed_.empty() && !open_.empty() && due != Clock::time_point::max()) {
+    changed_.wait_until(lock, due);
+    return nullptr;
+  }
+  if (closed_.empty() || (*first())->writers > 0) {
     // A batch that comes back wakes this thread without the lock, so look again after a short time.
     changed_.wait_for(lock, std::chrono::milliseconds(5));
     return nullptr;
   }
   // For compact, and for the answers after the run: nothing may be in want of memory once the batch is off the list.
-  ended.reserve(ended.size() + closed_.front()->entries.size());
-  Buffer b = std::move(closed_.front());
-  closed_.pop_front();
+  const auto it = first();
+  ended.reserve(ended.size() + (*it)->entries.size());
+  Buffer b = std::move(*it);
+  closed_.erase(it);
   compact(*b, ended);
   return b;
 }
 
 void Batcher::worker() {
+  RunShare& share = RunShare::instance();
+  const bool counted = servable_->may_run_inline();  // others may wait for something else than a core
   std::unique_lock lock(mutex_);
-  while (!(stopping_ && !has_work() && !running_)) {
+  while (!(stopping_ && !has_work() && running_ == 0)) {
     Ended ended;
     Buffer b;
     try {
@@ -141,11 +200,14 @@ void Batcher::worker() {
       changed_.wait_for(lock, std::chrono::milliseconds(5));  // others may give memory back
     }
     const bool run = b && !b->entries.empty();
-    if (run) running_ = true;
+    if (run) ++running_;
+    if (run && running_ < options_.instances && has_work()) changed_.notify_one();
     lock.unlock();
     notify(ended);
     if (run) {
+      if (counted) share.acquire();
       execute(*b);
+      if (counted) share.release();
       for (auto& e : b->entries) ended.push_back(std::move(e.job));
       b->entries.clear();
     }
@@ -153,7 +215,8 @@ void Batcher::worker() {
     // The next run must not wait for the answers of this one, and the answers not for the lock.
     notify(ended);
     lock.lock();
-    if (run) running_ = false;
+    if (run) --running_;
+    if (stopping_) changed_.notify_all();
   }
 }
 
@@ -209,6 +272,32 @@ void Batcher::run_alone(BatchBuffer& b) {
   }
 }
 
+void Batcher::warm_up() {
+  const ModelInfo& info = servable_->info();
+  std::vector<Shape> shapes;
+  for (const TensorSpec& t : info.inputs) {
+    shapes.emplace_back(t.shape.begin() + (info.batched() ? 1 : 0), t.shape.end());
+    for (const int64_t d : shapes.back()) {
+      if (d < 0) return;  // nothing says which sizes will come
+    }
+  }
+  try {
+    const int64_t capacity = pool_->capacity(shapes);
+    const auto memory = servable_->make_batch(capacity, shapes);
+    for (size_t i = 0; i < shapes.size(); ++i)
+      std::memset(memory->input(i), 0, row_bytes(shapes[i], info.inputs[i].datatype) * static_cast<size_t>(capacity));
+    for (const int64_t rows : {int64_t{1}, capacity, int64_t{1}}) {
+      const auto start = Clock::now();
+      servable_->run(*memory, rows);
+      // The first run of a size also finds its kernels and memory; the second one of a single row tells its cost.
+      const int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+      if (rows == 1) cost_of(1).store(ns, kRelaxed);
+    }
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::value && e.kind() != ErrorKind::index) throw;
+  }
+}
+
 // ---- deadlines and the end
 
 // Ends the waiting jobs whose deadline is not behind `until`. Some at a time and without asking for memory: a job that
@@ -222,7 +311,7 @@ void Batcher::end_due(Clock::time_point until, int status, const char* error) {
       std::lock_guard lock(mutex_);
       const auto look = [&](const std::shared_ptr<Job>& job) {
         JobState expected = JobState::waiting;
-        if (count == ended.size() || !job || job->deadline > until) return;
+        if (count == ended.size() || !job || (job->deadline > until && !job->unwanted())) return;
         if (!job->state.compare_exchange_strong(expected, JobState::expired)) return;
         end_waiting(*job, status, error);
         ended[count++] = job;
@@ -230,10 +319,12 @@ void Batcher::end_due(Clock::time_point until, int status, const char* error) {
       for (const auto& b : closed_) {
         for (const auto& e : b->entries) look(e.job);
       }
-      if (open_) {
-        for (const auto& e : open_->entries) look(e.job);
+      for (const auto& b : open_) {
+        for (const auto& e : b->entries) look(e.job);
       }
-      for (const auto& job : staged_) look(job);
+      for (const auto& queue : staged_) {
+        for (const auto& job : queue) look(job);
+      }
     }
     for (size_t i = 0; i < count; ++i) std::exchange(ended[i], nullptr)->job_done();
   } while (count == ended.size());
@@ -253,7 +344,9 @@ void Batcher::stop(Clock::duration drain) {
   }
   end_due(Clock::time_point::max(), 503, "the server is shutting down");
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  for (auto& t : threads_) {
+    if (t.joinable()) t.join();
+  }
 }
 
 }  // namespace maas::serving

@@ -26,6 +26,7 @@ struct InferHead {
   std::optional<std::string> id;
   bool binary_output = false;  // request level `binary_data_output`
   int64_t timeout_us = 0;      // 0: the server's own limit
+  int64_t priority = 0;        // 1 is the first; 0: the model's default
   bool chooses_outputs = false;
   bool rows_form = false;  // TensorFlow Serving: the answer is one entry per row
   std::vector<OutputChoice> outputs;

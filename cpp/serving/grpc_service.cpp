@@ -95,7 +95,7 @@ void put_duration(std::string& out, uint32_t field, const Duration& d) {
   put_duration(out, field, d.count.load(), d.ns.load());
 }
 
-std::string statistics_of(const ModelInfo& info, const ModelStats& s) {
+std::string statistics_message(const ModelInfo& info, const ModelStats& s) {
   std::string out, inner;
   wire::put_text(out, 1, info.name);
   wire::put_text(out, 2, info.version);
@@ -116,7 +116,7 @@ std::string statistics_of(const ModelInfo& info, const ModelStats& s) {
   return out;
 }
 
-std::string metadata_of(const ModelInfo& info) {
+std::string metadata_message(const ModelInfo& info) {
   std::string out;
   wire::put_text(out, 1, info.name);
   wire::put_text(out, 2, info.version);
@@ -135,7 +135,7 @@ std::string metadata_of(const ModelInfo& info) {
   return out;
 }
 
-std::string config_of(const ModelInfo& info, const BatcherOptions& options) {
+std::string config_message(const ModelInfo& info, const BatcherOptions& options) {
   const bool batched = info.batched();
   std::string out;
   wire::put_text(out, 1, info.name);
@@ -187,7 +187,7 @@ std::string repository_body(std::string_view message, bool index) {
   return out + (index ? "}" : "}}");
 }
 
-std::string index_of(std::string_view text) {
+std::string index_message(std::string_view text) {
   std::string out;
   const json::Value v = json::parse(text);
   for (const json::Value& model : *v.get<json::List>()) {
@@ -253,7 +253,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
     case RouteId::all_stats:
       for (const auto& [name, model] : models_) {
         if (call.key && !call.key->sees(name)) continue;
-        wire::put_bytes(response.body, 1, statistics_of(model->servable->info(), *model->stats));
+        wire::put_bytes(response.body, 1, statistics_message(model->servable->info(), *model->stats));
       }
       return;
     default: {
@@ -261,10 +261,10 @@ void Service::answer(const GrpcCall& call, Response& response) {
       if (!model) return;
       const ModelInfo& info = model->servable->info();
       if (route.id == RouteId::model_ready) response.body = flag(ready_);
-      if (route.id == RouteId::model) response.body = metadata_of(info);
-      if (route.id == RouteId::model_stats) wire::put_bytes(response.body, 1, statistics_of(info, *model->stats));
+      if (route.id == RouteId::model) response.body = metadata_message(info);
+      if (route.id == RouteId::model_stats) wire::put_bytes(response.body, 1, statistics_message(info, *model->stats));
       if (route.id == RouteId::model_config) {
-        wire::put_bytes(response.body, 1, config_of(info, model->batcher->options()));
+        wire::put_bytes(response.body, 1, config_message(info, model->batcher->options()));
       }
       return;
     }
@@ -280,7 +280,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
     if (!done) return response.error(504, "the request took longer than its timeout");
     done->render(response);
   }
-  if (response.status == 200 && route.id == RouteId::repository_index) response.body = index_of(response.body);
+  if (response.status == 200 && route.id == RouteId::repository_index) response.body = index_message(response.body);
   if (response.status == 200 && (route.id == RouteId::repository_load || route.id == RouteId::repository_unload)) {
     response.body.clear();
   }

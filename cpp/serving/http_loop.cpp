@@ -60,7 +60,13 @@ void Loop::arm_expire() {
   expire_timer.async_wait([this](const Ec& ec) {
     expire_armed = false;
     if (ec) return;
-    service.expire(Clock::now());
+    const auto now = Clock::now();
+    // Sparsely: it is a system call for each connection.
+    if (++ticks % 5 == 0) {
+      const std::vector<std::shared_ptr<Session>> all(sessions.begin(), sessions.end());
+      for (const auto& s : all) s->look(now);
+    }
+    service.expire(now);
     if (service.has_waiting()) arm_expire();
   });
 }

@@ -23,6 +23,7 @@ struct Loop {
   Timer sweep_timer, expire_timer;
   std::unordered_set<std::shared_ptr<Session>> sessions;
   std::atomic<size_t> open{0};  // sessions.size(), for other threads
+  int ticks = 0;
   bool expire_armed = false, draining = false;
   std::string date;  // the Date header line, renewed by the sweep
   std::thread thread;

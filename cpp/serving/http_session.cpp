@@ -1,5 +1,7 @@
 #include "serving/http_session.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
@@ -58,6 +60,12 @@ void Session::check(Clock::time_point now) noexcept {
         return close();
     }
   });
+}
+
+void Session::look(Clock::time_point now) noexcept {
+  if (state_ != State::waiting || now - since_ < std::chrono::milliseconds(50)) return;
+  pollfd p{socket_.native_handle(), POLLRDHUP, 0};
+  if (poll(&p, 1, 0) > 0) close();
 }
 
 void Session::close() noexcept {

@@ -20,6 +20,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void start();
   void check(Clock::time_point now) noexcept;  // timeouts, and connections that end while draining
   void close() noexcept;
+  void look(Clock::time_point now) noexcept;  // ends a connection whose client has gone while its request waits
   void job_done(std::shared_ptr<Pending> request) noexcept override;
 
  private:

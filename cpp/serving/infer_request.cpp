@@ -71,6 +71,7 @@ bool InferRequest::read(const Request& request, Clock::duration time_limit, Resp
     count(Outcome::error);
     return false;
   }
+  priority = head_.priority;
   if (head_.timeout_us > 0) {
     // Compared in microseconds first: a huge timeout must not overflow the clock.
     const auto limit = std::chrono::duration_cast<std::chrono::microseconds>(time_limit).count();

@@ -12,8 +12,8 @@
 namespace maas::serving {
 namespace {
 
-namespace json = boost::json;
-using json::string_view;
+namespace boost_json = boost::json;
+using boost_json::string_view;
 using Ec = boost::system::error_code;
 
 // `s` must be a plain integer in [0, limit]; text such as 1e3, 1.0, "1" or -1 is refused.
@@ -281,7 +281,7 @@ struct Handler {
         head->timeout_us = unsigned_integer(kind, s, "timeout");
         break;
       case JsonKey::priority:
-        unsigned_integer(kind, s, "priority");
+        head->priority = unsigned_integer(kind, s, "priority");
         break;
       case JsonKey::sequence_start:
         boolean(kind, s, "sequence_start");
@@ -320,11 +320,11 @@ struct Handler {
 
 void read_infer_request(std::string_view text, std::string_view binary, bool has_binary, InferHead& head,
                         InferSink& sink) {
-  json::parse_options options;
+  boost_json::parse_options options;
   options.max_depth = kMaxJsonDepth;
   options.allow_infinity_and_nan = true;
-  options.numbers = json::number_precision::none;
-  json::basic_parser<Handler> parser(options);
+  options.numbers = boost_json::number_precision::none;
+  boost_json::basic_parser<Handler> parser(options);
   Handler& h = parser.handler();
   h.head = &head;
   h.tensor.sink = &sink;
@@ -333,7 +333,7 @@ void read_infer_request(std::string_view text, std::string_view binary, bool has
   h.tensor.has_binary = has_binary;
   Ec ec;
   const size_t used = parser.write_some(false, text.data(), text.size(), ec);
-  if (ec == json::error::too_deep) refuse("the JSON text is nested more than 64 deep");
+  if (ec == boost_json::error::too_deep) refuse("the JSON text is nested more than 64 deep");
   if (ec || used != text.size()) {
     // What follows a complete document may only be white space; write_some skips that.
     refuse("the JSON text is not valid near byte " + std::to_string(used));

@@ -12,7 +12,6 @@ const std::array<double, Histogram::kBuckets> Histogram::kRows = {1,  2,  3,  4,
 
 namespace {
 
-
 void number(std::string& out, double v) {
   char b[32];
   out.append(b, std::to_chars(b, b + sizeof b, v).ptr);

@@ -24,8 +24,9 @@ inline constexpr std::array<const char*, 6> kOutcomes = {"success", "invalid",  
                                                          "timeout", "cancelled", "error"};
 
 // Why a batch stopped filling; the label `reason`.
-enum class CloseReason : uint8_t { immediate, full, delay, shape, drain, inline_run };
-inline constexpr std::array<const char*, 6> kCloseReasons = {"immediate", "full", "delay", "shape", "drain", "inline"};
+enum class CloseReason : uint8_t { immediate, full, delay, preferred, drain, inline_run };
+inline constexpr std::array<const char*, 6> kCloseReasons = {"immediate", "full",  "delay",
+                                                             "preferred", "drain", "inline"};
 
 class Histogram {
  public:
@@ -48,6 +49,7 @@ struct ModelMetrics {
   std::array<Counter, kCloseReasons.size()> batch_close{};
   Histogram queue, compute, latency, batch_size;
   std::atomic<int64_t> queue_depth{0}, in_flight{0};
+  std::atomic<int64_t> load_ns{0};  // what making it ready took
 };
 
 struct HttpMetrics {

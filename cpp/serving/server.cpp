@@ -54,6 +54,14 @@ void Server::add_model(std::shared_ptr<Servable> servable, const BatcherOptions&
   impl_->service.add_model(std::move(servable), options);
 }
 
+void Server::load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+  impl_->service.load_model(std::move(servable), options);
+}
+
+bool Server::unload_model(const std::string& name) { return impl_->service.unload_model(name); }
+
+std::vector<std::string> Server::models() const { return impl_->service.models(); }
+
 void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change) {
   if (impl_->started) throw Error(ErrorKind::runtime, "the model store must be set before the server starts");
   impl_->service.set_store(std::move(store), may_change);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "core/export.h"
 #include "serving/access.h"
@@ -39,7 +40,11 @@ class MAAS_API Server {
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
   void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
-  void start();      // binds and returns; throws maas::Error if it cannot listen
+  void start();  // binds and returns; throws maas::Error if it cannot listen
+  // At any time: load warms up first, then swaps; requests on the way end with the model they found.
+  void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  bool unload_model(const std::string& name);
+  std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
   // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).

@@ -43,9 +43,7 @@ bool rows_known(const ModelInfo& info) {
   return true;
 }
 
-}  // namespace
-
-void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
   const ModelInfo& info = servable->info();
   if (!valid_name(info.name) || !valid_name(info.version)) {
     throw Error(ErrorKind::value,
@@ -55,7 +53,6 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   if (info.inputs.empty() || info.outputs.empty()) {
     throw Error(ErrorKind::value, "model '" + info.name + "' needs at least one input and one output");
   }
-  if (models_.contains(info.name)) throw Error(ErrorKind::value, "two models are named '" + info.name + "'");
   constexpr int64_t kMany = int64_t{1} << 40, kHour = 3'600'000'000;
   check_option("max_batch_size", options.max_batch_size, 1, kMany);
   check_option("max_queue_size", options.max_queue_size, 1, kMany);
@@ -63,6 +60,11 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   check_option("max_queue_delay_us", options.max_queue_delay_us, 0, kHour);
   check_option("max_batches", options.max_batches, 1, 1024);
   check_option("max_batch_bytes", options.max_batch_bytes, 1, kMany);
+  check_option("instances", options.instances, 1, 64);
+  check_option("priority_levels", options.priority_levels, 1, 64);
+  check_option("default_priority", options.default_priority, 0, options.priority_levels);
+  for (const int64_t n : options.preferred_batch_size)
+    check_option("preferred_batch_size", n, 1, options.max_batch_size);
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
   model->stats = std::make_shared<ModelStats>();
@@ -75,7 +77,32 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
   model->batched = info.batched();
   model->rows_known = rows_known(info);
   model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics);
-  models_.emplace(info.name, std::move(model));
+  return model;
+}
+
+}  // namespace
+
+void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+  const std::string& name = servable->info().name;
+  if (models_.find(name) != models_.end()) throw Error(ErrorKind::value, "two models are named '" + name + "'");
+  load_model(std::move(servable), options);
+}
+
+void Service::load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+  const auto start = Clock::now();
+  auto model = make_model(std::move(servable), options);
+  // What a Python model does with zeros is its own affair.
+  if (model->servable->may_run_inline()) model->batcher->warm_up();
+  model->metrics->load_ns.store(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
+  models_.publish(std::move(model));
+}
+
+bool Service::unload_model(const std::string& name) { return models_.withdraw(name); }
+
+std::vector<std::string> Service::models() const {
+  std::vector<std::string> names;
+  for (const auto& [name, model] : models_) names.push_back(name);
+  return names;
 }
 
 Service::Service(Clock::duration request_timeout, int64_t max_in_flight_per_key)
@@ -219,10 +246,8 @@ bool Service::has_waiting() const {
 }
 
 void Service::stop(Clock::duration drain) {
-  const auto limit = Clock::now() + drain;
   if (store_) store_->stop();
-  for (const auto& [name, model] : models_)
-    model->batcher->stop(std::max(Clock::duration::zero(), limit - Clock::now()));
+  models_.stop(drain);
 }
 
 }  // namespace maas::serving

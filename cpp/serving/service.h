@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <memory_resource>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "serving/batcher.h"
 #include "serving/codec.h"
 #include "serving/model_stats.h"
+#include "serving/model_table.h"
 #include "serving/protocol.h"
 #include "serving/router.h"
 
@@ -46,16 +46,6 @@ struct Response {
   }
 };
 
-struct Model {
-  std::shared_ptr<Servable> servable;
-  std::shared_ptr<ModelMetrics> metrics;
-  std::unique_ptr<Batcher> batcher;
-  std::string metadata, config;  // the JSON answers, made once
-  std::shared_ptr<ModelStats> stats;
-  bool batched = false;
-  bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
-};
-
 // A request whose answer comes later. Exactly one of the two is called, once it has ended.
 class Pending {
  public:
@@ -84,6 +74,7 @@ class InferRequest final : public Job, public Pending, private InferSink {
   bool submit();
   void render(Response& response) override;
   void job_done() noexcept override;
+  bool unwanted() const noexcept override { return waiter_.expired(); }
   void drop() noexcept override;
 
  private:
@@ -123,7 +114,12 @@ class Service {
  public:
   explicit Service(Clock::duration request_timeout, int64_t max_in_flight_per_key = 256);
   ~Service();
+  // Throws Error(value) if there is a model of that name, or the options are out of range.
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  // Warms the model up and then, at once, puts it in place of the one with its name, which ends after its last request.
+  void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
+  bool unload_model(const std::string& name);  // false: there is none
+  std::vector<std::string> models() const;
 
   // Answers into `response`, or returns the request that will end later through `waiter`.
   std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
@@ -154,8 +150,7 @@ class Service {
                                      const std::shared_ptr<Waiter>& waiter);
   std::string all_stats(const Key* key) const;
 
-  // Filled before the listener starts and constant afterwards, so readers need no lock.
-  std::map<std::string, std::shared_ptr<Model>, std::less<>> models_;
+  ModelTable models_;
   std::unique_ptr<StoreQueue> store_;
   bool store_may_change_ = false;
   std::atomic<bool> ready_{false};

@@ -10,8 +10,8 @@
 namespace maas::serving {
 namespace {
 
-namespace json = boost::json;
-using json::string_view;
+namespace boost_json = boost::json;
+using boost_json::string_view;
 using Ec = boost::system::error_code;
 
 // Where the reader is. A row is an object of `instances` or `examples`, or `context`; columns is the object `inputs`.
@@ -30,7 +30,7 @@ Word find_word(std::string_view s) {
   return Word::other;
 }
 
-struct Handler {
+struct TfsHandler {
   static constexpr size_t max_object_size = std::numeric_limits<size_t>::max();
   static constexpr size_t max_array_size = std::numeric_limits<size_t>::max();
   static constexpr size_t max_key_size = 4096;
@@ -385,12 +385,12 @@ struct Handler {
 void read_tfs_request(std::string_view text, TfsMethod method, const ModelInfo& info, InferHead& head,
                       InferSink& sink) {
   if (text.empty()) refuse("JSON Parse error: The document is empty");
-  json::parse_options options;
+  boost_json::parse_options options;
   options.max_depth = kMaxJsonDepth;
   options.allow_infinity_and_nan = true;
-  options.numbers = json::number_precision::none;
-  json::basic_parser<Handler> parser(options);
-  Handler& h = parser.handler();
+  options.numbers = boost_json::number_precision::none;
+  boost_json::basic_parser<TfsHandler> parser(options);
+  TfsHandler& h = parser.handler();
   h.method = method;
   for (const TensorSpec& spec : info.inputs) {
     h.columns.emplace_back(spec, sink);
@@ -402,7 +402,7 @@ void read_tfs_request(std::string_view text, TfsMethod method, const ModelInfo& 
   }
   Ec ec;
   const size_t used = parser.write_some(false, text.data(), text.size(), ec);
-  if (ec == json::error::too_deep) refuse("JSON Parse error: nested more than 64 deep");
+  if (ec == boost_json::error::too_deep) refuse("JSON Parse error: nested more than 64 deep");
   if (ec || used != text.size()) refuse("JSON Parse error: Invalid value. at offset: " + std::to_string(used));
   h.finish(head);
 }

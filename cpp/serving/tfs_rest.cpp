@@ -181,11 +181,11 @@ class Regress final : public TfsProtocol {
   }
 };
 
-struct TypeRow {
+struct TfsTypeRow {
   Datatype type;
   const char* name;
 };
-constexpr TypeRow kTypes[] = {
+constexpr TfsTypeRow kTfsTypes[] = {
     {Datatype::boolean, "DT_BOOL"},  {Datatype::uint8, "DT_UINT8"},   {Datatype::uint16, "DT_UINT16"},
     {Datatype::uint32, "DT_UINT32"}, {Datatype::uint64, "DT_UINT64"}, {Datatype::int8, "DT_INT8"},
     {Datatype::int16, "DT_INT16"},   {Datatype::int32, "DT_INT32"},   {Datatype::int64, "DT_INT64"},
@@ -198,7 +198,7 @@ void write_signature(std::string& out, const std::vector<TensorSpec>& specs) {
     if (out.back() != '{') out += ',';
     write_json_string(out, t.name);
     out += ":{\"dtype\":\"";
-    for (const TypeRow& r : kTypes) {
+    for (const TfsTypeRow& r : kTfsTypes) {
       if (r.type == t.datatype) out += r.name;
     }
     out += "\",\"tensor_shape\":{\"dim\":[";

@@ -5,6 +5,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "serving/content_coding.h"
+#include "serving/grpc_service.h"
 #include "serving/server.h"
 #include "serving/service.h"
 #include "tests/affine_servable.h"
@@ -189,4 +191,101 @@ BOOST_AUTO_TEST_CASE(bodies) {
   const auto begin = Clock::now();
   service.stop(std::chrono::seconds(30));
   BOOST_TEST(((Clock::now() - begin) < std::chrono::seconds(30)), "a refused body still holds its rows");
+}
+
+BOOST_AUTO_TEST_CASE(tfs_bodies) {
+  Service service(std::chrono::seconds(60));
+  service.add_model(std::make_shared<AffineServable>(), {});
+  const auto waiter = std::make_shared<Nobody>();
+  const std::string x = row("0.5", 16);
+  const std::vector<std::string> corpus = {
+      R"({"signature_name":"serving_default","instances":[)" + x + "," + x + "]}",
+      R"({"instances":[{"x":)" + x + R"(},{"x":)" + x + "}]}",
+      R"({"inputs":{"x":[)" + x + R"(],"other":{"b64":"YQ=="}}})",
+      R"({"inputs":[)" + x + "]}",
+      R"({"context":{"z":[1,"a"]},"examples":[{"x":)" + x + R"(,"y":{"b64":"YWI="}}]})",
+      R"({"instances":[{"b64":"YQ=="}]})"};
+  std::vector<std::string> words = kWords;
+  for (const char* w :
+       {"\"instances\":", "\"inputs\":", "\"examples\":", "\"context\":", "{\"b64\":\"YQ==\"}", "[[", "]]", "\"x\":"})
+    words.emplace_back(w);
+  size_t n = 0;
+  const auto outcomes = fuzz(corpus, words, [&](const std::string& s) {
+    constexpr const char* kVerbs[] = {":predict", ":classify", ":regress"};
+    const std::string target = std::string("/v1/models/affine") + kVerbs[n++ % 3];
+    Request request;
+    request.method = "POST";
+    request.target = target;
+    request.body = s;
+    request.arrived = Clock::now();
+    Response response;
+    if (service.handle(request, response, waiter)) return std::string("later");
+    BOOST_REQUIRE((response.status == 200 || (response.status >= 400 && response.status < 500)));
+    return target.substr(18, 1) + (response.status == 200 ? "" : response.body.substr(0, 60));
+  });
+  BOOST_TEST(outcomes.size() > 10u);
+}
+
+BOOST_AUTO_TEST_CASE(compressed_bodies) {
+  std::vector<std::string> corpus;
+  for (const size_t size : {600, 5000}) {
+    for (const Coding coding : {Coding::gzip, Coding::deflate}) {
+      Response response;
+      for (size_t i = 0; i < size; ++i) response.body += static_cast<char>('a' + i * i % 7);
+      encode_body(response, coding);
+      BOOST_REQUIRE(!response.headers.empty());
+      corpus.push_back(response.body);
+    }
+  }
+  size_t good = 0;
+  const auto outcomes = fuzz(corpus, kWords, [&](const std::string& s) {
+    std::string all;
+    for (const char* coding : {"gzip", "deflate"}) {
+      Request request;
+      request.body = s;
+      request.content_encoding = coding;
+      request.max_body = 1 << 16;
+      const PlainBody plain(request);
+      BOOST_REQUIRE(plain.body.size() <= request.max_body);
+      good += plain.status == 0;
+      all += plain.status == 0 ? "good" : plain.problem;
+    }
+    return all;
+  });
+  BOOST_TEST(outcomes.size() >= 1u);
+  for (const std::string& s : corpus) {
+    Request request;
+    request.body = s;
+    request.content_encoding = s[0] == '\x1f' ? "gzip" : "deflate";
+    const PlainBody plain(request);
+    BOOST_TEST(plain.status == 0);
+    BOOST_TEST((plain.body.size() == 600 || plain.body.size() == 5000));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(grpc_messages) {
+  Service service(std::chrono::seconds(60));
+  service.add_model(std::make_shared<AffineServable>(), {});
+  service.set_ready(true);
+  const auto text = [](uint32_t field, const std::string& s) {
+    return std::string(1, static_cast<char>(field << 3 | 2)) + static_cast<char>(s.size()) + s;
+  };
+  const std::string tensor = text(1, "x") + text(2, "FP32") + text(3, "\x01\x10");
+  const std::string raw(64, '\x3f');
+  const std::vector<std::string> corpus = {
+      text(1, "affine") + text(3, "id") + text(5, tensor) + text(6, text(1, "y")) + text(7, raw),
+      text(1, "affine") + text(2, "1") + text(5, tensor + text(5, text(6, raw))),
+      text(1, "affine") + text(4, text(1, "timeout") + text(2, "\x10\x7f")) + text(5, tensor) + text(7, raw)};
+  const auto outcomes = fuzz(corpus, kWords, [&](const std::string& s) {
+    std::string all;
+    for (const char* method : {"ModelInfer", "ModelStreamInfer", "ModelStatistics", "RepositoryIndex", "HealthCheck"}) {
+      const GrpcAnswer a = service.grpc(method, s, "", 0);
+      BOOST_REQUIRE((a.code != GrpcCode::internal && a.code != GrpcCode::unavailable));
+      all += std::to_string(static_cast<int>(a.code)) + a.message.substr(0, 40);
+    }
+    return all;
+  });
+  BOOST_TEST(outcomes.size() > 10u);
+  const GrpcAnswer a = service.grpc("ModelInfer", corpus[0], "", 0);
+  BOOST_TEST((a.code == GrpcCode::ok && !a.body.empty()));
 }

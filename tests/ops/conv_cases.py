@@ -137,6 +137,14 @@ CASES = [
     conv((1, 30, 26, 5), (3, 3, 5, 80), (2, 2), "same"),
     conv((2, 12, 12, 20), (1, 1, 20, 130), (2, 2)),
     conv((1, 220, 4, 16), (3, 3, 16, 80), padding="same"),
+    # one channel into few, where lanes are outputs: edges, strides and dilation of rows, odd widths
+    conv((2, 28, 28, 1), (5, 5, 1, 8), padding="same"),
+    conv((3, 11, 33, 1), (3, 4, 1, 5), (2, 1), "same"),
+    conv((2, 12, 65, 1), (3, 2, 1, 3), (1, 1), "valid", (3, 1)),
+    conv((2, 9, 14, 1), (2, 3, 1, 1), (3, 1)),
+    conv((2, 40, 1), (5, 1, 7), padding="same"),
+    conv((2, 6, 12, 1), (7, 3, 1, 4), padding="same"),
+    conv((2, 6, 50, 1), (1, 9, 1, 2), padding="same"),
     # few columns, as dot products: of the forward pass, of the input gradient, of both
     conv((2, 9, 11, 40), (3, 3, 40, 1), padding="same"),
     conv((2, 9, 11, 20), (3, 3, 20, 3), (2, 1), "same"),

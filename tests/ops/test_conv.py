@@ -59,8 +59,9 @@ def test_conv_epilogue(case):
                 close(program.numpy(x, k, b, residual)[0], want, scale, k[..., 0].size, "float32")
 
 
-def test_conv_nan_stays_in_its_image(level):
-    x, k = conv_cases.conv((3, 9, 9, 4), (3, 3, 4, 20), padding="same").operands()
+@pytest.mark.parametrize("shapes", [((3, 9, 9, 4), (3, 3, 4, 20)), ((3, 9, 30, 1), (3, 3, 1, 6))])
+def test_conv_nan_stays_in_its_image(level, shapes):
+    x, k = conv_cases.conv(*shapes, padding="same").operands()
     x[1] = np.nan
     y = np.asarray(_core.conv(x, k, padding="same"))
     assert np.isnan(y[1]).all() and np.isfinite(y[[0, 2]]).all()

@@ -1,4 +1,4 @@
-"""Clients that cannot live in one environment with the rest: each in a virtual environment of its own, kept in a cache."""
+"""Clients that cannot live in one environment: each has a virtual environment of its own, kept in a cache."""
 
 import contextlib
 import fcntl

@@ -200,7 +200,8 @@ def test_different_row_shapes_never_share_a_run():
         for a in answers:
             a.join(20)
             assert a.status == 200 and rows_of(a.answer).tolist() == [[a.x.shape[1]]]
-        assert metric(server.url, "maas_batch_close_total", reason="shape") > 0
+        # One run for each shape, but for what came when no batch was free.
+        assert len(gate.rows) <= 1 + 5 + 2
 
 
 def test_s26_rows_of_others_never_show():

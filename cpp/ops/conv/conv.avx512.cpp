@@ -1,10 +1,13 @@
 #include "ops/conv/conv_flat_simd.h"
+#include "ops/conv/conv_thin_simd.h"
 #include "ops/conv/pack_simd.h"
 
 namespace maas {
 
 void conv_f32_avx512(const ConvArgs& args, int64_t begin, int64_t end, const Exec& exec) {
-  if (args.flat)
+  if (args.thin)
+    run_conv_thin(args, begin, end, exec);
+  else if (args.flat)
     run_conv_flat(args, begin, end, exec);
   else
     run_conv(args, begin, end, exec);

@@ -46,7 +46,9 @@ inline __attribute__((always_inline)) ConvTaps conv_taps(const ConvAxis& a, int6
 // depth, row, class, strip; with `rows_first` the panel comes after the row. n is a run-time size. w: panels as
 // conv_pack writes them. y does not overlap x or w. Scratch of a worker: `epilogue_bytes`, then 2 x kernel[d] x
 // kernel[h] spans of 16 bytes, then room for the sources of one tile or, below kConvFewChannels channels, of one strip.
-constexpr int64_t kConvFewChannels = 8;
+// `thin`: one channel into few, two axes, stride 1 along a row. One unit = a row of y. Scratch: `epilogue_bytes`,
+// kernel[h] spans, then conv_thin_rows rows of x with zeros around them, conv_thin_width floats each.
+constexpr int64_t kConvFewChannels = 8, kConvThinChannels = 8;
 // `flat`: the outputs of an image are one list, cut into `strips`; every tap of a window is multiplied, zeros outside.
 // One unit = a strip, x one panel, by image, group, panel, strip (`rows_first`: strip, panel). Scratch:
 // `epilogue_bytes`, then the windows of a tile, conv_rows_at_once kernel rows of each.
@@ -58,10 +60,18 @@ struct ConvArgs {
   int64_t n, groups, k, m;        // k channels read, m channels written, per group
   int64_t panels, packed;         // per group: number of panels, columns they hold
   int64_t nr, mr, strip, strips;  // strips of a row and class
-  bool dot, flat, rows_first;
+  bool dot, flat, thin, rows_first;
   int64_t epilogue_bytes;
   EpilogueArgs epilogue;
 };
+
+// Rows of x that a window spans, and the width of a row that whole vectors of outputs read.
+inline __attribute__((always_inline)) int64_t conv_thin_rows(const ConvArgs& a) {
+  return (a.axes.h.kernel - 1) * a.axes.h.dilation + 1;
+}
+inline __attribute__((always_inline)) int64_t conv_thin_width(const ConvArgs& a) {
+  return (a.axes.w.out + 15) / 16 * 16 + 16 + a.axes.w.kernel - 1;
+}
 
 // Kernel rows of `taps` panel rows each that stay in L2 while the tiles of a strip pass: 1024 x 64 columns are 256 KB.
 inline __attribute__((always_inline)) int64_t conv_rows_at_once(int64_t taps) {

@@ -104,6 +104,13 @@ bool is_flat(const ConvArgs& a) {
   const int64_t rows = a.axes.d.out * a.axes.h.out;
   return 8 * rows * pieces(w.out, a.mr) >= 10 * pieces(rows * w.out, a.mr);
 }
+// One channel into so few that lanes are better outputs than channels.
+bool is_thin(const ConvArgs& a) {
+  const ConvAxis &d = a.axes.d, &h = a.axes.h, &w = a.axes.w;
+  constexpr int64_t kLeastOutputs = 12;
+  return !a.dot && a.groups == 1 && a.k == 1 && a.m <= kConvThinChannels && d.in == 1 && d.out == 1 && d.kernel == 1 &&
+         d.begin == 0 && !h.gradient && w.step == 1 && w.dilation == 1 && w.out >= kLeastOutputs;
+}
 // A strip has at most 8 tiles, and fewer where an image would give threads little to share.
 int64_t flat_strips(const ConvArgs& a) {
   const int64_t pixels = a.axes.d.out * a.axes.h.out * a.axes.w.out;
@@ -137,13 +144,15 @@ void ConvPacked::bind(const Bind& b, const KernelRow& row, ConvArgs& a) const {
   a.rows_first = pixels >= taps * a.m && taps * a.k * a.m <= kNear;
   a.flat = row.isa != Isa::none && is_flat(a);
   if (a.flat) a.strips = flat_strips(a);
+  a.thin = row.isa != Isa::none && is_thin(a);
   if (!epilogue.empty())
     bind_epilogue(epilogue, b, 2, row.isa, a.epilogue,
-                  row.isa == Isa::none || dot ? InRegisters::rows : InRegisters::sums);
+                  row.isa == Isa::none || dot || a.thin ? InRegisters::rows : InRegisters::sums);
   a.epilogue_bytes = (static_cast<int64_t>(epilogue_scratch(a.epilogue, nr)) + 63) / 64 * 64;
 }
 
 int64_t ConvPacked::units(const ConvArgs& a) const {
+  if (a.thin) return a.n * a.axes.h.out;
   if (a.flat) return a.n * a.groups * a.panels * a.strips;
   return a.n * a.groups * a.panels * a.axes.d.out * a.axes.h.out * a.axes.w.classes * a.strips;
 }
@@ -154,6 +163,10 @@ size_t ConvPacked::scratch(const ConvArgs& a) const {
     const int64_t run = w.kernel * a.k;
     const int64_t rows = std::min(a.axes.d.kernel * a.axes.h.kernel, conv_rows_at_once(run));
     return static_cast<size_t>(a.epilogue_bytes + a.mr * rows * run * 4 + 64);
+  }
+  if (a.thin) {
+    const int64_t rows = conv_thin_rows(a) * conv_thin_width(a) * 4;
+    return static_cast<size_t>(a.epilogue_bytes + a.axes.h.kernel * 16 + rows + 64);
   }
   const int64_t outputs = a.k < kConvFewChannels ? a.strip : a.mr;
   const int64_t span = (outputs - 1) * w.step + (w.kernel - 1) * w.dilation + 1;

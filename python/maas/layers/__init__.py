@@ -41,6 +41,14 @@ from maas.layers.normalization.batch_normalization import BatchNormalization
 from maas.layers.normalization.group_normalization import GroupNormalization
 from maas.layers.normalization.layer_normalization import LayerNormalization
 from maas.layers.normalization.scalings import RMSNormalization, SpectralNormalization, UnitNormalization
+from maas.layers.pooling.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
 from maas.layers.pooling.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -58,6 +66,7 @@ from maas.layers.pooling.pooling import (
     MaxPooling3D,
 )
 from maas.layers.preprocessing.scaling import Normalization, Rescaling
+from maas.layers.preprocessing.spectrograms import MelSpectrogram, STFTSpectrogram
 from maas.layers.recurrent.bidirectional import Bidirectional
 from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
 from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
@@ -101,7 +110,10 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 CLASSES = {
     c.__name__: c
     for c in (
-        Activation, ActivityRegularization, Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
+        Activation, ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
+        AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, MelSpectrogram,
+        STFTSpectrogram,
+        Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
         AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, Concatenate, Conv1D,
         Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D,
         Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
@@ -118,7 +130,10 @@ CLASSES = {
     )
 }  # fmt: skip
 __all__ = [
-    "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
+    "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
+    "MelSpectrogram", "STFTSpectrogram",
+    "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
     "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNormalization",
     "Bidirectional", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D",

@@ -41,8 +41,9 @@ def read(proto, folder, size):
     length = _number(entries["length"], "length", where) if "length" in entries else size
     if length != size:
         raise ValueError(f"onnx: {where} needs {size} bytes, received external data of {length} bytes")
-    with os.fdopen(_open_beneath(folder, parts, where, location), "rb", buffering=0) as file:
-        info = os.fstat(file.fileno())
+    fd = _open_beneath(folder, parts, where, location)
+    try:
+        info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
             raise ValueError(f"onnx: {where}: external data must be a plain file with one name, received {location!r}")
         if offset + length > info.st_size:
@@ -53,11 +54,13 @@ def read(proto, folder, size):
         data = bytearray(length)
         view, done = memoryview(data), 0
         while done < length:
-            got = os.preadv(file.fileno(), [view[done:]], offset + done)
+            got = os.preadv(fd, [view[done:]], offset + done)
             if not got:
                 raise ValueError(f"onnx: {where}: {location!r} became shorter while it was read")
             done += got
-    return data
+        return data
+    finally:
+        os.close(fd)
 
 
 def _open_beneath(folder, parts, where, location):

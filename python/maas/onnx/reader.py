@@ -1,7 +1,6 @@
 """From a file or bytes to a checked `Graph`."""
 
 import os
-import stat
 
 from maas.onnx.graph import Context, Graph
 from maas.onnx.registry import DOMAINS
@@ -56,10 +55,10 @@ def _bytes(given):
     path = os.fspath(given)
     if not os.path.exists(path):
         raise FileNotFoundError(f"onnx: model file not found, received {path!r}")
+    if not os.path.isfile(path):
+        raise ValueError(f"onnx: a model must be a plain file, received {path!r}")
     with open(path, "rb") as file:
         info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise ValueError(f"onnx: a model must be a plain file, received {path!r}")
         if info.st_size > _LIMIT:
             raise ValueError(f"onnx: a model file may hold {_LIMIT} bytes, received {info.st_size} in {path!r}")
         data = file.read()

@@ -16,6 +16,18 @@ from maas.serving.servable import make_servable
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
+# Options of one model; the rest are the server's.
+_BATCHING = {"preferred_batch_size", "instances", "priority_levels", "default_priority", "max_queue_bytes"}
+_BATCHING |= {"inline_budget_ns", "max_batch_size", "max_queue_delay_us", "max_queue_size"}
+
+
+def _servable(model: Any, name: str | None, version: str) -> _core.Servable:
+    if isinstance(model, (str, os.PathLike)):
+        name = name or Path(model).stem
+        model = load(model)
+    return make_servable(model, name, version)
+
+
 class Server:
     """Serves models with the Open Inference Protocol v2 over HTTP.
 
@@ -31,7 +43,7 @@ class Server:
         name: str, the model's name in URLs; default the file's stem or the model's own name.
         host: str, IP address or "localhost".
         port: int, 0 takes a free one.
-        max_batch_size: int, most rows of one run; a request with more is refused.
+        max_batch_size: int, most rows of one run; a request with more takes several runs.
         max_queue_delay_us: int, how long a batch waits for more rows. 0 runs at once what is there.
         max_queue_size: int, requests that wait for one model; more get status 429.
         threads: int, compute threads of the engine; default is left as it is.
@@ -40,8 +52,10 @@ class Server:
         keys: path of a file of API keys (`maas keys create`). Requests without a key of it are refused; the file is
             read again when it changes.
         insecure_no_auth: bool, listen on an address that other machines reach although no keys are asked for.
-        options: further limits of the C++ server, such as `max_body_bytes`, `max_connections`, `request_timeout`
-            (seconds), `header_timeout`, `idle_timeout`, `drain_timeout`, `io_threads`.
+        options: `preferred_batch_size` (list of int: sizes that do not wait for the delay), `instances` (runs of one
+            model at a time), `priority_levels` (a request's `priority` may be 1, the first, up to this) and
+            `default_priority`; and further limits of the C++ server, such as `max_body_bytes`, `max_connections`,
+            `request_timeout` (seconds), `header_timeout`, `idle_timeout`, `drain_timeout`, `io_threads`.
 
     Raises:
         ValueError: for an option out of range or unknown.
@@ -82,14 +96,11 @@ class Server:
             "max_queue_size": max_queue_size,
         }
         access = {"insecure_no_auth": insecure_no_auth} | ({} if keys is None else {"keys_file": os.fspath(keys)})
-        servables = []
-        for key, value in models.items():
-            if isinstance(value, (str, os.PathLike)):
-                key = key or Path(value).stem
-                value = load(value)
-            servables.append(make_servable(value, key, version))
+        batching |= {key: options.pop(key) for key in _BATCHING & options.keys()}
+        servables = [_servable(value, key, version) for key, value in models.items()]
         self.names = [s.name for s in servables]
         self.host = host
+        self._batching = batching
         self._core = _core.Server(servables, host, port, {**batching, **access, **options})
         self._drain_timeout = options.get("drain_timeout", 30.0)
         self._grpc = None
@@ -137,6 +148,34 @@ class Server:
                 raise
         _running.add(self)
         return self
+
+    def load(self, model: Any, name: str | None = None, *, version: str = "1", **batching: Any) -> str:
+        """Serves another model, or a new one in place of the one with its name. Returns the name.
+
+        The model is loaded and warmed up beside the old one and then takes its place at once; requests that the old
+        one has begun with are answered by it. No request fails because of a load.
+
+        Args:
+            model: a model or a path of a model file.
+            name: str, default the file's stem or the model's own name.
+            version: str, the model's version in URLs.
+            batching: options such as `max_batch_size`, default those of the server.
+
+        Raises:
+            ValueError: for a name or an option that is not valid. The old model stays.
+        """
+        servable = _servable(model, name, version)
+        self._core.load_model(servable, self._batching | batching)
+        return servable.name
+
+    def unload(self, name: str) -> bool:
+        """Serves a model no longer; its requests in flight are answered. Returns whether there was one."""
+        return self._core.unload_model(name)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that are served."""
+        return self._core.models()
 
     def stop(self) -> None:
         """Stops accepting, answers what is in flight, ends the threads. Safe to call twice."""

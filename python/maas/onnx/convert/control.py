@@ -62,7 +62,9 @@ def loop(call, limit=None, condition=None, *carried):
         results = call.body("body", [i, go, *values]).run()
         return results[0], results[1 : n + 1], results[n + 1 :]
 
-    if always and limit is not None:
+    if always and limit is None:
+        raise ValueError("a loop needs a trip count or a condition that can become false, received neither")
+    if always:
         return _counted(call, turn, carried, graph)
     return _conditional(call, turn, limit, condition, carried, graph)
 

@@ -36,17 +36,6 @@ OTHERWISE = {
     "callbacks.TensorBoard": "Keras needs TensorFlow; a reader of event files in tests/callbacks/test_tensorboard.py",
     "export.ExportArchive": "a format of its own; tests/export/test_export_archive.py",
     "config.enable_unsafe_deserialization": "raises here: files never run code; tests/saving/test_hostile.py",
-    **{
-        f"utils.{kind}": "Keras's gives TensorFlow's data sets; by files and NumPy in tests/data/test_dataset.py"
-        for kind in (
-            "audio_dataset_from_directory image_dataset_from_directory split_dataset text_dataset_from_directory "
-            "timeseries_dataset_from_array"
-        ).split()
-    },
-    "utils.get_file": "downloads and caches; against a server in tests/utils/test_get_file.py",
-    "utils.plot_model": "a picture; tests/utils/test_model_visualization.py",
-    "utils.model_to_dot": "a picture; tests/utils/test_model_visualization.py",
-    "callbacks.TensorBoard": "event files; tests/callbacks/test_tensorboard.py",
     "applications.": "every model and module of Keras's list; tests/applications/test_applications.py",
 }
 

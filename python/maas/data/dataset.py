@@ -212,7 +212,7 @@ def ahead(iterable, size):
                 if stop.is_set():
                     return
             put((_END, None))
-        except BaseException as e:  # noqa: BLE001: raised again where the items are read
+        except BaseException as e:  # raised again where the items are read
             put((_END, e))
 
     thread = threading.Thread(target=work, daemon=True, name="maas-prefetch")

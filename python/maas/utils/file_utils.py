@@ -99,7 +99,7 @@ def _download(origin, target, file_hash, algorithm):
     try:
         with os.fdopen(handle, "wb") as out:
             try:
-                with urllib.request.urlopen(origin, timeout=_TIMEOUT_S) as source:  # noqa: S310: scheme checked above
+                with urllib.request.urlopen(origin, timeout=_TIMEOUT_S) as source:  # its scheme is checked above
                     total = int(source.headers.get("Content-Length") or 0) or None
                     bar, done = Progbar(total), 0
                     while chunk := source.read(_CHUNK):

@@ -17,13 +17,13 @@ namespace maas {
 MAAS_DEFINE_OP(conv, Conv)
 MAAS_DEFINE_OP(conv_input_gradient, ConvInputGradient)
 
-namespace {
-
 std::vector<int64_t> spatial_of(const Shape& kernel) {
   std::vector<int64_t> sizes;
   for (size_t i = 0; i + 2 < kernel.size(); ++i) sizes.push_back(kernel[i].constant());
   return sizes;
 }
+
+namespace {
 
 // The window of an op on an image (`what`) and a kernel, checked.
 Window window_of(const char* name, const WindowOptions& op, const Inputs& in, const char* what) {

@@ -28,6 +28,9 @@ struct ConvInputGradient : GroupedWindow {
   Nodes lower(const Node& y) const;
 };
 
+// Sizes of a kernel's window.
+std::vector<int64_t> spatial_of(const Shape& kernel);
+
 // Multiplications and additions for one pair of channels. A gradient's taps are spread over what it writes.
 inline double conv_flops(const ConvAxes& axes, int64_t n) {
   double sum = 2.0 * static_cast<double>(n);

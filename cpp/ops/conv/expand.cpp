@@ -23,8 +23,6 @@ const KernelTable& ExpandDepthwise::kernels() { return expand_depthwise_kernels;
 
 namespace {
 
-std::vector<int64_t> spatial_of(const Shape& kernel) { return {kernel[0].constant(), kernel[1].constant()}; }
-
 template <class T>
 const T* op_of(const Node& n) {
   const auto* model = n->op ? dynamic_cast<const OpModel<T>*>(n->op.get()) : nullptr;

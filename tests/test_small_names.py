@@ -37,7 +37,7 @@ CALLS = [
     ("tree", "lists_to_tuples", (NEST,)), ("tree", "map_structure", (lambda x: x + 1, NEST)),
     ("tree", "map_shape_structure", (lambda s: s[1:], {"a": (None, 2)})),
     ("tree", "pack_sequence_as", (NEST, [1, 2, 3, 4])), ("tree", "traverse", (lambda s: 0 if s == 2 else None, NEST)),
-    ("tree", "assert_same_structure", (NEST, NEST)), ("saving", "get_custom_objects", ()),
+    ("tree", "assert_same_structure", (NEST, NEST)),
     ("saving", "get_registered_name", (dict,)), ("saving", "get_registered_object", ("nothing of this name",)),
     ("config", "is_nnx_enabled", ()),
 ]  # fmt: skip
@@ -159,13 +159,17 @@ def test_registered_objects():
         with lib.saving.CustomObjectScope({"other": Own}):
             assert lib.saving.get_registered_object("other") is Own
         assert lib.saving.get_registered_object("other") is None
+        assert lib.saving.get_custom_objects()["small>Own"] is Own
         del lib.saving.get_custom_objects()["small>Own"]
     assert maas.backend.backend() == "maas"
 
 
 CLAIMS |= {
     f"saving.{n}"
-    for n in "CustomObjectScope register_keras_serializable serialize_keras_object deserialize_keras_object".split()
+    for n in (
+        "CustomObjectScope get_custom_objects register_keras_serializable serialize_keras_object "
+        "deserialize_keras_object"
+    ).split()
 }
 
 

@@ -9,7 +9,7 @@ _MISSING_LEFT, _EQUAL, _SET = 1 << 31, 1 << 30, 1 << 29
 
 
 def reference(x, nodes, trees, values, sets, base, leaf=False, mixed=True):
-    nodes, wide = np.asarray(nodes).view("uint32").astype("int64"), _thresholds(nodes)
+    nodes, wide = np.ascontiguousarray(nodes).view("uint32").astype("int64"), _thresholds(nodes)
     ends = np.zeros((len(x), len(trees)), "int32")
     y = np.tile(base, (len(x), 1))
     for r, row in enumerate(x):

@@ -62,7 +62,7 @@ def forward(check, op, case, device, dtype):
     assert len(results) == len(wanted)
     if device != "cpu" and any(denormals(a) for a in operands):
         # CPU kernels take denormals as 0; a GPU computes with them. Each element may be the one or the other.
-        others, more = meaning(op, case, operands, result, [a.astype("float64") for a in operands])
+        others, more = meaning(op, case, operands, result, [widest(a) for a in operands])
         for i, y in enumerate(results):
             with np.errstate(all="ignore"):
                 a, b = (np.abs(y.astype("float64") - w.astype("float64")) for w in (others[i], wanted[i]))
@@ -80,6 +80,11 @@ def meaning(op, case, operands, result, wide):
     wanted = op.wanted(case, wide)
     floats = any(w.dtype.kind == "f" for w in wanted)
     return wanted, op.allowed(case, wide, wanted, result) if floats else [None] * len(wanted)
+
+
+def widest(a):
+    """Floats as float64; integers, which may hold tables, as they are."""
+    return a.astype("float64") if a.dtype.kind == "f" else a
 
 
 def denormals(a):

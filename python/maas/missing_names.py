@@ -21,16 +21,9 @@ NOT_YET = {
         "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
     ),
     "maas.layers": (
-        "AdditiveAttention AlphaDropout AugMix AutoContrast "
-        "AveragePooling3D AvgPool3D ContrastLimitedAdaptiveHistogramEqualization Conv1DTranspose Conv2DTranspose "
-        "Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Convolution1DTranspose Convolution2DTranspose "
-        "Convolution3D Convolution3DTranspose Cropping3D CutMix DepthwiseConv1D Equalization FlaxLayer "
-        "GlobalAveragePooling3D GlobalAvgPool3D GlobalMaxPool3D GlobalMaxPooling3D GroupNormalization "
-        "GroupQueryAttention JaxLayer MaxNumBoundingBoxes MaxPool3D MaxPooling3D MixUp RMSNormalization RandAugment "
-        "RandomColorJitter RandomElasticTransform RandomErasing RandomGaussianBlur RandomPerspective RandomShear "
-        "SeparableConv1D "
-        "SeparableConvolution1D Solarization SpatialDropout3D SpectralNormalization StackedRNNCells TFSMLayer "
-        "TorchModuleWrapper UnitNormalization UpSampling3D ZeroPadding3D"
+        "AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization FlaxLayer JaxLayer "
+        "MaxNumBoundingBoxes MixUp RandAugment RandomColorJitter RandomElasticTransform RandomErasing "
+        "RandomGaussianBlur RandomPerspective RandomShear Solarization TFSMLayer TorchModuleWrapper"
     ),
     "maas.ops": "ctc_decode jvp nextafter nn numpy polar view view_as_complex view_as_real",
     "maas.optimizers": "legacy",

@@ -176,7 +176,7 @@ LINK, HARD, DEVICE = (tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "x"), (
     (zip_of(("../out", b"x")), "leaves its folder"), (zip_of(("l", None)), "a link or a device"),
     (tar_of(("x", b"x" * 5000))[:60], "must be an archive"), (b"no archive", "must be an archive"),
     (zip_of(("x", b"0123456789")).replace(b"0123456789", b"9999999999"), "is damaged"),
-])  # fmt: skip
+], ids=lambda v: v if isinstance(v, str) else "archive")  # fmt: skip
 def test_hostile_and_damaged_archives(get, served, tmp_path, content, text):
     put(served, "evil", content)
     with pytest.raises(ValueError, match=text):

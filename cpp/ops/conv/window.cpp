@@ -14,6 +14,14 @@ void check_list(const char* op, const char* what, const std::vector<int64_t>& li
               to_string(ParamValue(list)));
 }
 
+// Products of two such numbers, and sums of a few, fit into 64 bits.
+void check_small(const char* op, const std::vector<int64_t>& list) {
+  constexpr int64_t kMost = 2147483647;
+  const bool ok = std::all_of(list.begin(), list.end(), [&](int64_t v) { return v >= -kMost && v <= kMost; });
+  maas::check(ok, op, ": a window's sizes, strides, dilation and pads must be below 2^31, received ",
+              to_string(ParamValue(list)));
+}
+
 const char* axis_name(size_t rank, size_t axis) {
   static const char* const names[] = {"depth", "height", "width"};
   return rank == 1 ? "length" : names[axis + 3 - rank];
@@ -27,6 +35,7 @@ void Window::check(const char* op, const char* what, const Shape& x) const {
   check_list(op, "the window", kernel, x.size() - 2, 1);
   if (!strides.empty()) check_list(op, "strides", strides, rank(), 1);
   if (!dilation.empty()) check_list(op, "dilation", dilation, rank(), 1);
+  for (const auto* list : {&kernel, &strides, &dilation, &pads}) check_small(op, *list);
   maas::check(padding == "valid" || padding == "same" || padding == "explicit", op,
               ": padding must be 'valid', 'same' or 'explicit', received '", padding, "'");
   if (padding != "explicit")

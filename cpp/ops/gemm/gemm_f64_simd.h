@@ -51,10 +51,10 @@ static void run_gemm_f64(const GemmArgs& g, int64_t begin, int64_t end) {
   constexpr int64_t kMost = F64::kRegisters >= 32 ? 14 : 6, kStep = kF64Vectors * F64::lanes;
   const int64_t tiles = (g.m + g.mr - 1) / g.mr;
   for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t tile = unit % tiles, panel = unit / tiles;
-    const int64_t i0 = g.m * tile / tiles, i1 = g.m * (tile + 1) / tiles;
-    const int64_t j0 = panel * g.nr, columns = g.n - j0 < g.nr ? g.n - j0 : g.nr, ldb = (columns + 15) / 16 * 16;
-    const double* b = static_cast<const double*>(g.b) + j0 * g.k;
+    const int64_t tile = unit % tiles, i0 = g.m * tile / tiles, i1 = g.m * (tile + 1) / tiles;
+    const int64_t j0 = unit / tiles * 16, columns = g.n - j0 < 16 ? g.n - j0 : 16;
+    const int64_t p0 = j0 / g.nr * g.nr, wide = g.n - p0 < g.nr ? g.n - p0 : g.nr, ldb = (wide + 15) / 16 * 16;
+    const double* b = static_cast<const double*>(g.b) + p0 * g.k + j0 - p0;
     for (int64_t i = i0; i < i1; i += kMost) {
       const double* a = static_cast<const double*>(g.a) + i * g.rsa;
       double* c = static_cast<double*>(g.c) + i * g.ldc + j0;

@@ -245,3 +245,13 @@ def test_models_do_not_pile_up():
         assert [r() for r in alive] == [None] * 20
     finally:
         gc.enable()
+
+
+def test_a_float64_input_that_was_asked_for_is_not_rounded():
+    x = np.random.default_rng(0).standard_normal((3, 5))
+    inputs = layers.Input((5,), dtype="float64")
+    model = models.Model(inputs, layers.Identity(dtype="float64")(inputs))
+    for _ in range(3):  # traced, then by the quick path
+        assert np.asarray(model(x)).dtype == "float64" and np.array_equal(model(x), x)
+    assert np.array_equal(model(ops.convert_to_tensor(x)), x)
+    assert np.array_equal(model.predict(x, verbose=0), x)

@@ -6,26 +6,33 @@ import sys
 from maas import tree
 
 
-def input_shapes(model):
-    """Shapes of the model's inputs, flat, with None for open axes; empty for models that do not say."""
-    if model.__dict__.get("_needs_known_sizes"):
-        return []
+def declared_inputs(model):
+    """The model's inputs, nested; an empty list for models that do not say."""
+    return _declared(model, "inputs")
+
+
+def _declared(model, sides):
     try:
-        inputs = model.inputs
+        tensors = getattr(model, sides)
     except (AttributeError, ValueError):
         return []
-    return [tuple(x.shape) for x in tree.flatten(inputs) if x is not None] if inputs is not None else []
+    return [] if tensors is None else tensors
+
+
+def _shapes(model, sides):
+    if model.__dict__.get("_needs_known_sizes"):
+        return []
+    return [tuple(x.shape) for x in tree.flatten(_declared(model, sides)) if x is not None]
+
+
+def input_shapes(model):
+    """Shapes of the model's inputs, flat, with None for open axes; empty for models that do not say."""
+    return _shapes(model, "inputs")
 
 
 def output_shapes(model):
     """The same of its outputs."""
-    if model.__dict__.get("_needs_known_sizes"):
-        return []
-    try:
-        outputs = model.outputs
-    except (AttributeError, ValueError):
-        return []
-    return [tuple(x.shape) for x in tree.flatten(outputs) if x is not None] if outputs is not None else []
+    return _shapes(model, "outputs")
 
 
 def open_shape(shape, declared, name):

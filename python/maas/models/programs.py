@@ -13,7 +13,7 @@ from maas.backend.known_sizes import NeedsKnownSizes
 from maas.backend.masks import get_keras_mask, set_keras_mask
 from maas.backend.standardize import standardize_dtype
 from maas.layers.tracking import global_epoch
-from maas.models.open_sizes import close_sizes, input_shapes, open_shape
+from maas.models.open_sizes import close_sizes, declared_inputs, input_shapes, open_shape
 
 _CAPACITY = 60  # signatures kept per model
 
@@ -50,6 +50,12 @@ class _Entry:
     """One compiled signature: the program, and how its inputs and outputs map to the call's."""
 
     __slots__ = ("program", "outputs", "masks", "losses", "casts", "specs")
+
+
+def _declares_float64(model):
+    """Whether a float64 input was asked for; else NumPy's habit of float64 is rounded to what the model computes in."""
+    inputs = declared_inputs(model)
+    return any(x is not None and x.dtype == "float64" for x in tree.flatten(inputs))
 
 
 class ProgramCache:
@@ -159,11 +165,12 @@ class ProgramCache:
         _build(model, args, kwargs)
         entry = _Entry()
         entry.casts = []
+        rounded = model.input_dtype == "float32" and not _declares_float64(model)
         with _core.Trace() as trace:
             made = []  # by place, not by identity: one array may be given twice
             for i, x in enumerate(leaves):
                 dtype = standardize_dtype(x.dtype)
-                target = "float32" if dtype == "float64" and model.input_dtype == "float32" else dtype
+                target = "float32" if dtype == "float64" and rounded else dtype
                 entry.casts.append(target if target != dtype else None)
                 made.append(trace.input(shapes[i], dtype=target, name=f"input_{i}"))
             values = iter(made)

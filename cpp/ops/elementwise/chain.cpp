@@ -3,6 +3,7 @@
 
 #include "graph/op_model.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/function_numbers.h"
 
 #define MAAS_KERNELS "ops/elementwise/kernels.inc"
 #define MAAS_KERNEL_ARGS ChainArgs
@@ -31,17 +32,13 @@ bool is_move(int fn) {
 bool rounds_to(int fn, DType dtype) {
   return (dtype == DType::bf16 && fn == find_fn("round_bf16")) || (dtype == DType::f16 && fn == find_fn("round_f16"));
 }
-// What the float64 vector kernels compute (chain_f64_simd.h).
+// What the float64 vector kernels compute.
 bool in_f64(const Chain& chain, const Specs& in, const Spec& out) {
   static const std::vector<bool> known = [] {
     std::vector<bool> list(static_cast<size_t>(fn_count()));
-    for (const char* name :
-         {"identity",    "stop_gradient", "to_bool",  "add",      "subtract",  "multiply",    "divide",
-          "maximum",     "minimum",       "negative", "absolute", "square",    "sqrt",        "reciprocal",
-          "exp",         "sigmoid",       "relu",     "equal",    "not_equal", "greater",     "greater_equal",
-          "less",        "less_equal",    "isnan",    "isinf",    "isfinite",  "logical_and", "logical_or",
-          "logical_xor", "logical_not",   "where"})
-      list[static_cast<size_t>(find_fn(name))] = true;
+#define MAAS_F64_FN(name, ...) list[fn_##name] = true;
+#include "ops/elementwise/functions_f64.inc"
+#undef MAAS_F64_FN
     return list;
   }();
   auto read = [](const Spec& s) {

@@ -2,6 +2,7 @@
 // The chain interpreter in float64, eight lanes at once, for the functions below; other chains run plainly.
 // Blocks of 512 elements sit in L1; each step is one loop over its registers.
 #include "ops/elementwise/chain_kernels.h"
+#include "ops/elementwise/function_numbers.h"
 #include "simd/f64.h"
 
 // All that takes or gives such vectors is inlined, so it does not matter how they would be passed.
@@ -57,40 +58,6 @@ MAAS_INLINE D8 exp64(const D8& x) {
 }
 MAAS_INLINE D8 sigmoid64(const D8& x) { return all(1.0) / (all(1.0) + exp64(-x)); }
 
-// name, operands, value.
-#define MAAS_F64_FUNCTIONS(FN)                                   \
-  FN(identity, 1, a)                                             \
-  FN(stop_gradient, 1, a)                                        \
-  FN(to_bool, 1, truth64(a != all(0.0)))                         \
-  FN(add, 2, a + b)                                              \
-  FN(subtract, 2, a - b)                                         \
-  FN(multiply, 2, a* b)                                          \
-  FN(divide, 2, a / b)                                           \
-  FN(maximum, 2, max64(a, b))                                    \
-  FN(minimum, 2, min64(a, b))                                    \
-  FN(negative, 1, -a)                                            \
-  FN(absolute, 1, absolute64(a))                                 \
-  FN(square, 1, a* a)                                            \
-  FN(sqrt, 1, sqrt64(a))                                         \
-  FN(reciprocal, 1, all(1.0) / a)                                \
-  FN(exp, 1, exp64(a))                                           \
-  FN(sigmoid, 1, sigmoid64(a))                                   \
-  FN(relu, 1, max64(a, all(0.0)))                                \
-  FN(equal, 2, truth64(a == b))                                  \
-  FN(not_equal, 2, truth64(a != b))                              \
-  FN(greater, 2, truth64(a > b))                                 \
-  FN(greater_equal, 2, truth64(a >= b))                          \
-  FN(less, 2, truth64(a < b))                                    \
-  FN(less_equal, 2, truth64(a <= b))                             \
-  FN(isnan, 1, truth64(a != a))                                  \
-  FN(isinf, 1, truth64(absolute64(a) == all(kInf64)))            \
-  FN(isfinite, 1, truth64(absolute64(a) < all(kInf64)))          \
-  FN(logical_and, 2, truth64((a != all(0.0)) & (b != all(0.0)))) \
-  FN(logical_or, 2, truth64((a != all(0.0)) | (b != all(0.0))))  \
-  FN(logical_xor, 2, truth64((a != all(0.0)) ^ (b != all(0.0)))) \
-  FN(logical_not, 1, truth64(a == all(0.0)))                     \
-  FN(where, 3, a != all(0.0) ? b : c)
-
 MAAS_INLINE D8 load64(const double* p, int64_t n) {
   D8 v = all(0.0);
   if (n >= kLanes64)
@@ -114,22 +81,17 @@ MAAS_INLINE D8 load64(const double* p, int64_t n) {
         for (int64_t j = 0; j < n - i; ++j) y[i + j] = v[j];                                           \
     }                                                                                                  \
   }
-MAAS_F64_FUNCTIONS(MAAS_F64_FN)
+#include "ops/elementwise/functions_f64.inc"
 #undef MAAS_F64_FN
 
 using FnPointer64 = void (*)(const double*, const double*, const double*, double*, int64_t);
 
 FnPointer64 function64(int fn) {
-  enum : int {
-#define MAAS_FN(name, ...) fn_##name,
-#include "ops/elementwise/functions.inc"
-#undef MAAS_FN
-  };
   switch (fn) {
 #define MAAS_F64_FN(name, arity, value) \
   case fn_##name:                       \
     return run_##name;
-    MAAS_F64_FUNCTIONS(MAAS_F64_FN)
+#include "ops/elementwise/functions_f64.inc"
 #undef MAAS_F64_FN
     default:
       return nullptr;

@@ -2,6 +2,7 @@
 // The chain interpreter over 16-lane vectors. Blocks of 512 elements sit in L1; each step is one loop over its
 // registers.
 #include "ops/elementwise/chain_kernels.h"
+#include "ops/elementwise/function_numbers.h"
 #include "simd/isa.h"
 
 namespace maas {
@@ -49,12 +50,6 @@ MAAS_INLINE V round_through(V a) {
   a.store(bits);
   return V::load(bits);
 }
-
-enum Fn : int16_t {
-#define MAAS_FN(name, ...) fn_##name,
-#include "ops/elementwise/functions.inc"
-#undef MAAS_FN
-};
 
 // One function over n elements. Operands it does not use may be null.
 #define MAAS_FN(name, arity, kind, vector, ...)                                             \

@@ -18,6 +18,7 @@ import pytest
 import maas
 from maas import layers
 from maas.callbacks import BackupAndRestore, LambdaCallback, RemoteMonitor, SwapEMAWeights
+from maas.saving.archive import read_archive, write_archive
 
 PROGRAM = Path(__file__).with_name("killed_run.py")
 
@@ -136,6 +137,41 @@ def test_a_damaged_backup_and_the_one_before(tmp_path):
         path.write_bytes(b"no backup")
     with pytest.raises(ValueError, match="the backup .* does not fit"):
         fit([BackupAndRestore(tmp_path / "b")])
+
+
+@pytest.mark.parametrize("key, value", [
+    ("pass_rng", None), ("rng", None), ("rng", [["MT19937", [1, 2]], [3, [1], None]]), ("pass_rng", 7),
+    ("pass_rng", [["MT19937", [-1] * 624, 0, 0, 0.0], [3, [1] * 625, None]]), ("step", -1),
+], ids=range(6))  # fmt: skip
+def test_a_damaged_state_falls_back_before_anything_changes(key, value, tmp_path):
+    expected, folder = fit([]), tmp_path / "b"
+
+    def stop(epoch, logs):
+        if epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit([BackupAndRestore(folder, double_checkpoint=True), LambdaCallback(on_epoch_end=stop)])
+    latest = folder / "latest.backup"
+    members = read_archive(latest.read_bytes())
+    state = json.loads(bytes(members["training.json"]))
+    if value is None:
+        del state[key]
+    else:
+        state[key] = value
+    with open(latest, "wb") as file:
+        write_archive(file, {**members, "training.json": json.dumps(state).encode()})
+    (folder / "mine.txt").write_text("kept")
+    for a, b in zip(fit([BackupAndRestore(folder, double_checkpoint=True)]), expected):
+        np.testing.assert_array_equal(a, b)
+    assert os.listdir(folder) == ["mine.txt"]  # the files of others stay
+    with open(latest, "wb") as file:
+        write_archive(file, {**members, "training.json": json.dumps(state).encode()})
+    model = small_model()
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="training.json is damaged"):
+        model.fit(X, Y, verbose=0, callbacks=[BackupAndRestore(folder)])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
 
 
 def test_a_backup_of_another_model(tmp_path):

@@ -1,5 +1,6 @@
 """Go on with a training run that was killed."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -26,7 +27,8 @@ class BackupAndRestore(Callback):
         backup_dir: str or path, a folder for this run alone.
         save_freq: "epoch" or int, a number of batches.
         double_checkpoint: bool, whether the backup before the last one is kept too.
-        delete_checkpoint: bool, whether the folder is deleted when training ends.
+        delete_checkpoint: bool, whether the backups are deleted when training ends, and the folder if it is
+            empty then.
 
     Raises:
         ValueError: for an empty folder name or another `save_freq`.
@@ -111,18 +113,20 @@ class BackupAndRestore(Callback):
         weights_file.load_weights_bytes(model, members[WEIGHTS])
         for generator, seed in zip(generators, state["seeds"]):
             generator.state.assign(seed)
-        try:
-            position = {**{k: state[k] for k in ("passes", "taken")}, "rng": rng_state.from_json(state["pass_rng"])}
-            model._fit_data.seek(position, state["step"])
-            rng_state.set(rng_state.from_json(state["rng"]))
-        except TypeError as e:
-            raise ValueError(f"{STATE} is damaged ({e})") from None
+        position = {"passes": state["passes"], "taken": state["taken"], "rng": state["pass_rng"]}
+        model._fit_data.seek(position, state["step"])
+        rng_state.set(state["rng"])
         self._batches = state["batches"]
         model._set(_initial_epoch=state["epoch"], _fit_step=state["step"])
 
     def on_train_end(self, logs=None):
-        if self.delete_checkpoint and os.path.exists(self.backup_dir):
-            shutil.rmtree(self.backup_dir)
+        if not self.delete_checkpoint:
+            return
+        for path in (self._path, self._previous_path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        with contextlib.suppress(OSError):  # files of others are in it
+            os.rmdir(self.backup_dir)
 
 
 def _generators(model):
@@ -137,11 +141,17 @@ def _generators(model):
 
 
 def _checked(state):
+    """The state with its random states parsed: nothing of the model changes before all of it is known to be good."""
+
     def number(value):
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 60
 
     ok = isinstance(state, dict) and all(number(state.get(k)) for k in ("epoch", "batches", "passes", "taken"))
     ok = ok and (state.get("step") is None or number(state["step"])) and isinstance(state.get("seeds"), list)
     if not ok or not all(isinstance(s, list) and len(s) == 2 and all(map(number, s)) for s in state["seeds"]):
-        raise ValueError(f"{STATE} is damaged, received keys {sorted(state)[:10]}")
-    return state
+        found = sorted(state)[:10] if isinstance(state, dict) else type(state).__name__
+        raise ValueError(f"{STATE} is damaged, received {found}")
+    try:
+        return {**state, **{k: rng_state.from_json(state.get(k)) for k in ("pass_rng", "rng")}}
+    except ValueError as e:
+        raise ValueError(f"{STATE} is damaged ({e})") from None

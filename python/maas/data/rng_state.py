@@ -23,6 +23,16 @@ def to_json(state):
 
 
 def from_json(value):
-    """The state that `to_json` wrote."""
-    (name, keys, *rest), (version, internal, gauss) = value
-    return (name, np.asarray(keys, "uint32"), *rest), (version, tuple(internal), gauss)
+    """The state that `to_json` wrote.
+
+    Raises:
+        ValueError: if it is none that the generators take.
+    """
+    try:
+        (name, keys, *rest), (version, internal, gauss) = value
+        state = (name, np.asarray(keys, "uint32"), *rest), (version, tuple(internal), gauss)
+        np.random.RandomState().set_state(state[0])
+        random.Random().setstate(state[1])
+    except (TypeError, ValueError, OverflowError, KeyError, IndexError) as e:
+        raise ValueError(f"random state: it does not fit ({e}), received {type(value).__name__}") from None
+    return state

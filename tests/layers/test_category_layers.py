@@ -472,3 +472,19 @@ def test_a_config_may_not_name_a_file(tmp_path):
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    "text", [np.array(["a", "b"]), np.array([["a"], ["b"]], dtype=object), ["a", "b"]], ids=range(3)
+)
+def test_a_model_says_where_strings_are_looked_up(text):
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    model = maas.Sequential([lookup, layers.Embedding(4, 2)])
+    with pytest.raises(TypeError, match="Sequential.*: inputs must hold numbers: strings are looked up outside"):
+        model(text)
+    assert maas.Sequential([layers.Embedding(4, 2)])(lookup(text)).shape == (*np.shape(text), 2)
+    if isinstance(text, np.ndarray):
+        model.compile("sgd", "mse")
+        for run in (model.predict, model.evaluate, model.fit):
+            with pytest.raises(TypeError, match="x must hold numbers: strings are looked up outside"):
+                run(text, *([] if run == model.predict else [np.ones((2, 1))]), verbose=0)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import maas
 from maas import layers, models, ops, tree
 from tests.layers.pair import assert_outputs_close, fresh_names, plain, random_weights
 from tests.models.model_cases import CASES, IMAGES, ROWS
@@ -255,3 +256,17 @@ def test_a_float64_input_that_was_asked_for_is_not_rounded():
         assert np.asarray(model(x)).dtype == "float64" and np.array_equal(model(x), x)
     assert np.array_equal(model(ops.convert_to_tensor(x)), x)
     assert np.array_equal(model.predict(x, verbose=0), x)
+
+
+def test_optimize_of_a_sequential_and_of_dict_inputs():
+    x = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    built = maas.Sequential([layers.Dense(3)])
+    with pytest.raises(ValueError, match="a functional or a built Sequential"):
+        built.optimize()
+    built.build((None, 4))
+    for model in (built, maas.Sequential([layers.Input((4,)), layers.Dense(3)])):
+        np.testing.assert_array_equal(model.optimize(accuracy="exact").predict(x, verbose=0), model(x))
+    a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
+    model = maas.Model({"b": b, "a": a}, {"y": layers.Dense(2)(a - 2 * b)})
+    found = model.optimize()({"a": x, "b": x + 1})
+    np.testing.assert_array_equal(found["y"], model({"a": x, "b": x + 1})["y"])

@@ -25,14 +25,21 @@ def to_numpy(x, name):
         x = _foreign(x, name)
     if x.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):  # dtypes of the package ml_dtypes
         x = x.astype("float32")
-    if x.dtype.kind in "USO" and x.size and isinstance(x.flat[0], (str, bytes)):
+    refuse_strings(name, x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold numbers, received dtype {x.dtype}")
+    return x
+
+
+def refuse_strings(name, x):
+    """TypeError, with what to do, if `x` is a string or an array of them."""
+    x = np.asarray(x) if isinstance(x, (str, bytes)) else x
+    first = x.flat[0] if isinstance(x, np.ndarray) and x.dtype.kind in "USO" and x.size else None
+    if isinstance(first, (str, bytes)):
         raise TypeError(
             f"{name} must hold numbers: strings are looked up outside of the Graph, so apply StringLookup or "
             f"TextVectorization first and give the model their output, received dtype {x.dtype}"
         )
-    if x.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers, received dtype {x.dtype}")
-    return x
 
 
 def _foreign(x, name):

@@ -3,7 +3,9 @@
 import inspect
 import json
 
+from maas import tree
 from maas._core import FastCall
+from maas.data.arrays import refuse_strings
 from maas.layers.layer import Layer
 from maas.missing_names import NotYet
 from maas.models.programs import ProgramCache, runs_as_program
@@ -56,9 +58,14 @@ class Model(FastCall, Trainer, Layer):
 
         `__call__` is FastCall's: it runs the program at once when the call is like the one before, and else comes here.
         """
-        if runs_as_program(self, args, kwargs):
-            return self._programs().run(self, args, kwargs)
-        return Layer.__call__(self, *args, **kwargs)
+        try:
+            if runs_as_program(self, args, kwargs):
+                return self._programs().run(self, args, kwargs)
+            return Layer.__call__(self, *args, **kwargs)
+        except (TypeError, ValueError):
+            for x in tree.flatten((args, kwargs)):
+                refuse_strings(f"{self._label()}: inputs", x)
+            raise
 
     def call(self, *args, **kwargs):
         raise NotImplementedError(f"{self._label()}: the class does not implement `call()`")
@@ -69,7 +76,6 @@ class Model(FastCall, Trainer, Layer):
         Args:
             input_shape: tuple with the batch axis, or a nest of such tuples.
         """
-        from maas import tree
         from maas.backend.call_context import enter, leave
         from maas.backend.keras_tensor import KerasTensor
         from maas.backend.shape_inference import compute_output_spec
@@ -116,7 +122,8 @@ class Model(FastCall, Trainer, Layer):
             )
         from maas.models.functional import Functional
 
-        model = Functional(self.input, self.output, name=self.name)
+        graph = getattr(self, "_functional", self)  # its inputs in the structure that calls have
+        model = Functional(graph.input, graph.output, name=self.name)
         model._accuracy = accuracy
         return model
 

@@ -9,7 +9,7 @@ from maas.layers.preprocessing.text_input import nested_text
 class StringLookup(IndexLookup):
     """Strings to indices of a vocabulary (or back, with `invert`).
 
-    It runs outside of the Graph: apply it to the data, or put it first in a model that gets strings.
+    It runs outside of the Graph: apply it to the data, and give the model its output.
 
     Args:
         max_tokens: int or None, the most indices that `adapt` makes, special ones included.

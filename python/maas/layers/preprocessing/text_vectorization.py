@@ -22,7 +22,7 @@ _SPACE = re.compile("[ \t\n\r\x0b\x0c]+")
 class TextVectorization(Layer):
     """Texts to token indices (or multi-hot, count or tf-idf vectors).
 
-    It runs outside of the Graph: apply it to the data, or put it first in a model that gets strings.
+    It runs outside of the Graph: apply it to the data, and give the model its output.
 
     Args:
         max_tokens: int or None, the most indices that `adapt` makes; 0 (nothing) and 1 (unknown) are two of them.

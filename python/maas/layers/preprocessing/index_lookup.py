@@ -1,5 +1,7 @@
 """The base of IntegerLookup and StringLookup: tokens to indices, and indices to what the output mode asks for."""
 
+import os
+
 import numpy as np
 
 from maas.layers.layer import Layer
@@ -51,7 +53,7 @@ class IndexLookup(Vocabulary, VocabularyFiles, Layer):
         self.output_mode, self.sparse, self.pad_to_max_tokens = output_mode, sparse, pad_to_max_tokens
         self.vocabulary_dtype, self.oov_method = vocabulary_dtype, oov_method
         # A vocabulary from a file is stored in the archive, not in the config.
-        self.input_vocabulary = None if isinstance(vocabulary, str) else plain_list(vocabulary)
+        self.input_vocabulary = None if isinstance(vocabulary, (str, os.PathLike)) else plain_list(vocabulary)
         self.input_idf_weights = plain_list(idf_weights)
         self._has_input_vocabulary = has_vocabulary
         self._convert_input_args, self._allow_non_tensor_positional_args = False, True

@@ -91,7 +91,7 @@ class VocabularyFiles:
 
 def refuse_path(cls, config):
     """ValueError if a config names a file: vocabularies come with the model, and nothing else is read."""
-    if isinstance(config.get("vocabulary"), str):
+    if isinstance(config.get("vocabulary"), (str, os.PathLike)):
         raise ValueError(
             f"{cls.__name__}: a config may not name a vocabulary file, received vocabulary={config['vocabulary']!r}"
         )

@@ -4,7 +4,9 @@ import collections
 import copy
 import json
 import math
+import pathlib
 import pickle
+import resource
 import zipfile
 
 import keras
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 
 import maas
-from maas import layers
+from maas import layers, ops
+from maas.layers.preprocessing.encoding import encode
 from maas.layers.preprocessing.hashing import fingerprint64, hash_bucket, siphash24
 from maas.saving.archive import archive_bytes, read_archive
 from tests.layers import pair
@@ -488,3 +491,56 @@ def test_a_model_says_where_strings_are_looked_up(text):
         for run in (model.predict, model.evaluate, model.fit):
             with pytest.raises(TypeError, match="x must hold numbers: strings are looked up outside"):
                 run(text, *([] if run == model.predict else [np.ones((2, 1))]), verbose=0)
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 4), (5, 1), (2, 3, 4), (0, 3), (3, 0), (2, 3, 2, 2)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32", "float64"])
+def test_counts_of_any_shape(shape, dtype):
+    indices, weights, axis = RNG.integers(-2, 9, shape), RNG.random(shape).astype("float32"), len(shape) > 1
+    one_hot = (indices[..., None] == np.arange(6)).astype("float64")
+    many, counts = ops.convert_to_tensor(indices), one_hot.sum(int(axis))
+    for mode, expected in (("count", counts), ("multi_hot", np.minimum(counts, 1))):
+        y = encode(many, mode, 6, dtype)
+        assert str(y.dtype) == dtype
+        np.testing.assert_array_equal(y.numpy(), expected)
+    y = encode(many, "count", 6, "float32", ops.convert_to_tensor(weights)).numpy()
+    np.testing.assert_allclose(y, (one_hot * weights[..., None]).sum(int(axis)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["count", "multi_hot"])
+@pytest.mark.parametrize("rest", [(4,), (3, 4), (3, 2, 2)], ids=str)
+def test_counts_in_a_model_take_any_batch(mode, rest):
+    x = layers.Input(rest, dtype="int64")
+    model = maas.Model(x, layers.CategoryEncoding(6, output_mode=mode)(x))
+    assert model.output_shape == (None, *rest[1:], 6)
+    for batch in (1, 5, 2):
+        indices = RNG.integers(0, 6, (batch, *rest))
+        counts = (indices[..., None] == np.arange(6)).sum(1)
+        found = model.predict(indices, verbose=0)
+        np.testing.assert_array_equal(found, counts if mode == "count" else counts > 0)
+
+
+def test_counts_need_no_one_hot_vectors():
+    indices = RNG.integers(0, 50_000, (64, 512))  # as float32 one-hot vectors 6.5 GB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    y = layers.CategoryEncoding(50_000, output_mode="count")(indices)
+    assert float(ops.sum(y)) == indices.size
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KB
+
+
+@pytest.mark.parametrize("kind", [str, pathlib.Path])
+@pytest.mark.parametrize("make, x, expected", [
+    (layers.StringLookup, np.array(["b", "x"]), [2, 0]), (layers.TextVectorization, np.array(["b x"]), [[3, 1]]),
+    (layers.IntegerLookup, np.array([20, 5]), [2, 0]),
+])  # fmt: skip
+def test_a_vocabulary_from_a_path_is_stored_with_the_layer(make, x, expected, kind, tmp_path):
+    path = tmp_path / "tokens.txt"
+    path.write_text("10\n20\n" if make is layers.IntegerLookup else "a\nb\n")
+    layer = make(vocabulary=kind(path))
+    assert layer.get_config()["vocabulary"] is None
+    json.dumps(layer.get_config())
+    path.unlink()
+    for one in (layer, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
+        assert one(x).numpy().tolist() == expected
+    with pytest.raises(ValueError, match="vocabulary"):
+        make.from_config({**layer.get_config(), "vocabulary": kind(path)})

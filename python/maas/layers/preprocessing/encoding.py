@@ -31,13 +31,34 @@ def encode(indices, output_mode, depth, dtype, count_weights=None):
         if indices.ndim > 1 and indices.shape[-1] == 1:
             indices = ops.squeeze(indices, -1)
         return ops.one_hot(indices, depth, dtype=dtype)
-    axis = 1 if indices.ndim > 1 else 0
-    vectors = ops.one_hot(indices, depth, dtype=dtype)
-    if output_mode == "multi_hot":
-        return ops.max(vectors, axis=axis)
-    if count_weights is not None:
-        vectors = vectors * ops.expand_dims(ops.cast(count_weights, dtype), -1)
-    return ops.sum(vectors, axis=axis)
+    counts = _counts(indices, depth, dtype, count_weights)
+    return ops.minimum(counts, 1) if output_mode == "multi_hot" else counts
+
+
+def _counts(indices, depth, dtype, weights):
+    """`y[b, ..., v] = sum of weights[b, j, ...] with indices[b, j, ...] == v`, for any batch size of a trace."""
+    from maas import ops
+
+    single, rest = indices.ndim == 1, tuple(indices.shape[2:])
+    summed = "float32" if dtype in ("float16", "bfloat16") else dtype
+
+    def rows(x):
+        """Axis 1 last, all others one."""
+        x = ops.expand_dims(x, 0) if single else ops.moveaxis(x, 1, -1)
+        return ops.reshape(x, (-1, x.shape[-1])) if rest else x
+
+    known = ops.logical_and(indices >= 0, indices < depth)
+    # What counts nowhere goes into one more column.
+    column = rows(ops.cast(ops.where(known, indices, depth), "int32"))
+    weights = ops.ones_like(column, dtype=summed) if weights is None else rows(ops.cast(weights, summed))
+    # The sizes of a trace are open: the number of a row is a running sum, and zeros are made from the indices.
+    none = ops.sum(ops.zeros_like(column), axis=1, keepdims=True)
+    row = ops.cumsum(ops.ones_like(none), axis=0) - 1
+    places = ops.stack([row + ops.zeros_like(column), column], axis=-1)
+    zeros = ops.cast(none, summed) + ops.zeros((1, depth + 1), summed)
+    counts = ops.scatter_update(zeros, places, weights, "add")[:, :depth]
+    counts = ops.reshape(counts, (-1, *rest, depth)) if rest else counts[0] if single else counts
+    return ops.cast(counts, dtype)
 
 
 def encoded_shape(shape, output_mode, depth):
@@ -128,7 +149,7 @@ class CategoryEncoding(Layer):
             inputs = ops.cast(inputs, "int32")
         return encode(inputs, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
 
-    def compute_output_shape(self, input_shape, count_weights_shape=None):
+    def compute_output_shape(self, input_shape):
         return encoded_shape(input_shape, self.output_mode, self.num_tokens)
 
     def get_config(self):

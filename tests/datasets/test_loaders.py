@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from maas import datasets
+from maas import datasets, tree
 from maas.datasets.plain_pickle import read_pickle
 
 RNG = np.random.default_rng(0)
@@ -163,6 +163,23 @@ def test_reads_what_pickle_writes(value, protocol):
         assert found == expected and type(found) is type(expected)
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_arrays_in_tuples(protocol):
+    array = np.arange(3)
+    for value in ((array,), [(array, 1)], {"a": ((array, "x"), (array,))}, (array, array)):
+        found, flat = read_pickle(pickle.dumps(value, protocol)), []
+        tree.map_structure(lambda a, b, flat=flat: flat.append((a, b)), found, value)
+        assert type(found) is type(value) and len(flat) >= 1
+        for a, b in flat:
+            assert type(a) is type(b)
+            np.testing.assert_array_equal(a, b)
+    deep = ()
+    for _ in range(60):  # 2^60 leaves if every reference were followed
+        deep = (deep, deep)
+    assert read_pickle(pickle.dumps(deep, protocol))[0] is not None
+    assert read_pickle(b"\x80\x02)" + 100_000 * b"\x85" + b".")
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("touch /tmp/maas-was-here",)
@@ -170,7 +187,8 @@ class Evil:
 
 @pytest.mark.parametrize("value", [
     Evil(), os.system, print, np.float64, np.dtype([("a", "O")]), {1, 2}, 3 + 4j, object(), np.datetime64("2020"),
-    bytearray(b"x"), {(1, 2): 3}, np.array([Evil()], object),
+    bytearray(b"x"), {(1, 2): 3},
+    np.array([Evil()], object), (np.ndarray,), [(np.dtype("f4"), 1)], ((np.dtype("f4"),),),
 ], ids=lambda v: type(v).__name__)  # fmt: skip
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_refuses_everything_else(value, protocol):
@@ -200,6 +218,7 @@ def test_damaged_pickles_are_value_errors():
 
 @pytest.mark.parametrize("data", [
     b".", b"(.", b"K", b"h\x00.", b"]e.", b"}(K\x01u.", b"cnumpy\nndarray\n.", b"cos\nsystem\n.", b")R.", b"Nb.",
+    b"(\x85.", b"(K\x01\x86.", b"cnumpy\nndarray\n\x85\x85.", b"(cnumpy\nndarray\nt.",
     b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R.",
 ])  # fmt: skip
 def test_hostile_byte_codes(data):

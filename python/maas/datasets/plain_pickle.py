@@ -72,6 +72,10 @@ class _Array:
         self.value = flat.reshape(shape, order="F" if fortran else "C")
 
 
+class _Unfinished(tuple):
+    """A tuple with a stand-in: arguments and states are such; as a value it is refused."""
+
+
 def _refused(what):
     return ValueError(f"this reader takes numbers, text, lists, dicts and arrays only, received {what}")
 
@@ -82,9 +86,17 @@ def _finished(value):
         if value.value is None:
             raise _refused("an array without data")
         return value.value
-    if isinstance(value, (_Name, _DType)):
+    if isinstance(value, (_Name, _DType, _Unfinished)):
         raise _refused("a bare name")
     return value
+
+
+def _tuple_of(items):
+    """Finished where it is made, so that depth and shared parts cost nothing later."""
+    if any(v is _MARK for v in items):
+        raise _refused("a byte code without its value")
+    items = tuple(v.value if isinstance(v, _Array) and v.value is not None else v for v in items)
+    return _Unfinished(items) if any(isinstance(v, (_Name, _DType, _Array, _Unfinished)) for v in items) else items
 
 
 class _Reader:
@@ -203,7 +215,7 @@ def _tuple(n):
     def step(r):
         if len(r.stack) < n:
             raise _refused("a byte code without its value")
-        r.stack[len(r.stack) - n :] = [tuple(r.stack[len(r.stack) - n :])]
+        r.stack[len(r.stack) - n :] = [_tuple_of(r.stack[len(r.stack) - n :])]
 
     return step
 
@@ -245,7 +257,7 @@ _CODES = {
     b"\x8e": _push(lambda r: r.take(r.number("<Q"))),
     b"X": _push(lambda r: r.take(r.number("<I")).decode("utf-8", "surrogatepass")),
     b"\x8c": _push(lambda r: r.take(r.number("<B")).decode("utf-8", "surrogatepass")),
-    b"t": _push(lambda r: tuple(r.since_mark())), b"\x85": _tuple(1), b"\x86": _tuple(2), b"\x87": _tuple(3),
+    b"t": _push(lambda r: _tuple_of(r.since_mark())), b"\x85": _tuple(1), b"\x86": _tuple(2), b"\x87": _tuple(3),
     b"q": _put("<B"), b"r": _put("<I"), b"\x94": _put(None), b"h": _get("<B"), b"j": _get("<I"),
     b"a": _append, b"e": _appends, b"s": _set_item, b"u": lambda r: r.set_items(r.since_mark()),
     b"c": lambda r: r.name(r.line(), r.line()), b"\x93": lambda r: r.name(*[r.pop(), r.pop()][::-1]),

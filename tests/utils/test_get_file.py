@@ -1,6 +1,7 @@
 """Downloads into a cache, from a server on this machine, and archives that try to get out of their folder."""
 
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -8,11 +9,14 @@ import os
 import stat
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 
+import numpy as np
 import pytest
 
 from maas.utils import get_file
+from maas.utils.file_utils import extract_archive
 
 CONTENT = bytes(range(256)) * 50
 SHA256, MD5 = hashlib.sha256(CONTENT).hexdigest(), hashlib.md5(CONTENT).hexdigest()
@@ -134,15 +138,15 @@ def tar_of(*entries, mode="w:gz"):
     return file.getvalue()
 
 
-def zip_of(*entries):
+def zip_of(*entries, method=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", method) as archive:
         for name, content in entries:
             info = zipfile.ZipInfo(name)
             if not isinstance(content, bytes):
                 info.external_attr = (stat.S_IFLNK | 0o777) << 16
                 content = b"/etc/passwd"
-            archive.writestr(info, content)
+            archive.writestr(info, content, method)
     return file.getvalue()
 
 
@@ -182,6 +186,56 @@ def test_hostile_and_damaged_archives(get, served, tmp_path, content, text):
     with pytest.raises(ValueError, match=text):
         get("evil", extract=True)
     assert os.listdir(tmp_path) == ["datasets"] and os.listdir(tmp_path / "datasets") == ["evil_archive"]
+
+
+NOISE = np.random.default_rng(0).bytes(200_000)
+
+
+def flipped(data, at):
+    return data[:at] + bytes(b ^ 0x5A for b in data[at : at + 40]) + data[at + 40 :]
+
+
+@pytest.mark.parametrize("content", [
+    *(flipped(zip_of(("x", NOISE[:20] * 5000), method=m), 60)
+      for m in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
+    *(flipped(tar_of(("x", NOISE), mode=f"w:{m}"), 100_000) for m in ("gz", "bz2", "xz")),
+    *(tar_of(("x", NOISE), mode=f"w:{m}")[:100_000] for m in ("gz", "bz2", "xz")),
+    zip_of(("x", b"1")).replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"),
+    tar_of(("x", b"1"), ("x/y", b"2")), zip_of(("x", b"1"), ("x/y", b"2")), tar_of(("x/y", b"2"), ("x", b"1")),
+    zip_of(("x/y/z", b"1"), ("x/y", b"2")),
+], ids=range(14))  # fmt: skip
+def test_damage_is_a_value_error(content, tmp_path):
+    (tmp_path / "evil").write_bytes(content)
+    with pytest.raises(ValueError, match="the archive is damaged|must be an archive"):
+        extract_archive(str(tmp_path / "evil"), str(tmp_path / "out"))
+    assert os.listdir(tmp_path) == ["evil"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_unpacks_every_compression(mode, tmp_path):
+    (tmp_path / "a").write_bytes(tar_of(*((f"d/{i}", NOISE[: i * 999]) for i in range(30)), mode=mode))
+    extract_archive(str(tmp_path / "a"), str(tmp_path / "out"))
+    for i in range(30):
+        assert (tmp_path / "out" / "d" / str(i)).read_bytes() == NOISE[: i * 999]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_huge_header(kind, first, tmp_path):
+    info, plain = tarfile.TarInfo("header"), tarfile.TarInfo("x")
+    info.type, info.size = kind, 1 << 30
+    out = io.BytesIO()
+    with gzip.open(out, "wb", 1) as file:
+        file.write(b"" if first else plain.tobuf())
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(64):  # enough for a reader that would begin with it
+            file.write(bytes(1 << 20))
+    (tmp_path / "evil").write_bytes(out.getvalue())
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="a header of an archive may have"):
+        extract_archive(str(tmp_path / "evil"), str(tmp_path / "out"))
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
 
 
 def test_a_bomb(get, served, tmp_path, monkeypatch):

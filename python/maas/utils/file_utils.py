@@ -1,15 +1,18 @@
 """`get_file`: download once, check, and unpack without trusting the archive."""
 
 import contextlib
+import gzip
 import hashlib
 import os
 import shutil
+import struct
 import tarfile
 import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 
 from maas.utils.io_utils import print_msg
 
@@ -19,6 +22,8 @@ _TIMEOUT_S = 60
 _MAX_EXPANSION = 200
 _EXPANSION_SLACK = 1 << 30
 _MAX_MEMBERS = 1_000_000
+# Contents are read in chunks; a header of a tar file is read as a whole, and says itself how long it is.
+_MAX_READ = 4 << 20
 
 
 def keras_home():
@@ -156,11 +161,8 @@ def extract_archive(path, folder, archive_format="auto"):
     if unknown:
         raise ValueError(f"get_file: archive_format must be 'auto', 'tar' or 'zip', received {sorted(unknown)}")
     members = {"tar": _tar_members, "zip": _zip_members}
-    tests = {"tar": tarfile.is_tarfile, "zip": zipfile.is_zipfile}
-    try:
-        kind = next((k for k in kinds if tests[k](path)), None)
-    except EOFError:  # compressed, and cut off
-        kind = None
+    tests = {"tar": _is_tar, "zip": zipfile.is_zipfile}
+    kind = next((k for k in kinds if tests[k](path)), None)
     if kind is None:
         raise ValueError(f"get_file: the file must be an archive of the kind {kinds}, received {path!r}")
     work = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(folder)), prefix=".extract-")
@@ -175,8 +177,12 @@ def extract_archive(path, folder, archive_format="auto"):
         if os.path.isdir(folder):
             shutil.rmtree(folder)
         os.rename(work, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError) as e:
+    except _damage() as e:
         raise ValueError(f"get_file: the archive is damaged ({e}), received {path!r}") from None
+    except OSError as e:
+        if e.errno is not None:
+            raise
+        raise ValueError(f"get_file: the archive is damaged ({e}), received {path!r}") from None  # bzip2 says it so
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -211,12 +217,70 @@ def _write_member(folder, name, size, is_folder, read):
             out.write(chunk)
 
 
+def _damage():
+    """What the readers of archives raise for damaged or hostile ones."""
+    known = [tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, struct.error, EOFError, OverflowError]
+    # A password or an unknown method; a name that is a file and a folder.
+    known += [RuntimeError, FileExistsError, NotADirectoryError, IsADirectoryError]
+    with contextlib.suppress(ImportError):
+        import lzma
+
+        known.append(lzma.LZMAError)
+    return tuple(known)
+
+
+class _ChunksOnly:
+    """A file that refuses to be read in one piece."""
+
+    def __init__(self, file):
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size=-1):
+        if not 0 <= size <= _MAX_READ:
+            raise ValueError(f"get_file: a header of an archive may have {_MAX_READ} bytes, received one of {size}")
+        return self.file.read(size)
+
+
+@contextlib.contextmanager
+def _tar(path):
+    """A tar file, compressed or not."""
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        opener = gzip.open
+    elif head.startswith(b"BZh"):
+        from bz2 import open as opener
+    elif head.startswith((b"\xfd7zXZ", b"]\0\0\x80")):
+        from lzma import open as opener
+    else:
+        opener = open
+    with opener(path, "rb") as file, tarfile.open(fileobj=_ChunksOnly(file), mode="r:") as archive:
+        yield archive
+
+
+def _is_tar(path):
+    try:
+        with _tar(path):
+            return True
+    except _damage():
+        return False
+    except OSError as e:
+        if e.errno is not None:
+            raise
+        return False
+
+
 def _tar_members(path):
-    with tarfile.open(path) as archive:
-        for info in archive:
+    with _tar(path) as archive:
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # else it keeps all headers
             if not (info.isreg() or info.isdir()):
                 raise ValueError(f"get_file: the archive holds a link or a device, received {info.name!r}")
             yield info.name, info.size, info.isdir(), lambda info=info: archive.extractfile(info)
+        # The sum of a compressed file stands at its end.
+        for _ in range(_EXPANSION_SLACK // _CHUNK):
+            if not archive.fileobj.read(_CHUNK):
+                break
 
 
 def _zip_members(path):

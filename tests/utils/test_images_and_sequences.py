@@ -1,6 +1,7 @@
 """Images as arrays and files, and padded sequences, against real Keras."""
 
 import io
+import zlib
 
 import keras
 import numpy as np
@@ -45,6 +46,15 @@ def test_save_and_load(kwargs, tmp_path):
     for source in (path, str(path), io.BytesIO(path.read_bytes())):
         ours = utils.load_img(source, **kwargs)
         assert np.array_equal(np.asarray(ours), np.asarray(keras.utils.load_img(path, **kwargs)))
+
+
+def test_a_picture_that_says_it_is_huge(tmp_path):
+    utils.save_img(tmp_path / "a.png", IMAGE)
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[16:24] = (60_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(ValueError, match="load_img: the picture has too many pixels for Pillow, received .*3600000000"):
+        utils.load_img(io.BytesIO(data))
 
 
 def test_jpeg_of_an_image_with_transparency(tmp_path):

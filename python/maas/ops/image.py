@@ -71,17 +71,20 @@ def _along(x, axis, w):
     return _core.reshape(flat, shape=[*before, w.shape[0], *after])
 
 
+def middle_part(height, width, size):
+    """(top, left, height, width) of the largest middle part with the proportions of `size`, all in whole pixels."""
+    tall = max(min(height, width * size[0] // size[1]), 1)
+    wide = max(min(width, height * size[1] // size[0]), 1)
+    return (height - tall) // 2, (width - wide) // 2, tall, wide
+
+
 def _fitted(x, at, size, crop, fill_value):
     """`x` cut (or filled) around its middle to the proportions of `size`."""
     height, width = x.shape[at : at + 2]
-    tall, wide = int(float(width * size[0]) / size[1]), int(float(height * size[1]) / size[0])
     if crop:
-        new = [max(min(height, tall), 1), max(min(width, wide), 1)]
-        index = [slice(None)] * x.ndim
-        for i, (n, old) in enumerate(zip(new, (height, width))):
-            begin = int(float(old - n) / 2)
-            index[at + i] = slice(begin, begin + n)
-        return x[tuple(index)]
+        top, left, tall, wide = middle_part(height, width, size)
+        return x[(slice(None),) * at + (slice(top, top + tall), slice(left, left + wide))]
+    tall, wide = width * size[0] // size[1], height * size[1] // size[0]
     sides = [int(float(max(height, tall) - height) / 2), int(float(max(width, wide) - width) / 2)]
     widths = [(0, 0)] * x.ndim
     axis = 0 if sides[0] > 0 else 1  # as Keras: one direction only

@@ -7,9 +7,6 @@ import warnings
 
 import numpy as np
 
-# A Pillow decoder asks for memory by what the header of a file says; refuse pictures above this many pixels.
-MAX_PIXELS = 1 << 28
-
 
 def pillow(what):
     """`PIL.Image`.
@@ -126,7 +123,8 @@ def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", 
         `PIL.Image.Image`.
 
     Raises:
-        ValueError: for an unknown mode or interpolation, or a picture of more than 2^28 pixels.
+        ValueError: for an unknown mode or interpolation, or a picture of more pixels than Pillow opens (twice
+            its `MAX_IMAGE_PIXELS`).
         TypeError: if `path` is no path.
         ImportError: without Pillow.
     """
@@ -140,25 +138,24 @@ def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", 
             path = io.BytesIO(f.read())
     elif not isinstance(path, io.BytesIO):
         raise TypeError(f"load_img: path must be a path or io.BytesIO, received {type(path).__name__}")
-    img = image.open(path)
-    if img.size[0] * img.size[1] > MAX_PIXELS:
-        raise ValueError(f"load_img: a picture may have {MAX_PIXELS} pixels, received one of size {img.size}")
-    mode, kept = _MODES[color_mode]
-    if img.mode not in kept:
-        img = img.convert(mode)
+    try:
+        img = image.open(path)
+        mode, kept = _MODES[color_mode]
+        img = img.convert(mode) if img.mode not in kept else img
+    except image.DecompressionBombError as e:  # a decoder asks for memory by what the header of a file says
+        raise ValueError(f"load_img: the picture has too many pixels for Pillow, received {e}") from None
     size = None if target_size is None else (target_size[1], target_size[0])
     if size is not None and img.size != size:
-        box = _middle(img.size, size) if keep_aspect_ratio else None
+        box = _middle_box(img.size, size) if keep_aspect_ratio else None
         img = img.resize(size, getattr(image.Resampling, interpolation.upper()), box=box)
     return img
 
 
-def _middle(size, target):
-    """(left, top, right, bottom) of the largest middle part with the proportions of `target`."""
-    width, height = size
-    tall = min(height, width * target[1] // target[0])
-    wide = min(width, height * target[0] // target[1])
-    left, top = (width - wide) // 2, (height - tall) // 2
+def _middle_box(size, target):
+    """(left, top, right, bottom), as Pillow counts."""
+    from maas.ops.image import middle_part
+
+    top, left, tall, wide = middle_part(size[1], size[0], (target[1], target[0]))
     return left, top, left + wide, top + tall
 
 
@@ -187,11 +184,7 @@ def smart_resize(x, size, interpolation="bilinear", data_format="channels_last",
     img = ops.convert_to_tensor(x)
     if img.ndim not in (3, 4):
         raise ValueError(f"smart_resize: x must have 3 or 4 axes, received shape {tuple(img.shape)}")
-    first = img.ndim - (3 if data_format == "channels_last" else 2)
-    height, width = img.shape[first : first + 2]
-    tall = max(min(height, int(float(width * size[0]) / size[1])), 1)
-    wide = max(min(width, int(float(height * size[1]) / size[0])), 1)
-    top, left = int(float(height - tall) / 2), int(float(width - wide) / 2)
-    cut = (slice(None),) * first + (slice(top, top + tall), slice(left, left + wide))
-    out = ops.image.resize(img[cut], size=size, interpolation=interpolation, data_format=data_format)
+    out = ops.image.resize(
+        img, size=size, interpolation=interpolation, crop_to_aspect_ratio=True, data_format=data_format
+    )
     return np.array(out) if isinstance(x, np.ndarray) else out

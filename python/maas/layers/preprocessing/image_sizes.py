@@ -33,6 +33,13 @@ class _Sized(ImageLayer):
             return images[..., rows, columns, :]
         return images[..., rows, columns]
 
+    def _middle(self, images):
+        """The middle part of the right proportions, resized."""
+        from maas import ops
+
+        size = (self.height, self.width)
+        return ops.image.resize(images, size, crop_to_aspect_ratio=True, data_format=self.data_format)
+
     def _known_size(self, images, why):
         shape = tuple(images.shape)
         sizes = shape[-3:-1] if self.data_format == "channels_last" else shape[-2:]
@@ -110,21 +117,21 @@ class CenterCrop(_Sized):
 
     def transform_images(self, images, transformation=None, training=True):
         from maas import ops
-        from maas.preprocessing.image import smart_resize
 
         images = ops.cast(images, self.compute_dtype)
         height, width = self._known_size(images, "cropping")
         if height >= self.height and width >= self.width:
             return self._cut(images, (height - self.height) // 2, (width - self.width) // 2)
-        return smart_resize(images, (self.height, self.width), data_format=self.data_format)
+        return self._middle(images)
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self.transform_images(segmentation_masks, transformation, training=training)
 
 
 class RandomCrop(_Sized):
-    """A part of the images, drawn once per batch while training; else, and for smaller images, the middle of the right
-    proportions, resized.
+    """A part of the images, drawn once per batch while training; else the middle of the right proportions, resized.
+
+    While training, images that are not larger are cut where that middle begins, and resized.
 
     Args:
         height, width: int, pixels.
@@ -141,6 +148,7 @@ class RandomCrop(_Sized):
 
     def get_random_transformation(self, data, training=True, seed=None):
         from maas import ops, random
+        from maas.ops.image import middle_part
 
         height, width = self._known_size(self._images_of(data), "cropping")
         seed = self.generator if seed is None else seed
@@ -149,18 +157,15 @@ class RandomCrop(_Sized):
                 ops.cast(random.uniform((), 0.0, float(old - new + 1), seed=seed), "int32")
                 for old, new in ((height, self.height), (width, self.width))
             )
-        tall = max(min(height, int(float(width * self.height) / self.width)), 1)
-        wide = max(min(width, int(float(height * self.width) / self.height)), 1)
-        return int(float(height - tall) / 2), int(float(width - wide) / 2)
+        return middle_part(height, width, (self.height, self.width))[:2]
 
     def transform_images(self, images, transformation, training=True):
         from maas import ops
 
         images = ops.cast(images, self.compute_dtype)
         if not training:
-            return images
+            return self._middle(images)
         top, left = transformation
-        height, width = self._known_size(images, "cropping")
         if isinstance(top, int):
             images = self._cut(images, top, left)
         else:

@@ -141,6 +141,16 @@ def test_images_labels_and_masks_change_together():
     assert set(np.unique(small["segmentation_masks"].numpy())) <= {0, 1}
 
 
+def test_layers_of_colour_leave_boxes_where_they_are():
+    boxes = {"boxes": np.array([[[1.0, 2.0, 3.0, 4.0]]] * 3, "float32"), "labels": np.array([[1]] * 3)}
+    for make in (layers.RandomContrast, layers.RandomBrightness, layers.RandomGrayscale, layers.RandomHue):
+        layer = make(0.5, seed=1, bounding_box_format="xyxy")
+        out = layer({"images": IMAGES, "bounding_boxes": boxes})["bounding_boxes"]
+        for key in boxes:
+            np.testing.assert_array_equal(out[key], boxes[key])
+        assert make.from_config(layer.get_config()).bounding_box_format == "xyxy"
+
+
 def test_integer_images():
     x = IMAGES.astype("uint8")
     assert layers.Resizing(4, 4)(x).dtype == "uint8"
@@ -193,7 +203,21 @@ def test_in_a_model_that_trains_and_is_saved(tmp_path):
         (lambda: layers.CenterCrop(2, 2.5), ValueError, "`width` must be a positive int"),
         (lambda: layers.RandomFlip()(np.zeros((2, 2))), ValueError, r"3 or 4 axes .* received shape \(2, 2\)"),
         (lambda: layers.RandomFlip()({"labels": np.zeros(2)}), ValueError, "must have the key 'images'"),
-        (lambda: layers.RandomFlip()({"images": IMAGES, "bounding_boxes": {}}), ValueError, "bounding_box_format"),
+        (
+            lambda: layers.RandomFlip()({"images": IMAGES, "bounding_boxes": {}}),
+            ValueError,
+            r"does not move bounding boxes, received data with the keys \['bounding_boxes', 'images'\]$",
+        ),
+        (
+            lambda: layers.RandomContrast(0.1)({"images": IMAGES, "bounding_boxes": {}}),
+            ValueError,
+            "need the argument `bounding_box_format`.* received None$",
+        ),
+        (
+            lambda: layers.Resizing(4, 4, bounding_box_format="xyxy"),
+            ValueError,
+            "does not move bounding boxes, received bounding_box_format='xyxy'$",
+        ),
         (lambda: layers.RandomFlip(factor=0.5), ValueError, "takes no `factor`"),
     ],
 )

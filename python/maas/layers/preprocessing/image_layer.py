@@ -13,7 +13,8 @@ class ImageLayer(Layer):
 
     Args:
         factor: number or (lower, upper), for classes with one factor.
-        bounding_box_format: str such as "xyxy", needed for data with "bounding_boxes".
+        bounding_box_format: str such as "xyxy", needed for data with "bounding_boxes"; only for layers that leave boxes
+            where they are.
         data_format: "channels_last" or "channels_first".
     """
 
@@ -22,6 +23,12 @@ class ImageLayer(Layer):
 
     def __init__(self, factor=None, bounding_box_format=None, data_format=None, **kwargs):
         super().__init__(**kwargs)
+        moves = type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes
+        if bounding_box_format is not None and moves:
+            raise ValueError(
+                f"{self._label()}: the class does not move bounding boxes, received "
+                f"bounding_box_format={bounding_box_format!r}"
+            )
         self.bounding_box_format = bounding_box_format
         self.data_format = standardize_data_format(data_format, self._label())
         if self._USE_BASE_FACTOR:
@@ -69,7 +76,9 @@ class ImageLayer(Layer):
         return labels
 
     def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
-        raise NotImplementedError(f"{self._label()}: the class does not change bounding boxes yet")
+        raise NotImplementedError(
+            f"{self._label()}: the class does not move bounding boxes, received {type(bounding_boxes).__name__}"
+        )
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return segmentation_masks
@@ -147,6 +156,10 @@ class ImageLayer(Layer):
         data = {k: tree.map_structure(ops.convert_to_tensor, v) for k, v in data.items()}
         if "images" not in data:
             raise ValueError(f"{self._label()}: a dict must have the key 'images', received {sorted(data)}")
+        if "bounding_boxes" in data and type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes:
+            raise ValueError(
+                f"{self._label()}: the class does not move bounding boxes, received data with the keys {sorted(data)}"
+            )
         if "bounding_boxes" in data and not self.bounding_box_format:
             raise ValueError(
                 f"{self._label()}: data with 'bounding_boxes' need the argument `bounding_box_format`, such as "

@@ -1,5 +1,6 @@
 """`Dataset` and the functions that read folders, time series and splits."""
 
+import os
 import threading
 import time
 import wave
@@ -44,6 +45,71 @@ def test_shuffle():
     assert rows(data.shuffle(50, seed=3)) == first
     fixed = data.shuffle(10, seed=3, reshuffle_each_iteration=False)
     assert rows(fixed) == rows(fixed) and rows(fixed)[0] < 10
+
+
+@pytest.mark.parametrize("call, text", [
+    (lambda d: d.batch(0), "batch: batch_size must be an int >= 1, received batch_size=0"),
+    (lambda d: d.batch(2.0), "received batch_size=2.0"), (lambda d: d.batch(True), "received batch_size=True"),
+    (lambda d: d.shuffle(0), "shuffle: buffer_size must be an int >= 1, received buffer_size=0"),
+    (lambda d: d.take(-2), "take: count must be an int >= -1, received count=-2"),
+    (lambda d: d.skip(-2), "received count=-2"), (lambda d: d.repeat(-2), "received count=-2"),
+    (lambda d: Dataset.from_tensor_slices(5), "equally many rows, received .'a number'"),
+])  # fmt: skip
+@pytest.mark.parametrize("make", [Dataset.from_tensor_slices, lambda x: Dataset.from_generator(lambda: iter(x))])
+def test_wrong_counts(make, call, text):
+    with pytest.raises(ValueError, match=text):
+        call(make(np.arange(3)))
+
+
+@pytest.mark.parametrize("make", [Dataset.from_tensor_slices, lambda x: Dataset.from_generator(lambda: iter(x))])
+def test_ends(make):
+    assert rows(make(np.zeros(0)).repeat()) == rows(make(np.zeros(0)).batch(3)) == []
+    data = make(np.arange(5))
+    assert rows(data.take(-1)) == rows(data.skip(0)) == rows(data.take(np.int64(9))) == [0, 1, 2, 3, 4]
+    assert rows(data.skip(-1)) == rows(data.take(0)) == rows(data.repeat(0)) == rows(data.skip(9)) == []
+    assert rows(data.skip(1).take(3).batch(2)) == [[1, 2], [3]]
+    assert rows(data.skip(1).batch(3, drop_remainder=True)) == [[1, 2, 3]]
+    assert sorted(rows(data.shuffle(2, seed=1).take(3)))[-1] < 5
+
+
+def test_rows_in_batches_are_the_rows_one_by_one():
+    nest = {"x": np.arange(5000).reshape(2500, 2), "y": (np.arange(2500.0, dtype="float32"),)}
+    for buffer in (1, 7, 2500, 9000):
+        data = Dataset.from_tensor_slices(nest).shuffle(buffer, seed=2, reshuffle_each_iteration=False)
+        one_by_one = data.map(lambda e: e)
+        for a, b in zip(data.skip(3).take(990).batch(64), one_by_one.skip(3).take(990).batch(64), strict=True):
+            assert a["x"].dtype == b["x"].dtype and a["y"][0].dtype == b["y"][0].dtype
+            assert np.array_equal(a["x"], b["x"]) and np.array_equal(a["y"][0], b["y"][0])
+    batch = next(iter(data.batch(4)))
+    batch["x"][:] = -1
+    assert nest["x"].min() == 0  # batches are copies
+    data = Dataset.from_tensor_slices((np.zeros((60_000, 28, 28), "uint8"), np.arange(60_000))).shuffle(60_000)
+    begin = time.process_time()
+    assert sorted(np.concatenate([y for _, y in data.batch(128)])) == list(range(60_000))
+    assert time.process_time() - begin < 0.3
+
+
+def test_the_order_comes_from_the_global_seed():
+    orders = []
+    for seed in (1, 1, 2):
+        maas.utils.set_random_seed(seed)
+        np.random.seed(5)
+        orders.append(rows(Dataset.from_tensor_slices(np.arange(30)).shuffle(30)))
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_autotune_counts_the_cpus_of_the_process(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    names = set()
+    data = Dataset.from_generator(lambda: range(64))
+
+    def watch(i):
+        time.sleep(0.005)
+        names.add(threading.current_thread().name)
+
+    list(data.map(watch, AUTOTUNE))
+    assert len(names) == 3
 
 
 def test_cache_reads_once():

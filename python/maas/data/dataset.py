@@ -1,6 +1,8 @@
 """`Dataset`: elements made when they are asked for, with the methods that programs for tf.data use."""
 
 import itertools
+import operator
+import os
 import queue
 import threading
 from collections import deque
@@ -28,6 +30,36 @@ def _stacked(elements):
     return tree.pack_sequence_as(first, columns)
 
 
+def _count(method, name, value, least):
+    """`value` as an int.
+
+    Raises:
+        ValueError: if it is none, or below `least`.
+    """
+    try:
+        n = operator.index(value)
+    except TypeError:
+        n = None
+    if n is None or isinstance(value, bool) or n < least:
+        raise ValueError(f"Dataset.{method}: {name} must be an int >= {least}, received {name}={value!r}")
+    return n
+
+
+class _Rows:
+    """Where the elements are rows of arrays: the arrays, and a function that gives the rows of one pass."""
+
+    def __init__(self, arrays, order):
+        self.arrays, self.order = arrays, order
+
+    def __iter__(self):
+        return (_row(self.arrays, i) for i in self.order())
+
+    def batches(self, size, drop_remainder):
+        order = self.order()
+        for i in range(0, len(order) - size + 1 if drop_remainder else len(order), size):
+            yield _row(self.arrays, order[i : i + size])
+
+
 class Dataset:
     """Elements (nests of NumPy arrays) that can be read again and again.
 
@@ -40,7 +72,7 @@ class Dataset:
     """
 
     def __init__(self, make, length=None):
-        self._make, self._length = make, length
+        self._make, self._length, self._rows = make, length, None
         self.class_names = self.file_paths = None
 
     def __iter__(self):
@@ -60,6 +92,13 @@ class Dataset:
         out.class_names, out.file_paths = self.class_names, self.file_paths
         return out
 
+    def _reordered(self, order, length):
+        """The rows of `order()`, for a data set whose elements are rows of arrays."""
+        rows = _Rows(self._rows.arrays, order)
+        out = self._next(lambda: iter(rows), length)
+        out._rows = rows
+        return out
+
     @staticmethod
     def from_tensor_slices(tensors):
         """One element for each row of a nest of arrays.
@@ -68,13 +107,17 @@ class Dataset:
             ValueError: if the arrays have different numbers of rows.
         """
         arrays = tree.map_structure(np.asarray, tensors)
-        sizes = {len(a) for a in tree.flatten(arrays)}
-        if len(sizes) != 1:
+        sizes = {len(a) if a.ndim else "a number" for a in tree.flatten(arrays)}
+        if len(sizes) != 1 or "a number" in sizes:
             raise ValueError(
-                f"Dataset.from_tensor_slices: arrays must have equally many rows, received {sorted(sizes)}"
+                f"Dataset.from_tensor_slices: arrays must have equally many rows, received {sorted(sizes, key=str)}"
             )
         n = sizes.pop()
-        return Dataset(lambda: (_row(arrays, i) for i in range(n)), n)
+        rows = _Rows(arrays, lambda: np.arange(n))
+        out = Dataset(lambda: iter(rows), n)
+        # Rows of objects may be of any kind: those are stacked one by one.
+        out._rows = None if any(a.dtype.hasobject for a in tree.flatten(arrays)) else rows
+        return out
 
     @staticmethod
     def from_generator(generator):
@@ -102,9 +145,17 @@ class Dataset:
         return self._next(lambda: (e for e in self if bool(np.asarray(predicate(*_pair(e))))), None)
 
     def batch(self, batch_size, drop_remainder=False):
-        """Stacks of `batch_size` elements; the last one may be smaller, or is dropped."""
+        """Stacks of `batch_size` elements; the last one may be smaller, or is dropped.
+
+        Raises:
+            ValueError: if the size is no positive int.
+        """
+        batch_size = _count("batch", "batch_size", batch_size, 1)
 
         def make():
+            if self._rows is not None:
+                yield from self._rows.batches(batch_size, drop_remainder)
+                return
             elements = iter(self)
             while chunk := list(itertools.islice(elements, batch_size)):
                 if len(chunk) == batch_size or not drop_remainder:
@@ -124,41 +175,66 @@ class Dataset:
         return self._next(make, None)
 
     def shuffle(self, buffer_size, seed=None, reshuffle_each_iteration=True):
-        """Elements in random order: the next one is drawn from a buffer of the following `buffer_size`."""
+        """Elements in random order: the next one is drawn from a buffer of the following `buffer_size`.
+
+        Raises:
+            ValueError: if the size is no positive int.
+        """
+        from maas.random.seed_generator import make_default_seed
+
+        buffer_size = _count("shuffle", "buffer_size", buffer_size, 1)
         passes = itertools.count()
-        first = np.random.randint(2**31) if seed is None else seed
+        first = make_default_seed() if seed is None else seed
 
-        def make():
+        def drawn(elements, many):
             rng = np.random.default_rng([first, next(passes) if reshuffle_each_iteration else 0])
-            buffer, elements = [], iter(self)
-            for element in elements:
-                if len(buffer) < buffer_size:
-                    buffer.append(element)
-                    continue
-                i = int(rng.integers(len(buffer)))
-                out, buffer[i] = buffer[i], element
-                yield out
-            rng.shuffle(buffer)
-            yield from buffer
+            elements = iter(elements)
+            buffer = list(itertools.islice(elements, buffer_size))
+            while chunk := list(itertools.islice(elements, many)):
+                for i, element in zip(rng.integers(len(buffer), size=len(chunk)).tolist(), chunk):
+                    out, buffer[i] = buffer[i], element
+                    yield out
+            for i in rng.permutation(len(buffer)).tolist():
+                yield buffer[i]
 
-        return self._next(make, self._length)
+        if self._rows is None:
+            return self._next(lambda: drawn(self, 1), self._length)
+        order = self._rows.order
+        return self._reordered(lambda: np.fromiter(drawn(order(), 4096), "int64"), self._length)
 
     def take(self, count):
-        """The first `count` elements."""
-        n = None if self._length is None else min(count, self._length)
+        """The first `count` elements; -1 takes all."""
+        count = _count("take", "count", count, -1)
+        count = None if count == -1 else count
+        n = self._length if count is None or self._length is None else min(count, self._length)
+        if self._rows is not None:
+            order = self._rows.order
+            return self._reordered(lambda: order()[:count], n)
         return self._next(lambda: itertools.islice(self, count), n)
 
     def skip(self, count):
-        """All but the first `count` elements."""
+        """All but the first `count` elements; -1 skips all."""
+        count = _count("skip", "count", count, -1)
+        if count == -1:
+            return self.take(0)
         n = None if self._length is None else max(self._length - count, 0)
+        if self._rows is not None:
+            order = self._rows.order
+            return self._reordered(lambda: order()[count:], n)
         return self._next(lambda: itertools.islice(self, count, None), n)
 
     def repeat(self, count=None):
-        """The elements `count` times over, or without end."""
+        """The elements `count` times over, or without end for None and -1; nothing stays nothing."""
+        count = None if count is None else _count("repeat", "count", count, -1)
 
         def make():
             for _ in itertools.count() if count in (None, -1) else range(count):
-                yield from self
+                empty = True
+                for element in self:
+                    empty = False
+                    yield element
+                if empty:
+                    return
 
         n = None if self._length is None or count in (None, -1) else self._length * count
         return self._next(make, n)
@@ -230,11 +306,15 @@ def ahead(iterable, size):
         thread.join(timeout=5)
 
 
+def _cpus():
+    """Number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _ahead_in_threads(function, elements, workers):
     from concurrent.futures import ThreadPoolExecutor
-    from os import cpu_count
 
-    workers = max(1, cpu_count() or 1) if workers == AUTOTUNE else workers
+    workers = _cpus() if workers == AUTOTUNE else workers
     pool, waiting = ThreadPoolExecutor(workers, thread_name_prefix="maas-map"), deque()
     try:
         for element in elements:

@@ -1,6 +1,8 @@
 """Each callback against real Keras, driven by the same logs."""
 
 import csv
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -190,3 +192,9 @@ def test_custom_callback_list():
     chain = callbacks.CallbackList([], add_history=True, model=model, epochs=1, steps=2, verbose=0)
     model.fit(X, LABELS, callbacks=chain)
     assert model.history.history["loss"]
+
+
+def test_importing_the_callbacks_imports_no_network():
+    program = "import sys, maas.models; print([m for m in ('urllib.request', 'ssl', 'email') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

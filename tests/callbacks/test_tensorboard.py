@@ -123,15 +123,37 @@ def test_weights(tmp_path):
 
 
 def test_embeddings_for_the_projector(tmp_path):
-    model = maas.Sequential([layers.Input((3,), dtype="int32"), layers.Embedding(5, 2, name="words"), layers.Flatten()])
+    x = layers.Input((3,), dtype="int32")
+    both = layers.Embedding(5, 2, name="words")(x) + layers.Embedding(5, 2, name="more")(x)
+    model = maas.Model(x, layers.Flatten()(both))
     model.compile("sgd", "mse")
     callback = TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata={"words": "labels.tsv"})
     model.fit(np.zeros((4, 3), "int32"), np.zeros((4, 6)), verbose=0, callbacks=[callback])
-    assert 'metadata_path: "labels.tsv"' in (tmp_path / "projector_config.pbtxt").read_text()
+    words = 'embeddings {\n  tensor_name: "words"\n  tensor_path: "words.tsv"\n  metadata_path: "labels.tsv"\n}\n'
+    assert (tmp_path / "projector_config.pbtxt").read_text() == words + words.replace("words", "more").replace(
+        '  metadata_path: "labels.tsv"\n', ""
+    )
+    for name in ("words", "more"):
+        table = np.loadtxt(tmp_path / f"{name}.tsv", "float32", delimiter="\t")
+        np.testing.assert_array_equal(table, model.get_layer(name).embeddings.numpy())
     assert (tmp_path / "train" / "keras_embedding.ckpt-0.weights.h5").exists()
     with pytest.raises(ValueError, match="must name Embedding layers"):
         callback = TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata={"other": "x"})
         model.fit(np.zeros((4, 3), "int32"), np.zeros((4, 6)), verbose=0, callbacks=[callback])
+
+
+def test_a_model_without_a_config_is_said(tmp_path):
+    class Twice(layers.Layer):
+        def __init__(self, fixed):
+            super().__init__()
+
+        def call(self, x):
+            return 2 * x
+
+    model = maas.Sequential([layers.Input((4,)), Twice(object()), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="TensorBoard: the layers of the model are not written, received "):
+        model.fit(X, Y, verbose=0, callbacks=[TensorBoard(tmp_path)])
 
 
 @pytest.mark.parametrize("kwargs, text", [({"update_freq": 0}, "update_freq must be"),

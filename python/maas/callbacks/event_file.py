@@ -3,6 +3,7 @@
 Nothing but the few fields that are needed is written, so no protobuf package is needed either.
 """
 
+import functools
 import itertools
 import os
 import socket
@@ -14,6 +15,7 @@ import numpy as np
 _counter = itertools.count()
 
 
+@functools.cache
 def _crc_table():
     table = []
     for n in range(256):
@@ -23,14 +25,11 @@ def _crc_table():
     return tuple(table)
 
 
-_TABLE = _crc_table()
-
-
 def crc32c(data):
     """Castagnoli's sum of bytes."""
-    crc = 0xFFFFFFFF
+    crc, table = 0xFFFFFFFF, _crc_table()
     for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
     return crc ^ 0xFFFFFFFF
 
 

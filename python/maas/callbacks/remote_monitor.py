@@ -1,9 +1,6 @@
 """Send the logs to a server."""
 
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 import warnings
 
 import numpy as np
@@ -26,12 +23,16 @@ class RemoteMonitor(Callback):
         self, root="http://localhost:9000", path="/publish/epoch/end/", field="data", headers=None, send_as_json=False
     ):
         super().__init__()
-        if urllib.parse.urlsplit(root).scheme not in ("http", "https"):
+        if not root.lower().startswith(("http://", "https://")):
             raise ValueError(f"RemoteMonitor: root must be an http or https address, received {root!r}")
         self.root, self.path, self.field = root, path, field
         self.headers, self.send_as_json = headers, send_as_json
 
     def on_epoch_end(self, epoch, logs=None):
+        import urllib.error
+        import urllib.parse
+        import urllib.request
+
         values = {k: np.asarray(v).tolist() for k, v in (logs or {}).items()}
         text = json.dumps({"epoch": epoch, **values})
         kind = "json" if self.send_as_json else "x-www-form-urlencoded"

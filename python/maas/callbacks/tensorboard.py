@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 
 import numpy as np
 
@@ -20,7 +21,8 @@ class TensorBoard(Callback):
         write_steps_per_second: bool.
         update_freq: "epoch", "batch", or int: every how many batches losses and metrics are written.
         profile_batch: only 0: `model.profile(x)` measures kernels.
-        embeddings_freq: int, every how many epochs the weights are saved for the projector; 0 never.
+        embeddings_freq: int, every how many epochs the weights are saved, and the vectors of Embedding layers as
+            LAYER.tsv for the projector; 0 never.
         embeddings_metadata: dict of the name of an Embedding layer to the path of its labels, or one path for all.
 
     Raises:
@@ -118,6 +120,9 @@ class TensorBoard(Callback):
         if self.embeddings_freq and epoch % self.embeddings_freq == 0:
             os.makedirs(os.path.join(self.log_dir, "train"), exist_ok=True)
             self.model.save_weights(os.path.join(self.log_dir, "train", f"keras_embedding.ckpt-{epoch}.weights.h5"))
+            for name in self._embeddings():
+                table = np.asarray(self.model.get_layer(name).embeddings.numpy(), "float32")
+                np.savetxt(os.path.join(self.log_dir, _tsv(name)), table, "%.9g", delimiter="\t")
 
     def _write_weights(self, epoch):
         file = self._file("train")
@@ -137,30 +142,41 @@ class TensorBoard(Callback):
         if isinstance(self.model, (Functional, Sequential)):
             try:
                 text = self.model.to_json()
-            except (NotImplementedError, TypeError, ValueError):  # a class without get_config()
+            except (NotImplementedError, TypeError, ValueError) as e:  # a class without get_config()
+                warnings.warn(f"TensorBoard: the layers of the model are not written, received {e}", stacklevel=2)
                 return
             self._file("train").add(0, event_file.text_for_plugin("keras", "graph_keras_model", text))
             self._file("train").flush()
 
-    def _write_projector(self):
+    def _embeddings(self):
         from maas.layers import Embedding
 
-        metadata, lines = self.embeddings_metadata, []
-        names = [layer.name for layer in self.model.layers if isinstance(layer, Embedding)]
+        return [layer.name for layer in self.model.layers if isinstance(layer, Embedding)]
+
+    def _write_projector(self):
+        metadata, lines, names = self.embeddings_metadata, [], self._embeddings()
         if isinstance(metadata, dict) and set(metadata) - set(names):
             raise ValueError(
                 f"TensorBoard: embeddings_metadata must name Embedding layers, {names}, received {sorted(metadata)}"
             )
         for name in names:
             path = metadata.get(name) if isinstance(metadata, dict) else metadata
-            lines += ["embeddings {", '  tensor_name: "layer_with_weights-0/embeddings/.ATTRIBUTES/VARIABLE_VALUE"']
+            lines += ["embeddings {", f"  tensor_name: {_quoted(name)}", f"  tensor_path: {_quoted(_tsv(name))}"]
             if path is not None:
-                quoted = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"')
-                lines.append(f'  metadata_path: "{quoted}"')
+                lines.append(f"  metadata_path: {_quoted(os.fspath(path))}")
             lines.append("}")
         os.makedirs(self.log_dir, exist_ok=True)
         with open(os.path.join(self.log_dir, "projector_config.pbtxt"), "w", encoding="utf-8") as f:
             f.write("\n".join([*lines, ""]))
+
+
+def _tsv(name):
+    """The file of the vectors of a layer, below the folder of logs."""
+    return name.replace("/", "_") + ".tsv"
+
+
+def _quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _numbers(logs):

@@ -228,6 +228,10 @@ def test_no_labels_and_given_labels(images):
         images / "dogs", labels=[4, 2, 4], image_size=6, shuffle=False, verbose=False, batch_size=None
     )
     assert [int(y) for _, y in data] == [4, 2, 4] and data.class_names == ["2", "4"]
+    data = utils.image_dataset_from_directory(
+        images / "dogs", np.array([1, 0, 1]), "categorical", image_size=6, shuffle=False, verbose=False
+    )
+    assert next(iter(data))[1].tolist() == [[0, 1], [1, 0], [0, 1]]
 
 
 def test_fit_from_a_folder(images):
@@ -324,6 +328,12 @@ def test_split_dataset():
     (lambda d: utils.image_dataset_from_directory(d, interpolation="x"), ValueError, "interpolation must be"),
     (lambda d: utils.image_dataset_from_directory(d, class_names=["x"]), ValueError, "among the sub-folders"),
     (lambda d: utils.image_dataset_from_directory(d, labels=[1]), ValueError, "as many as the"),
+    (lambda d: utils.image_dataset_from_directory(d, labels=["a"] * 9), ValueError, "must be ints, received 'a'"),
+    (lambda d: utils.image_dataset_from_directory(d, labels=[1.5] * 9), ValueError, "must be ints, received 1.5"),
+    (lambda d: utils.image_dataset_from_directory(d / "dogs", labels=[4, 2, 4], label_mode="categorical"), ValueError,
+     "count from 0 to 1, received labels from 2 to 4"),
+    (lambda d: utils.image_dataset_from_directory(d / "dogs", labels=[-1, 0, 0], label_mode="binary"), ValueError,
+     "count from 0 to 1, received labels from -1 to 0"),
     (lambda d: utils.image_dataset_from_directory(d, validation_split=0.5), ValueError, "go together"),
     (lambda d: utils.image_dataset_from_directory(d, validation_split=2, subset="both"), ValueError, r"in \(0, 1\)"),
     (lambda d: utils.image_dataset_from_directory(d, validation_split=0.5, subset="both"), ValueError, "needs a seed"),

@@ -436,6 +436,10 @@ def test_a_config_may_not_name_a_file(tmp_path):
 
 @pytest.mark.parametrize("make, error, text", [
     (lambda: layers.CategoryEncoding(), ValueError, "`num_tokens` must be a positive int"),
+    (lambda: layers.Discretization(num_bins=0), ValueError, "must be >= 1, received num_bins=0"),
+    (lambda: layers.Hashing(3)(["a", None]), TypeError, "received None of NoneType"),
+    (lambda: layers.Hashing(3)([{"a": 1}]), TypeError, "received {'a': 1} of dict"),
+    (lambda: layers.HashedCrossing(3)([["a"], [None]]), TypeError, "received None of NoneType"),
     (lambda: layers.CategoryEncoding(3, output_mode="x"), ValueError, "`output_mode` must be one of"),
     (lambda: layers.CategoryEncoding(3, sparse=True), ValueError, "no sparse tensors"),
     (lambda: layers.CategoryEncoding(3)([1], count_weights=[1.0]), ValueError, "needs output_mode='count'"),
@@ -544,3 +548,16 @@ def test_a_vocabulary_from_a_path_is_stored_with_the_layer(make, x, expected, ki
         assert one(x).numpy().tolist() == expected
     with pytest.raises(ValueError, match="vocabulary"):
         make.from_config({**layer.get_config(), "vocabulary": kind(path)})
+
+
+def test_a_mask_of_bytes_is_the_string():
+    layer = layers.Hashing(4, mask_value=b"x")
+    assert layer(["x", "y"]).numpy().tolist() == layers.Hashing(4, mask_value="x")(["x", "y"]).numpy().tolist()
+    assert layer(["x"]).numpy().tolist() == [0] and json.loads(json.dumps(layer.get_config()))["mask_value"] == "x"
+
+
+def test_a_lookup_sorts_its_keys_once(monkeypatch):
+    layer = layers.IntegerLookup(vocabulary=[30, 10, 20])
+    monkeypatch.setattr(np, "argsort", None)
+    for _ in range(2):
+        assert layer(np.array([10, 20, 30, 5])).numpy().tolist() == [2, 3, 1, 0]

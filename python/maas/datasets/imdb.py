@@ -26,7 +26,8 @@ def load_data(
         `(x_train, y_train), (x_test, y_test)`: x arrays of lists of int (25000 each), y int64 of 0 and 1.
 
     Raises:
-        ValueError: if `maxlen` leaves nothing, or for an unknown argument.
+        ValueError: if `maxlen` leaves nothing.
+        TypeError: for an unknown argument.
     Reference: Maas et al., 2011, "Learning word vectors for sentiment analysis".
     """
     if kwargs:

@@ -11,9 +11,24 @@ from maas.utils.io_utils import print_msg
 IMAGE_FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 
 
-def _check(name, labels, label_mode, class_names, validation_split, subset, shuffle, seed):
-    if labels not in ("inferred", None) and not isinstance(labels, (list, tuple)):
+def _known_labels(name, labels):
+    """`labels` as they are, an array or tuple as a list.
+
+    Raises:
+        ValueError: unless it is "inferred", None or ints.
+    """
+    if labels is None or (isinstance(labels, str) and labels == "inferred"):
+        return labels
+    found = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    if not isinstance(found, (list, tuple)):
         raise ValueError(f"{name}: labels must be 'inferred', None or a list of ints, received labels={labels!r}")
+    wrong = [v for v in found if isinstance(v, bool) or not isinstance(v, (int, np.integer))]
+    if wrong:
+        raise ValueError(f"{name}: labels must be ints, received {wrong[0]!r}")
+    return [int(v) for v in found]
+
+
+def _check(name, labels, label_mode, class_names, validation_split, subset, shuffle, seed):
     if class_names and labels != "inferred":
         raise ValueError(f"{name}: class_names go with labels='inferred', received labels={labels!r}")
     if label_mode not in ("int", "categorical", "binary", None):
@@ -80,7 +95,12 @@ def index_directory(name, directory, labels, formats, class_names, shuffle, seed
     return paths, labels, names
 
 
-def _encoded_labels(labels, label_mode, classes):
+def _encoded_labels(name, labels, label_mode, classes):
+    if label_mode != "int" and len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"{name}: with label_mode={label_mode!r} labels must count from 0 to {classes - 1}, received labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
     if label_mode == "binary":
         return labels.astype("float32")[:, None]
     return np.eye(classes, dtype="float32")[labels] if label_mode == "categorical" else labels
@@ -90,6 +110,7 @@ def _from_directory(
     name, directory, labels, label_mode, class_names, batch_size, shuffle, seed, validation_split, subset,
     follow_links, verbose, formats, load, stack=None,
 ):  # fmt: skip
+    labels = _known_labels(name, labels)
     _check(name, labels, label_mode, class_names, validation_split, subset, shuffle, seed)
     if labels is None or label_mode is None:
         labels = label_mode = None
@@ -100,7 +121,7 @@ def _from_directory(
     if label_mode == "binary" and len(names) != 2:
         raise ValueError(f"{name}: label_mode='binary' needs 2 classes, received {names}")
     if labels is not None:
-        labels = _encoded_labels(labels, label_mode, len(names))
+        labels = _encoded_labels(name, labels, label_mode, len(names))
     held_out = int((validation_split or 0) * len(paths))
     cuts = {
         None: slice(None), "training": slice(len(paths) - held_out), "validation": slice(len(paths) - held_out, None),
@@ -166,9 +187,9 @@ def image_dataset_from_directory(
     from maas.utils.image_utils import pillow
 
     name = "image_dataset_from_directory"
-    modes = {"rgb": "rgb", "rgba": "rgba", "grayscale": "grayscale"}
+    modes = ("grayscale", "rgb", "rgba")
     if color_mode not in modes:
-        raise ValueError(f"{name}: color_mode must be one of {sorted(modes)}, received {color_mode!r}")
+        raise ValueError(f"{name}: color_mode must be one of {modes}, received {color_mode!r}")
     if isinstance(image_size, int):
         image_size = (image_size, image_size)
     if not isinstance(image_size, (list, tuple)) or len(image_size) != 2:

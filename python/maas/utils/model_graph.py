@@ -41,7 +41,7 @@ def _walk(model, expand, options, groups, boxes, edges):
     from maas.models.sequential import Sequential
 
     def add(operation):
-        key = (*(str(id(operation)),), *groups)
+        key = (str(id(operation)), *groups)
         if key not in boxes:
             boxes[key] = _box(key, operation, groups, options)
         return key

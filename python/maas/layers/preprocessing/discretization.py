@@ -30,8 +30,8 @@ class Discretization(Layer):
                 f"{self._label()}: give `num_bins` or `bin_boundaries`, received num_bins={num_bins}, "
                 f"bin_boundaries={bin_boundaries}"
             )
-        if num_bins is not None and num_bins < 0:
-            raise ValueError(f"{self._label()}: `num_bins` must be >= 0, received num_bins={num_bins}")
+        if num_bins is not None and num_bins < 1:
+            raise ValueError(f"{self._label()}: `num_bins` must be >= 1, received num_bins={num_bins}")
         self.bin_boundaries = None if bin_boundaries is None else tuple(bin_boundaries)
         self.num_bins, self.epsilon, self.sparse = num_bins, epsilon, sparse
         self.output_mode = check_mode(self._label(), output_mode, MODES)

@@ -188,6 +188,9 @@ def _values(inputs, owner):
     if x.dtype.kind in "US":
         return x.astype(object)
     if x.dtype.kind == "O":
+        for v in x.ravel():
+            if not isinstance(v, (str, bytes, int, float, np.number)):
+                raise TypeError(f"{owner}: inputs must be strings or integers, received {v!r} of {type(v).__name__}")
         return x
     if x.dtype.kind in "iufb":
         return x.astype("int64")
@@ -236,7 +239,7 @@ class Hashing(_Hashed):
 
     Args:
         num_bins: int, number of bins, the one of `mask_value` included.
-        mask_value: str or int that goes to bin 0, which then holds nothing else.
+        mask_value: str, bytes or int that goes to bin 0, which then holds nothing else.
         salt: int or two ints; with it SipHash is used, else FarmHash.
         output_mode: "int", "one_hot", "multi_hot" or "count".
         sparse: bool; only False.
@@ -253,6 +256,7 @@ class Hashing(_Hashed):
             kwargs["dtype"] = "int64" if output_mode == "int" else floatx()
         super().__init__(**kwargs)
         self._settings(num_bins, output_mode, sparse, MODES)
+        mask_value = _text(mask_value) if isinstance(mask_value, bytes) else mask_value
         self.mask_value, self.salt = mask_value, check_salt(self._label(), salt)
 
     def call(self, inputs):

@@ -46,6 +46,13 @@ class IntegerLookup(IndexLookup):
         except (TypeError, ValueError):
             raise ValueError(f"{self._label()}: tokens must be integers, received {value!r}") from None
 
+    def _set_tokens(self, tokens):
+        super()._set_tokens(tokens)
+        keys = np.asarray(self._tokens or [0], "int64")
+        order = np.argsort(keys, kind="stable")
+        # A plain object: nothing here is state that a layer tracks.
+        object.__setattr__(self, "_sorted", (keys[order], order))
+
     def _rows(self, data, samples):
         x = np.asarray(data)
         if x.dtype.kind not in "iu":
@@ -74,14 +81,13 @@ class IntegerLookup(IndexLookup):
     def _indices(self, x):
         from maas import _core, ops
 
-        keys = np.asarray(self._tokens or [0], "int64")
-        order = np.argsort(keys, kind="stable")
+        keys, order = (ops.convert_to_tensor(a) for a in self._sorted)
         start = self._token_start_index()
-        place = ops.minimum(ops.searchsorted(ops.convert_to_tensor(keys[order]), x), len(keys) - 1)
-        found = ops.equal(ops.take(ops.convert_to_tensor(keys[order]), place, axis=0), x)
+        place = ops.minimum(ops.searchsorted(keys, x), keys.shape[0] - 1)
+        found = ops.equal(ops.take(keys, place, axis=0), x)
         if not self._tokens:
             found = ops.zeros_like(found)
-        index = ops.take(ops.convert_to_tensor(order + start), place, axis=0)
+        index = ops.take(order, place, axis=0) + start
         masked = None if self.mask_token is None else ops.equal(x, self.mask_token)
         if self.num_oov_indices == 0:
             # Reading past the end is the error; it names the position.

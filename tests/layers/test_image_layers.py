@@ -89,15 +89,10 @@ def test_same_transformation_same_pixels(case, data_format):
 
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest", "wrap", "mirror", "reflect"])
 def test_pixels_far_outside(fill_mode):
-    from maas.layers.preprocessing import warp
-
     rng = np.random.default_rng(1)
-    matrix = rng.normal(size=(3, 6)).astype("float32") * 20
-    theirs = keras.ops.image.affine_transform(
-        IMAGES, np.pad(matrix, ((0, 0), (0, 2))), "nearest", fill_mode, fill_value=7.0
-    )
-    ours = warp.affine(
-        maas.ops.convert_to_tensor(IMAGES), maas.ops.convert_to_tensor(matrix), "nearest", fill_mode, 7.0
+    matrix = np.pad(rng.normal(size=(3, 6)).astype("float32") * 20, ((0, 0), (0, 2)))
+    ours, theirs = (
+        lib.ops.image.affine_transform(IMAGES, matrix, "nearest", fill_mode, fill_value=7.0) for lib in (maas, keras)
     )
     # Coordinates beside a half may round to the other side.
     assert np.mean(np.asarray(ours) != np.asarray(theirs)) < 0.01
@@ -224,3 +219,21 @@ def test_in_a_model_that_trains_and_is_saved(tmp_path):
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("fill_mode", ["constant", "nearest", "wrap", "mirror", "reflect"])
+def test_maps_of_images_whose_size_is_open(fill_mode):
+    class Moved(layers.Layer):
+        def call(self, x):
+            return maas.ops.image.affine_transform(x, MAP, fill_mode=fill_mode)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    MAP = np.array([[0.9, 0.2, -3.0, -0.1, 1.1, 2.0, 0, 0]], "float32")
+    model = maas.Sequential([layers.Input((None, None, 3)), Moved()])
+    for image in (IMAGES, IMAGES[:, :5, :6], IMAGES[:, :1, :1]):
+        expected = maas.ops.image.affine_transform(image, MAP, fill_mode=fill_mode)
+        np.testing.assert_allclose(model.predict(image, verbose=0), expected, rtol=1e-5, atol=1e-3)
+        theirs = keras.ops.image.affine_transform(image, np.repeat(MAP, 3, 0), fill_mode=fill_mode)
+        np.testing.assert_allclose(expected, theirs, rtol=1e-4, atol=1e-2)

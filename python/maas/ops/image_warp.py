@@ -1,12 +1,16 @@
 """Images read at other places: coordinates, affine and perspective maps, patches."""
 
+import itertools
+
 import numpy as np
 
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast, saturate_cast
-from maas.ops.views import expand_dims, moveaxis, squeeze, transpose
+from maas.ops.elementwise import maximum, minimum, mod
+from maas.ops.shape import arange
+from maas.ops.views import expand_dims, moveaxis, reshape, squeeze, transpose
 
 __all__ = ["affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates", "perspective_transform"]
 
@@ -14,39 +18,34 @@ _FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 _ORDERS = {"nearest": 0, "bilinear": 1}
 
 
-def _mirrored(i, size):
-    """Reflection about the centres of the first and the last place."""
-    if size == 1:
-        return _core.multiply(i, 0)
-    last = size - 1
-    return _core.absolute(_core.subtract(_core.mod(_core.add(i, last), 2 * last), last))
-
-
-def _inside(i, size, mode):
-    """(index within the axis, whether it was within, or None where every index is)."""
-    if mode == "constant":
-        within = _core.logical_and(_core.greater_equal(i, 0), _core.less(i, size))
-        return _core.maximum(_core.minimum(i, size - 1), 0), within
-    if mode == "nearest":
-        return _core.maximum(_core.minimum(i, size - 1), 0), None
+def _folded(i, size, mode):
+    """(index within the axis, whether it was within, or None where every index is). `size` may be open in a trace."""
+    if mode in ("constant", "nearest"):
+        within = None
+        if mode == "constant":
+            within = _core.logical_and(_core.greater_equal(i, 0), _core.less(i, size))
+        return maximum(minimum(i, size - 1), 0), within
     if mode == "wrap":
-        return _core.mod(i, size), None
-    if mode == "mirror":
-        return _mirrored(i, size), None
-    # Reflection about the outer edges: on a grid twice as fine these are places.
-    fine = _mirrored(_core.add(_core.multiply(i, 2), 1), 2 * size + 1)
-    return _core.floor_divide(fine, 2), None
+        return mod(i, size), None
+    if mode == "mirror":  # d c b | a b c d | c b a
+        span = max(2 * size - 2, 1) if isinstance(size, int) else maximum(2 * size - 2, 1)
+        i = mod(i, span)
+        return minimum(i, _core.absolute(span - i)), None
+    i = mod(i, 2 * size)  # d c b a | a b c d | d c b a
+    return minimum(i, 2 * size - 1 - i), None
 
 
-def _corners(x, order):
-    """[(index, weight or None)] along one axis."""
+def _sides(x, size, order, mode):
+    """[(index, whether it was within or None, weight or None)] along one axis."""
     if order == 0:
         half = _core.floor(_core.add(_core.absolute(x), 0.5))  # halves away from 0
-        return [(cast(_core.where(_core.less(x, 0.0), _core.negative(half), half), "int32"), None)]
+        return [
+            (*_folded(cast(_core.where(_core.less(x, 0.0), _core.negative(half), half), "int32"), size, mode), None)
+        ]
     low = _core.floor(x)
-    share = _core.subtract(x, low)
+    share = expand_dims(_core.subtract(x, low), -1)
     index = cast(low, "int32")
-    return [(index, _core.subtract(1.0, share)), (_core.add(index, 1), share)]
+    return [(*_folded(index, size, mode), 1.0 - share), (*_folded(_core.add(index, 1), size, mode), share)]
 
 
 def sample(rows, sizes, coordinates, order, mode, value, start=None):
@@ -55,20 +54,18 @@ def sample(rows, sizes, coordinates, order, mode, value, start=None):
     start: int32 tensor, the first row of the grid of every element; 0 if None.
     """
     total = None
-    choices = [[]]
-    for x, size in zip(coordinates, sizes):
-        choices = [[*c, (*_inside(i, size, mode), w)] for c in choices for i, w in _corners(x, order)]
-    for corner in choices:
-        place, within, weight = start, None, None
+    axes = [_sides(x, size, order, mode) for x, size in zip(coordinates, sizes)]
+    for corner in itertools.product(*axes):
+        place, within, weight = None, None, None
         for (i, ok, w), size in zip(corner, sizes):
-            place = i if place is None else _core.add(_core.multiply(place, size), i)
+            place = i if place is None else place * size + i
             within = ok if within is None else within if ok is None else _core.logical_and(within, ok)
             weight = w if weight is None else weight if w is None else _core.multiply(weight, w)
-        part = _core.take(rows, place, axis=0)
+        part = _core.take(rows, place if start is None else _core.add(place, start), axis=0)
         if within is not None:
             part = _core.where(expand_dims(within, -1), part, cast(value, part.dtype))
         if weight is not None:
-            part = _core.multiply(part, expand_dims(cast(weight, part.dtype), -1))
+            part = _core.multiply(part, cast(weight, part.dtype))
         total = part if total is None else _core.add(total, part)
     return total
 
@@ -130,7 +127,7 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
     return _stored(_core.reshape(y, shape=list(at.dims[1:])), x.dtype)
 
 
-def _batched(name, images, data_format):
+def _batched(name, images, data_format, open_sizes=False):
     """(images as a batch with the channels last, their dtype, function that undoes it)"""
     from maas.backend.config import image_data_format
 
@@ -144,7 +141,7 @@ def _batched(name, images, data_format):
     single, dtype = x.ndim == 3, x.dtype
     x = expand_dims(x, 0) if single else x
     x = transpose(x, (0, 2, 3, 1)) if data_format == "channels_first" else x
-    if None in x.shape[1:3]:
+    if None in x.shape[1:3] and not open_sizes:
         raise ValueError(f"{name}: height and width must be known, received images of shape {x.shape}")
 
     def back(y):
@@ -155,24 +152,24 @@ def _batched(name, images, data_format):
 
 
 def _warped(x, y_at, x_at, order, fill_mode, fill_value):
-    """A batch read at (batch, places) coordinates."""
+    """A batch read at (batch or 1, height, width) coordinates."""
     batch, height, width, channels = x.dims
-    from maas.ops.shape import arange
-
-    rows = _core.reshape(_computed(x), shape=[batch * height * width, channels])
-    start = _core.add(cast(_core.multiply(y_at, 0.0), "int32"), expand_dims(arange(batch, dtype="int32"), 1))
-    y = sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
-    return _core.reshape(y, shape=[batch, height, width, channels])
+    rows = _core.reshape(_computed(x), shape=[-1, channels])
+    start = reshape(arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
+    return sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
 
 
-def _grid(height, width):
-    """Row and column of every place of an image, flat."""
-    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
-    return (as_tensor(a.reshape(1, -1).astype("float32")) for a in (rows, columns))
+def _grid(x):
+    """Row and column of every place of an image."""
+    _, height, width, _ = x.dims
+    return (
+        reshape(cast(arange(n, dtype="int32"), "float32"), shape)
+        for n, shape in ((height, (1, -1, 1)), (width, (1, 1, -1)))
+    )
 
 
 def _columns(parameters):
-    return [expand_dims(parameters[:, i], 1) for i in range(parameters.shape[1])]
+    return [reshape(parameters[:, i], (-1, 1, 1)) for i in range(parameters.shape[1])]
 
 
 @op
@@ -194,17 +191,15 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     """
     order = _order("affine_transform", interpolation)
     _options("affine_transform", order, fill_mode)
-    x, dtype, back = _batched("affine_transform", images, data_format)
+    x, dtype, back = _batched("affine_transform", images, data_format, open_sizes=True)
     t = cast(transform, "float32")
     if t.ndim not in (1, 2) or t.shape[-1] != 8:
         raise ValueError(f"affine_transform: transform must be (8,) or (batch, 8), received shape {t.shape}")
     t = _columns(expand_dims(t, 0) if t.ndim == 1 else t)
-    rows, columns = _grid(*x.shape[1:3])
-    ones = _core.multiply(cast(_core.reshape(x[:, 0, 0, :1], shape=[-1, 1]), "float32"), 0.0)
+    rows, columns = _grid(x)
 
     def place(a, b, c):
-        along = _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
-        return _core.add(along, ones)
+        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
 
     y = _warped(x, place(*t[3:6]), place(*t[0:3]), order, fill_mode, fill_value)
     return back(_stored(y, dtype))
@@ -228,7 +223,7 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
     from maas.ops.shape import concatenate, stack
 
     order = _order("perspective_transform", interpolation)
-    x, dtype, back = _batched("perspective_transform", images, data_format)
+    x, dtype, back = _batched("perspective_transform", images, data_format, open_sizes=True)
     start, end = (cast(p, "float32") for p in (start_points, end_points))
     if start.shape != end.shape or start.ndim not in (2, 3) or start.shape[-2:] != (4, 2):
         raise ValueError(
@@ -247,11 +242,10 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
     h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
-    rows, columns = _grid(*x.shape[1:3])
-    ones = _core.multiply(cast(_core.reshape(x[:, 0, 0, :1], shape=[-1, 1]), "float32"), 0.0)
+    rows, columns = _grid(x)
 
     def line(a, b, c):
-        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), _core.add(c, ones))
+        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
 
     below = line(h[6], h[7], 1.0)
     y_at, x_at = _core.divide(line(*h[3:6]), below), _core.divide(line(*h[0:3]), below)

@@ -1,9 +1,11 @@
-"""Layers that move the pixels of images: RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear."""
+"""Layers that move the pixels of images: RandomFlip, RandomRotation, RandomTranslation, RandomZoom."""
 
-from maas.layers.preprocessing import warp
+import math
+
 from maas.layers.preprocessing.image_layer import ImageLayer
 
 _FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
+_INTERPOLATIONS = ("nearest", "bilinear")
 
 
 class RandomFlip(ImageLayer):
@@ -61,9 +63,9 @@ class _Warp(ImageLayer):
             raise NotImplementedError(
                 f"{self._label()}: `fill_mode` must be one of {modes}, received fill_mode={fill_mode!r}"
             )
-        if interpolation not in warp.INTERPOLATIONS:
+        if interpolation not in _INTERPOLATIONS:
             raise NotImplementedError(
-                f"{self._label()}: `interpolation` must be one of {warp.INTERPOLATIONS}, received "
+                f"{self._label()}: `interpolation` must be one of {_INTERPOLATIONS}, received "
                 f"interpolation={interpolation!r}"
             )
         self.fill_mode, self.interpolation, self.fill_value = fill_mode, interpolation, fill_value
@@ -85,14 +87,18 @@ class _Warp(ImageLayer):
         return tuple(sorted(values)) if pair else (-abs(factor), abs(factor))
 
     def _matrix(self, transformation, images):
-        """Tensor (batch, 6) of the drawn transformation."""
+        """Tensor (batch, 8) of the drawn transformation, for `ops.image.affine_transform`."""
         raise NotImplementedError
 
     def _transform(self, images, transformation, interpolation):
         if transformation is None:
             return images
+        from maas import ops
+
         matrix = self._matrix(transformation, images)
-        return warp.affine(images, matrix, interpolation, self.fill_mode, self.fill_value, self.data_format)
+        return ops.image.affine_transform(
+            images, matrix, interpolation, self.fill_mode, self.fill_value, self.data_format
+        )
 
     def transform_images(self, images, transformation, training=True):
         from maas import ops
@@ -112,6 +118,33 @@ class _Warp(ImageLayer):
     def get_config(self):
         own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value, "interpolation": self.interpolation}
         return {**super().get_config(), **own, "seed": self.seed}
+
+
+def _map(a0, a1, a2, b0, b1, b2):
+    """Tensor (batch, 8) for `ops.image.affine_transform`."""
+    from maas import ops
+
+    zero = ops.zeros_like(a0)
+    return ops.stack([a0, a1, a2, b0, b1, b2, zero, zero], axis=1)
+
+
+def _rotation_matrix(angle, height, width):
+    """The map that turns images of a size around their middle.
+
+    Args:
+        angle: Tensor (batch,), degrees.
+        height, width: sizes of the images in pixels.
+
+    Returns:
+        Tensor (batch, 8) for `ops.image.affine_transform`.
+    """
+    from maas import ops
+
+    radian = math.pi / 180.0
+    angle = ops.convert_to_tensor(angle, "float32") * radian
+    cx, cy = 0.5 * (ops.cast(width, "float32") - 1.0), 0.5 * (ops.cast(height, "float32") - 1.0)
+    cos, sin = ops.cos(angle), ops.sin(angle)
+    return _map(cos, -sin, cx - cx * cos + cy * sin, sin, cos, cy - cx * sin - cy * cos)
 
 
 class RandomRotation(_Warp):
@@ -144,7 +177,7 @@ class RandomRotation(_Warp):
             return None
         angle = self._draw(data, self.factor[0] * 360.0, self.factor[1] * 360.0, seed)
         height, width = self._size(data)
-        matrix = warp.affine_matrix(angle, 0.0, 0.0, 1.0, 0.0, 0.0, height, width)
+        matrix = _rotation_matrix(angle, height, width)
         return {"angle": angle, "rotation_matrix": matrix, "image_height": height, "image_width": width}
 
     def _matrix(self, transformation, images):
@@ -196,7 +229,7 @@ class RandomTranslation(_Warp):
         moves = ops.convert_to_tensor(transformation["translations"])
         x, y = -moves[:, 0], -moves[:, 1]
         one, zero = ops.ones_like(x), ops.zeros_like(x)
-        return ops.stack([one, zero, x, zero, one, y], axis=1)
+        return _map(one, zero, x, zero, one, y)
 
     def get_config(self):
         own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
@@ -245,7 +278,7 @@ class RandomZoom(_Warp):
         zooms = (ops.convert_to_tensor(transformation[k])[:, 0] for k in ("width_zoom", "height_zoom"))
         x, y = zooms
         zero = ops.zeros_like(x)
-        return ops.stack([x, zero, (width - 1.0) / 2.0 * (1.0 - x), zero, y, (height - 1.0) / 2.0 * (1.0 - y)], axis=1)
+        return _map(x, zero, (width - 1.0) / 2.0 * (1.0 - x), zero, y, (height - 1.0) / 2.0 * (1.0 - y))
 
     def get_config(self):
         own = {"height_factor": self.height_factor, "width_factor": self.width_factor}

@@ -94,6 +94,7 @@ class InferRequest final : public Job, public Pending, private InferSink {
   std::vector<Shape> rows_shape_;  // per input
   std::vector<bool> given_;
   std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
+  int64_t held_bytes_ = 0, held_limit_ = 0;
   struct Chosen {
     size_t output;
     bool binary;

@@ -74,7 +74,7 @@ class Batcher {
   Admission reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes);
   void* input(Job& job, size_t i) const;
   void abandon(Job& job) noexcept;
-  // True: the job has already ended (it ran on this thread).
+  // True: the job has already ended (it ran on this thread, or was refused with 429).
   bool submit(const std::shared_ptr<Job>& job);
 
   // Runs the model on zeros, with one row and with a full batch, so that no client pays for the first runs. Before
@@ -94,11 +94,14 @@ class Batcher {
   Buckets::iterator bucket(int level, const std::vector<Shape>& row_shapes);
   void close(Buckets::iterator it, CloseReason reason);
   bool place(Job& job, int level);
+  bool count_staged(Job& job);
+  void forget_staged(Job& job) noexcept;
   void stage(Job& job);
+  void stage_or_abandon(Job& job);
   Admission reserve_parts(Job& job, int64_t capacity);
   bool splits() const;
   void submit_parts(const std::shared_ptr<Job>& job);
-  void set_level(Job& job, int level);
+  bool set_level(Job& job, int level);
   void give_rows_back(Job& job) noexcept;
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);

@@ -224,8 +224,11 @@ void InferRequest::render(Response& response) {
   ModelMetrics& m = *model_->metrics;
   if (status != 200) {
     response.error(status, error);
-    if (status == 503) response.headers = "Retry-After: 1\r\n";
-    count(status == 504 ? Outcome::timeout : status < 500 ? Outcome::invalid : Outcome::error);
+    if (status == 503 || status == 429) response.headers = "Retry-After: 1\r\n";
+    count(status == 504   ? Outcome::timeout
+          : status == 429 ? Outcome::rejected
+          : status < 500  ? Outcome::invalid
+                          : Outcome::error);
   } else {
     render_outputs(response);
   }

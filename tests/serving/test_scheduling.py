@@ -130,6 +130,35 @@ def test_s26_bits_do_not_depend_on_the_batch(dense):
         assert not wrong
 
 
+def test_a_queue_without_bytes_refuses_before_it_takes_memory(gate):
+    with Server(toy(gate), name="toy", port=0, max_batch_size=1, max_queue_bytes=64, priority_levels=2) as server:
+        first = Asked(server, random_rows(1, 0))
+        assert gate.entered.acquire(timeout=10)
+        # Two batches are left; a third request would be staged, and one row takes 64 bytes.
+        kept = [Asked(server, random_rows(1, i)) for i in range(3)]
+        waiting(server, 3)
+        assert infer(server.url, body(random_rows(1, 9)))[0] == 429
+        # More rows than a batch holds are staged as well, and so are rows whose priority came after them.
+        assert infer(server.url, body(random_rows(2, 9)))[0] == 429
+        gate.open.set()
+        assert first.right() and all(k.right() for k in kept)
+        assert metric(server.url, "maas_inference_requests_total", outcome="rejected") == 2
+        assert infer(server.url, body(random_rows(1, 9)))[0] == 200
+
+
+def test_a_priority_that_finds_no_room_is_refused(gate):
+    """Its rows are in a batch when the priority is read, and would move into the memory of the queue."""
+    gate.open.set()
+    with Server(toy(gate), name="toy", port=0, max_queue_bytes=63, priority_levels=2) as server:
+        text = json.dumps(body(random_rows(1, 0)))[:-1]
+        for _ in range(20):
+            status, headers, _ = call(server.url, "/v2/models/toy/infer", text + ', "parameters": {"priority": 2}}')
+            assert status == 429 and headers["Retry-After"] == "1"
+            assert infer(server.url, body(random_rows(1, 0)))[0] == 200
+        assert metric(server.url, "maas_inference_in_flight") == metric(server.url, "maas_queue_depth") == 0
+        assert metric(server.url, "maas_inference_requests_total", outcome="rejected") == 20
+
+
 def test_priorities_go_first(gate):
     order = []
 

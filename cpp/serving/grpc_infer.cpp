@@ -79,7 +79,7 @@ int64_t non_negative(const Parameter& p, const char* what) {
 void read_request_parameter(std::string_view entry, InferHead& head) {
   const Parameter p = read_parameter(entry);
   if (p.key == "timeout") head.timeout_us = non_negative(p, "timeout");
-  if (p.key == "priority") non_negative(p, "priority");
+  if (p.key == "priority") head.priority = non_negative(p, "priority");
 }
 
 OutputChoice read_output(std::string_view message) {

@@ -246,6 +246,34 @@ def test_deadlines_and_a_full_queue():
         assert gate.rows == [2, 2]
 
 
+def test_priorities(server):
+    gate, order = Gate(), []
+
+    def model(arrays):
+        order.append(int(arrays[0][0, 0]))
+        return gate(arrays)
+
+    def ask(priority):
+        row = np.full((1, 16), priority, np.float32)
+        parameter = field(4, field(1, "priority") + field(2, field(2, priority)))
+        return request(tensor((1, 16)), field(7, row.tobytes()), parameter)
+
+    with Server(toy(model), name="toy", port=0, grpc_port=0, max_batch_size=1, priority_levels=3) as s:
+        with grpc.insecure_channel(f"127.0.0.1:{s.grpc_port}") as c, futures.ThreadPoolExecutor(9) as pool:
+            infer = c.unary_unary(SERVICE + "ModelInfer")
+            calls = [pool.submit(infer, ask(2), timeout=20)]
+            assert gate.entered.acquire(timeout=10)
+            for n, priority in enumerate([3, 3, 3, 1, 1]):
+                calls.append(pool.submit(infer, ask(priority), timeout=20))
+                while metric(s.url, "maas_queue_depth") != n + 1:
+                    time.sleep(0.01)
+            gate.open.set()
+            for each in calls:
+                each.result(20)
+    # What was in a batch already goes in its turn; the first priority passes what waits.
+    assert order[0] == 2 and sorted(order[1:]) == [1, 1, 3, 3, 3] and order[-1] == 3 and order.index(1) < 3
+
+
 def test_many_calls_share_batches(server):
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c, futures.ThreadPoolExecutor(16) as pool:
         infer = c.unary_unary(SERVICE + "ModelInfer")

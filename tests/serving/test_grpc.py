@@ -235,6 +235,11 @@ def test_deadlines_and_a_full_queue():
             began = time.monotonic()
             assert refusal(infer, RAW, timeout=0.3)[0] == Code.DEADLINE_EXCEEDED
             assert time.monotonic() - began < 5
+            # The request's own timeout, in microseconds; the call would wait longer.
+            began = time.monotonic()
+            short = RAW + field(4, field(1, "timeout") + field(2, field(2, 200_000)))
+            assert refusal(infer, short, timeout=20)[0] == Code.DEADLINE_EXCEEDED
+            assert time.monotonic() - began < 5
             second = pool.submit(infer, RAW, timeout=20)
             while metric(s.url, "maas_queue_depth") != 1:
                 time.sleep(0.01)

@@ -1,4 +1,5 @@
 // Requests of more rows than a batch holds: parts that wait like other jobs, and one answer gathered from theirs.
+#include <cstdint>
 #include <cstring>
 
 #include "core/error.h"
@@ -110,7 +111,8 @@ bool Batcher::splits() const {
 }
 
 Batcher::Admission Batcher::reserve_parts(Job& job, int64_t capacity) {
-  const int64_t most = splits() ? options_.max_queue_size * capacity : capacity;
+  const int64_t runs = splits() ? options_.max_queue_size : 1;
+  const int64_t most = capacity > INT64_MAX / runs ? INT64_MAX : capacity * runs;
   if (job.rows > most) {
     throw Error(ErrorKind::value,
                 "a request may have at most " + std::to_string(most) + " rows, received " + std::to_string(job.rows));

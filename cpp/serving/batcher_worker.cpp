@@ -133,7 +133,8 @@ bool Batcher::close_due(int below, Clock::time_point& due) {
       reason = CloseReason::full;
     } else if (stopping_) {
       reason = CloseReason::drain;
-    } else if (options_.max_queue_delay_us > 0) {
+    } else if (options_.max_queue_delay_us > 0 && !has_staged()) {
+      // Where others wait for a batch, those that are taken must not wait for company.
       reason = CloseReason::delay;
       if (now < end) {
         if (std::find(sizes.begin(), sizes.end(), b.fill) == sizes.end()) {

@@ -130,6 +130,28 @@ def test_s26_bits_do_not_depend_on_the_batch(dense):
         assert not wrong
 
 
+def test_open_batches_of_other_shapes_do_not_hold_all_memory():
+    """Each shape fills a batch of its own; with all of them taken the delay would let the next shape wait."""
+    model = PythonModel(
+        lambda a: a[0].sum(axis=1, keepdims=True), [("x", (None, None), "float32")], [("y", (None, 1), "float32")]
+    )
+    with Server(model, name="toy", port=0, max_queue_delay_us=4_000_000) as server:
+        asked = [Asked(server, np.ones((1, n))) for n in (1, 2, 3)]
+        waiting(server, 3)
+        last = Asked(server, np.ones((1, 4)))
+        asked[0].join(20)
+        assert asked[0].status == 200 and asked[0].seconds < 3
+        for a in (*asked, last):
+            a.join(20)
+            assert a.status == 200 and rows_of(a.answer).tolist() == [[a.x.shape[1]]]
+
+
+def test_limits_whose_product_overflows():
+    most = 1 << 40
+    with Server(toy(), name="toy", port=0, max_batch_size=most, max_queue_size=most, max_queue_bytes=64) as server:
+        assert infer(server.url, body(random_rows(3, 0)))[0] == 200
+
+
 def test_a_queue_without_bytes_refuses_before_it_takes_memory(gate):
     with Server(toy(gate), name="toy", port=0, max_batch_size=1, max_queue_bytes=64, priority_levels=2) as server:
         first = Asked(server, random_rows(1, 0))

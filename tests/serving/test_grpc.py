@@ -4,6 +4,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from concurrent import futures
 
@@ -277,6 +278,39 @@ def test_priorities(server):
                 each.result(20)
     # What was in a batch already goes in its turn; the first priority passes what waits.
     assert order[0] == 2 and sorted(order[1:]) == [1, 1, 3, 3, 3] and order[-1] == 3 and order.index(1) < 3
+
+
+def test_stop_answers_those_who_wait_for_the_store():
+    begun, go = threading.Event(), threading.Event()
+
+    class Store:
+        def index(self):
+            return []
+
+        def load(self, name, parameters):
+            begun.set()
+            assert go.wait(20)
+
+        unload = load
+
+    server = Server(toy(), name="toy", port=0, grpc_port=0)
+    server.set_model_store(Store(), may_change=True)
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c, futures.ThreadPoolExecutor(8) as pool:
+        load = c.unary_unary(SERVICE + "RepositoryModelLoad")
+        first = pool.submit(load, field(2, "a"), timeout=30)
+        assert begun.wait(10)
+        others = [pool.submit(load, field(2, "b"), timeout=30) for _ in range(3)]
+        time.sleep(0.3)
+        stopper = pool.submit(server.stop)
+        time.sleep(0.3)
+        began = time.monotonic()
+        go.set()
+        assert first.result(10) == b""
+        for each in others:
+            assert refusal(each.result, 10)[0] == Code.UNAVAILABLE
+        stopper.result(10)
+        assert time.monotonic() - began < 5
 
 
 def test_many_calls_share_batches(server):

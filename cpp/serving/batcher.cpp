@@ -9,8 +9,12 @@
 namespace maas::serving {
 namespace {}  // namespace
 
-Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)
-    : servable_(std::move(servable)), options_(std::move(options)), metrics_(std::move(metrics)) {
+Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics,
+                 std::shared_ptr<ModelStats> stats)
+    : servable_(std::move(servable)),
+      options_(std::move(options)),
+      metrics_(std::move(metrics)),
+      stats_(std::move(stats)) {
   if (!servable_->info().batched()) options_.max_batch_size = 1;
   if (options_.default_priority == 0) options_.default_priority = (options_.priority_levels + 1) / 2;
   pool_ = std::make_shared<BatchPool>(servable_, std::max(options_.max_batches, options_.instances + 2),

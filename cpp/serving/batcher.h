@@ -20,6 +20,7 @@
 
 #include "serving/batch_pool.h"
 #include "serving/metrics.h"
+#include "serving/model_stats.h"
 #include "serving/servable.h"
 
 namespace maas::serving {
@@ -66,7 +67,8 @@ struct Job : std::enable_shared_from_this<Job> {
 
 class Batcher {
  public:
-  Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics);
+  Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics,
+          std::shared_ptr<ModelStats> stats);
   ~Batcher();
 
   enum class Admission : uint8_t { ok, queue_full, stopping };
@@ -126,6 +128,7 @@ class Batcher {
   std::shared_ptr<Servable> servable_;
   BatcherOptions options_;
   std::shared_ptr<ModelMetrics> metrics_;
+  std::shared_ptr<ModelStats> stats_;
   std::shared_ptr<BatchPool> pool_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

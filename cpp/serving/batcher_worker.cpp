@@ -229,6 +229,7 @@ void Batcher::execute(BatchBuffer& b) {
   std::string text;
   try {
     servable_->run(*b.memory, b.fill);
+    stats_->ran(b.fill, Clock::now() - start);
   } catch (...) {
     describe_failure(metrics_->model, status, text);
   }
@@ -262,7 +263,9 @@ void Batcher::run_alone(BatchBuffer& b) {
                     static_cast<char*>(b.memory->input(i)) + static_cast<size_t>(e.begin) * b.row_bytes[i],
                     static_cast<size_t>(e.rows) * b.row_bytes[i]);
       }
+      const auto start = Clock::now();
       servable_->run(*own->memory, e.rows);
+      stats_->ran(e.rows, Clock::now() - start);
       e.job->buffer = std::move(own);
       e.job->begin = 0;
       e.job->status = 200;

@@ -68,7 +68,7 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
   model->stats = std::make_shared<ModelStats>();
-  model->servable = std::make_shared<CountedServable>(servable, model->stats);
+  model->servable = std::move(servable);
   model->metrics = std::make_shared<ModelMetrics>();
   model->metrics->model = info.name;
   model->metrics->version = info.version;
@@ -76,7 +76,7 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
-  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics);
+  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics, model->stats);
   return model;
 }
 

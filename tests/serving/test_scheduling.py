@@ -302,6 +302,18 @@ def test_the_first_request_is_as_quick_as_the_others(dense):
         assert metric(server.url, "maas_batch_close_total", reason="inline") == 1
 
 
+def test_warm_up_is_in_no_statistics(dense):
+    with Server(dense, name="toy", port=0) as server:
+
+        def stats():
+            return json.loads(call(server.url, "/v2/models/toy/stats")[2])["model_stats"][0]
+
+        assert stats()["execution_count"] == stats()["inference_count"] == 0 and stats()["batch_stats"] == []
+        assert infer(server.url, body(random_rows(3, 0)))[0] == 200
+        assert stats()["execution_count"] == 1 and stats()["inference_count"] == 3
+        assert [b["batch_size"] for b in stats()["batch_stats"]] == [3]
+
+
 @pytest.mark.parametrize(
     "options, text",
     [

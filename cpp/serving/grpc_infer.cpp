@@ -246,6 +246,7 @@ void read_raw(const Input& in, std::string_view raw, InferSink& sink) {
 class GrpcProtocol final : public InferProtocol {
  public:
   bool carries_halves() const override { return true; }
+  Transport transport() const override { return Transport::grpc; }
 
   void read(const Request&, std::string_view body, const ModelInfo& info, InferHead& head,
             InferSink& sink) const override {

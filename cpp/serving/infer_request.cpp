@@ -16,7 +16,8 @@ InferRequest::~InferRequest() {
 void InferRequest::count(Outcome outcome) {
   if (counted_) return;
   counted_ = true;
-  model_->metrics->requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
+  auto& requests = model_->metrics->requests[static_cast<size_t>(protocol_.transport())];
+  requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
   if (outcome == Outcome::success) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     model_->stats->last_ms.store(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());

@@ -193,7 +193,7 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       std::vector<const ModelMetrics*> list;
       for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-      response.body = render_metrics(http_metrics, list);
+      response.body = render_metrics(http_metrics, access.failures, list);
       return nullptr;
     }
     case RouteId::all_stats:

@@ -10,13 +10,16 @@ import threading
 import time
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from maas.cli import main
 from maas.serving import Server, keys
 
 from .conftest import Gate, body, call, infer, raw, toy, wait_for
+from .test_grpc import field
 
 X = np.ones((1, 16), np.float32)
 ROOT = Path(__file__).parents[2]
@@ -174,6 +177,32 @@ def test_wrong_secrets_and_past_keys_are_one_answer(locked):
     assert answers == {(401, b'{"error":"the API key is not valid"}')}
     two = f"GET /v2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {good}\r\nAuthorization: Bearer {good}\r\n\r\n"
     assert raw(locked, two.encode())[9:12] == b"400"
+
+
+def test_refusals_load_time_and_protocol_are_metrics(tmp_path):
+    ring = Ring(tmp_path)
+    ring.add("read", scopes=["read"])
+    slow = bearer(ring.add("slow", requests_per_second=0.01, burst=2))
+    read = bearer(ring.text["read"])
+
+    def samples(server, name, label):
+        text = call(server.url, "/metrics", headers=read)[2].decode()
+        rows = [s for f in text_string_to_metric_families(text) for s in f.samples if s.name == name]
+        return {s.labels[label]: s.value for s in rows if s.labels.get("outcome", "success") == "success"}
+
+    with Server(toy(), name="toy", port=0, grpc_port=0, keys=ring.path) as server:
+        assert 0 < samples(server, "maas_model_load_seconds", "model")["toy"] < 60
+        assert samples(server, "maas_access_refused_total", "code") == {"401": 0, "403": 0, "429": 0}
+        got = [infer(server.url, body(X), headers=h)[0] for h in ({}, {}, bearer("x"), read, slow)]
+        assert got == [401, 401, 401, 403, 200]
+        metadata = [("authorization", slow["Authorization"])]
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c:
+            ask = c.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            packed = field(1, "x") + field(2, "FP32") + field(3, b"\1\x10")
+            ask(field(1, "toy") + field(5, packed) + field(7, X.tobytes()), metadata=metadata, timeout=20)
+        assert infer(server.url, body(X), headers=slow)[0] == 429
+        assert samples(server, "maas_access_refused_total", "code") == {"401": 3, "403": 1, "429": 1}
+        assert samples(server, "maas_inference_requests_total", "protocol") == {"http": 1, "grpc": 1}
 
 
 def test_a_body_is_not_read_for_nobody(locked):

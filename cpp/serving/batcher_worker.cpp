@@ -286,13 +286,13 @@ void Batcher::warm_up() {
     }
   }
   try {
-    const int64_t capacity = pool_->capacity(shapes);
-    const auto memory = servable_->make_batch(capacity, shapes);
+    const Buffer b = pool_->acquire(shapes);  // kept for the requests to come
+    if (!b) return;                           // they have come already
     for (size_t i = 0; i < shapes.size(); ++i)
-      std::memset(memory->input(i), 0, row_bytes(shapes[i], info.inputs[i].datatype) * static_cast<size_t>(capacity));
-    for (const int64_t rows : {int64_t{1}, capacity, int64_t{1}}) {
+      std::memset(b->memory->input(i), 0, b->row_bytes[i] * static_cast<size_t>(b->capacity));
+    for (const int64_t rows : {int64_t{1}, b->capacity, int64_t{1}}) {
       const auto start = Clock::now();
-      servable_->run(*memory, rows);
+      servable_->run(*b->memory, rows);
       // The first run of a size also finds its kernels and memory; the second one of a single row tells its cost.
       const int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
       if (rows == 1) cost_of(1).store(ns, kRelaxed);

@@ -329,6 +329,35 @@ def test_the_command_makes_lists_and_revokes(tmp_path, capsys):
         assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["expires_in", "requests_per_second", "burst"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e15, 1e300])
+def test_numbers_that_the_server_would_refuse(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be a number above 0 and below 1e15"):
+        keys.make(**{"requests_per_second": 1, option: value})
+
+
+def test_the_largest_numbers_are_read_by_the_server(tmp_path):
+    ring = Ring(tmp_path)
+    key = bearer(ring.add("one", requests_per_second=9e14, burst=9e14, expires_in=9e14))
+    with pytest.raises(ValueError, match="since 1970"):
+        keys.make(expires_in=1e15 - 1)
+    with Server(toy(), name="toy", port=0, keys=ring.path) as server:
+        assert infer(server.url, body(X), headers=key)[0] == 200
+
+
+def test_the_file_of_keys_keeps_its_mode_and_its_link(tmp_path):
+    ring = Ring(tmp_path)
+    ring.add("one")
+    assert stat.S_IMODE(ring.path.stat().st_mode) == 0o600
+    ring.path.chmod(0o640)
+    link = tmp_path / "link.json"
+    link.symlink_to(ring.path)
+    keys.add(link, keys.make("two")[1])
+    assert stat.S_IMODE(ring.path.stat().st_mode) == 0o640 and link.is_symlink()
+    assert [row["name"] for row in keys.read(ring.path)] == ["one", "two"]
+    assert {p.name for p in tmp_path.iterdir()} == {"keys.json", "link.json"}
+
+
 def test_serve_takes_keys(tmp_path):
     import maas
 

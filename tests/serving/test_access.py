@@ -272,6 +272,38 @@ def test_s09_keys_are_in_no_answer_and_no_log(locked, capfd):
     assert not any(text.split("_", 2)[2] in captured.out + captured.err for text in KEY.values())
 
 
+BROKEN = """
+import sys
+import numpy as np
+from maas.serving import Server
+from tests.serving.conftest import toy
+
+def broken(arrays):
+    raise RuntimeError("the model is broken")
+
+with Server(toy(broken), name="toy", port=0, keys=sys.argv[1]) as s:
+    print(s.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_s09_keys_are_not_in_the_log_of_a_whole_server(ring):
+    command = [sys.executable, "-c", BROKEN, str(ring.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    p = subprocess.Popen(command, text=True, cwd=ROOT, **pipes)
+    try:
+        url = p.stdout.readline().strip()
+        for text in KEY.values():
+            call(url, "/v2/models/toy/infer", body(X), headers=bearer(text))
+            call(url, "/nowhere?" + text, headers=bearer(text))
+        assert infer(url, body(X), headers=bearer(KEY["infer"])) == (500, {"error": "model 'toy' failed"})
+        out, err = p.communicate("", timeout=30)
+    finally:
+        p.kill()
+    assert "the model is broken" in err
+    assert not any(text.split("_", 2)[2] in out + err for text in KEY.values())
+
+
 @pytest.mark.parametrize(
     "content, text",
     [

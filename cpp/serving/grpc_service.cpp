@@ -230,9 +230,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
     case RouteId::server:
       wire::put_text(response.body, 1, "maas");
       wire::put_text(response.body, 2, MAAS_VERSION);
-      for (const char* e :
-           {"binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"})
-        wire::put_text(response.body, 3, e);
+      for (const char* e : kExtensions) wire::put_text(response.body, 3, e);
       return;
     case RouteId::infer: {
       auto model = find(route, response);

@@ -79,7 +79,7 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
   std::string out;
   out.reserve(4096 + models.size() * 8192);
   head(out, "maas_build_info", "gauge", "Version of the server.");
-  sample(out, "maas_build_info", "version=\"0.1.0\"", 1);
+  sample(out, "maas_build_info", "version=\"" MAAS_VERSION "\"", 1);
   head(out, "maas_http_connections", "gauge", "Open HTTP connections.");
   sample(out, "maas_http_connections", "", static_cast<double>(http.connections.load(kRelaxed)));
   head(out, "maas_http_body_bytes", "gauge", "Bytes of request bodies being received.");

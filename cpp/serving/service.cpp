@@ -175,9 +175,12 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       }
       return nullptr;
     case RouteId::server:
-      response.body =
-          "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\",\"classification\","
-          "\"model_configuration\",\"model_repository\",\"statistics\"]}";
+      response.body = "{\"name\":\"maas\",\"version\":\"" MAAS_VERSION "\",\"extensions\":[";
+      for (const char* e : kExtensions) {
+        if (response.body.back() != '[') response.body += ',';
+        write_json_string(response.body, e);
+      }
+      response.body += "]}";
       return nullptr;
     case RouteId::models: {
       response.body = "{\"models\":[";

@@ -7,7 +7,6 @@
 #include "serving/run_share.h"
 
 namespace maas::serving {
-namespace {}  // namespace
 
 Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics,
                  std::shared_ptr<ModelStats> stats)

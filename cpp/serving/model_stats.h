@@ -25,12 +25,12 @@ struct ModelStats {
   struct Runs {
     uint64_t count = 0, ns = 0;
   };
-  Duration success, fail, queue, read, write;  // per request
-  Duration run;                                // per batch
-  Counter rows{0};                             // of runs that ended well
-  std::atomic<int64_t> last_ms{0};             // of the last answer, since 1970
+  Duration success, fail, queue, read, write;     // per request
+  Duration run;                                   // per batch
+  Counter rows{0};                                // of runs that ended well
+  std::atomic<int64_t> last_ms{0};                // of the last answer, since 1970
   void ran(int64_t batch, Clock::duration time);  // a run for clients that ended well
-  std::map<int64_t, Runs> batches() const;  // by rows
+  std::map<int64_t, Runs> batches() const;        // by rows
 
  private:
   mutable std::mutex mutex_;

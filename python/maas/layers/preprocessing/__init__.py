@@ -15,8 +15,9 @@ from maas.layers.preprocessing.image_colour_more import (
 )
 from maas.layers.preprocessing.image_geometry import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from maas.layers.preprocessing.image_sizes import CenterCrop, RandomCrop, Resizing
-from maas.layers.preprocessing.lookup import IntegerLookup, StringLookup
+from maas.layers.preprocessing.integer_lookup import IntegerLookup
 from maas.layers.preprocessing.pipeline import Pipeline
+from maas.layers.preprocessing.string_lookup import StringLookup
 from maas.layers.preprocessing.text_vectorization import TextVectorization
 
 __all__ = [

@@ -6,8 +6,9 @@ import numpy as np
 
 from maas.layers.layer import Layer
 from maas.layers.preprocessing.encoding import MODES, batches_of, check_mode, refuse_sparse
-from maas.layers.preprocessing.lookup import StringLookup, refuse_path
+from maas.layers.preprocessing.string_lookup import StringLookup
 from maas.layers.preprocessing.text_input import depth_of, nested_text
+from maas.layers.preprocessing.vocabulary_files import refuse_path
 
 _PUNCTUATION = re.compile(r"[!\"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']")
 # Only A to Z, whatever the locale.

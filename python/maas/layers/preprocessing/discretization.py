@@ -3,10 +3,18 @@
 import numpy as np
 
 from maas.layers.layer import Layer
-from maas.layers.preprocessing.encoding import MODES, batches_of, check_mode, encode, encoded_shape, refuse_sparse
+from maas.layers.preprocessing.encoding import (
+    MODES,
+    OwnOutputDtype,
+    batches_of,
+    check_mode,
+    encode,
+    encoded_shape,
+    refuse_sparse,
+)  # fmt: skip
 
 
-class Discretization(Layer):
+class Discretization(OwnOutputDtype, Layer):
     """Numbers to bins: `bin_boundaries=[0, 1, 2]` makes (-inf, 0), [0, 1), [1, 2) and [2, inf).
 
     Args:
@@ -48,6 +56,8 @@ class Discretization(Layer):
     def output_dtype(self):
         """The dtype of the output."""
         return "int32" if self.output_mode == "int" else self.compute_dtype
+
+    _output_dtype = output_dtype
 
     def adapt(self, data, steps=None):
         """Learn the boundaries.
@@ -97,11 +107,6 @@ class Discretization(Layer):
     def compute_output_shape(self, input_shape):
         depth = self.num_bins if self.bin_boundaries is None else len(self.bin_boundaries) + 1
         return encoded_shape(input_shape, self.output_mode, depth)
-
-    def compute_output_spec(self, inputs):
-        from maas.backend.keras_tensor import KerasTensor
-
-        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.output_dtype)
 
     def get_config(self):
         return {

@@ -71,6 +71,15 @@ def encoded_shape(shape, output_mode, depth):
     return (*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,)
 
 
+class OwnOutputDtype:
+    """Mixin of layers whose output has a dtype of its own, `_output_dtype`."""
+
+    def compute_output_spec(self, inputs):
+        from maas.backend.keras_tensor import KerasTensor
+
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self._output_dtype)
+
+
 def check_mode(layer, output_mode, known):
     """The output mode by its one name.
 

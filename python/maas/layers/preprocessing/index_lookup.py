@@ -5,13 +5,20 @@ import os
 import numpy as np
 
 from maas.layers.layer import Layer
-from maas.layers.preprocessing.encoding import MODES, check_mode, encode, encoded_shape, refuse_sparse
+from maas.layers.preprocessing.encoding import (
+    MODES,
+    OwnOutputDtype,
+    check_mode,
+    encode,
+    encoded_shape,
+    refuse_sparse,
+)  # fmt: skip
 from maas.layers.preprocessing.hashing import check_salt, hash_bucket
 from maas.layers.preprocessing.vocabulary import Vocabulary, plain_list
 from maas.layers.preprocessing.vocabulary_files import VocabularyFiles, refuse_path
 
 
-class IndexLookup(Vocabulary, VocabularyFiles, Layer):
+class IndexLookup(Vocabulary, VocabularyFiles, OwnOutputDtype, Layer):
     """Base of the lookups: a vocabulary, given, set or learned by `adapt`.
 
     Indices: the mask token is 0 (only for output_mode "int"), then come `num_oov_indices` for unknown tokens, then
@@ -111,11 +118,6 @@ class IndexLookup(Vocabulary, VocabularyFiles, Layer):
     def compute_output_shape(self, input_shape):
         depth = None if self.output_mode == "int" else self._depth()
         return encoded_shape(input_shape, "multi_hot" if self.output_mode == "tf_idf" else self.output_mode, depth)
-
-    def compute_output_spec(self, inputs):
-        from maas.backend.keras_tensor import KerasTensor
-
-        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self._output_dtype)
 
     def get_build_config(self):
         return {}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from maas.layers.layer import Layer
-from maas.layers.preprocessing.encoding import MODES, batches_of, check_mode, refuse_sparse
+from maas.layers.preprocessing.encoding import MODES, OwnOutputDtype, batches_of, check_mode, refuse_sparse
 from maas.layers.preprocessing.string_lookup import StringLookup
 from maas.layers.preprocessing.text_input import depth_of, nested_text
 from maas.layers.preprocessing.vocabulary_files import refuse_path
@@ -19,7 +19,7 @@ _SPLIT = ("whitespace", "character")
 _SPACE = re.compile("[ \t\n\r\x0b\x0c]+")
 
 
-class TextVectorization(Layer):
+class TextVectorization(OwnOutputDtype, Layer):
     """Texts to token indices (or multi-hot, count or tf-idf vectors).
 
     It runs outside of the Graph: apply it to the data, and give the model its output.
@@ -90,6 +90,10 @@ class TextVectorization(Layer):
     @property
     def variable_dtype(self):
         return "string"
+
+    @property
+    def _output_dtype(self):
+        return self._lookup_layer._output_dtype
 
     # ---- vocabulary
 
@@ -207,12 +211,6 @@ class TextVectorization(Layer):
         if self._split is None:
             return self._lookup_layer.compute_output_shape(input_shape if len(input_shape) > 1 else (*input_shape, 1))
         return self._lookup_layer.compute_output_shape((input_shape[0], None))
-
-    def compute_output_spec(self, inputs):
-        from maas.backend.keras_tensor import KerasTensor
-
-        shape = self.compute_output_shape(inputs.shape)
-        return KerasTensor(shape, dtype=self._lookup_layer._output_dtype)
 
     # ---- files
 

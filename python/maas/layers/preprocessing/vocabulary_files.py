@@ -40,13 +40,12 @@ class VocabularyFiles:
         if self.input_vocabulary is not None or ASSET not in assets:
             return
         lines = self._stored_words(assets)
-        idf, self._frozen_vocab_size = self._idf, None
+        self._frozen_vocab_size = None
         start = self._token_start_index()
         special, tokens = lines[:start], [self._token(t) for t in lines[start:]]
         if len(special) < start or len(set(tokens)) < len(tokens):
             raise ValueError(f"{self._label()}: the stored vocabulary is damaged, received {len(lines)} lines")
         self._set_tokens(tokens)
-        self._idf = idf
         self._record_vocabulary_size()
 
     def _stored_words(self, assets):

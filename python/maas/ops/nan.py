@@ -65,8 +65,9 @@ def nanmean(x, axis=None, keepdims=False):
 def nanvar(x, axis=None, keepdims=False):
     """Variance of what is not NaN, NaN where nothing is."""
     x = floating(x)
-    apart = _core.square(_core.subtract(x, nanmean(x, axis, True)))
-    return _squeezed(_core.divide(nansum(apart, axis, True), _count(x, axis)), axis, keepdims)
+    # The NaN of `x` goes before the square: 0 times the square's slope, NaN, would be NaN.
+    apart = _core.where(_core.isnan(x), cast(0.0, x.dtype), _core.subtract(x, nanmean(x, axis, True)))
+    return _squeezed(_core.divide(reduction.sum(_core.square(apart), axis, True), _count(x, axis)), axis, keepdims)
 
 
 @op

@@ -5,7 +5,7 @@ import numpy as np
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast, saturate_cast
+from maas.ops.core import as_tensor, cast, saturate_cast, zeros
 from maas.ops.views import expand_dims, moveaxis, squeeze, transpose
 
 __all__ = ["affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates", "perspective_transform"]
@@ -160,7 +160,7 @@ def _warped(x, y_at, x_at, order, fill_mode, fill_value):
     from maas.ops.shape import arange
 
     rows = _core.reshape(_computed(x), shape=[batch * height * width, channels])
-    start = _core.add(cast(_core.multiply(y_at, 0.0), "int32"), expand_dims(arange(batch, dtype="int32"), 1))
+    start = _core.broadcast_to(expand_dims(arange(batch, dtype="int32"), 1), shape=list(y_at.dims))
     y = sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
     return _core.reshape(y, shape=[batch, height, width, channels])
 
@@ -200,11 +200,11 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
         raise ValueError(f"affine_transform: transform must be (8,) or (batch, 8), received shape {t.shape}")
     t = _columns(expand_dims(t, 0) if t.ndim == 1 else t)
     rows, columns = _grid(*x.shape[1:3])
-    ones = _core.multiply(cast(_core.reshape(x[:, 0, 0, :1], shape=[-1, 1]), "float32"), 0.0)
+    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
 
     def place(a, b, c):
         along = _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
-        return _core.add(along, ones)
+        return _core.add(along, every)
 
     y = _warped(x, place(*t[3:6]), place(*t[0:3]), order, fill_mode, fill_value)
     return back(_stored(y, dtype))
@@ -248,10 +248,10 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
     h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
     rows, columns = _grid(*x.shape[1:3])
-    ones = _core.multiply(cast(_core.reshape(x[:, 0, 0, :1], shape=[-1, 1]), "float32"), 0.0)
+    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
 
     def line(a, b, c):
-        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), _core.add(c, ones))
+        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), _core.add(c, every))
 
     below = line(h[6], h[7], 1.0)
     y_at, x_at = _core.divide(line(*h[3:6]), below), _core.divide(line(*h[0:3]), below)

@@ -144,6 +144,7 @@ def test_special_functions_to_the_last_digits(dtype):
         (lambda: ops.correlate(X, X), ValueError, "correlate: sequences of one axis"),
         (lambda: ops.correlate(X[0], X[0], "all"), ValueError, "mode.*'all'"),
         (lambda: ops.nanquantile(X, 1.5), ValueError, r"nanquantile: q must be in \[0, 1\]"),
+        (lambda: ops.nanquantile(X, 0.5, axis=2), ValueError, r"nanquantile: axis must be in \[-2, 2\)"),
         (lambda: ops.psnr(X, X[0], 1.0), ValueError, "psnr: both signals"),
         (lambda: ops.cdist(X, X[:, :2]), ValueError, "cdist: rows of one length"),
         (lambda: ops.vander(X), ValueError, "vander: x must have one axis"),
@@ -162,3 +163,20 @@ def test_empty_arrays():
         args = (none, none) if name in ("hypot", "fmax", "isin") else (none,)
         assert 0 in getattr(ops, name)(*args).shape
     assert np.asarray(ops.nansum(none)) == 0 and np.isnan(np.asarray(ops.nanmean(none)))
+
+
+def test_half_floats_are_counted_and_summed_in_float32():
+    x = np.full(70000, 0.5, "float16")
+    x[::7] = np.nan
+    assert ops.nanmean(x).dtype == "float16" and np.asarray(ops.nanmean(x)) == 0.5
+    assert np.asarray(ops.nanmean(np.full(100, 6e4, "float16"))) == np.float16(6e4)
+    assert np.asarray(ops.nanvar(np.tile(np.array([0, 1], "float16"), 40000))) == 0.25
+    many = np.arange(5000) % 100
+    assert np.asarray(ops.nanquantile(many.astype("float16"), 0.9, method="lower")) == 89
+
+
+@pytest.mark.parametrize("method, want", [("lower", 1), ("higher", np.inf), ("nearest", 1), ("linear", np.inf)])
+def test_quantiles_beside_infinity(method, want):
+    for x in ([1, np.inf], [1, np.inf, np.nan]):
+        assert np.asarray(ops.nanquantile(np.array(x, "float32"), 0.5, method=method)) == want
+    assert np.asarray(ops.nanquantile(np.array([1, 2, np.inf], "float32"), 0.5)) == 2

@@ -135,6 +135,14 @@ def test_whole_numbers_are_rounded():
         (lambda: ops.image.extract_patches(UNIT, 30), "the window .* does not fit"),
         (lambda: ops.image.extract_patches(UNIT, 3, padding="full"), "padding='full'"),
         (lambda: ops.image.rgb_to_hsv(UNIT[..., :2]), "with 3 channels are needed, received images of shape"),
+        *(
+            (lambda call=call: call(UNIT, data_format="bogus"), "data_format must be .* received .*'bogus'")
+            for call in (
+                ops.image.rgb_to_hsv,
+                ops.image.hsv_to_rgb,
+                lambda x, **o: ops.image.extract_patches(x, 2, **o),
+            )
+        ),
         (lambda: ops.image.gaussian_blur(UNIT, (3, 3), (0, 1)), "must be positive"),
         (lambda: ops.image.ssim(UNIT, UNIT), "no smaller than the window of 11"),
     ],

@@ -7,7 +7,7 @@ from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops import reduction
 from maas.ops.core import as_tensor, cast
-from maas.ops.image import _along
+from maas.ops.image import _along, _format
 from maas.ops.image_warp import _batched
 from maas.ops.pointwise import floating
 from maas.ops.shape import stack
@@ -18,13 +18,10 @@ __all__ = ["gaussian_blur", "hsv_to_rgb", "rgb_to_hsv", "sobel_edges", "ssim"]
 
 def _planes(name, images, data_format):
     """(three planes, their axis) of images of a floating dtype."""
-    from maas.backend.config import image_data_format
-
-    x, data_format = as_tensor(images), data_format or image_data_format()
-    axis = x.ndim - 1 if data_format == "channels_last" else x.ndim - 3
-    if x.ndim not in (3, 4) or x.shape[axis] != 3 or not is_float_dtype(x.dtype):
+    x, _, axis = _format(name, images, data_format)
+    if x.shape[axis] != 3 or not is_float_dtype(x.dtype):
         raise ValueError(
-            f"{name}: floating images of 3 or 4 axes with 3 channels are needed, received images of shape {x.shape} "
+            f"{name}: floating images with 3 channels are needed, received images of shape {x.shape} "
             f"and dtype {x.dtype}"
         )
     return [squeeze(p, axis) for p in split(x, 3, axis)], axis

@@ -6,6 +6,7 @@ from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast, saturate_cast, zeros
+from maas.ops.nn_conv import _channels_first
 from maas.ops.views import expand_dims, moveaxis, squeeze, transpose
 
 __all__ = ["affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates", "perspective_transform"]
@@ -259,9 +260,7 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
 
 def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
-    from maas.backend.config import image_data_format
-
-    x, data_format = as_tensor(x), data_format or image_data_format()
+    x, first = as_tensor(x), _channels_first(name, data_format)
     size = (size,) * rank if hasattr(size, "__index__") else tuple(size)
     strides = size if strides is None else (strides,) * rank if hasattr(strides, "__index__") else tuple(strides)
     rate = (dilation_rate,) * rank if hasattr(dilation_rate, "__index__") else tuple(dilation_rate)
@@ -279,7 +278,7 @@ def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
 
     single = x.ndim == rank + 1
     x = expand_dims(x, 0) if single else x
-    x = moveaxis(x, 1, -1) if data_format == "channels_first" else x
+    x = moveaxis(x, 1, -1) if first else x
     if None in x.shape[1:-1]:
         raise ValueError(f"{name}: sizes of images must be known, received images of shape {x.shape}")
     widths, counts = [(0, 0)], []
@@ -300,7 +299,7 @@ def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
     blocks, inner = [1 + 2 * i for i in range(rank)], [2 + 2 * i for i in range(rank)]
     x = transpose(x, [0, *blocks, *inner, 2 * rank + 1])
     y = _core.reshape(x, shape=[batch, *counts, int(np.prod(size)) * channels])
-    y = moveaxis(y, -1, 1) if data_format == "channels_first" else y
+    y = moveaxis(y, -1, 1) if first else y
     return squeeze(y, 0) if single else y
 
 

@@ -180,3 +180,15 @@ def test_quantiles_beside_infinity(method, want):
     for x in ([1, np.inf], [1, np.inf, np.nan]):
         assert np.asarray(ops.nanquantile(np.array(x, "float32"), 0.5, method=method)) == want
     assert np.asarray(ops.nanquantile(np.array([1, 2, np.inf], "float32"), 0.5)) == 2
+
+
+def test_edges_of_small_functions():
+    places = np.array([-13, -12, -3, 0, 7, 11, 12, 99], "int32")
+    assert_same(ops.unravel_index(places, (3, 4)), keras.ops.unravel_index(places, (3, 4)), "unravel_index")
+    unsigned = places.astype("uint8")
+    assert_same(ops.unravel_index(unsigned, (3, 4)), keras.ops.unravel_index(unsigned, (3, 4)), "unravel_index")
+    zeros = np.array([-0.0, 0.0, -1, np.nan], "float32")
+    assert_same(ops.angle(zeros), keras.ops.angle(zeros), "angle")
+    every = np.arange(-128, 128)
+    a, b = (v.astype("int8") for v in np.meshgrid(every, every[every != 0]))
+    np.testing.assert_array_equal(ops.fmod(a, b), np.fmod(a, b))

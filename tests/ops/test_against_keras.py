@@ -27,7 +27,7 @@ def assert_same(found, wanted, name):
             continue
         dtype = a.dtype
         a, b = np.asarray(a), np.asarray(b)
-        assert a.shape == b.shape and str(dtype).removesuffix("64") == str(b.dtype).removesuffix("64")
+        assert a.shape == b.shape and str(dtype) == str(b.dtype)
         if name in ("eigh", "qr"):  # vectors are given up to their sign
             a, b = np.abs(a), np.abs(b)
         size = 1 + np.abs(np.nan_to_num(b.astype("float64"), posinf=0, neginf=0)).max(initial=0)
@@ -49,15 +49,26 @@ def test_calls_with_functions():
         assert_same(found[name], wanted[name], name)
 
 
-@pytest.mark.parametrize("name, args, options", CALLS, ids=IDS)
+# Sizes from values, what is asked about a KerasTensor itself, and what has no call on one.
+NO_SHAPES = "bincount convert_to_numpy dtype histogram is_tensor ndim nonzero shape size unique".split()
+
+
+def arrays(first):
+    return list(first) if isinstance(first, (list, tuple)) else [first]
+
+
+def symbolic_calls():
+    for i, (name, args, options) in enumerate(CALLS):
+        first = arrays(args[0])
+        if name not in NO_SHAPES and first and all(isinstance(p, np.ndarray) for p in first):
+            yield pytest.param(name, args, options, id=f"{i}-{name}")
+
+
+@pytest.mark.parametrize("name, args, options", symbolic_calls())
 def test_symbolic_shapes(name, args, options):
-    """A KerasTensor in place of the first array gives the shapes and dtypes of the values; so does an open batch."""
+    """A KerasTensor in place of the first array gives the shapes and dtypes of the values."""
     first = args[0]
-    parts = list(first) if isinstance(first, (list, tuple)) else [first]
-    if not parts or not all(isinstance(p, np.ndarray) for p in parts) or name in ("convert_to_numpy", "histogram"):
-        return
-    if name in ("bincount", "nonzero", "unique", "shape", "dtype", "is_tensor", "size", "ndim"):
-        return  # sizes from values; what is asked about a KerasTensor itself
+    parts = arrays(first)
     eager = leaves(getattr(ops, name)(*args, **options))
     made = [maas.KerasTensor(p.shape, dtype=str(p.dtype)) for p in parts]
     made = type(first)(made) if isinstance(first, (list, tuple)) else made[0]

@@ -142,12 +142,6 @@ std::shared_ptr<const Access::Ring> Access::ring() const {
   return ring_;
 }
 
-std::vector<std::shared_ptr<const Key>> Access::keys() const {
-  std::vector<std::shared_ptr<const Key>> out;
-  for (const auto& [id, entry] : *ring()) out.push_back(entry.key);
-  return out;
-}
-
 Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
   if (needed == 0 || !asks()) return {};
   const std::string_view text = bearer(authorization);

@@ -89,9 +89,8 @@ class MAAS_API Access {
   // `authorization` is the value of that header.
   Decision authorise(const Route& route, std::string_view authorization);
   Decision authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization);
-  std::vector<std::shared_ptr<const Key>> keys() const;
 
-  std::array<Counter, 3> failures{};  // 401, 403, 429
+  RefusalCounts failures{};
 
  private:
   struct Entry {

@@ -7,10 +7,13 @@
 #include "serving/run_share.h"
 
 namespace maas::serving {
-namespace {}  // namespace
 
-Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics)
-    : servable_(std::move(servable)), options_(std::move(options)), metrics_(std::move(metrics)) {
+Batcher::Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics,
+                 std::shared_ptr<ModelStats> stats)
+    : servable_(std::move(servable)),
+      options_(std::move(options)),
+      metrics_(std::move(metrics)),
+      stats_(std::move(stats)) {
   if (!servable_->info().batched()) options_.max_batch_size = 1;
   if (options_.default_priority == 0) options_.default_priority = (options_.priority_levels + 1) / 2;
   pool_ = std::make_shared<BatchPool>(servable_, std::max(options_.max_batches, options_.instances + 2),
@@ -71,16 +74,41 @@ bool Batcher::place(Job& job, int level) {
   return true;
 }
 
-// Memory of its own for the rows of a job.
+// Counts the bytes of a job that waits outside of a batch; false if the queue has no room for them. No memory is asked
+// for yet, so that a request that is refused costs none.
+bool Batcher::count_staged(Job& job) {
+  int64_t row = 0;
+  for (size_t i = 0; i < job.row_shapes.size(); ++i)
+    row += static_cast<int64_t>(row_bytes(job.row_shapes[i], servable_->info().inputs[i].datatype));
+  if (job.rows > (options_.max_queue_bytes - staged_bytes_) / std::max<int64_t>(1, row)) return false;
+  job.staged_bytes = row * job.rows;
+  staged_bytes_ += job.staged_bytes;
+  ++staged_writers_;
+  pool_->want(true);
+  return true;
+}
+
+// Takes back what count_staged counted.
+void Batcher::forget_staged(Job& job) noexcept {
+  --staged_writers_;
+  staged_bytes_ -= job.staged_bytes;
+}
+
+// Memory of its own for the rows of a job, without the lock: clearing it takes long.
 void Batcher::stage(Job& job) {
-  job.staged.clear();
-  job.source.clear();
-  job.staged_bytes = 0;
   for (size_t i = 0; i < job.row_shapes.size(); ++i) {
-    const size_t n = row_bytes(job.row_shapes[i], servable_->info().inputs[i].datatype) * static_cast<size_t>(job.rows);
-    job.staged.emplace_back(n);
+    const size_t row = row_bytes(job.row_shapes[i], servable_->info().inputs[i].datatype);
+    job.staged.emplace_back(row * static_cast<size_t>(job.rows));
     job.source.push_back(job.staged.back().data());
-    job.staged_bytes += static_cast<int64_t>(n);
+  }
+}
+
+void Batcher::stage_or_abandon(Job& job) {
+  try {
+    stage(job);
+  } catch (...) {
+    abandon(job);
+    throw;
   }
 }
 
@@ -89,24 +117,20 @@ Batcher::Admission Batcher::reserve(Job& job, int64_t rows, std::vector<Shape> r
   job.rows = rows;
   job.row_shapes = std::move(row_shapes);
   if (rows > capacity) return reserve_parts(job, capacity);
-  std::lock_guard lock(mutex_);
-  if (stopping_) return Admission::stopping;
-  if (waiting_ >= options_.max_queue_size) return Admission::queue_full;
-  // The client's priority may come after its rows; submit() moves them then.
-  if (staged_writers_ == 0 && !has_staged() && place(job, level_of(0))) {
-    ++job.buffer->writers;
-  } else {
-    stage(job);
-    if (staged_bytes_ + job.staged_bytes > options_.max_queue_bytes) {
-      job.staged.clear();
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return Admission::stopping;
+    if (waiting_ >= options_.max_queue_size) return Admission::queue_full;
+    // The client's priority may come after its rows; submit() moves them then.
+    if (staged_writers_ == 0 && !has_staged() && place(job, level_of(0))) {
+      ++job.buffer->writers;
+    } else if (!count_staged(job)) {
       return Admission::queue_full;
     }
-    staged_bytes_ += job.staged_bytes;
-    ++staged_writers_;
-    pool_->want(true);
+    count_waiting(1);
+    metrics_->in_flight.fetch_add(1, kRelaxed);
   }
-  count_waiting(1);
-  metrics_->in_flight.fetch_add(1, kRelaxed);
+  if (!job.buffer) stage_or_abandon(job);
   return Admission::ok;
 }
 
@@ -137,8 +161,7 @@ void Batcher::abandon(Job& job) noexcept {
     if (keep) {
       give_rows_back(job);
     } else {
-      --staged_writers_;
-      staged_bytes_ -= job.staged_bytes;
+      forget_staged(job);
     }
     job.buffer.reset();
   }
@@ -146,19 +169,35 @@ void Batcher::abandon(Job& job) noexcept {
   changed_.notify_one();
 }
 
-// Moves the rows of a job whose level is not that of its batch into memory of its own.
-void Batcher::set_level(Job& job, int level) {
-  Buffer from = job.buffer;
-  if (!from || from->level == level) return;
-  stage(job);
+// Moves the rows of a job whose level is not that of its batch into memory of its own. False: the queue has no room for
+// them and the job has ended.
+bool Batcher::set_level(Job& job, int level) {
+  Buffer from = job.buffer;  // its last reference must not go under the lock
+  if (!from || from->level == level) return true;
+  {
+    std::lock_guard lock(mutex_);
+    if (!count_staged(job)) {
+      end_waiting(job, 429, "the queue of the model is full");
+      give_rows_back(job);
+      job.buffer.reset();
+      job.state.store(JobState::done);
+      changed_.notify_one();
+      return false;
+    }
+  }
+  try {
+    stage(job);
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    forget_staged(job);
+    throw;
+  }
   for (size_t i = 0; i < job.source.size(); ++i)
     std::memcpy(job.source[i], input(job, i), static_cast<size_t>(job.rows) * from->row_bytes[i]);
   std::lock_guard lock(mutex_);
   give_rows_back(job);
   job.buffer.reset();
-  staged_bytes_ += job.staged_bytes;
-  ++staged_writers_;
-  pool_->want(true);
+  return true;
 }
 
 bool Batcher::runs_inline(const Job& job) const {
@@ -175,7 +214,7 @@ bool Batcher::submit(const std::shared_ptr<Job>& job) {
     return false;
   }
   const int level = level_of(job->priority);
-  set_level(*job, level);
+  if (!set_level(*job, level)) return true;
   Buffer mine;
   {
     std::lock_guard lock(mutex_);

@@ -20,6 +20,7 @@
 
 #include "serving/batch_pool.h"
 #include "serving/metrics.h"
+#include "serving/model_stats.h"
 #include "serving/servable.h"
 
 namespace maas::serving {
@@ -66,7 +67,8 @@ struct Job : std::enable_shared_from_this<Job> {
 
 class Batcher {
  public:
-  Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics);
+  Batcher(std::shared_ptr<Servable> servable, BatcherOptions options, std::shared_ptr<ModelMetrics> metrics,
+          std::shared_ptr<ModelStats> stats);
   ~Batcher();
 
   enum class Admission : uint8_t { ok, queue_full, stopping };
@@ -74,7 +76,7 @@ class Batcher {
   Admission reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes);
   void* input(Job& job, size_t i) const;
   void abandon(Job& job) noexcept;
-  // True: the job has already ended (it ran on this thread).
+  // True: the job has already ended (it ran on this thread, or was refused with 429).
   bool submit(const std::shared_ptr<Job>& job);
 
   // Runs the model on zeros, with one row and with a full batch, so that no client pays for the first runs. Before
@@ -94,11 +96,14 @@ class Batcher {
   Buckets::iterator bucket(int level, const std::vector<Shape>& row_shapes);
   void close(Buckets::iterator it, CloseReason reason);
   bool place(Job& job, int level);
+  bool count_staged(Job& job);
+  void forget_staged(Job& job) noexcept;
   void stage(Job& job);
+  void stage_or_abandon(Job& job);
   Admission reserve_parts(Job& job, int64_t capacity);
   bool splits() const;
   void submit_parts(const std::shared_ptr<Job>& job);
-  void set_level(Job& job, int level);
+  bool set_level(Job& job, int level);
   void give_rows_back(Job& job) noexcept;
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);
@@ -123,6 +128,7 @@ class Batcher {
   std::shared_ptr<Servable> servable_;
   BatcherOptions options_;
   std::shared_ptr<ModelMetrics> metrics_;
+  std::shared_ptr<ModelStats> stats_;
   std::shared_ptr<BatchPool> pool_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

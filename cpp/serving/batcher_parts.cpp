@@ -1,4 +1,5 @@
 // Requests of more rows than a batch holds: parts that wait like other jobs, and one answer gathered from theirs.
+#include <cstdint>
 #include <cstring>
 
 #include "core/error.h"
@@ -110,26 +111,23 @@ bool Batcher::splits() const {
 }
 
 Batcher::Admission Batcher::reserve_parts(Job& job, int64_t capacity) {
-  const int64_t most = splits() ? options_.max_queue_size * capacity : capacity;
+  const int64_t runs = splits() ? options_.max_queue_size : 1;
+  const int64_t most = capacity > INT64_MAX / runs ? INT64_MAX : capacity * runs;
   if (job.rows > most) {
     throw Error(ErrorKind::value,
                 "a request may have at most " + std::to_string(most) + " rows, received " + std::to_string(job.rows));
   }
-  std::lock_guard lock(mutex_);
-  const int64_t parts = (job.rows + capacity - 1) / capacity;
-  if (stopping_) return Admission::stopping;
-  if (waiting_ + parts > options_.max_queue_size) return Admission::queue_full;
-  stage(job);
-  if (staged_bytes_ + job.staged_bytes > options_.max_queue_bytes) {
-    job.staged.clear();
-    return Admission::queue_full;
+  const int64_t parts = (job.rows - 1) / capacity + 1;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return Admission::stopping;
+    if (waiting_ + parts > options_.max_queue_size) return Admission::queue_full;
+    if (!count_staged(job)) return Admission::queue_full;
+    job.parts = parts;
+    count_waiting(parts);
+    metrics_->in_flight.fetch_add(1, std::memory_order_relaxed);
   }
-  job.parts = parts;
-  staged_bytes_ += job.staged_bytes;
-  ++staged_writers_;
-  pool_->want(true);
-  count_waiting(parts);
-  metrics_->in_flight.fetch_add(1, std::memory_order_relaxed);
+  stage_or_abandon(job);
   return Admission::ok;
 }
 

@@ -133,7 +133,8 @@ bool Batcher::close_due(int below, Clock::time_point& due) {
       reason = CloseReason::full;
     } else if (stopping_) {
       reason = CloseReason::drain;
-    } else if (options_.max_queue_delay_us > 0) {
+    } else if (options_.max_queue_delay_us > 0 && !has_staged()) {
+      // Where others wait for a batch, those that are taken must not wait for company.
       reason = CloseReason::delay;
       if (now < end) {
         if (std::find(sizes.begin(), sizes.end(), b.fill) == sizes.end()) {
@@ -228,6 +229,7 @@ void Batcher::execute(BatchBuffer& b) {
   std::string text;
   try {
     servable_->run(*b.memory, b.fill);
+    stats_->ran(b.fill, Clock::now() - start);
   } catch (...) {
     describe_failure(metrics_->model, status, text);
   }
@@ -261,7 +263,9 @@ void Batcher::run_alone(BatchBuffer& b) {
                     static_cast<char*>(b.memory->input(i)) + static_cast<size_t>(e.begin) * b.row_bytes[i],
                     static_cast<size_t>(e.rows) * b.row_bytes[i]);
       }
+      const auto start = Clock::now();
       servable_->run(*own->memory, e.rows);
+      stats_->ran(e.rows, Clock::now() - start);
       e.job->buffer = std::move(own);
       e.job->begin = 0;
       e.job->status = 200;
@@ -282,13 +286,13 @@ void Batcher::warm_up() {
     }
   }
   try {
-    const int64_t capacity = pool_->capacity(shapes);
-    const auto memory = servable_->make_batch(capacity, shapes);
+    const Buffer b = pool_->acquire(shapes);  // kept for the requests to come
+    if (!b) return;                           // they have come already
     for (size_t i = 0; i < shapes.size(); ++i)
-      std::memset(memory->input(i), 0, row_bytes(shapes[i], info.inputs[i].datatype) * static_cast<size_t>(capacity));
-    for (const int64_t rows : {int64_t{1}, capacity, int64_t{1}}) {
+      std::memset(b->memory->input(i), 0, b->row_bytes[i] * static_cast<size_t>(b->capacity));
+    for (const int64_t rows : {int64_t{1}, b->capacity, int64_t{1}}) {
       const auto start = Clock::now();
-      servable_->run(*memory, rows);
+      servable_->run(*b->memory, rows);
       // The first run of a size also finds its kernels and memory; the second one of a single row tells its cost.
       const int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
       if (rows == 1) cost_of(1).store(ns, kRelaxed);

@@ -1,8 +1,9 @@
 // The classification extension: an output as its highest values.
 #include <algorithm>
-#include <cmath>
+#include <charconv>
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 
 #include "core/error.h"
 #include "serving/json_words.h"
@@ -10,6 +11,17 @@
 
 namespace maas::serving {
 namespace {
+
+// As printf writes it, with the point that a locale may replace.
+template <class T>
+std::string ranked_text(T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    char b[400];  // the longest double has 309 digits before the point
+    return {b, std::to_chars(b, b + sizeof b, value, std::chars_format::fixed, 6).ptr};
+  } else {
+    return std::to_string(value);
+  }
+}
 
 template <class T>
 void rank_row(const char* row, int64_t n, int64_t k, std::vector<std::string>& texts) {
@@ -28,7 +40,7 @@ void rank_row(const char* row, int64_t n, int64_t k, std::vector<std::string>& t
   std::partial_sort(order.begin(), order.begin() + k, order.end(), better);
   for (int64_t i = 0; i < k; ++i) {
     const int64_t index = order[static_cast<size_t>(i)];
-    texts.push_back(std::to_string(values[static_cast<size_t>(index)]) + ":" + std::to_string(index));
+    texts.push_back(ranked_text(values[static_cast<size_t>(index)]) + ":" + std::to_string(index));
   }
 }
 

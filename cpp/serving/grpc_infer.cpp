@@ -79,7 +79,7 @@ int64_t non_negative(const Parameter& p, const char* what) {
 void read_request_parameter(std::string_view entry, InferHead& head) {
   const Parameter p = read_parameter(entry);
   if (p.key == "timeout") head.timeout_us = non_negative(p, "timeout");
-  if (p.key == "priority") non_negative(p, "priority");
+  if (p.key == "priority") head.priority = non_negative(p, "priority");
 }
 
 OutputChoice read_output(std::string_view message) {
@@ -246,6 +246,7 @@ void read_raw(const Input& in, std::string_view raw, InferSink& sink) {
 class GrpcProtocol final : public InferProtocol {
  public:
   bool carries_halves() const override { return true; }
+  Transport transport() const override { return Transport::grpc; }
 
   void read(const Request&, std::string_view body, const ModelInfo& info, InferHead& head,
             InferSink& sink) const override {

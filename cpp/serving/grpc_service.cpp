@@ -218,6 +218,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
   request.body = call.message;
   const auto waiter = std::make_shared<Call>();
   std::shared_ptr<Pending> pending;
+  auto deadline = request.arrived + call.time_limit;
   std::string body;
   switch (route.id) {
     case RouteId::live:
@@ -229,9 +230,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
     case RouteId::server:
       wire::put_text(response.body, 1, "maas");
       wire::put_text(response.body, 2, MAAS_VERSION);
-      for (const char* e :
-           {"binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"})
-        wire::put_text(response.body, 3, e);
+      for (const char* e : kExtensions) wire::put_text(response.body, 3, e);
       return;
     case RouteId::infer: {
       auto model = find(route, response);
@@ -239,6 +238,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
       if (infer->submit()) return infer->render(response);
+      deadline = infer->deadline;
       pending = std::move(infer);
       break;
     }
@@ -248,7 +248,6 @@ void Service::answer(const GrpcCall& call, Response& response) {
       body = repository_body(call.message, route.id == RouteId::repository_index);
       request.body = body;
       pending = ask_store(request, route, response, waiter);
-      if (!pending) break;
       break;
     case RouteId::all_stats:
       for (const auto& [name, model] : models_) {
@@ -270,7 +269,6 @@ void Service::answer(const GrpcCall& call, Response& response) {
     }
   }
   if (pending) {
-    const auto deadline = request.arrived + call.time_limit;
     auto done = waiter->take(deadline);
     // A request that waits is ended here; one that runs may end a little late.
     if (!done) {

@@ -81,8 +81,6 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
       if (boost::beast::iequals(name, "Inference-Header-Content-Length")) {
         if (json_length) refuse(400, "Inference-Header-Content-Length is given twice", ec);
         json_length.emplace(value.data(), value.size());
-      } else if (boost::beast::iequals(name, "traceparent")) {
-        traceparent.assign(value.data(), value.size());
       }
       break;
     default:

@@ -18,7 +18,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   size_t feed(std::string_view bytes, boost::system::error_code& ec);
 
   std::string method, target;
-  std::string authorization, traceparent;
+  std::string authorization;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   std::string content_encoding, accept_encoding;
   bool expects_continue = false;

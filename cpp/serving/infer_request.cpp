@@ -16,7 +16,8 @@ InferRequest::~InferRequest() {
 void InferRequest::count(Outcome outcome) {
   if (counted_) return;
   counted_ = true;
-  model_->metrics->requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
+  auto& requests = model_->metrics->requests[static_cast<size_t>(protocol_.transport())];
+  requests[static_cast<size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
   if (outcome == Outcome::success) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     model_->stats->last_ms.store(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
@@ -35,6 +36,9 @@ bool InferRequest::read(const Request& request, Clock::duration time_limit, Resp
   rows_shape_.resize(info.inputs.size());
   given_.resize(info.inputs.size());
   held_.resize(info.inputs.size());
+  // No more than a batch or the queue could take, and never less than a body of plain bytes.
+  const BatcherOptions& options = model_->batcher->options();
+  held_limit_ = std::max({options.max_queue_bytes, options.max_batch_bytes, static_cast<int64_t>(request.max_body)});
   try {
     const PlainBody plain(request);
     if (plain.status != 0) {
@@ -115,6 +119,11 @@ void* InferRequest::open(const std::string& name, Datatype datatype, const Shape
     }
     return model_->batcher->input(*this, i);
   }
+  const int64_t most = (held_limit_ - held_bytes_) / static_cast<int64_t>(datatype_size(datatype));
+  if (count_all > most)
+    refuse("the inputs of a request to model '" + info.name + "' may take at most " + std::to_string(held_limit_) +
+           " bytes, received more");
+  held_bytes_ += count_all * static_cast<int64_t>(datatype_size(datatype));
   held_[i].resize(static_cast<size_t>(count_all) * datatype_size(datatype));
   return held_[i].data();
 }
@@ -216,8 +225,11 @@ void InferRequest::render(Response& response) {
   ModelMetrics& m = *model_->metrics;
   if (status != 200) {
     response.error(status, error);
-    if (status == 503) response.headers = "Retry-After: 1\r\n";
-    count(status == 504 ? Outcome::timeout : status < 500 ? Outcome::invalid : Outcome::error);
+    if (status == 503 || status == 429) response.headers = "Retry-After: 1\r\n";
+    count(status == 504   ? Outcome::timeout
+          : status == 429 ? Outcome::rejected
+          : status < 500  ? Outcome::invalid
+                          : Outcome::error);
   } else {
     render_outputs(response);
   }

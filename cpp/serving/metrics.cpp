@@ -74,11 +74,12 @@ void HttpMetrics::count(int status) {
   responses[it - kCodes.begin()].fetch_add(1, kRelaxed);
 }
 
-std::string render_metrics(const HttpMetrics& http, const std::vector<const ModelMetrics*>& models) {
+std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusals,
+                           const std::vector<const ModelMetrics*>& models) {
   std::string out;
   out.reserve(4096 + models.size() * 8192);
   head(out, "maas_build_info", "gauge", "Version of the server.");
-  sample(out, "maas_build_info", "version=\"0.1.0\"", 1);
+  sample(out, "maas_build_info", "version=\"" MAAS_VERSION "\"", 1);
   head(out, "maas_http_connections", "gauge", "Open HTTP connections.");
   sample(out, "maas_http_connections", "", static_cast<double>(http.connections.load(kRelaxed)));
   head(out, "maas_http_body_bytes", "gauge", "Bytes of request bodies being received.");
@@ -99,13 +100,24 @@ std::string render_metrics(const HttpMetrics& http, const std::vector<const Mode
     if (n != 0 || code == "200")
       sample(out, "maas_http_responses_total", "code=\"" + code + "\"", static_cast<double>(n));
   }
+  head(out, "maas_access_refused_total", "counter", "Requests refused for their API key or the want of one.");
+  for (size_t i = 0; i < kRefusals.size(); ++i) {
+    const std::string l = std::string("code=\"") + kRefusals[i] + "\"";
+    sample(out, "maas_access_refused_total", l, static_cast<double>(refusals[i].load(kRelaxed)));
+  }
 
   head(out, "maas_inference_requests_total", "counter", "Inference requests by outcome.");
   for (const ModelMetrics* m : models) {
-    for (size_t i = 0; i < kOutcomes.size(); ++i) {
-      const std::string l = labels_of(*m) + ",protocol=\"http\",outcome=\"" + kOutcomes[i] + "\"";
-      sample(out, "maas_inference_requests_total", l, static_cast<double>(m->requests[i].load(kRelaxed)));
+    for (size_t t = 0; t < kTransports.size(); ++t) {
+      for (size_t i = 0; i < kOutcomes.size(); ++i) {
+        const std::string l = labels_of(*m) + ",protocol=\"" + kTransports[t] + "\",outcome=\"" + kOutcomes[i] + "\"";
+        sample(out, "maas_inference_requests_total", l, static_cast<double>(m->requests[t][i].load(kRelaxed)));
+      }
     }
+  }
+  head(out, "maas_model_load_seconds", "gauge", "Time that making the model ready took.");
+  for (const ModelMetrics* m : models) {
+    sample(out, "maas_model_load_seconds", labels_of(*m), static_cast<double>(m->load_ns.load(kRelaxed)) * 1e-9);
   }
   head(out, "maas_batch_close_total", "counter", "Batches run, by the reason why they stopped filling.");
   for (const ModelMetrics* m : models) {

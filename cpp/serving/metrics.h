@@ -18,6 +18,10 @@ inline Clock::duration seconds(double s) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(s));
 }
 
+// How a request came; the label `protocol`.
+enum class Transport : uint8_t { http, grpc };
+inline constexpr std::array<const char*, 2> kTransports = {"http", "grpc"};
+
 // How a request ended; the label `outcome`.
 enum class Outcome : uint8_t { success, invalid, rejected, timeout, cancelled, error };
 inline constexpr std::array<const char*, 6> kOutcomes = {"success", "invalid",   "rejected",
@@ -45,7 +49,7 @@ class Histogram {
 
 struct ModelMetrics {
   std::string model, version;
-  std::array<Counter, kOutcomes.size()> requests{};
+  std::array<std::array<Counter, kOutcomes.size()>, kTransports.size()> requests{};
   std::array<Counter, kCloseReasons.size()> batch_close{};
   Histogram queue, compute, latency, batch_size;
   std::atomic<int64_t> queue_depth{0}, in_flight{0};
@@ -61,6 +65,11 @@ struct HttpMetrics {
   void count(int status);
 };
 
-std::string render_metrics(const HttpMetrics& http, const std::vector<const ModelMetrics*>& models);
+// Requests refused for want of a right; the label `code`.
+inline constexpr std::array<const char*, 3> kRefusals = {"401", "403", "429"};
+using RefusalCounts = std::array<Counter, kRefusals.size()>;
+
+std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusals,
+                           const std::vector<const ModelMetrics*>& models);
 
 }  // namespace maas::serving

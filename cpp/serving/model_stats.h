@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <string>
 
@@ -26,37 +25,16 @@ struct ModelStats {
   struct Runs {
     uint64_t count = 0, ns = 0;
   };
-  Duration success, fail, queue, read, write;  // per request
-  Duration run;                                // per batch
-  Counter rows{0};                             // of runs that ended well
-  std::atomic<int64_t> last_ms{0};             // of the last answer, since 1970
-  void ran(int64_t batch, Clock::duration time);
-  std::map<int64_t, Runs> batches() const;  // by rows
+  Duration success, fail, queue, read, write;     // per request
+  Duration run;                                   // per batch
+  Counter rows{0};                                // of runs that ended well
+  std::atomic<int64_t> last_ms{0};                // of the last answer, since 1970
+  void ran(int64_t batch, Clock::duration time);  // a run for clients that ended well
+  std::map<int64_t, Runs> batches() const;        // by rows
 
  private:
   mutable std::mutex mutex_;
   std::map<int64_t, Runs> batches_;
-};
-
-// Counts the runs of `inner`.
-class CountedServable final : public Servable {
- public:
-  CountedServable(std::shared_ptr<Servable> inner, std::shared_ptr<ModelStats> stats)
-      : inner_(std::move(inner)), stats_(std::move(stats)) {}
-  const ModelInfo& info() const override { return inner_->info(); }
-  std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>& row_shapes) override {
-    return inner_->make_batch(capacity, row_shapes);
-  }
-  void run(Batch& batch, int64_t rows) override {
-    const auto begin = Clock::now();
-    inner_->run(batch, rows);
-    stats_->ran(rows, Clock::now() - begin);
-  }
-  bool may_run_inline() const override { return inner_->may_run_inline(); }
-
- private:
-  std::shared_ptr<Servable> inner_;
-  std::shared_ptr<ModelStats> stats_;
 };
 
 std::string stats_json(const ModelInfo& info, const ModelStats& stats);  // one entry of "model_stats"

@@ -93,11 +93,17 @@ void StoreQueue::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-    if (stopping_) return;  // connections are gone by then, nobody waits
+    if (tasks_.empty()) return;
     const std::shared_ptr<Task> task = std::move(tasks_.front());
     tasks_.pop_front();
+    const bool late = stopping_;
     lock.unlock();
-    perform(*task);
+    if (late) {
+      task->status = 503;
+      task->text = "the server is shutting down";
+    } else {
+      perform(*task);
+    }
     if (const auto waiter = task->waiter.lock()) waiter->job_done(task);
     lock.lock();
   }

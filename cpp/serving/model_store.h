@@ -34,7 +34,7 @@ class StoreQueue {
  public:
   explicit StoreQueue(std::shared_ptr<ModelStore> store);
   ~StoreQueue() { stop(); }
-  void stop();  // what runs ends, what waits is forgotten, new requests are refused. Idempotent
+  void stop();  // what runs ends, what waits and what comes is refused. Idempotent
   enum class Act : uint8_t { index, load, unload };
   // The answer comes through `waiter`. Null, with a refusal in `response`, if too many wait already.
   std::shared_ptr<Pending> ask(Act act, std::string name, std::string parameters, bool ready_only,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "serving/codec.h"
+#include "serving/metrics.h"
 #include "serving/servable.h"
 
 namespace maas::serving {
@@ -35,6 +36,7 @@ class InferProtocol {
                       Response& response) const = 0;
   // FP16 and BF16 can go out although the client did not ask for binary.
   virtual bool carries_halves() const { return false; }
+  virtual Transport transport() const { return Transport::http; }
 };
 
 const InferProtocol& oip_rest_protocol();

@@ -57,7 +57,8 @@ class Servable {
   // Throws maas::Error(value) if the sizes do not fit together; the client sees the text.
   virtual std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>& input_row_shapes) = 0;
 
-  // Runs the first `rows` rows. Called by one thread at a time for one model. Throws maas::Error: value, type and
+  // Runs the first `rows` rows. One thread at a time has a batch, but with BatcherOptions::instances above 1 several
+  // batches of a model run at the same time. Throws maas::Error: value, type and
   // index are the client's fault (400, text shown), memory 503, not_implemented 501, anything else 500 without text.
   // If the model is batched(), every output has `rows` rows.
   virtual void run(Batch& batch, int64_t rows) = 0;

@@ -68,7 +68,7 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
   model->stats = std::make_shared<ModelStats>();
-  model->servable = std::make_shared<CountedServable>(servable, model->stats);
+  model->servable = std::move(servable);
   model->metrics = std::make_shared<ModelMetrics>();
   model->metrics->model = info.name;
   model->metrics->version = info.version;
@@ -76,7 +76,7 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
-  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics);
+  model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics, model->stats);
   return model;
 }
 
@@ -175,9 +175,12 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       }
       return nullptr;
     case RouteId::server:
-      response.body =
-          "{\"name\":\"maas\",\"version\":\"0.1.0\",\"extensions\":[\"binary_tensor_data\",\"classification\","
-          "\"model_configuration\",\"model_repository\",\"statistics\"]}";
+      response.body = "{\"name\":\"maas\",\"version\":\"" MAAS_VERSION "\",\"extensions\":[";
+      for (const char* e : kExtensions) {
+        if (response.body.back() != '[') response.body += ',';
+        write_json_string(response.body, e);
+      }
+      response.body += "]}";
       return nullptr;
     case RouteId::models: {
       response.body = "{\"models\":[";
@@ -193,7 +196,7 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
       std::vector<const ModelMetrics*> list;
       for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-      response.body = render_metrics(http_metrics, list);
+      response.body = render_metrics(http_metrics, access.failures, list);
       return nullptr;
     }
     case RouteId::all_stats:

@@ -1,6 +1,7 @@
 // What each route does, independent of the transport: a parsed HTTP request in, a response or a pending job out.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <memory_resource>
@@ -94,6 +95,7 @@ class InferRequest final : public Job, public Pending, private InferSink {
   std::vector<Shape> rows_shape_;  // per input
   std::vector<bool> given_;
   std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
+  int64_t held_bytes_ = 0, held_limit_ = 0;
   struct Chosen {
     size_t output;
     bool binary;
@@ -104,6 +106,10 @@ class InferRequest final : public Job, public Pending, private InferSink {
   Batcher::Admission admission_ = Batcher::Admission::ok;
   Clock::time_point arrived_;
 };
+
+// Of the Open Inference Protocol, as the server's metadata lists them.
+inline constexpr std::array<const char*, 5> kExtensions = {"binary_tensor_data", "classification",
+                                                           "model_configuration", "model_repository", "statistics"};
 
 class ModelStore;
 class StoreQueue;

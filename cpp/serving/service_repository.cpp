@@ -25,7 +25,7 @@ std::shared_ptr<Pending> Service::ask_store(const Request& request, const Route&
                                             const std::shared_ptr<Waiter>& waiter) {
   const bool index = route.id == RouteId::repository_index;
   if (!index && !(store_ && store_may_change_)) {
-    response.error(403, "models are loaded and unloaded on this port only with --repository-api");
+    response.error(403, "clients load and unload models only where the server has a model store that may change");
     return nullptr;
   }
   if (!index && route.bad_name) {

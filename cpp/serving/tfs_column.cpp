@@ -124,20 +124,14 @@ Shape TfsColumn::row_shape() const {
   return shape;
 }
 
-void TfsColumn::repeat_row(int64_t rows) {
-  const std::vector<char> row = data_;
-  for (int64_t i = 1; i < rows; ++i) data_.insert(data_.end(), row.begin(), row.end());
-  count_ = row_count_ * rows;
-  rows_ = rows;
-}
-
-void TfsColumn::finish(bool rows_first) {
+void TfsColumn::finish(bool rows_first, int64_t repeat) {
   if (leaf_ < 0 && !flat_) wrong("the tensor is empty");
   Shape shape = row_shape();
-  if (rows_first) shape.insert(shape.begin(), rows_);
+  if (rows_first) shape.insert(shape.begin(), rows_ * repeat);
   if (shape.size() > static_cast<size_t>(kMaxRank)) wrong("at most 32 sizes are allowed");
-  if (element_count(shape) != count_) wrong("the shape and the number of values differ");
-  std::memcpy(sink_->open(spec_->name, spec_->datatype, shape), data_.data(), data_.size());
+  if (element_count(shape) != count_ * repeat) wrong("the shape and the number of values differ");
+  auto* out = static_cast<char*>(sink_->open(spec_->name, spec_->datatype, shape));
+  for (int64_t i = 0; i < repeat; ++i, out += data_.size()) std::memcpy(out, data_.data(), data_.size());
 }
 
 }  // namespace maas::serving

@@ -30,8 +30,8 @@ class TfsColumn {
   void set_flat() { flat_ = true; }
 
   // Hands the elements to the sink. With `rows_first` each value is one row; flat rows take the shape of the model.
-  void finish(bool rows_first);
-  void repeat_row(int64_t rows);  // the one row becomes so many
+  // The values come `repeat` times one after another. The sink sees the whole shape first, so its limits hold.
+  void finish(bool rows_first, int64_t repeat = 1);
 
  private:
   [[noreturn]] void wrong(const std::string& text) const;

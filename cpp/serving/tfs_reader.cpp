@@ -370,8 +370,8 @@ struct TfsHandler {
     for (size_t i = 0; i < columns.size(); ++i) {
       TfsColumn* c = &columns[i];
       if (examples() && c->rows() == 0 && context[i].rows() > 0) {
-        c = &context[i];
-        c->repeat_row(rows);
+        context[i].finish(true, rows);
+        continue;
       }
       if (c->rows() == 0) refuse("Missing named input: " + c->spec().name);
       if (saw_rows && c->rows() != rows) refuse("input '" + c->spec().name + "' is missing in some examples");

@@ -252,7 +252,8 @@ BOOST_AUTO_TEST_CASE(compressed_bodies) {
     }
     return all;
   });
-  BOOST_TEST(outcomes.size() >= 1u);
+  BOOST_TEST(outcomes.size() > 1u);
+  BOOST_TEST(good > 0u);
   for (const std::string& s : corpus) {
     Request request;
     request.body = s;

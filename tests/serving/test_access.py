@@ -10,13 +10,16 @@ import threading
 import time
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from maas.cli import main
 from maas.serving import Server, keys
 
 from .conftest import Gate, body, call, infer, raw, toy, wait_for
+from .test_grpc import field
 
 X = np.ones((1, 16), np.float32)
 ROOT = Path(__file__).parents[2]
@@ -139,7 +142,7 @@ def test_s08_scopes(locked, scope):
         # A route that is not in the table is for admins only.
         allowed = scope in EXPECTED.get(identity, {"admin"})
         # What a key may ask may still be asked in the wrong way, or be closed to everybody.
-        refused = status == 403 and b"--repository-api" not in answer
+        refused = status == 403 and b"a model store that may change" not in answer
         assert refused != allowed and status in (200, 400, 403), (pattern, answer)
     assert ask(locked, "GET", "/nowhere", bearer(KEY[scope]))[0] == 404
 
@@ -174,6 +177,32 @@ def test_wrong_secrets_and_past_keys_are_one_answer(locked):
     assert answers == {(401, b'{"error":"the API key is not valid"}')}
     two = f"GET /v2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {good}\r\nAuthorization: Bearer {good}\r\n\r\n"
     assert raw(locked, two.encode())[9:12] == b"400"
+
+
+def test_refusals_load_time_and_protocol_are_metrics(tmp_path):
+    ring = Ring(tmp_path)
+    ring.add("read", scopes=["read"])
+    slow = bearer(ring.add("slow", requests_per_second=0.01, burst=2))
+    read = bearer(ring.text["read"])
+
+    def samples(server, name, label):
+        text = call(server.url, "/metrics", headers=read)[2].decode()
+        rows = [s for f in text_string_to_metric_families(text) for s in f.samples if s.name == name]
+        return {s.labels[label]: s.value for s in rows if s.labels.get("outcome", "success") == "success"}
+
+    with Server(toy(), name="toy", port=0, grpc_port=0, keys=ring.path) as server:
+        assert 0 < samples(server, "maas_model_load_seconds", "model")["toy"] < 60
+        assert samples(server, "maas_access_refused_total", "code") == {"401": 0, "403": 0, "429": 0}
+        got = [infer(server.url, body(X), headers=h)[0] for h in ({}, {}, bearer("x"), read, slow)]
+        assert got == [401, 401, 401, 403, 200]
+        metadata = [("authorization", slow["Authorization"])]
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c:
+            ask = c.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+            packed = field(1, "x") + field(2, "FP32") + field(3, b"\1\x10")
+            ask(field(1, "toy") + field(5, packed) + field(7, X.tobytes()), metadata=metadata, timeout=20)
+        assert infer(server.url, body(X), headers=slow)[0] == 429
+        assert samples(server, "maas_access_refused_total", "code") == {"401": 3, "403": 1, "429": 1}
+        assert samples(server, "maas_inference_requests_total", "protocol") == {"http": 1, "grpc": 1}
 
 
 def test_a_body_is_not_read_for_nobody(locked):
@@ -243,6 +272,38 @@ def test_s09_keys_are_in_no_answer_and_no_log(locked, capfd):
     assert not any(text.split("_", 2)[2] in captured.out + captured.err for text in KEY.values())
 
 
+BROKEN = """
+import sys
+import numpy as np
+from maas.serving import Server
+from tests.serving.conftest import toy
+
+def broken(arrays):
+    raise RuntimeError("the model is broken")
+
+with Server(toy(broken), name="toy", port=0, keys=sys.argv[1]) as s:
+    print(s.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_s09_keys_are_not_in_the_log_of_a_whole_server(ring):
+    command = [sys.executable, "-c", BROKEN, str(ring.path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    p = subprocess.Popen(command, text=True, cwd=ROOT, **pipes)
+    try:
+        url = p.stdout.readline().strip()
+        for text in KEY.values():
+            call(url, "/v2/models/toy/infer", body(X), headers=bearer(text))
+            call(url, "/nowhere?" + text, headers=bearer(text))
+        assert infer(url, body(X), headers=bearer(KEY["infer"])) == (500, {"error": "model 'toy' failed"})
+        out, err = p.communicate("", timeout=30)
+    finally:
+        p.kill()
+    assert "the model is broken" in err
+    assert not any(text.split("_", 2)[2] in out + err for text in KEY.values())
+
+
 @pytest.mark.parametrize(
     "content, text",
     [
@@ -298,6 +359,35 @@ def test_the_command_makes_lists_and_revokes(tmp_path, capsys):
     for bad in (["revoke", "x"], ["list", "--keys", str(tmp_path / "no")], ["create", "--model", "a/b"]):
         assert main(["keys", *bad, *(given if "--keys" not in bad else [])]) == 1
         assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["expires_in", "requests_per_second", "burst"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e15, 1e300])
+def test_numbers_that_the_server_would_refuse(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be a number above 0 and below 1e15"):
+        keys.make(**{"requests_per_second": 1, option: value})
+
+
+def test_the_largest_numbers_are_read_by_the_server(tmp_path):
+    ring = Ring(tmp_path)
+    key = bearer(ring.add("one", requests_per_second=9e14, burst=9e14, expires_in=9e14))
+    with pytest.raises(ValueError, match="since 1970"):
+        keys.make(expires_in=1e15 - 1)
+    with Server(toy(), name="toy", port=0, keys=ring.path) as server:
+        assert infer(server.url, body(X), headers=key)[0] == 200
+
+
+def test_the_file_of_keys_keeps_its_mode_and_its_link(tmp_path):
+    ring = Ring(tmp_path)
+    ring.add("one")
+    assert stat.S_IMODE(ring.path.stat().st_mode) == 0o600
+    ring.path.chmod(0o640)
+    link = tmp_path / "link.json"
+    link.symlink_to(ring.path)
+    keys.add(link, keys.make("two")[1])
+    assert stat.S_IMODE(ring.path.stat().st_mode) == 0o640 and link.is_symlink()
+    assert [row["name"] for row in keys.read(ring.path)] == ["one", "two"]
+    assert {p.name for p in tmp_path.iterdir()} == {"keys.json", "link.json"}
 
 
 def test_serve_takes_keys(tmp_path):

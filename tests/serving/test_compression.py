@@ -98,12 +98,14 @@ def test_a_stream_with_names_and_blocks(server, coding):
 @pytest.mark.parametrize("coding", ENCODE)
 def test_s14_broken_streams(server, coding):
     data = ENCODE[coding](GOOD)
-    flips = [data[:i] + bytes([data[i] ^ 0x10]) + data[i + 1 :] for i in range(0, len(data), max(1, len(data) // 40))]
+    at = sorted({*range(12), *range(0, len(data), max(1, len(data) // 40))})
+    flips = {data[:i] + bytes([data[i] ^ 0x10]) + data[i + 1 :]: i for i in at}
     cuts = [data[:n] for n in (0, 1, 2, 9, 10, 11, len(data) // 2, len(data) - 9, len(data) - 1)]
     for bad in [*cuts, data + b"\0", data + data, b"\0" * 30, *flips]:
         status, answer = infer(server.url, bad, headers={"Content-Encoding": coding})
-        # A flipped bit of the time stamp is no fault.
-        assert (status == 400 and set(answer) == {"error"}) or (bad in flips and status == 200), status
+        # The time stamp, the hints and the system of a gzip header mean nothing to the content.
+        free = coding == "gzip" and flips.get(bad, 0) in range(4, 10)
+        assert (status == 200) if free else (status == 400 and set(answer) == {"error"}), (flips.get(bad), status)
     raw_deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     bad = raw_deflate.compress(GOOD) + raw_deflate.flush()
     assert infer(server.url, bad, headers={"Content-Encoding": coding})[0] == 400
@@ -119,6 +121,8 @@ def test_s14_bombs(server, coding):
     c = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
     block = b" " * (1 << 20)
     bomb = b"".join(c.compress(block) for _ in range(256)) + c.flush()
+    with open("/proc/self/clear_refs", "w") as f:
+        f.write("5")  # or the peak is that of what ran before
     before, began = peak(), time.monotonic()
     status, answer = infer(server.url, bomb, headers={"Content-Encoding": coding})
     assert status == 413 and "decompressed" in answer["error"]

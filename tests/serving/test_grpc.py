@@ -4,6 +4,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from concurrent import futures
 
@@ -235,6 +236,11 @@ def test_deadlines_and_a_full_queue():
             began = time.monotonic()
             assert refusal(infer, RAW, timeout=0.3)[0] == Code.DEADLINE_EXCEEDED
             assert time.monotonic() - began < 5
+            # The request's own timeout, in microseconds; the call would wait longer.
+            began = time.monotonic()
+            short = RAW + field(4, field(1, "timeout") + field(2, field(2, 200_000)))
+            assert refusal(infer, short, timeout=20)[0] == Code.DEADLINE_EXCEEDED
+            assert time.monotonic() - began < 5
             second = pool.submit(infer, RAW, timeout=20)
             while metric(s.url, "maas_queue_depth") != 1:
                 time.sleep(0.01)
@@ -244,6 +250,67 @@ def test_deadlines_and_a_full_queue():
                 assert parse(answer.result(20))[6] == [affine(X).tobytes()]
         # What was past its deadline never ran.
         assert gate.rows == [2, 2]
+
+
+def test_priorities(server):
+    gate, order = Gate(), []
+
+    def model(arrays):
+        order.append(int(arrays[0][0, 0]))
+        return gate(arrays)
+
+    def ask(priority):
+        row = np.full((1, 16), priority, np.float32)
+        parameter = field(4, field(1, "priority") + field(2, field(2, priority)))
+        return request(tensor((1, 16)), field(7, row.tobytes()), parameter)
+
+    with Server(toy(model), name="toy", port=0, grpc_port=0, max_batch_size=1, priority_levels=3) as s:
+        with grpc.insecure_channel(f"127.0.0.1:{s.grpc_port}") as c, futures.ThreadPoolExecutor(9) as pool:
+            infer = c.unary_unary(SERVICE + "ModelInfer")
+            calls = [pool.submit(infer, ask(2), timeout=20)]
+            assert gate.entered.acquire(timeout=10)
+            for n, priority in enumerate([3, 3, 3, 1, 1]):
+                calls.append(pool.submit(infer, ask(priority), timeout=20))
+                while metric(s.url, "maas_queue_depth") != n + 1:
+                    time.sleep(0.01)
+            gate.open.set()
+            for each in calls:
+                each.result(20)
+    # What was in a batch already goes in its turn; the first priority passes what waits.
+    assert order[0] == 2 and sorted(order[1:]) == [1, 1, 3, 3, 3] and order[-1] == 3 and order.index(1) < 3
+
+
+def test_stop_answers_those_who_wait_for_the_store():
+    begun, go = threading.Event(), threading.Event()
+
+    class Store:
+        def index(self):
+            return []
+
+        def load(self, name, parameters):
+            begun.set()
+            assert go.wait(20)
+
+        unload = load
+
+    server = Server(toy(), name="toy", port=0, grpc_port=0)
+    server.set_model_store(Store(), may_change=True)
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c, futures.ThreadPoolExecutor(8) as pool:
+        load = c.unary_unary(SERVICE + "RepositoryModelLoad")
+        first = pool.submit(load, field(2, "a"), timeout=30)
+        assert begun.wait(10)
+        others = [pool.submit(load, field(2, "b"), timeout=30) for _ in range(3)]
+        time.sleep(0.3)
+        stopper = pool.submit(server.stop)
+        time.sleep(0.3)
+        began = time.monotonic()
+        go.set()
+        assert first.result(10) == b""
+        for each in others:
+            assert refusal(each.result, 10)[0] == Code.UNAVAILABLE
+        stopper.result(10)
+        assert time.monotonic() - began < 5
 
 
 def test_many_calls_share_batches(server):

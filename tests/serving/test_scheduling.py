@@ -130,6 +130,57 @@ def test_s26_bits_do_not_depend_on_the_batch(dense):
         assert not wrong
 
 
+def test_open_batches_of_other_shapes_do_not_hold_all_memory():
+    """Each shape fills a batch of its own; with all of them taken the delay would let the next shape wait."""
+    model = PythonModel(
+        lambda a: a[0].sum(axis=1, keepdims=True), [("x", (None, None), "float32")], [("y", (None, 1), "float32")]
+    )
+    with Server(model, name="toy", port=0, max_queue_delay_us=4_000_000) as server:
+        asked = [Asked(server, np.ones((1, n))) for n in (1, 2, 3)]
+        waiting(server, 3)
+        last = Asked(server, np.ones((1, 4)))
+        asked[0].join(20)
+        assert asked[0].status == 200 and asked[0].seconds < 3
+        for a in (*asked, last):
+            a.join(20)
+            assert a.status == 200 and rows_of(a.answer).tolist() == [[a.x.shape[1]]]
+
+
+def test_limits_whose_product_overflows():
+    most = 1 << 40
+    with Server(toy(), name="toy", port=0, max_batch_size=most, max_queue_size=most, max_queue_bytes=64) as server:
+        assert infer(server.url, body(random_rows(3, 0)))[0] == 200
+
+
+def test_a_queue_without_bytes_refuses_before_it_takes_memory(gate):
+    with Server(toy(gate), name="toy", port=0, max_batch_size=1, max_queue_bytes=64, priority_levels=2) as server:
+        first = Asked(server, random_rows(1, 0))
+        assert gate.entered.acquire(timeout=10)
+        # Two batches are left; a third request would be staged, and one row takes 64 bytes.
+        kept = [Asked(server, random_rows(1, i)) for i in range(3)]
+        waiting(server, 3)
+        assert infer(server.url, body(random_rows(1, 9)))[0] == 429
+        # More rows than a batch holds are staged as well, and so are rows whose priority came after them.
+        assert infer(server.url, body(random_rows(2, 9)))[0] == 429
+        gate.open.set()
+        assert first.right() and all(k.right() for k in kept)
+        assert metric(server.url, "maas_inference_requests_total", outcome="rejected") == 2
+        assert infer(server.url, body(random_rows(1, 9)))[0] == 200
+
+
+def test_a_priority_that_finds_no_room_is_refused(gate):
+    """Its rows are in a batch when the priority is read, and would move into the memory of the queue."""
+    gate.open.set()
+    with Server(toy(gate), name="toy", port=0, max_queue_bytes=63, priority_levels=2) as server:
+        text = json.dumps(body(random_rows(1, 0)))[:-1]
+        for _ in range(20):
+            status, headers, _ = call(server.url, "/v2/models/toy/infer", text + ', "parameters": {"priority": 2}}')
+            assert status == 429 and headers["Retry-After"] == "1"
+            assert infer(server.url, body(random_rows(1, 0)))[0] == 200
+        assert metric(server.url, "maas_inference_in_flight") == metric(server.url, "maas_queue_depth") == 0
+        assert metric(server.url, "maas_inference_requests_total", outcome="rejected") == 20
+
+
 def test_priorities_go_first(gate):
     order = []
 
@@ -249,6 +300,18 @@ def test_the_first_request_is_as_quick_as_the_others(dense):
     with Server(dense, name="toy", port=0) as server:
         infer(server.url, body(random_rows(1, 0)))
         assert metric(server.url, "maas_batch_close_total", reason="inline") == 1
+
+
+def test_warm_up_is_in_no_statistics(dense):
+    with Server(dense, name="toy", port=0) as server:
+
+        def stats():
+            return json.loads(call(server.url, "/v2/models/toy/stats")[2])["model_stats"][0]
+
+        assert stats()["execution_count"] == stats()["inference_count"] == 0 and stats()["batch_stats"] == []
+        assert infer(server.url, body(random_rows(3, 0)))[0] == 200
+        assert stats()["execution_count"] == 1 and stats()["inference_count"] == 3
+        assert [b["batch_size"] for b in stats()["batch_stats"]] == [3]
 
 
 @pytest.mark.parametrize(

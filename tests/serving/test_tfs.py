@@ -160,6 +160,33 @@ def test_context_holds_for_every_example(tfs):
     assert ask(tfs, "two", mixed, "regress")[0] == 400
 
 
+def peak():
+    with open("/proc/self/status") as f:
+        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) << 10
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_a_context_costs_no_memory_before_the_limits(free):
+    """One row of context stands for every `{}` of the examples: 12 KB that ask for 4 GB."""
+    size = None if free else 1024
+    model = PythonModel(
+        lambda a: a[0][:, :1] + a[1][:, :1],
+        [("a", (None, size), "float64"), ("b", (None, size), "float64")],
+        [("y", (None, 1), "float64")],
+    )
+    row, rows = [1] * 1024, 500_000
+    text = json.dumps({"context": {"a": row, "b": row}})[:-1] + ', "examples": [' + "{}," * (rows - 1) + "{}]}"
+    with Server(model, name="m", port=0) as s:
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+        before = peak()
+        status, answer = ask(s, "m", text, "regress")
+        assert status in (400, 429) and set(answer) == {"error"}
+        assert peak() - before < 700 << 20
+        few = {"context": {"a": row, "b": row}, "examples": [{}] * 3}
+        assert ask(s, "m", few, "regress") == (200, {"results": [2, 2, 2]})
+
+
 def test_status_and_metadata(tfs):
     for where in ("", "/versions/1", "/versions/0"):
         status = json.loads(call(tfs.url, "/v1/models/toy" + where)[2])

@@ -10,12 +10,15 @@ import math
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from maas.saving.atomic import atomic_write
+
+# Numbers from here on the server refuses to read: seconds and rates that no clock can count.
+MOST = 1e15
 SCOPES = ("infer", "read", "manage", "admin")
 
 
@@ -42,7 +45,7 @@ def make(
         `(text, row)`: the key, which is stored nowhere, and what the file keeps of it.
 
     Raises:
-        ValueError: for a scope that does not exist, an empty list or a number that is not above 0.
+        ValueError: for a scope that does not exist, an empty list or a number that is not above 0 and below 1e15.
     """
     for scope in scopes:
         if scope not in SCOPES:
@@ -54,8 +57,8 @@ def make(
         raise ValueError(f"a key needs at least one scope and one model, received {scopes!r} and {models!r}")
     numbers = {"expires_in": expires_in, "requests_per_second": requests_per_second, "burst": burst}
     for key, value in numbers.items():
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{key} must be a number above 0, received {value!r}")
+        if value is not None and not 0 < value < MOST:
+            raise ValueError(f"{key} must be a number above 0 and below 1e15, received {value!r}")
     if burst is not None and requests_per_second is None:
         raise ValueError(f"burst needs requests_per_second, received burst={burst!r} alone")
     if len(name) > 128 or not name.isprintable():
@@ -63,6 +66,9 @@ def make(
     identity = secrets.token_hex(6)
     text = f"maas_{identity}_{secrets.token_urlsafe(32)}"
     now = int(time.time())
+    expires = None if expires_in is None else math.ceil(now + expires_in)
+    if expires is not None and expires >= MOST:
+        raise ValueError(f"expires_in must end below 1e15 seconds since 1970, received {expires_in!r}")
     row = {
         "id": identity,
         "name": name,
@@ -70,7 +76,7 @@ def make(
         "scopes": list(dict.fromkeys(scopes)),
         "models": list(dict.fromkeys(models)),
         "created": now,
-        "expires": None if expires_in is None else math.ceil(now + expires_in),
+        "expires": expires,
         "requests_per_second": requests_per_second,
         "burst": burst,
     }
@@ -116,21 +122,16 @@ def revoke(path: str | os.PathLike[str], identity: str) -> None:
 @contextlib.contextmanager
 def _changing(path: str | os.PathLike[str]) -> Iterator[list[dict[str, Any]]]:
     # The file is replaced, so a server sees the old or the new one; the lock keeps two commands apart.
-    path = Path(path)
-    lock = os.open(path.parent or ".", os.O_RDONLY)
+    path = Path(os.path.realpath(path))
+    lock = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         rows = read(path) if path.exists() else []
         yield rows
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump({"version": 1, "keys": rows}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        new = not path.exists()
+        with atomic_write(path) as file:
+            if new:
+                os.fchmod(file.fileno(), 0o600)
+            file.write(json.dumps({"version": 1, "keys": rows}, indent=1).encode())
     finally:
         os.close(lock)

@@ -3,6 +3,8 @@
 import importlib
 import json
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,13 @@ def test_texts_name_only_what_exists():
             for part in module[1:]:
                 value = getattr(value, part)
             assert hasattr(value, last) or name.startswith("maas.ops.cond"), f"{path}: {name}"
+
+
+def test_layers_that_prepare_data_load_when_asked_for():
+    program = (
+        "import sys, maas.layers as layers; own = 'maas.layers.preprocessing.'; "
+        "print(*[m for m in sys.modules if m.startswith(own)]); "
+        "layers.Resizing; print(own + 'image_sizes' in sys.modules, set(layers.__all__) <= set(dir(layers)))"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines() == ["maas.layers.preprocessing.scaling", "True True"]

@@ -146,6 +146,17 @@ def test_symbolic_scope():
     with maas.SymbolicScope():
         assert in_symbolic_scope()
     assert not in_symbolic_scope()
+    seen = []
+
+    class Looks(maas.layers.Layer):
+        def call(self, x):
+            seen.append(in_symbolic_scope())
+            return x
+
+    layer = Looks()
+    layer(maas.KerasTensor((None, 3)))
+    layer(np.ones((2, 3), "float32"))
+    assert seen == [True, False] and not in_symbolic_scope()
 
 
 def test_function():

@@ -135,6 +135,14 @@ def test_whole_numbers_are_rounded():
         (lambda: ops.image.extract_patches(UNIT, 30), "the window .* does not fit"),
         (lambda: ops.image.extract_patches(UNIT, 3, padding="full"), "padding='full'"),
         (lambda: ops.image.rgb_to_hsv(UNIT[..., :2]), "with 3 channels are needed, received images of shape"),
+        *(
+            (lambda call=call: call(UNIT, data_format="bogus"), "data_format must be .* received .*'bogus'")
+            for call in (
+                ops.image.rgb_to_hsv,
+                ops.image.hsv_to_rgb,
+                lambda x, **o: ops.image.extract_patches(x, 2, **o),
+            )
+        ),
         (lambda: ops.image.gaussian_blur(UNIT, (3, 3), (0, 1)), "must be positive"),
         (lambda: ops.image.ssim(UNIT, UNIT), "no smaller than the window of 11"),
     ],
@@ -142,3 +150,15 @@ def test_whole_numbers_are_rounded():
 def test_mistakes(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_a_nan_pixel_stays_where_it_is():
+    x = np.random.default_rng(3).standard_normal((2, 6, 5, 1)).astype("float32")
+    moved = np.array([1, 0, 1, 0, 1, 2, 0, 0], "float32")
+    corners = np.array([[0, 0], [4, 0], [0, 5], [4, 5]], "float32")
+    x[0, 0, 0] = np.nan
+    for interpolation in ("nearest", "bilinear"):
+        y = np.asarray(ops.image.affine_transform(x, moved, interpolation))
+        assert not np.isnan(y).any() and np.array_equal(y[:, :4, :4], x[:, 2:, 1:])
+    y = np.asarray(ops.image.perspective_transform(x, corners, corners, "nearest"))
+    np.testing.assert_allclose(y, x, atol=1e-5)

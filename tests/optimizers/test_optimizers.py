@@ -397,3 +397,14 @@ def test_get():
     assert isinstance(optimizers.get("adam"), optimizers.Adam)
     assert isinstance(optimizers.get("RMSprop"), optimizers.RMSprop)
     assert optimizers.get(None) is None
+
+
+def test_loss_scale_factor_of_several_reaches_each_when_it_is_set():
+    from maas.optimizers import SGD
+    from maas.optimizers.multi import MultiOptimizer, OptimizerMap
+
+    inner = SGD(0.1)
+    several = MultiOptimizer(OptimizerMap(inner), loss_scale_factor=4.0)
+    assert inner.loss_scale_factor == several.loss_scale_factor == 4.0
+    several.loss_scale_factor = 8.0
+    assert inner.loss_scale_factor == several.loss_scale_factor == 8.0

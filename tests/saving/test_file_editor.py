@@ -96,3 +96,16 @@ def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "bad.weights.h5").write_bytes(b"\x80\x04 a pickle")
     with pytest.raises(ValueError, match="pickle"):
         maas.saving.KerasFileEditor(tmp_path / "bad.weights.h5")
+
+
+def test_what_is_known_about_an_object_goes_with_it(path):
+    editor = maas.saving.KerasFileEditor(path)
+    before = dict(editor.object_metadata)
+    (first, second) = [p for p in before if p.startswith("layers/")][:2]
+    editor.rename_object(first.split("/")[-1], "head")
+    assert first not in editor.object_metadata and editor.object_metadata["layers/head"] == before[first]
+    editor.delete_object(second)
+    assert second not in editor.object_metadata
+    editor.rename_object("layers", "parts")
+    assert editor.object_metadata["parts/head"] == before[first]
+    assert not [p for p in editor.object_metadata if p.startswith("layers/")]

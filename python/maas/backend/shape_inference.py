@@ -4,6 +4,7 @@ from maas import tree
 from maas.backend.call_context import no_losses
 from maas.backend.keras_tensor import KerasTensor
 from maas.backend.masks import get_keras_mask, set_keras_mask
+from maas.backend.scopes import SymbolicScope
 
 
 def compute_output_spec(fn, args, kwargs):
@@ -16,7 +17,7 @@ def compute_output_spec(fn, args, kwargs):
     """
     from maas import _core
 
-    with no_losses(), _core.Trace() as trace:
+    with no_losses(), SymbolicScope(), _core.Trace() as trace:
         made = {}
 
         def placeholder(x):

@@ -16,15 +16,14 @@ from maas.backend.operation import Operation
 # Parameters that Keras passes when the operation is called; all others belong to its constructor.
 CALL_ARGUMENTS = frozenset(
     "x x1 x2 xs x3 inputs kernel condition operands indices target output query value bias mask start_indices "
-    "constant_values fill_value "
-    "weights variable depthwise_kernel pointwise_kernel data segment_ids targets predictions mean variance offset "
-    "gamma beta key "
+    "constant_values weights variable depthwise_kernel pointwise_kernel data segment_ids targets predictions mean "
+    "variance gamma beta key "
     "start stop step updates tensors".split()
 )
 # Parameters that are call arguments of these functions only.
 _EXTRA_CALL_ARGUMENTS = {
     "dot_product_attention": {"scale"},
-    "batch_normalization": {"scale"},
+    "batch_normalization": {"offset", "scale"},
     "rms_normalization": {"scale"},
     "cond": {"pred"},
     "while_loop": {"loop_vars"},
@@ -38,17 +37,26 @@ _EXTRA_CALL_ARGUMENTS = {
     "rot90": {"array"},
     "scatter": {"values"},
     "searchsorted": {"sorted_sequence", "values"},
-    "select": {"condlist", "choicelist"},
+    "select": {"condlist", "choicelist", "default"},
+    **dict.fromkeys(("full", "full_like"), {"fill_value"}),
+    **dict.fromkeys("nanpercentile nanquantile percentile quantile".split(), {"q"}),
+    **dict.fromkeys(("lstsq", "solve", "solve_triangular"), {"a", "b"}),
+    "isclose": {"rtol", "atol"},
     "bitwise_left_shift": {"y"},
     "bitwise_right_shift": {"y"},
     "cdist": {"y"},
-    **{n: {"images"} for n in "extract_patches gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges".split()},
+    **dict.fromkeys(
+        "crop_images extract_patches gaussian_blur hsv_to_rgb pad_images resize rgb_to_grayscale rgb_to_hsv "
+        "sobel_edges".split(),
+        {"images"},
+    ),
     "affine_transform": {"images", "transform"},
     "extract_patches_3d": {"volumes"},
     "map_coordinates": {"coordinates"},
     "perspective_transform": {"images", "start_points", "end_points"},
     "ssim": {"image1", "image2"},
     "trapezoid": {"y"},
+    "ctc_loss": {"target_length", "output_length"},
 }
 
 _KERAS_MODULES = {
@@ -58,7 +66,7 @@ _KERAS_MODULES = {
     "scan switch cond while_loop fori_loop associative_scan vectorized_map",
     "einops": "rearrange",
     "image": "resize pad_images crop_images affine_transform extract_patches extract_patches_3d map_coordinates "
-    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_hsv sobel_edges ssim",
+    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_grayscale rgb_to_hsv sobel_edges ssim",
     "linalg": "norm cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve "
     "solve_triangular svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
@@ -68,13 +76,18 @@ _KERAS_MODULES = {
     "average_pool "
     "batch_normalization layer_normalization rms_normalization sparse_categorical_crossentropy "
     "categorical_crossentropy "
-    "binary_crossentropy dot_product_attention",
+    "binary_crossentropy ctc_loss dot_product_attention",
 }
 _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name in names.split()}
 # Names under which Keras has a second class for a function that is one here.
 _SAME = {"true_divide": "divide", "amax": "max", "amin": "min"}
+_SAME.update(conj="conjugate", left_shift="bitwise_left_shift", right_shift="bitwise_right_shift")
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
-_CLASS_NAMES = {"searchsorted": "SearchSorted", "cdist": "CDist"}
+_CLASS_NAMES = {
+    "allclose": "AllClose", "batch_normalization": "BatchNorm", "cdist": "CDist", "ctc_loss": "CTCLoss",
+    "hsv_to_rgb": "HSVToRGB", "isin": "IsIn", "layer_normalization": "LayerNorm", "rgb_to_grayscale": "RGBToGrayscale",
+    "rgb_to_hsv": "RGBToHSV", "rms_normalization": "RMSNorm", "searchsorted": "SearchSorted",
+}  # fmt: skip
 _CLASS_NAMES.update((n, n.upper()) for n in "psnr ssim istft stft fft fft2 ifft2 rfft irfft svd".split())
 _OPS = {}  # name -> undecorated function, filled by `op`
 
@@ -188,7 +201,7 @@ def _is_call_argument(function_name, parameter):
 
 
 def _positional_call_names(name):
-    parameters = _parameters(name)
+    parameters, name = _parameters(name), name if name in _OPS else _SAME.get(name, name)
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return None
     return [p.name for p in parameters if _is_call_argument(name, p.name)]

@@ -66,7 +66,6 @@ from maas.layers.pooling.pooling import (
     MaxPooling3D,
 )
 from maas.layers.preprocessing.scaling import Normalization, Rescaling
-from maas.layers.preprocessing.spectrograms import MelSpectrogram, STFTSpectrogram
 from maas.layers.recurrent.bidirectional import Bidirectional
 from maas.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
 from maas.layers.recurrent.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
@@ -106,33 +105,9 @@ GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMa
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
 GlobalAvgPool3D = GlobalAveragePooling3D
 
-# Everything a saved file may name as `keras.layers.<class>`.
-CLASSES = {
-    c.__name__: c
-    for c in (
-        Activation, ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
-        AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D, MelSpectrogram,
-        STFTSpectrogram,
-        Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
-        AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, Concatenate, Conv1D,
-        Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D,
-        Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU,
-        EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
-        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-        GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity, InputLayer, LSTM, LSTMCell, Lambda,
-        LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum,
-        MultiHeadAttention, Multiply, Normalization, PReLU, Permute, RMSNormalization, RNN, ReLU, RepeatVector,
-        Rescaling, Reshape, ReversibleEmbedding,
-        SeparableConv1D, SeparableConv2D, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D,
-        SpatialDropout2D, SpatialDropout3D, SpectralNormalization, StackedRNNCells, Subtract, TimeDistributed,
-        UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
-        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
-    )
-}  # fmt: skip
 __all__ = [
     "Activation", "ActivityRegularization", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
     "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D",
-    "MelSpectrogram", "STFTSpectrogram",
     "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
     "AveragePooling1D",
     "AveragePooling2D", "AveragePooling3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "BatchNormalization",
@@ -157,11 +132,9 @@ __all__ = [
     "maximum", "minimum", "multiply", "serialize", "subtract",
 ]  # fmt: skip
 
-# The layers that prepare data have a list of their own.
+# The layers that prepare data have a list of their own, and load when they are asked for.
 from maas.layers import preprocessing  # noqa: E402
 
-for _name in preprocessing.__all__:
-    globals()[_name] = CLASSES[_name] = getattr(preprocessing, _name)
 __all__ += preprocessing.__all__
 
 
@@ -186,4 +159,12 @@ def deserialize(config, custom_objects=None):
     return layer
 
 
-__getattr__ = missing_names.getattr_of(__name__)
+def __getattr__(name):
+    if name not in preprocessing.__all__:
+        raise missing_names.missing(__name__, name)
+    value = globals()[name] = getattr(preprocessing, name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

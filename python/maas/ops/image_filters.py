@@ -7,8 +7,9 @@ from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops import reduction
 from maas.ops.core import as_tensor, cast
-from maas.ops.image import _along
+from maas.ops.image import _format
 from maas.ops.image_warp import _batched
+from maas.ops.nn_conv import depthwise_conv
 from maas.ops.pointwise import floating
 from maas.ops.shape import stack
 from maas.ops.views import split, squeeze
@@ -18,13 +19,10 @@ __all__ = ["gaussian_blur", "hsv_to_rgb", "rgb_to_hsv", "sobel_edges", "ssim"]
 
 def _planes(name, images, data_format):
     """(three planes, their axis) of images of a floating dtype."""
-    from maas.backend.config import image_data_format
-
-    x, data_format = as_tensor(images), data_format or image_data_format()
-    axis = x.ndim - 1 if data_format == "channels_last" else x.ndim - 3
-    if x.ndim not in (3, 4) or x.shape[axis] != 3 or not is_float_dtype(x.dtype):
+    x, _, axis = _format(name, images, data_format)
+    if x.shape[axis] != 3 or not is_float_dtype(x.dtype):
         raise ValueError(
-            f"{name}: floating images of 3 or 4 axes with 3 channels are needed, received images of shape {x.shape} "
+            f"{name}: floating images with 3 channels are needed, received images of shape {x.shape} "
             f"and dtype {x.dtype}"
         )
     return [squeeze(p, axis) for p in split(x, 3, axis)], axis
@@ -77,17 +75,15 @@ def _gaussian(size, sigma):
     return w / w.sum()
 
 
-def _band(weights, size, same):
-    """The matrix (new, old) of a correlation along one axis, zeros outside."""
-    k = len(weights)
-    before = (k - 1) // 2 if same else 0
-    new = size if same else size - k + 1
-    rows = np.arange(new)[:, None] + np.arange(k) - before
-    matrix = np.zeros((new, size))
-    for i, row in enumerate(rows):
-        inside = (row >= 0) & (row < size)
-        matrix[i, row[inside]] += np.asarray(weights)[inside]
-    return matrix
+def _convolved(x, window, padding):
+    """Every channel of a batch under the same windows (height, width, number); theirs are beside each other."""
+    kernel = np.repeat(np.asarray(window)[:, :, None], x.shape[-1], axis=2)
+    return depthwise_conv(x, _core.Tensor(kernel, x.dtype), padding=padding, data_format="channels_last")
+
+
+def _smoothed(x, down, across, padding):
+    x = _convolved(x, np.reshape(down, (-1, 1, 1)), padding)
+    return _convolved(x, np.reshape(across, (1, -1, 1)), padding)
 
 
 @op
@@ -107,8 +103,7 @@ def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None
         raise ValueError(f"gaussian_blur: kernel_size and sigma must be positive, received {kernel_size} and {sigma}")
     x = floating(x)
     # Keras takes the first size and deviation for columns of the kernel it makes, and the kernel's rows for the height.
-    x = _along(x, 1, _band(_gaussian(ky, sy), x.shape[1], True))
-    return cast(back(_along(x, 2, _band(_gaussian(kx, sx), x.shape[2], True))), dtype)
+    return cast(back(_smoothed(x, _gaussian(ky, sy), _gaussian(kx, sx), "same")), dtype)
 
 
 @op
@@ -124,13 +119,9 @@ def sobel_edges(images, data_format=None):
     """
     x, _, back = _batched("sobel_edges", images, data_format)
     x = floating(x)
-    slope, smooth = (-1.0, 0.0, 1.0), (1.0, 2.0, 1.0)
-    height, width = x.shape[1:3]
-
-    def edges(down, across):
-        return back(_along(_along(x, 1, _band(down, height, True)), 2, _band(across, width, True)))
-
-    return stack([edges(slope, smooth), edges(smooth, slope)], axis=-1)
+    down = np.outer((-1.0, 0.0, 1.0), (1.0, 2.0, 1.0))
+    y = _core.reshape(_convolved(x, np.stack([down, down.T], axis=-1), "same"), shape=[*x.dims, 2])
+    return stack([back(y[..., 0]), back(y[..., 1])], axis=-1)
 
 
 @op
@@ -161,7 +152,7 @@ def ssim(image1, image2, max_val=1.0, filter_size=11, filter_sigma=1.5, k1=0.01,
     window = _gaussian(int(filter_size), float(filter_sigma))
 
     def smooth(x):
-        return _along(_along(x, 1, _band(window, x.shape[1], False)), 2, _band(window, x.shape[2], False))
+        return _smoothed(x, window, window, "valid")
 
     c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
     m1, m2 = smooth(a), smooth(b)

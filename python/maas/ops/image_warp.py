@@ -7,10 +7,16 @@ import numpy as np
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
+<<<<<<< HEAD
 from maas.ops.core import as_tensor, cast, saturate_cast
 from maas.ops.elementwise import maximum, minimum, mod
 from maas.ops.shape import arange
 from maas.ops.views import expand_dims, moveaxis, reshape, squeeze, transpose
+=======
+from maas.ops.core import as_tensor, cast, saturate_cast, zeros
+from maas.ops.nn_conv import _channels_first
+from maas.ops.views import expand_dims, moveaxis, squeeze, transpose
+>>>>>>> amend
 
 __all__ = ["affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates", "perspective_transform"]
 
@@ -154,9 +160,18 @@ def _batched(name, images, data_format, open_sizes=False):
 def _warped(x, y_at, x_at, order, fill_mode, fill_value):
     """A batch read at (batch or 1, height, width) coordinates."""
     batch, height, width, channels = x.dims
+<<<<<<< HEAD
     rows = _core.reshape(_computed(x), shape=[-1, channels])
     start = reshape(arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     return sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
+=======
+    from maas.ops.shape import arange
+
+    rows = _core.reshape(_computed(x), shape=[batch * height * width, channels])
+    start = _core.broadcast_to(expand_dims(arange(batch, dtype="int32"), 1), shape=list(y_at.dims))
+    y = sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
+    return _core.reshape(y, shape=[batch, height, width, channels])
+>>>>>>> amend
 
 
 def _grid(x):
@@ -196,10 +211,19 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     if t.ndim not in (1, 2) or t.shape[-1] != 8:
         raise ValueError(f"affine_transform: transform must be (8,) or (batch, 8), received shape {t.shape}")
     t = _columns(expand_dims(t, 0) if t.ndim == 1 else t)
+<<<<<<< HEAD
     rows, columns = _grid(x)
 
     def place(a, b, c):
         return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
+=======
+    rows, columns = _grid(*x.shape[1:3])
+    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
+
+    def place(a, b, c):
+        along = _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
+        return _core.add(along, every)
+>>>>>>> amend
 
     y = _warped(x, place(*t[3:6]), place(*t[0:3]), order, fill_mode, fill_value)
     return back(_stored(y, dtype))
@@ -242,10 +266,18 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
     h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
+<<<<<<< HEAD
     rows, columns = _grid(x)
 
     def line(a, b, c):
         return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
+=======
+    rows, columns = _grid(*x.shape[1:3])
+    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
+
+    def line(a, b, c):
+        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), _core.add(c, every))
+>>>>>>> amend
 
     below = line(h[6], h[7], 1.0)
     y_at, x_at = _core.divide(line(*h[3:6]), below), _core.divide(line(*h[0:3]), below)
@@ -253,9 +285,7 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
 
 def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
-    from maas.backend.config import image_data_format
-
-    x, data_format = as_tensor(x), data_format or image_data_format()
+    x, first = as_tensor(x), _channels_first(name, data_format)
     size = (size,) * rank if hasattr(size, "__index__") else tuple(size)
     strides = size if strides is None else (strides,) * rank if hasattr(strides, "__index__") else tuple(strides)
     rate = (dilation_rate,) * rank if hasattr(dilation_rate, "__index__") else tuple(dilation_rate)
@@ -273,7 +303,7 @@ def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
 
     single = x.ndim == rank + 1
     x = expand_dims(x, 0) if single else x
-    x = moveaxis(x, 1, -1) if data_format == "channels_first" else x
+    x = moveaxis(x, 1, -1) if first else x
     if None in x.shape[1:-1]:
         raise ValueError(f"{name}: sizes of images must be known, received images of shape {x.shape}")
     widths, counts = [(0, 0)], []
@@ -294,7 +324,7 @@ def _patches(name, x, size, strides, dilation_rate, padding, data_format, rank):
     blocks, inner = [1 + 2 * i for i in range(rank)], [2 + 2 * i for i in range(rank)]
     x = transpose(x, [0, *blocks, *inner, 2 * rank + 1])
     y = _core.reshape(x, shape=[batch, *counts, int(np.prod(size)) * channels])
-    y = moveaxis(y, -1, 1) if data_format == "channels_first" else y
+    y = moveaxis(y, -1, 1) if first else y
     return squeeze(y, 0) if single else y
 
 

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
@@ -11,7 +9,7 @@ from maas.ops import reduction
 from maas.ops.arrays import cumprod
 from maas.ops.core import as_tensor, cast
 from maas.ops.pointwise import floating
-from maas.ops.sorting import _METHODS
+from maas.ops.sorting import _METHODS, _between, _reduced, _shares
 
 __all__ = [
     "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile",
@@ -33,13 +31,18 @@ def _filled(x, value):
     return _core.where(_core.isnan(x), cast(float(value), x.dtype), x) if is_float_dtype(x.dtype) else x
 
 
-def _count(x, axis):
-    """How many numbers there are, with reduced axes of size 1."""
-    return reduction.sum(cast(_core.logical_not(_core.isnan(x)), x.dtype), axis, keepdims=True)
+def _wide(dtype):
+    """The dtype of counts and sums: float16 cannot count beyond 2048, and overflows at 65,504."""
+    return "float64" if dtype == "float64" else "float32"
 
 
-def _squeezed(y, axis, keepdims):
-    return y if keepdims else reduction.sum(y, axis)
+def _count(x, axis, keepdims=True):
+    """How many numbers there are, float32 or float64."""
+    return reduction.sum(cast(_core.logical_not(_core.isnan(x)), _wide(x.dtype)), axis, keepdims)
+
+
+def _mean(x, axis, keepdims):
+    return _core.divide(nansum(x, axis, keepdims), _count(x, axis, keepdims))
 
 
 @op
@@ -58,15 +61,18 @@ def nanprod(x, axis=None, keepdims=False):
 def nanmean(x, axis=None, keepdims=False):
     """Mean of what is not NaN, NaN where nothing is."""
     x = floating(x)
-    return _squeezed(_core.divide(nansum(x, axis, True), _count(x, axis)), axis, keepdims)
+    return cast(_mean(cast(x, _wide(x.dtype)), axis, keepdims), x.dtype)
 
 
 @op
 def nanvar(x, axis=None, keepdims=False):
     """Variance of what is not NaN, NaN where nothing is."""
-    x = floating(x)
-    apart = _core.square(_core.subtract(x, nanmean(x, axis, True)))
-    return _squeezed(_core.divide(nansum(apart, axis, True), _count(x, axis)), axis, keepdims)
+    dtype = floating(x).dtype
+    x = cast(x, _wide(dtype))
+    # The NaN of `x` goes before the square: 0 times the square's slope, NaN, would be NaN.
+    apart = _core.where(_core.isnan(x), cast(0.0, x.dtype), _core.subtract(x, _mean(x, axis, True)))
+    y = _core.divide(reduction.sum(_core.square(apart), axis, keepdims), _count(x, axis, keepdims))
+    return cast(y, dtype)
 
 
 @op
@@ -79,9 +85,8 @@ def _extreme(x, axis, keepdims, reduce, value):
     x = as_tensor(x)
     if not is_float_dtype(x.dtype):
         return reduce(x, axis, keepdims)
-    y = reduce(_filled(x, value), axis, True)
-    y = _core.where(_core.equal(_count(x, axis), 0.0), cast(math.nan, x.dtype), y)
-    return _squeezed(y, axis, keepdims)
+    y = reduce(_filled(x, value), axis, keepdims)
+    return _core.where(_core.equal(_count(x, axis, keepdims), 0.0), cast(math.nan, x.dtype), y)
 
 
 @op
@@ -147,24 +152,19 @@ def nanquantile(x, q, axis=None, method="linear", keepdims=False):
 
     if method not in _METHODS:
         raise ValueError(f"nanquantile: method must be one of {list(_METHODS)}, received method={method!r}")
-    x, q = floating(x), as_tensor(q)
-    if not q.is_symbolic and not bool(((np.asarray(q) >= 0) & (np.asarray(q) <= 1)).all()):
-        raise ValueError(f"nanquantile: q must be in [0, 1], received q={np.asarray(q)}")
-    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-    axes = [a % x.ndim for a in axes]
+    x = floating(x)
+    axes = _reduced("nanquantile", x, axis)
     kept = [a for a in range(x.ndim) if a not in axes]
     flat = _core.reshape(transpose(x, kept + axes), shape=[*(x.dims[a] for a in kept), -1])
     ordered = _core.sort(flat, axis=-1)  # NaN last
     count = _count(flat, -1)
-    shares = _core.reshape(cast(q, x.dtype), shape=[-1])
-    place = _core.multiply(shares, _core.maximum(_core.subtract(count, 1.0), 0.0))
+    q = _shares("nanquantile", q, count.dtype)
+    place = _core.multiply(_core.reshape(q, shape=[-1]), _core.maximum(_core.subtract(count, 1.0), 0.0))
     low, high = _core.floor(place), _core.ceil(place)
     if method == "nearest":  # of both the lower where they are equally near
-        low = high = _core.where(_core.less_equal(_core.subtract(place, low), 0.5), low, high)
+        low = _core.where(_core.less_equal(_core.subtract(place, low), 0.5), low, high)
     below, above = (_core.take_along_axis(ordered, cast(p, "int32"), axis=-1) for p in (low, high))
-    share = {"lower": 0.0, "nearest": 0.0, "higher": 1.0, "midpoint": 0.5}.get(method)
-    share = _core.subtract(place, low) if share is None else share
-    y = _core.add(_core.multiply(below, _core.subtract(1.0, share)), _core.multiply(above, share))
+    y = _between(below, above, cast(_core.subtract(place, low), x.dtype), method)
     y = _core.where(_core.equal(count, 0.0), cast(math.nan, x.dtype), y)
     y = moveaxis(y, -1, 0)
     shape = [1 if a in axes else x.dims[a] for a in range(x.ndim)] if keepdims else [x.dims[a] for a in kept]

@@ -181,16 +181,19 @@ def unravel_index(indices, shape):
     """Places in an array of `shape` for places in its flat order.
 
     Args:
-        indices: Tensor of integers; negative ones count from the end.
+        indices: Tensor of integers; negative ones count from the end, and the first or last place takes what is beyond.
         shape: tuple of ints.
 
     Returns:
         Tuple of Tensors, one per axis.
     """
-    rest, places = as_tensor(indices), []
-    rest = _core.mod(rest, math.prod(shape)) if math.prod(shape) else rest
+    indices, places = as_tensor(indices), []
+    rest = cast(indices, "int64")  # limits and sizes need not fit the dtype of the indices
+    n = math.prod(int(size) for size in shape)
+    if n:
+        rest = _core.mod(_core.minimum(_core.maximum(rest, -n), n - 1), n)
     for size in reversed(shape):
-        places.append(_core.mod(rest, int(size)))
+        places.append(cast(_core.mod(rest, int(size)), indices.dtype))
         rest = _core.floor_divide(rest, int(size))
     return tuple(reversed(places))
 
@@ -242,6 +245,7 @@ def correlate(x1, x2, mode="valid"):
     Raises:
         ValueError: for another mode, or other shapes.
     """
+    from maas.ops.nn_conv import conv
     from maas.ops.shape import pad
 
     if mode not in ("valid", "same", "full"):
@@ -253,12 +257,11 @@ def correlate(x1, x2, mode="valid"):
     x1, x2 = cast(x1, dtype), cast(x2, dtype)
     turned = x1.shape[0] < x2.shape[0]
     long, short = (x2, x1) if turned else (x1, x2)
-    n, m = long.shape[0], short.shape[0]
+    m = short.shape[0]
     before = {"valid": 0, "full": m - 1, "same": (m - 1) - (m - 1) // 2 if turned else m // 2}[mode]
     after = {"valid": 0, "full": m - 1, "same": m - 1 - before}[mode]
-    places = np.arange(n + before + after - m + 1)[:, None] + np.arange(m)
-    windows = _core.take(pad(long, [(before, after)]), as_tensor(places.astype("int32")), axis=0)
-    y = reduction.sum(_core.multiply(windows, short), -1)
+    long, short = pad(long, [(before, after)]), _core.reshape(short, shape=[-1, 1, 1])
+    y = _core.reshape(conv(_core.reshape(long, shape=[1, -1, 1]), short, data_format="channels_last"), shape=[-1])
     return cast(_core.flip(y, axis=[0]) if turned else y, dtype)
 
 

@@ -66,9 +66,9 @@ def isreal(x):
 
 @op
 def angle(x):
-    """The angle of a real number in the complex plane: pi below 0, else 0; NaN stays NaN."""
+    """The angle of a real number in the complex plane: pi below 0 and for -0.0, else 0; NaN stays NaN."""
     x = floating(x)
-    return _core.add(_core.where(_core.less(x, 0.0), cast(math.pi, x.dtype), 0.0), _core.where(_core.isnan(x), x, 0.0))
+    return _core.add(_core.where(signbit(x), cast(math.pi, x.dtype), 0.0), _core.where(_core.isnan(x), x, 0.0))
 
 
 @op
@@ -137,6 +137,11 @@ def fmod(x1, x2):
         x1, x2 = cast(x1, "int32"), cast(x2, "int32")
     if x1.dtype.startswith("uint"):
         return _core.mod(x1, x2)
+    if not is_float_dtype(x1.dtype):
+        # The least integer has no absolute value: from the remainder with the sign of x2.
+        y = _core.mod(x1, x2)
+        turned = _core.logical_and(_core.not_equal(y, 0), _core.not_equal(_core.less(y, 0), _core.less(x1, 0)))
+        return _core.where(turned, _core.subtract(y, x2), y)
     y = _core.mod(_even(x1), _even(x2))
     return _core.where(_core.less(x1, 0), _core.negative(y), y)
 

@@ -195,11 +195,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
     x = as_tensor(x)
     dtype = x.dtype if is_float_dtype(x.dtype) else floatx()
     x = cast(x, dtype)
-    axes = list(range(x.ndim)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
-    for a in axes:
-        if not -x.ndim <= a < x.ndim:
-            raise ValueError(f"quantile: axis must be in [{-x.ndim}, {x.ndim}), received axis={axis}")
-    axes = builtins.sorted(a % x.ndim for a in axes)
+    axes = _reduced("quantile", x, axis)
     kept = [a for a in range(x.ndim) if a not in axes]
     n = math.prod(x.shape[a] if x.shape[a] is not None else -1 for a in axes)
     if any(x.shape[a] is None for a in axes) or n == 0:
@@ -209,8 +205,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
     rows = _core.sort(rows, axis=-1)
     last = _part(rows, n - 1, n)  # NaN if any is
 
-    wide = "float64" if dtype == "float64" else "float32"
-    shares = _shares(q, wide)
+    shares = _shares("quantile", q, "float64" if dtype == "float64" else "float32")
     at = _core.multiply(shares, float(n - 1))
     low, high = _core.floor(at), _core.ceil(at)
     if method == "nearest":
@@ -219,17 +214,7 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
     high = _core.minimum(_core.maximum(high, 0.0), float(n - 1))
     below = _core.take(rows, cast(_core.reshape(low, shape=[-1]), "int32"), axis=-1)
     above = _core.take(rows, cast(_core.reshape(high, shape=[-1]), "int32"), axis=-1)
-    if method in ("lower", "nearest"):
-        y = below
-    elif method == "higher":
-        y = above
-    elif method == "midpoint":
-        y = below * 0.5 + above * 0.5
-    else:
-        weight = cast(_core.reshape(_core.subtract(at, low), shape=[-1]), dtype)
-        mixed = _core.add(_core.multiply(below, _core.subtract(1.0, weight)), _core.multiply(above, weight))
-        # An infinite neighbour that weighs nothing must not give NaN.
-        y = _core.where(_core.equal(weight, 0.0), below, mixed)
+    y = _between(below, above, cast(_core.reshape(_core.subtract(at, low), shape=[-1]), dtype), method)
     y = _core.where(_core.isnan(last), last, y)  # (..., number of q)
     y = _core.transpose(y, axes=[y.ndim - 1, *range(y.ndim - 1)]) if y.ndim > 1 else y
     if keepdims:
@@ -243,11 +228,33 @@ def _part(rows, begin, end):
     return _core.slice(rows, begin=low, end=high, step=[1] * rows.ndim)
 
 
-def _shares(q, dtype):
+def _reduced(name, x, axis):
+    """The reduced axes in their order, counted from the front."""
+    axes = range(x.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
+    for a in axes:
+        if not -x.ndim <= a < x.ndim:
+            raise ValueError(f"{name}: axis must be in [{-x.ndim}, {x.ndim}), received axis={axis}")
+    return builtins.sorted(a % x.ndim for a in axes)
+
+
+def _between(below, above, weight, method):
+    """What lies between two neighbours in order, as far from the lower one as `weight` for "linear"."""
+    if method in ("lower", "nearest"):
+        return below
+    if method == "higher":
+        return above
+    if method == "midpoint":
+        return below * 0.5 + above * 0.5
+    mixed = _core.add(_core.multiply(below, _core.subtract(1.0, weight)), _core.multiply(above, weight))
+    # An infinite neighbour that weighs nothing must not give NaN.
+    return _core.where(_core.equal(weight, 0.0), below, mixed)
+
+
+def _shares(name, q, dtype):
     if not isinstance(q, (_core.Tensor, _core.Variable)):
         known = np.asarray(q, "float64")
         if not ((known >= 0) & (known <= 1)).all():
-            raise ValueError(f"quantile: q must be in [0, 1], received q={q}")
+            raise ValueError(f"{name}: q must be in [0, 1], received q={q}")
         return _core.Tensor(known, dtype)
     return cast(q, dtype)
 

@@ -109,6 +109,17 @@ class MultiOptimizer(Optimizer):
         return len(self._inner) - 1
 
     @property
+    def loss_scale_factor(self):
+        """The factor of all of them, float or None."""
+        return self._loss_scale_factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, value):
+        self._loss_scale_factor = value
+        for optimizer in getattr(self, "_inner", ()):
+            optimizer.loss_scale_factor = value
+
+    @property
     def optimizers(self):
         """The optimizers, each once."""
         return list(self._inner)
@@ -160,8 +171,6 @@ class MultiOptimizer(Optimizer):
         if len(grads) != len(variables):
             raise ValueError(f"{self.name}: {len(variables)} variables need as many gradients, received {len(grads)}")
         for optimizer, own, gradients in self._split(variables, grads):
-            if optimizer.loss_scale_factor != self.loss_scale_factor:
-                optimizer.loss_scale_factor = self.loss_scale_factor
             optimizer.apply(gradients, own)
         self._iterations.assign(self._iterations + 1)
 

@@ -91,7 +91,7 @@ class KerasFileEditor:
         return {"status": "error" if wrong else "success", "error_count": len(wrong), "match_count": matches}
 
     def _find(self, name):
-        """(dict that holds it, key) of an object by its path, or by a name that occurs once.
+        """(dict that holds it, key, path) of an object by its path, or by a name that occurs once.
 
         Raises:
             ValueError: if there is no such object, or several.
@@ -101,14 +101,15 @@ class KerasFileEditor:
             holder = self.weights_dict
             for part in path[:-1]:
                 holder = holder.get(part) if isinstance(holder, dict) else None
-            places = [holder] if isinstance(holder, dict) and path[-1] in holder else []
+            places = [("/".join(path), holder)] if isinstance(holder, dict) and path[-1] in holder else []
         else:
-            places = [d for d in _dicts(self.weights_dict) if path and path[-1] in d]
+            places = [(f"{p}/{path[-1]}", d) for p, d in _dicts(self.weights_dict) if path and path[-1] in d]
         if len(places) != 1:
             known = ", ".join(p for p, _ in _objects(self.weights_dict))
             hint = "a path is needed where a name occurs more than once" if places else "there is no such object"
             raise ValueError(f"KerasFileEditor: {hint}; the file has {known}; received '{name}'")
-        return places[0], path[-1]
+        place, holder = places[0]
+        return holder, path[-1], place.strip("/")
 
     def rename_object(self, object_name, new_name):
         """Gives an object (a layer) another name.
@@ -119,15 +120,24 @@ class KerasFileEditor:
         """
         if "/" in new_name:
             raise ValueError(f"KerasFileEditor: new_name must be a name without '/', received '{new_name}'")
-        holder, key = self._find(object_name)
+        holder, key, path = self._find(object_name)
         if new_name in holder:
             raise ValueError(f"KerasFileEditor: '{new_name}' exists beside '{object_name}' already")
         holder[new_name] = holder.pop(key)
+        self._move_metadata(path, path.removesuffix(key) + new_name)
 
     def delete_object(self, object_name):
         """Takes an object (a layer) away, by its name or path."""
-        holder, key = self._find(object_name)
+        holder, key, path = self._find(object_name)
         del holder[key]
+        self._move_metadata(path, None)
+
+    def _move_metadata(self, path, new_path):
+        """What is known about an object and those in it goes to another path, or away."""
+        for old in [p for p in self.object_metadata if p == path or p.startswith(f"{path}/")]:
+            value = self.object_metadata.pop(old)
+            if new_path is not None:
+                self.object_metadata[new_path + old.removeprefix(path)] = value
 
     def add_object(self, object_path, weights):
         """Adds an object.
@@ -152,7 +162,7 @@ class KerasFileEditor:
             object_name: name or path of the object.
             weight_name: str, such as "0".
         """
-        holder, key = self._find(object_name)
+        holder, key, _ = self._find(object_name)
         values = holder[key]
         if str(weight_name) not in values:
             raise ValueError(
@@ -168,7 +178,7 @@ class KerasFileEditor:
             weights: dict from names to arrays.
         """
         _check_weights(weights)
-        holder, key = self._find(object_name)
+        holder, key, _ = self._find(object_name)
         holder[key].update(weights)
 
     def save(self, filepath):
@@ -201,11 +211,12 @@ def _check_weights(weights):
         raise ValueError(f"KerasFileEditor: weights must be a dict from names to arrays, received {weights!r}")
 
 
-def _dicts(group):
-    yield group
-    for value in group.values():
+def _dicts(group, path=""):
+    """(path, dict) of a group and all groups in it."""
+    yield path, group
+    for key, value in group.items():
         if isinstance(value, dict):
-            yield from _dicts(value)
+            yield from _dicts(value, f"{path}/{key}")
 
 
 def _objects(group, path=""):

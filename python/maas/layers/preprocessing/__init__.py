@@ -1,48 +1,35 @@
-"""Layers that prepare data."""
+"""Layers that prepare data. A module is imported when one of its layers is asked for."""
 
-from maas.layers.preprocessing.discretization import Discretization
-from maas.layers.preprocessing.encoding import CategoryEncoding
-from maas.layers.preprocessing.hashing import HashedCrossing, Hashing
-from maas.layers.preprocessing.image_colour import RandomBrightness, RandomContrast
-from maas.layers.preprocessing.image_colour_more import (
-    RandomColorDegeneration,
-    RandomGrayscale,
-    RandomHue,
-    RandomInvert,
-    RandomPosterization,
-    RandomSaturation,
-    RandomSharpness,
-)
-from maas.layers.preprocessing.image_geometry import RandomFlip, RandomRotation, RandomTranslation, RandomZoom
-from maas.layers.preprocessing.image_sizes import CenterCrop, RandomCrop, Resizing
-from maas.layers.preprocessing.integer_lookup import IntegerLookup
-from maas.layers.preprocessing.pipeline import Pipeline
-from maas.layers.preprocessing.string_lookup import StringLookup
-from maas.layers.preprocessing.text_vectorization import TextVectorization
+import importlib
 
-__all__ = [
-    "CategoryEncoding",
-    "CenterCrop",
-    "Discretization",
-    "HashedCrossing",
-    "Hashing",
-    "IntegerLookup",
-    "Pipeline",
-    "RandomBrightness",
-    "RandomColorDegeneration",
-    "RandomContrast",
-    "RandomCrop",
-    "RandomFlip",
-    "RandomGrayscale",
-    "RandomHue",
-    "RandomInvert",
-    "RandomPosterization",
-    "RandomRotation",
-    "RandomSaturation",
-    "RandomSharpness",
-    "RandomTranslation",
-    "RandomZoom",
-    "Resizing",
-    "StringLookup",
-    "TextVectorization",
-]
+from maas import missing_names
+
+_MODULES = {
+    "discretization": "Discretization",
+    "encoding": "CategoryEncoding",
+    "hashing": "HashedCrossing Hashing",
+    "image_colour": "RandomBrightness RandomContrast",
+    "image_colour_more": "RandomColorDegeneration RandomGrayscale RandomHue RandomInvert RandomPosterization "
+    "RandomSaturation RandomSharpness",
+    "image_geometry": "RandomFlip RandomRotation RandomTranslation RandomZoom",
+    "image_sizes": "CenterCrop RandomCrop Resizing",
+    "integer_lookup": "IntegerLookup",
+    "pipeline": "Pipeline",
+    "spectrograms": "MelSpectrogram STFTSpectrogram",
+    "string_lookup": "StringLookup",
+    "text_vectorization": "TextVectorization",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise missing_names.missing(__name__, name)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -7,16 +7,11 @@ import numpy as np
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
-<<<<<<< HEAD
 from maas.ops.core import as_tensor, cast, saturate_cast
 from maas.ops.elementwise import maximum, minimum, mod
+from maas.ops.nn_conv import _channels_first
 from maas.ops.shape import arange
 from maas.ops.views import expand_dims, moveaxis, reshape, squeeze, transpose
-=======
-from maas.ops.core import as_tensor, cast, saturate_cast, zeros
-from maas.ops.nn_conv import _channels_first
-from maas.ops.views import expand_dims, moveaxis, squeeze, transpose
->>>>>>> amend
 
 __all__ = ["affine_transform", "extract_patches", "extract_patches_3d", "map_coordinates", "perspective_transform"]
 
@@ -160,18 +155,9 @@ def _batched(name, images, data_format, open_sizes=False):
 def _warped(x, y_at, x_at, order, fill_mode, fill_value):
     """A batch read at (batch or 1, height, width) coordinates."""
     batch, height, width, channels = x.dims
-<<<<<<< HEAD
     rows = _core.reshape(_computed(x), shape=[-1, channels])
     start = reshape(arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     return sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
-=======
-    from maas.ops.shape import arange
-
-    rows = _core.reshape(_computed(x), shape=[batch * height * width, channels])
-    start = _core.broadcast_to(expand_dims(arange(batch, dtype="int32"), 1), shape=list(y_at.dims))
-    y = sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
-    return _core.reshape(y, shape=[batch, height, width, channels])
->>>>>>> amend
 
 
 def _grid(x):
@@ -211,19 +197,10 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     if t.ndim not in (1, 2) or t.shape[-1] != 8:
         raise ValueError(f"affine_transform: transform must be (8,) or (batch, 8), received shape {t.shape}")
     t = _columns(expand_dims(t, 0) if t.ndim == 1 else t)
-<<<<<<< HEAD
     rows, columns = _grid(x)
 
     def place(a, b, c):
         return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
-=======
-    rows, columns = _grid(*x.shape[1:3])
-    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
-
-    def place(a, b, c):
-        along = _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
-        return _core.add(along, every)
->>>>>>> amend
 
     y = _warped(x, place(*t[3:6]), place(*t[0:3]), order, fill_mode, fill_value)
     return back(_stored(y, dtype))
@@ -266,18 +243,10 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
 
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
     h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
-<<<<<<< HEAD
     rows, columns = _grid(x)
 
     def line(a, b, c):
         return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), c)
-=======
-    rows, columns = _grid(*x.shape[1:3])
-    every = zeros((x.dims[0], 1), "float32")  # one transform serves all images
-
-    def line(a, b, c):
-        return _core.add(_core.add(_core.multiply(a, columns), _core.multiply(b, rows)), _core.add(c, every))
->>>>>>> amend
 
     below = line(h[6], h[7], 1.0)
     y_at, x_at = _core.divide(line(*h[3:6]), below), _core.divide(line(*h[0:3]), below)

@@ -50,7 +50,8 @@ class BaggingClassifier(Bag, Classifier):
         def of_part(e, part):
             here = np.eye(n)[np.asarray(e.classes_, int)]
             if not hasattr(e, "predict_proba"):
-                return ops.take(self.param("votes", here), self.sub(e).predict_index(part), axis=0)
+                # A part's own name: two parts may have seen other classes.
+                return ops.take(self.sub(e).param("votes", here), self.sub(e).predict_index(part), axis=0)
             p = self.sub(e).predict_proba(part)
             return p if len(here) == n else ops.matmul(p, here)
 

@@ -20,7 +20,7 @@ class RandomFlip(ImageLayer):
         ValueError: for another mode.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = ("seed", "mode")
 
     def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
@@ -50,12 +50,10 @@ class RandomFlip(ImageLayer):
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self.transform_images(segmentation_masks, transformation, training=training)
 
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed, "mode": self.mode}
-
-
 class _Warp(ImageLayer):
     """Base of layers with one affine map per image."""
+
+    _ARGS = ("fill_mode", "fill_value", "interpolation", "seed")
 
     def _options(self, fill_mode, interpolation, fill_value):
         modes = ("reflect", "wrap", "constant", "nearest")
@@ -115,11 +113,6 @@ class _Warp(ImageLayer):
         masks = self._transform(ops.cast(segmentation_masks, self.compute_dtype), transformation, "nearest")
         return ops.cast(masks, dtype)
 
-    def get_config(self):
-        own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value, "interpolation": self.interpolation}
-        return {**super().get_config(), **own, "seed": self.seed}
-
-
 def _map(a0, a1, a2, b0, b1, b2):
     """Tensor (batch, 8) for `ops.image.affine_transform`."""
     from maas import ops
@@ -164,11 +157,14 @@ class RandomRotation(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
+    _ARGS = (*_Warp._ARGS, "factor")
+
     def __init__(
         self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0, data_format=None,
         **kwargs,
     ):  # fmt: skip
-        super().__init__(factor=factor, data_format=data_format, **kwargs)
+        super().__init__(data_format=data_format, **kwargs)
+        self._set_factor(factor)
         self._seeded(seed)
         self._options(fill_mode, interpolation, fill_value)
 
@@ -199,7 +195,7 @@ class RandomTranslation(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = (*_Warp._ARGS, "height_factor", "width_factor")
 
     def __init__(
         self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0,
@@ -231,10 +227,6 @@ class RandomTranslation(_Warp):
         one, zero = ops.ones_like(x), ops.zeros_like(x)
         return _map(one, zero, x, zero, one, y)
 
-    def get_config(self):
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}
-
 
 class RandomZoom(_Warp):
     """Zooms each image out (positive) or in (negative) around its middle by a drawn factor, while training.
@@ -249,7 +241,7 @@ class RandomZoom(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = (*_Warp._ARGS, "height_factor", "width_factor")
 
     def __init__(
         self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", seed=None,
@@ -279,7 +271,3 @@ class RandomZoom(_Warp):
         x, y = zooms
         zero = ops.zeros_like(x)
         return _map(x, zero, (width - 1.0) / 2.0 * (1.0 - x), zero, y, (height - 1.0) / 2.0 * (1.0 - y))
-
-    def get_config(self):
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}

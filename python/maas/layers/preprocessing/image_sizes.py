@@ -7,7 +7,7 @@ from maas.layers.preprocessing.image_layer import ImageLayer
 class _Sized(ImageLayer):
     """Base of layers whose images come out as height x width."""
 
-    _USE_BASE_FACTOR = False
+    _ARGS = ("height", "width")
 
     def _take_size(self, height, width):
         self.height = check_positive(height, "height", self._label())
@@ -33,12 +33,21 @@ class _Sized(ImageLayer):
             return images[..., rows, columns, :]
         return images[..., rows, columns]
 
-    def _middle(self, images):
+    def _middle(self, images, interpolation):
         """The middle part of the right proportions, resized."""
         from maas import ops
 
         size = (self.height, self.width)
-        return ops.image.resize(images, size, crop_to_aspect_ratio=True, data_format=self.data_format)
+        return ops.image.resize(
+            images, size, interpolation=interpolation, crop_to_aspect_ratio=True, data_format=self.data_format
+        )
+
+    def _as_masks(self, masks, *args, **kwargs):
+        """Masks through `_sized_part`: pixels are taken as they are, the dtype stays."""
+        from maas import ops
+
+        found = self._sized_part(ops.cast(masks, self.compute_dtype), *args, "nearest", **kwargs)
+        return ops.cast(found, masks.dtype)
 
     def _known_size(self, images, why):
         shape = tuple(images.shape)
@@ -46,9 +55,6 @@ class _Sized(ImageLayer):
         if None in sizes:
             raise ValueError(f"{self._label()}: {why} needs a known height and width, received shape {shape}")
         return sizes
-
-    def get_config(self):
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 class Resizing(_Sized):
@@ -66,6 +72,11 @@ class Resizing(_Sized):
     Raises:
         ValueError: for a size that is not a positive int.
     """
+
+    _ARGS = (
+        *_Sized._ARGS, "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value",
+        "antialias",
+    )  # fmt: skip
 
     def __init__(
         self, height, width, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False,
@@ -95,10 +106,6 @@ class Resizing(_Sized):
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         return self._resize(segmentation_masks, "nearest")
 
-    def get_config(self):
-        names = "interpolation crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value antialias".split()
-        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
-
 
 class CenterCrop(_Sized):
     """The middle of images; images that are smaller are cut to the proportions and enlarged.
@@ -115,17 +122,19 @@ class CenterCrop(_Sized):
     def get_random_transformation(self, data, training=True, seed=None):
         return {"input_shape": tuple(self._images_of(data).shape)}
 
-    def transform_images(self, images, transformation=None, training=True):
-        from maas import ops
-
-        images = ops.cast(images, self.compute_dtype)
+    def _sized_part(self, images, interpolation):
         height, width = self._known_size(images, "cropping")
         if height >= self.height and width >= self.width:
             return self._cut(images, (height - self.height) // 2, (width - self.width) // 2)
-        return self._middle(images)
+        return self._middle(images, interpolation)
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
-        return self.transform_images(segmentation_masks, transformation, training=training)
+    def transform_images(self, images, transformation=None, training=True):
+        from maas import ops
+
+        return self._sized_part(ops.cast(images, self.compute_dtype), "bilinear")
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+        return self._as_masks(segmentation_masks)
 
 
 class RandomCrop(_Sized):
@@ -138,6 +147,8 @@ class RandomCrop(_Sized):
         seed: int or None.
         data_format: "channels_last" or "channels_first".
     """
+
+    _ARGS = (*_Sized._ARGS, "seed")
 
     def __init__(self, height, width, seed=None, data_format=None, name=None, **kwargs):
         super().__init__(data_format=data_format, name=name, **kwargs)
@@ -159,12 +170,11 @@ class RandomCrop(_Sized):
             )
         return middle_part(height, width, (self.height, self.width))[:2]
 
-    def transform_images(self, images, transformation, training=True):
+    def _sized_part(self, images, transformation, training, interpolation):
         from maas import ops
 
-        images = ops.cast(images, self.compute_dtype)
         if not training:
-            return self._middle(images)
+            return self._middle(images, interpolation)
         top, left = transformation
         if isinstance(top, int):
             images = self._cut(images, top, left)
@@ -172,12 +182,15 @@ class RandomCrop(_Sized):
             at = images.ndim - (3 if self.data_format == "channels_last" else 2)
             images = ops.take(images, top + ops.arange(self.height, dtype="int32"), axis=at)
             images = ops.take(images, left + ops.arange(self.width, dtype="int32"), axis=at + 1)
-        if self._known_size(images, "cropping") != (self.height, self.width):
-            images = ops.image.resize(images, (self.height, self.width), data_format=self.data_format)
+        size = (self.height, self.width)
+        if self._known_size(images, "cropping") != size:
+            images = ops.image.resize(images, size, interpolation=interpolation, data_format=self.data_format)
         return images
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
-        return self.transform_images(segmentation_masks, transformation, training=training)
+    def transform_images(self, images, transformation, training=True):
+        from maas import ops
 
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
+        return self._sized_part(ops.cast(images, self.compute_dtype), transformation, training, "bilinear")
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
+        return self._as_masks(segmentation_masks, transformation, training)

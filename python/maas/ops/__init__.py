@@ -56,7 +56,7 @@ def _load():
 
 _load()
 image = importlib.import_module("maas.ops.image")
-for _module in ("image_warp", "image_filters"):
+for _module in ("image_warp", "image_filters", "image_resampling"):
     _module = importlib.import_module(f"maas.ops.{_module}")
     for _name in _module.__all__:
         setattr(image, _name, getattr(_module, _name))

@@ -50,16 +50,17 @@ class RandomFlip(ImageLayer):
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self.transform_images(segmentation_masks, transformation, training=training)
 
+
 class _Warp(ImageLayer):
     """Base of layers with one affine map per image."""
 
     _ARGS = ("fill_mode", "fill_value", "interpolation", "seed")
+    _FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 
     def _options(self, fill_mode, interpolation, fill_value):
-        modes = ("reflect", "wrap", "constant", "nearest")
-        if fill_mode not in modes:
+        if fill_mode not in self._FILL_MODES:
             raise NotImplementedError(
-                f"{self._label()}: `fill_mode` must be one of {modes}, received fill_mode={fill_mode!r}"
+                f"{self._label()}: `fill_mode` must be one of {self._FILL_MODES}, received fill_mode={fill_mode!r}"
             )
         if interpolation not in _INTERPOLATIONS:
             raise NotImplementedError(
@@ -112,6 +113,7 @@ class _Warp(ImageLayer):
         dtype = str(segmentation_masks.dtype)
         masks = self._transform(ops.cast(segmentation_masks, self.compute_dtype), transformation, "nearest")
         return ops.cast(masks, dtype)
+
 
 def _map(a0, a1, a2, b0, b1, b2):
     """Tensor (batch, 8) for `ops.image.affine_transform`."""

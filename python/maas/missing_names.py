@@ -27,7 +27,7 @@ NOT_YET = {
     ),
     "maas.ops": "ctc_decode jvp nextafter nn numpy polar view view_as_complex view_as_real",
     "maas.optimizers": "legacy",
-    "maas.utils": "Config FeatureSpace bounding_boxes legacy",
+    "maas.utils": "Config FeatureSpace legacy",
 }
 
 # Where a name may be that a user looks for in `maas` itself.

@@ -206,25 +206,18 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     return back(_stored(y, dtype))
 
 
-@op
-def perspective_transform(images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None):
-    """Images whose four `start_points` are moved to `end_points`, and all others by the homography between them.
+def homography(start_points, end_points):
+    """The map from `end_points` to `start_points`: `(h0 x + h1 y + h2, h3 x + h4 y + h5) / (h6 x + h7 y + 1)`.
 
     Args:
-        images: Tensor (batch, height, width, channels) or without batch, or channels first.
         start_points, end_points: Tensor (4, 2) or (batch, 4, 2) of (x, y).
-        interpolation: "nearest" or "bilinear".
-        fill_value: number for what lies outside.
-        data_format: str or None.
 
     Returns:
-        Tensor of the shape and dtype of `images`.
+        Tensor (batch, 8), float32; batch is 1 without one.
     """
     from maas.ops.linalg import solve
     from maas.ops.shape import concatenate, stack
 
-    order = _order("perspective_transform", interpolation)
-    x, dtype, back = _batched("perspective_transform", images, data_format, open_sizes=True)
     start, end = (cast(p, "float32") for p in (start_points, end_points))
     if start.shape != end.shape or start.ndim not in (2, 3) or start.shape[-2:] != (4, 2):
         raise ValueError(
@@ -242,7 +235,26 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
         return stack([*own, *other, _core.multiply(minus, ex), _core.multiply(minus, ey)], axis=-1)
 
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
-    h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
+    return solve(matrix, concatenate([sx, sy], axis=1))
+
+
+@op
+def perspective_transform(images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None):
+    """Images whose four `start_points` are moved to `end_points`, and all others by the homography between them.
+
+    Args:
+        images: Tensor (batch, height, width, channels) or without batch, or channels first.
+        start_points, end_points: Tensor (4, 2) or (batch, 4, 2) of (x, y).
+        interpolation: "nearest" or "bilinear".
+        fill_value: number for what lies outside.
+        data_format: str or None.
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+    """
+    order = _order("perspective_transform", interpolation)
+    x, dtype, back = _batched("perspective_transform", images, data_format, open_sizes=True)
+    h = _columns(homography(start_points, end_points))
     rows, columns = _grid(x)
 
     def line(a, b, c):

@@ -46,11 +46,16 @@ _NAMES = {
 __all__ = sorted(_NAMES)
 
 
+_MODULES = ("bounding_boxes",)
+
+
 def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"maas.utils.{name}")
     if name not in _NAMES:
         raise missing(__name__, name)
     return getattr(importlib.import_module(_NAMES[name]), name)
 
 
 def __dir__():
-    return __all__
+    return [*__all__, *_MODULES]

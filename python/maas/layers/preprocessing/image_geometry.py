@@ -33,7 +33,7 @@ class RandomFlip(ImageLayer):
         if not training:
             return None
         flips = self._draw(data, seed=seed, ones=3) <= 0.5
-        return {"flips": flips, "input_shape": tuple(self._images_of(data).shape)}
+        return {"flips": flips, "size": self._size(data)}
 
     def transform_images(self, images, transformation, training=True):
         from maas import ops
@@ -49,6 +49,25 @@ class RandomFlip(ImageLayer):
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self.transform_images(segmentation_masks, transformation, training=training)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        from maas import ops
+
+        if not training or transformation is None:
+            return bounding_boxes
+        height, width = size = self._size_in(transformation)
+        flips = ops.reshape(ops.convert_to_tensor(transformation["flips"]), (-1, 1, 1))
+
+        def move(boxes):
+            wide, tall = (ops.cast(n, boxes.dtype) for n in (width, height))
+            x1, y1, x2, y2 = ops.split(boxes, 4, axis=-1)
+            if "horizontal" in self.mode:
+                x1, x2 = wide - x2, wide - x1
+            if "vertical" in self.mode:
+                y1, y2 = tall - y2, tall - y1
+            return ops.where(flips, ops.concatenate([x1, y1, x2, y2], axis=-1), boxes)
+
+        return self._moved_boxes(bounding_boxes, size, size, move)
 
 
 class _Warp(ImageLayer):
@@ -85,8 +104,10 @@ class _Warp(ImageLayer):
             )
         return tuple(sorted(values)) if pair else (-abs(factor), abs(factor))
 
-    def _matrix(self, transformation, images):
-        """Tensor (batch, 8) of the drawn transformation, for `ops.image.affine_transform`."""
+    def _matrix(self, transformation, size):
+        """Tensor (batch, 8) of the drawn transformation of images of (height, width), for
+        `ops.image.affine_transform`.
+        """
         raise NotImplementedError
 
     def _transform(self, images, transformation, interpolation):
@@ -94,7 +115,7 @@ class _Warp(ImageLayer):
             return images
         from maas import ops
 
-        matrix = self._matrix(transformation, images)
+        matrix = self._matrix(transformation, self._size(images))
         return ops.image.affine_transform(
             images, matrix, interpolation, self.fill_mode, self.fill_value, self.data_format
         )
@@ -113,6 +134,22 @@ class _Warp(ImageLayer):
         dtype = str(segmentation_masks.dtype)
         masks = self._transform(ops.cast(segmentation_masks, self.compute_dtype), transformation, "nearest")
         return ops.cast(masks, dtype)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        if not training or transformation is None:
+            return bounding_boxes
+        from maas.utils.bounding_boxes import hull
+
+        size = self._size_in(transformation)
+        a, b, c, d, e, f = (self._matrix(transformation, size)[:, i, None, None] for i in range(6))
+        # The matrix says where a pixel comes from; a corner goes the other way.
+        over = 1.0 / (a * e - b * d)
+
+        def move(x, y):
+            x, y = x - c, y - f
+            return (e * x - b * y) * over, (a * y - d * x) * over
+
+        return self._moved_boxes(bounding_boxes, size, size, lambda boxes: hull(boxes, move))
 
 
 def _map(a0, a1, a2, b0, b1, b2):
@@ -176,9 +213,9 @@ class RandomRotation(_Warp):
         angle = self._draw(data, self.factor[0] * 360.0, self.factor[1] * 360.0, seed)
         height, width = self._size(data)
         matrix = _rotation_matrix(angle, height, width)
-        return {"angle": angle, "rotation_matrix": matrix, "image_height": height, "image_width": width}
+        return {"angle": angle, "rotation_matrix": matrix, "size": (height, width)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
         return ops.convert_to_tensor(transformation["rotation_matrix"])
@@ -218,10 +255,9 @@ class RandomTranslation(_Warp):
         height, width = (ops.cast(n, "float32") for n in self._size(data))
         down = self._draw(data, self.height_lower, self.height_upper, seed, ones=1) * height
         right = self._draw(data, self.width_lower, self.width_upper, seed, ones=1) * width
-        shape = tuple(self._images_of(data).shape)
-        return {"translations": ops.concatenate([right, down], axis=1), "input_shape": shape}
+        return {"translations": ops.concatenate([right, down], axis=1), "size": self._size(data)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
         moves = ops.convert_to_tensor(transformation["translations"])
@@ -263,12 +299,12 @@ class RandomZoom(_Warp):
         height = width = self._draw(data, 1.0 + self.height_lower, 1.0 + self.height_upper, seed, ones=1)
         if self.width_factor is not None:
             width = self._draw(data, 1.0 + self.width_lower, 1.0 + self.width_upper, seed, ones=1)
-        return {"height_zoom": height, "width_zoom": width, "input_shape": tuple(self._images_of(data).shape)}
+        return {"height_zoom": height, "width_zoom": width, "size": self._size(data)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
-        height, width = (ops.cast(n, "float32") for n in self._size(images))
+        height, width = (ops.cast(n, "float32") for n in size)
         zooms = (ops.convert_to_tensor(transformation[k])[:, 0] for k in ("width_zoom", "height_zoom"))
         x, y = zooms
         zero = ops.zeros_like(x)

@@ -1,6 +1,7 @@
 """Layers that bend images: RandomShear, RandomPerspective, RandomElasticTransform."""
 
 from maas.layers.preprocessing.image_geometry import _map, _Warp
+from maas.layers.preprocessing.image_layer import ImageLayer
 
 
 class RandomShear(_Warp):
@@ -41,10 +42,9 @@ class RandomShear(_Warp):
         sign = ops.where(self._draw(data, seed=seed, ones=1, dtype=dtype) > 0.5, -1.0, 1.0)
         y = self._draw(data, *map(float, self.y_factor), seed, 1, dtype)
         x = self._draw(data, *map(float, self.x_factor), seed, 1, dtype)
-        shape = tuple(self._images_of(data).shape)
-        return {"shear_factor": ops.concatenate([x, y], axis=1) * ops.cast(sign, dtype), "input_shape": shape}
+        return {"shear_factor": ops.concatenate([x, y], axis=1) * ops.cast(sign, dtype), "size": self._size(data)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
         shears = ops.cast(ops.convert_to_tensor(transformation["shear_factor"]), "float32")
@@ -94,10 +94,9 @@ class RandomPerspective(_Warp):
         zero = right * 0.0
         corners = ops.stack([zero, zero, right, zero, zero, below, right, below])
         start = ops.cast(ops.reshape(corners, (1, 4, 2)), self.compute_dtype) + moves * 0.0
-        shape = tuple(self._images_of(data).shape)
         return {
             "apply_perspective": apply, "start_points": start, "end_points": start + start * moves,
-            "input_shape": shape,
+            "size": self._size(data),
         }  # fmt: skip
 
     def _transform(self, images, transformation, interpolation):
@@ -110,6 +109,24 @@ class RandomPerspective(_Warp):
             images, start, end, interpolation=interpolation, fill_value=self.fill_value, data_format=self.data_format
         )
         return ops.where(self._per_image(transformation["apply_perspective"], "bool"), moved, images)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        if not training or transformation is None:
+            return bounding_boxes
+        from maas import ops
+        from maas.ops.image_warp import homography
+        from maas.utils.bounding_boxes import hull
+
+        start, end = (ops.convert_to_tensor(transformation[k]) for k in ("start_points", "end_points"))
+        h = [v[:, None, None] for v in ops.unstack(homography(end, start), axis=1)]
+        apply = ops.reshape(ops.convert_to_tensor(transformation["apply_perspective"]), (-1, 1, 1))
+
+        def move(x, y):
+            below = h[6] * x + h[7] * y + 1.0
+            return (h[0] * x + h[1] * y + h[2]) / below, (h[3] * x + h[4] * y + h[5]) / below
+
+        size = self._size_in(transformation)
+        return self._moved_boxes(bounding_boxes, size, size, lambda b: ops.where(apply, hull(b, move), b))
 
 
 class RandomElasticTransform(_Warp):
@@ -191,3 +208,6 @@ class RandomElasticTransform(_Warp):
         if not training or transformation is None:
             return images
         return ops.clip(images, self.value_range[0], self.value_range[1])
+
+    # Moves of single pixels do not say where the corners of a box are.
+    transform_bounding_boxes = ImageLayer.transform_bounding_boxes

@@ -85,6 +85,25 @@ class ImageLayer(Layer):
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return segmentation_masks
 
+    def _moved_boxes(self, bounding_boxes, before, after, move):
+        """Boxes of images of the size `before` in images of the size `after`, clipped to them.
+
+        `move(boxes) -> boxes` works on corners in pixels.
+        """
+        from maas.utils.bounding_boxes import clip_to_image_size, convert_format
+
+        form = self.bounding_box_format
+        found = convert_format(bounding_boxes, form, "xyxy", *before)
+        found = clip_to_image_size({**found, "boxes": move(found["boxes"])}, *after)
+        return convert_format(found, "xyxy", form, *after)
+
+    def _size_in(self, transformation):
+        """(height, width) of the images of a transformation."""
+        if "size" in transformation:
+            return transformation["size"]
+        shape = transformation["input_shape"]
+        return tuple(shape[-3:-1]) if self.data_format == "channels_last" else tuple(shape[-2:])
+
     # ---- one image
 
     def _alone(self, method, value, transformation, training):

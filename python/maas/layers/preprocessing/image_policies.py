@@ -92,6 +92,7 @@ class _Policy(ImageLayer):
         self._names = names
         for name in names:
             common = {"data_format": self.data_format, "dtype": kwargs.get("dtype")}
+            common["bounding_box_format"] = self.bounding_box_format
             if name in _GEOMETRY:
                 layer = _GEOMETRY[name](self.factor, interpolation=self.interpolation, seed=self.seed, **common)
             elif name in _CONTRAST:
@@ -179,6 +180,14 @@ class RandAugment(_Policy):
             return segmentation_masks
         return self._all(segmentation_masks, transformation, "transform_segmentation_masks")
 
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        from maas import ops
+
+        if not training:
+            return bounding_boxes
+        boxes = {**bounding_boxes, "boxes": ops.cast(bounding_boxes["boxes"], "float32")}
+        return self._all(boxes, transformation, "transform_bounding_boxes")
+
 
 class AugMix(_Policy):
     """A mixture of the images and of chains of layers that are drawn for the batch, while training.
@@ -264,3 +273,6 @@ class AugMix(_Policy):
             return segmentation_masks
         masks = ops.cast(segmentation_masks, self.compute_dtype)
         return self._all(masks, transformation, "transform_segmentation_masks")
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        return bounding_boxes

@@ -2,6 +2,7 @@
 
 from maas.layers.options import check_positive
 from maas.layers.preprocessing.image_layer import ImageLayer
+from maas.ops.image import middle_part
 
 
 class _Sized(ImageLayer):
@@ -48,6 +49,19 @@ class _Sized(ImageLayer):
 
         found = self._sized_part(ops.cast(masks, self.compute_dtype), *args, "nearest", **kwargs)
         return ops.cast(found, masks.dtype)
+
+    def _boxes_in_part(self, bounding_boxes, before, part):
+        """Boxes of images of the size `before`, of which the part (top, left, height, width) becomes the result."""
+        from maas import ops
+
+        top, left, tall, wide = part
+
+        def move(boxes):
+            shift = ops.stack([ops.cast(n, boxes.dtype) for n in (left, top, left, top)])
+            scale = [n / m for n, m in ((self.width, wide), (self.height, tall))]
+            return (boxes - shift) * ops.stack([ops.cast(n, boxes.dtype) for n in (*scale, *scale)])
+
+        return self._moved_boxes(bounding_boxes, before, (self.height, self.width), move)
 
     def _known_size(self, images, why):
         shape = tuple(images.shape)
@@ -106,6 +120,16 @@ class Resizing(_Sized):
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         return self._resize(segmentation_masks, "nearest")
 
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = transformation
+        part = 0, 0, height, width
+        if self.pad_to_aspect_ratio:  # the part is larger than the images
+            tall, wide = max(height, width * self.height // self.width), max(width, height * self.width // self.height)
+            part = -((tall - height) // 2), -((wide - width) // 2), tall, wide
+        elif self.crop_to_aspect_ratio:
+            part = middle_part(height, width, (self.height, self.width))
+        return self._boxes_in_part(bounding_boxes, (height, width), part)
+
 
 class CenterCrop(_Sized):
     """The middle of images; images that are smaller are cut to the proportions and enlarged.
@@ -136,6 +160,23 @@ class CenterCrop(_Sized):
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         return self._as_masks(segmentation_masks)
 
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = size = self._size_in(transformation)
+        own = self.height, self.width
+        part = middle_part(height, width, own)
+        if height >= self.height and width >= self.width:
+            part = (height - self.height) // 2, (width - self.width) // 2, *own
+        return self._boxes_in_part(bounding_boxes, size, part)
+
+
+class _Corner(tuple):
+    """(top, left) of a part, and the size of the images that it is cut from."""
+
+    def __new__(cls, corner, size):
+        made = super().__new__(cls, corner)
+        made.size = size
+        return made
+
 
 class RandomCrop(_Sized):
     """A part of the images, drawn once per batch while training; else the middle of the right proportions, resized.
@@ -159,16 +200,16 @@ class RandomCrop(_Sized):
 
     def get_random_transformation(self, data, training=True, seed=None):
         from maas import ops, random
-        from maas.ops.image import middle_part
 
         height, width = self._known_size(self._images_of(data), "cropping")
         seed = self.generator if seed is None else seed
         if training and height > self.height and width > self.width:
-            return tuple(
+            drawn = (
                 ops.cast(random.uniform((), 0.0, float(old - new + 1), seed=seed), "int32")
                 for old, new in ((height, self.height), (width, self.width))
             )
-        return middle_part(height, width, (self.height, self.width))[:2]
+            return _Corner(drawn, (height, width))
+        return _Corner(middle_part(height, width, (self.height, self.width))[:2], (height, width))
 
     def _sized_part(self, images, transformation, training, interpolation):
         from maas import ops
@@ -194,3 +235,13 @@ class RandomCrop(_Sized):
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self._as_masks(segmentation_masks, transformation, training)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = size = transformation.size
+        part = middle_part(height, width, (self.height, self.width))
+        if training:
+            top, left = transformation
+            drawn = not isinstance(top, int)  # else what is below and right of the middle's corner
+            tall = self.height if drawn else min(self.height, height - top)
+            part = top, left, tall, self.width if drawn else min(self.width, width - left)
+        return self._boxes_in_part(bounding_boxes, size, part)

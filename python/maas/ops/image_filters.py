@@ -7,11 +7,10 @@ from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops import reduction
 from maas.ops.control import _is_known as is_known
-from maas.ops.core import as_tensor, cast
+from maas.ops.core import as_tensor, cast, floating
 from maas.ops.image import _format
 from maas.ops.image_warp import _batched
 from maas.ops.nn_conv import depthwise_conv
-from maas.ops.pointwise import floating
 from maas.ops.shape import repeat, stack
 from maas.ops.views import expand_dims, split, squeeze
 

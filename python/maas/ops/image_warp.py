@@ -7,7 +7,7 @@ import numpy as np
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast, saturate_cast
+from maas.ops.core import as_tensor, cast, saturate_cast, wide
 from maas.ops.elementwise import maximum, minimum, mod
 from maas.ops.nn_conv import _channels_first
 from maas.ops.shape import arange
@@ -86,11 +86,6 @@ def _order(name, interpolation):
     return _ORDERS[interpolation]
 
 
-def _computed(x):
-    """In a dtype to compute in."""
-    return x if x.dtype in ("float32", "float64") else cast(x, "float32")
-
-
 def _stored(y, dtype):
     if y.dtype == dtype:
         return y
@@ -121,9 +116,9 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
         raise ValueError(
             f"map_coordinates: coordinates must be ({x.ndim}, ...) for inputs of shape {x.shape}, received {at.shape}"
         )
-    at = _computed(at)
+    at = wide(at)
     places = [_core.reshape(at[i], shape=[-1]) for i in range(x.ndim)]
-    rows = _core.reshape(_computed(x), shape=[-1, 1])
+    rows = _core.reshape(wide(x), shape=[-1, 1])
     y = sample(rows, x.shape, places, order, fill_mode, fill_value)
     return _stored(_core.reshape(y, shape=list(at.dims[1:])), x.dtype)
 
@@ -155,7 +150,7 @@ def _batched(name, images, data_format, open_sizes=False):
 def _warped(x, y_at, x_at, order, fill_mode, fill_value):
     """A batch read at (batch or 1, height, width) coordinates."""
     batch, height, width, channels = x.dims
-    rows = _core.reshape(_computed(x), shape=[-1, channels])
+    rows = _core.reshape(wide(x), shape=[-1, channels])
     start = reshape(arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     return sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
 

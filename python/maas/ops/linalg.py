@@ -4,7 +4,7 @@ import numpy as np
 
 from maas import _core
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast
+from maas.ops.core import as_tensor, cast, wide
 from maas.ops.linear import _same_dtype, matmul
 from maas.ops.shape import eye
 from maas.ops.views import broadcast_to, expand_dims, moveaxis, squeeze, swapaxes
@@ -30,19 +30,13 @@ __all__ = [
 ]
 
 
-def _floating(x):
-    """In float32 or float64: integers and 16-bit floats are computed as float32."""
-    x = as_tensor(x)
-    return x if x.dtype in ("float32", "float64") else cast(x, "float32")
-
-
 def _concrete_nan(x):
     """Whether `x` has values, and a NaN is among them; in a trace there are none to look at."""
     return not x.is_symbolic and bool(np.isnan(np.asarray(x)).any())
 
 
 def _matrix(name, x):
-    x = _floating(x)
+    x = wide(x)
     if x.ndim < 2:
         raise ValueError(f"{name}: x must have at least two axes, received x of shape {x.shape}")
     return x
@@ -112,7 +106,7 @@ def inv(x):
 
 
 def _operands(name, a, b):
-    a, b = _same_dtype(_floating(a), _floating(b))
+    a, b = _same_dtype(wide(a), wide(b))
     a = _square(name, a)
     if b.ndim < 1:
         raise ValueError(f"{name}: b must have at least one axis, received b of shape {b.shape}")
@@ -245,7 +239,7 @@ def lstsq(a, b, rcond=None):
         b: Tensor (m,) or (m, k).
         rcond: float, singular values up to this part of the largest count as 0; default max(m, n) epsilons.
     """
-    a, b = _same_dtype(_floating(a), _floating(b))
+    a, b = _same_dtype(wide(a), wide(b))
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise ValueError(f"lstsq: a must be (m, n) and b (m,) or (m, k), received a {a.shape} and b {b.shape}")
     return matmul(_pinv(a, rcond), b)

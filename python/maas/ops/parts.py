@@ -9,8 +9,7 @@ from maas.backend import result_type
 from maas.backend.config import floatx
 from maas.backend.symbolic import op
 from maas.ops import reduction
-from maas.ops.core import as_tensor, cast, zeros_like
-from maas.ops.pointwise import floating
+from maas.ops.core import as_tensor, cast, floating, zeros_like
 from maas.ops.shape import concatenate, diag
 from maas.ops.views import split, transpose
 

@@ -16,6 +16,7 @@ __all__ = [
     "eig",
     "eigh",
     "inv",
+    "jvp",
     "logdet",
     "lstsq",
     "lu_factor",
@@ -319,3 +320,56 @@ def _matrix_norm(x, ord, axes, keepdims):
     else:
         raise ValueError(f"norm: a matrix has no such norm, received ord={ord!r}")
     return y if keepdims else squeeze(y, tuple(axes))
+
+
+def jvp(fun, primals, tangents, has_aux=False):
+    """A function's values and how they move when its arguments move along `tangents`: `(f(x), df/dx v)`.
+
+    Args:
+        fun: function of nested float tensors that returns nested float tensors (and something else, with `has_aux`).
+        primals: tuple or list, its arguments.
+        tangents: tuple or list of the structure and shapes of `primals`.
+        has_aux: bool, whether `fun` returns `(value, aux)`.
+
+    Returns:
+        `(values, moves)`, nested as what `fun` returns; with `has_aux` `(values, moves, aux)`.
+
+    Raises:
+        TypeError: if `primals` or `tangents` is no tuple or list, or for integers.
+        ValueError: if they differ in structure or shapes.
+    """
+    from maas import tree
+    from maas.ops.core import ones_like
+    from maas.ops.reduction import sum as sum_
+    from maas.transforms import grad
+
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            f"jvp: primals and tangents must be tuples of arguments, received {type(primals).__name__} and "
+            f"{type(tangents).__name__}"
+        )
+    xs, vs = (tree.map_structure(as_tensor, list(t)) for t in (primals, tangents))
+    shapes = [[tuple(x.shape) for x in tree.flatten(t)] for t in (xs, vs)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"jvp: tangents must have the shapes of primals, {shapes[0]}, received {shapes[1]}")
+    out = fun(*xs)
+    values, aux = out if has_aux else (out, None)
+
+    def dot(a, b):
+        total = None
+        for x, y in zip(tree.flatten(a), tree.flatten(b)):
+            part = sum_(_core.multiply(x, y))
+            total = part if total is None else _core.add(total, part)
+        return total
+
+    def along(weights):
+        """`<v, J^T w>`, which is linear in w: its gradient is `J v`."""
+
+        def weighed(*args):
+            found = fun(*args)
+            return dot(found[0] if has_aux else found, weights)
+
+        return dot(list(grad(weighed, argnums=tuple(range(len(xs))))(*xs)), vs)
+
+    moves = grad(along)(tree.map_structure(lambda y: ones_like(as_tensor(y)), values))
+    return (values, moves, aux) if has_aux else (values, moves)

@@ -5,6 +5,7 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "Config": "maas.utils.config",
     "audio_dataset_from_directory": "maas.utils.dataset_utils",
     "get_file": "maas.utils.file_utils",
     "get_source_inputs": "maas.utils.source_inputs",
@@ -46,7 +47,7 @@ _NAMES = {
 __all__ = sorted(_NAMES)
 
 
-_MODULES = ("bounding_boxes",)
+_MODULES = ("bounding_boxes", "legacy")
 
 
 def __getattr__(name):

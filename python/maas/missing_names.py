@@ -15,9 +15,9 @@ NOT_YET = {
         "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy QuantizedDTypePolicy QuantizedFloat8DTypePolicy"
     ),
     "maas.layers": "FlaxLayer JaxLayer TFSMLayer TorchModuleWrapper",
-    "maas.ops": "ctc_decode nextafter polar view view_as_complex view_as_real",
+    "maas.ops": "ctc_decode polar view view_as_complex view_as_real",
     "maas.ops.nn": "ctc_decode polar",
-    "maas.ops.numpy": "nextafter view",
+    "maas.ops.numpy": "view",
     "maas.optimizers": "legacy",
     "maas.utils": "FeatureSpace",
 }

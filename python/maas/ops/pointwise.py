@@ -11,8 +11,8 @@ from maas.ops.views import split
 __all__ = [
     "angle", "bitwise_left_shift", "bitwise_right_shift", "cbrt", "celu", "conj", "conjugate", "deg2rad", "exp2",
     "fabs", "fmax", "fmin", "fmod", "gcd", "glu", "hard_shrink", "hard_tanh", "heaviside", "hypot", "imag",
-    "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "logaddexp2", "rad2deg", "real", "right_shift",
-    "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
+    "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "logaddexp2", "nextafter", "rad2deg", "real",
+    "right_shift", "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
 ]  # fmt: skip
 
 
@@ -367,3 +367,52 @@ def sparse_plus(x):
 def sparse_sigmoid(x):
     """`y = min(max((x + 1) / 2, 0), 1)`."""
     return _core.minimum(_core.maximum(_core.multiply(_core.add(floating(x), 1.0), 0.5), 0.0), 1.0)
+
+
+# Half of the distance from 1 to the next number, the smallest normal number, and a power of two that lifts
+# numbers whose steps would be denormals.
+_STEPS = {
+    "float64": (2.0**-53, 2.0**-1022, 2.0**128), "float32": (2.0**-24, 2.0**-126, 2.0**48),
+    "float16": (2.0**-11, 2.0**-14, 2.0**14), "bfloat16": (2.0**-8, 2.0**-126, 2.0**48),
+}  # fmt: skip
+_LARGEST = {
+    "float64": (2 - 2.0**-52) * 2.0**1023, "float32": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0,
+    "bfloat16": (2 - 2.0**-7) * 2.0**127,
+}  # fmt: skip
+
+
+@op
+def nextafter(x1, x2):
+    """The number next to `x1` on the way to `x2`, element by element; `x2` where both are equal.
+
+    Args:
+        x1, x2: Tensors that broadcast; integers become floats.
+
+    Denormal numbers count as zero in kernels, so the smallest normal number is next to 0.
+
+    Reference: Rump et al., 2009, "Computing predecessor and successor in rounding to nearest".
+    """
+    a, b = _pair(x1, x2, floats=True)
+    if a.dtype not in _STEPS:
+        raise ValueError(f"nextafter: a float of 16, 32 or 64 bits is needed, received {a.dtype}")
+    half, least, lift = _STEPS[a.dtype]
+
+    def number(value):
+        return _core.Tensor(value, a.dtype)
+
+    low = _core.less(_core.absolute(a), number(4 * least / half))
+    high = _core.where(low, _core.multiply(a, number(lift)), a)
+    # A little more than half a step, so that rounding takes the next number; powers of two have a shorter step below.
+    step = _core.multiply(_core.absolute(high), number(half * (1 + 2 * half)))
+    up = _core.less(a, b)
+    away = _core.add(high, _core.where(up, step, _core.negative(step)))
+    away = _core.where(low, _core.multiply(away, number(1 / lift)), away)
+    small = _core.less_equal(_core.absolute(a), number(least))
+    to_zero = _core.logical_and(small, _core.equal(_core.less(a, 0.0), up))
+    y = _core.where(_core.equal(a, 0.0), _core.where(up, number(least), number(-least)), away)
+    y = _core.where(_core.logical_and(to_zero, _core.not_equal(a, 0.0)), _core.multiply(a, 0.0), y)
+    most = number(_LARGEST[a.dtype])
+    # From infinity the way back is the largest number.
+    back = _core.where(_core.less(a, 0.0), _core.negative(most), most)
+    y = _core.where(_core.equal(_core.absolute(a), float("inf")), back, y)
+    return _core.where(_core.equal(a, b), b, y)

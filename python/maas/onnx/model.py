@@ -10,7 +10,7 @@ from maas.backend.known_sizes import NeedsKnownSizes
 from maas.layers.layer import Layer
 from maas.models.model import Model
 from maas.models.programs import runs_as_program
-from maas.onnx.reader import read_model
+from maas.onnx.reader import opened
 from maas.onnx.trace import NeedsValues, Scope
 from maas.onnx.weights import trainable_names
 
@@ -34,7 +34,8 @@ def load(path_or_bytes):
         ValueError: for a file that is no ONNX model, or one that contradicts itself.
         TypeError, NotImplementedError: for a dtype, op or opset that cannot be read.
     """
-    return OnnxModel(*read_model(path_or_bytes))
+    with opened(path_or_bytes) as (graph, name):
+        return OnnxModel(graph, name)
 
 
 class OnnxModel(Model):
@@ -58,12 +59,13 @@ class OnnxModel(Model):
             variable = self.add_weight(
                 shape=tuple(value.shape),
                 dtype=value.dtype,
-                initializer=lambda shape, dtype, v=value: v,
+                initializer=lambda shape, dtype, v=value: v.array(),
                 trainable=trainable,
                 autocast=False,
                 name=key.replace("/", "."),
             )
             self._onnx_weights.value[key] = variable
+        graph.read_constants()
         object.__setattr__(self, "_onnx_programs", OrderedDict())
         object.__setattr__(self, "_by_value", frozenset())
         self.built = True

@@ -8,7 +8,6 @@ import numpy as np
 
 from maas import _core
 
-
 _SMALL = 1024  # elements of a stored tensor that ops may look into; a larger one is a placeholder
 
 

@@ -1,8 +1,9 @@
 """Functions of one or several values: logic, comparisons, roundings, trigonometry."""
 
 from maas import _core, ops
-from maas.onnx.convert.common import is_signed, like
+from maas.onnx.convert.common import is_float, is_signed, like
 from maas.onnx.registry import converts
+from maas.onnx.trace import is_known
 
 _UNARY = {
     "Abs": "absolute", "Acos": "arccos", "Acosh": "arccosh", "Asin": "arcsin", "Asinh": "arcsinh", "Atan": "arctan",
@@ -64,8 +65,17 @@ def where(call, condition, a, b):
     return _core.where(condition, a, b)
 
 
+def _limits(call, x, low, high):
+    """(low, high) of floats where both are known before the program runs."""
+    if not is_float(x) or call.opset < 11:
+        return (call.attr("min"), call.attr("max")) if call.opset < 11 else None
+    return tuple(v.numpy().item() for v in (low, high)) if is_known(low) and is_known(high) else None
+
+
 @converts("Clip")
 def clip(call, x, low=None, high=None):
+    if _limits(call, x, low, high) == (0, 6):
+        return _core.relu6(x)  # which products and convolutions do in registers
     for name, value, function in (("min", low, _core.maximum), ("max", high, _core.minimum)):
         if value is None and call.opset < 11 and call.attr(name) is not None:
             value = like(call.attr(name), x)

@@ -25,7 +25,7 @@ import time; begin = time.perf_counter()
 import sys, numpy as np, maas
 from maas.saving.maas_file import load_graph
 if sys.argv[1].endswith(".onnx"):
-    import onnx, maas.onnx.convert
+    import onnx, maas.onnx.convert, maas.onnx.model
 maas.set_num_threads(int(sys.argv[2]))
 ready = time.perf_counter()
 model = maas.onnx.load(sys.argv[1]) if sys.argv[1].endswith(".onnx") else load_graph(sys.argv[1])

@@ -312,7 +312,7 @@ def _seeds():
 
 
 def test_mutated_files_give_clear_errors(monkeypatch):
-    """For a minute (MAAS_FUZZ_SECONDS): whatever the bytes, the model loads and runs, or one of the typed errors comes."""
+    """For a minute (MAAS_FUZZ_SECONDS): whatever the bytes, the model loads and runs, or a typed error comes."""
     monkeypatch.setattr(onnx_graph, "_MAX_NODES", 2000)
 
     def late(*_):

@@ -6,12 +6,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 import maas
 from maas.onnx.convert import exact
+from tests.onnx.oracle import answers
 
 KINDS = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8}
 
 
-def load(op, x, weights, outer=(), **attributes):
-    """`op` of an input `x` and of constants; names in `outer` are inputs too."""
+def model_of(op, x, weights, outer=(), kind=TensorProto.INT32, **attributes):
+    """Bytes of a model: `op` of an input `x` and of constants; names in `outer` are inputs too."""
     names = ["x", *weights]
     arrays = {"x": x, **weights}
     ports = [
@@ -20,11 +21,15 @@ def load(op, x, weights, outer=(), **attributes):
     ]
     constants = [numpy_helper.from_array(v, n) for n, v in weights.items() if n not in outer]
     node = helper.make_node(op, names, ["y"], **attributes)
-    graph = helper.make_graph(
-        [node], "g", ports, [helper.make_tensor_value_info("y", TensorProto.INT32, None)], constants
-    )
+    graph = helper.make_graph([node], "g", ports, [helper.make_tensor_value_info("y", kind, None)], constants)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    return maas.onnx.load(proto.SerializeToString()), [arrays[n] for n in ("x", *outer)]
+    proto.ir_version = 10
+    return proto.SerializeToString()
+
+
+def load(op, x, weights, outer=(), **attributes):
+    arrays = {"x": x, **weights}
+    return maas.onnx.load(model_of(op, x, weights, outer, **attributes)), [arrays[n] for n in ("x", *outer)]
 
 
 def extremes(kind, shape, rng):
@@ -94,3 +99,26 @@ def test_chunks_stay_below_the_limit():
     parts = exact.chunks(5000, costs, 255)
     assert 1 < len(parts) < 8 and max(costs[i:j].sum(0).max() * 255 for i, j in parts) < 2**24
     assert exact.chunks(3, 2**20, 255) is None
+
+
+@pytest.mark.parametrize("channels", [4, 300])
+@pytest.mark.parametrize("bias", [None, 1000, 2**30])
+def test_quantised_convolutions_are_those_of_onnx_runtime(channels, bias):
+    rng = np.random.default_rng(channels)
+    x, w = (
+        rng.integers(0, 256, (2, channels, 7, 7)).astype("uint8"),
+        rng.integers(-99, 99, (9, channels, 3, 3)).astype("int8"),
+    )
+    scale = 5e-7 if bias == 2**30 else 0.022 / channels**0.5
+    weights = {
+        "xs": np.array(0.3, "float32"), "xz": np.array(120, "uint8"), "w": w, "ws": np.full(9, scale, "float32"),
+        "wz": np.zeros(9, "int8"), "ys": np.array(1.7, "float32"), "yz": np.array(77, "uint8"),
+    }  # fmt: skip
+    if bias is not None:
+        weights["b"] = rng.integers(-bias, bias, 9).astype("int32")
+    proto = model_of("QLinearConv", x, weights, kind=TensorProto.UINT8, pads=[1] * 4)
+    (expected,) = answers({"q": (proto, [[x]])})["q"][0]
+    y = maas.onnx.load(proto)(x).numpy()
+    assert len(np.unique(expected)) > (5 if bias == 2**30 else 20)
+    # Products with scales that are no powers of two may lie on either side of a tie.
+    assert (y != expected).mean() < 1e-3 and abs(y.astype(int) - expected).max() <= 1

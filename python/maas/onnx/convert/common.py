@@ -1,6 +1,7 @@
 """What several families share."""
 
 from maas import _core, ops
+from maas.onnx.trace import is_known
 
 
 def is_float(x):
@@ -14,6 +15,11 @@ def is_signed(x):
 def like(value, x):
     """A number as a tensor of the dtype of `x`."""
     return ops.cast(ops.convert_to_tensor(value), x.dtype)
+
+
+def shaped(x, shape):
+    """`x` in another shape; a known value stays known."""
+    return _core.Tensor(x.numpy().reshape(shape)) if is_known(x) else _core.reshape(x, shape=shape)
 
 
 def axis_of(call, rank, default=None, name="axis"):

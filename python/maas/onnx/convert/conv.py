@@ -7,7 +7,7 @@ import numpy as np
 
 from maas import _core, ops
 from maas.onnx.convert import exact
-from maas.onnx.convert.common import like
+from maas.onnx.convert.common import like, shaped
 from maas.onnx.convert.windows import Windows, to_last, to_second
 from maas.onnx.registry import converts
 
@@ -102,10 +102,14 @@ def _borders(call, axis, rank, full, same):
 
 @converts("ConvInteger")
 def conv_integer(call, x, kernel, x_zero=None, w_zero=None):
-    """Exactly: by float32 where that can be proved, else in float64."""
+    return ops.cast(integer_convolution(call, x, kernel, x_zero, w_zero), "int32")
+
+
+def integer_convolution(call, x, kernel, x_zero=None, w_zero=None, bias=None):
+    """Exact: by float32 where that can be proved, else in float64. In int32, or float32 that holds all of it."""
     if w_zero is not None:
-        w_zero = _core.reshape(w_zero, shape=[-1 if w_zero.size > 1 else 1] + [1] * (kernel.ndim - 1))
-    y = exact.convolution(call, convolution, x, x_zero, kernel, w_zero)
+        w_zero = shaped(w_zero, [-1 if w_zero.size > 1 else 1] + [1] * (kernel.ndim - 1))
+    y = exact.convolution(call, convolution, x, x_zero, kernel, w_zero, bias)
     if y is not None:
         return y
     x, kernel = ops.cast(x, "float64"), ops.cast(kernel, "float64")
@@ -113,7 +117,8 @@ def conv_integer(call, x, kernel, x_zero=None, w_zero=None):
         x = _core.subtract(x, ops.cast(x_zero, "float64"))
     if w_zero is not None:
         kernel = _core.subtract(kernel, ops.cast(w_zero, "float64"))
-    return ops.cast(_core.round(convolution(call, x, kernel)), "int32")
+    y = convolution(call, x, kernel, None if bias is None else ops.cast(bias, "float64"))
+    return ops.cast(_core.round(y), "int32")
 
 
 @converts("Col2Im")

@@ -43,17 +43,18 @@ class Centered:
                 self.value = _core.subtract(self.value, ops.cast(zero, "float32"))
 
 
-def chunks(count, costs, widest):
+def chunks(count, costs, widest, room=_MOST):
     """(begin, end) of parts of `count` indices, each of exact sums; None if one index alone is too much.
 
     Args:
         count: int.
         costs: array (count, results), what an index adds to the absolute sum of each result, or a number for all.
         widest: int, the largest absolute value of what it is multiplied with.
+        room: int, what a sum may come to.
     """
     if count == 0 or widest == 0:
         return [(0, count)]
-    most = _MOST // widest
+    most = room // widest
     if isinstance(costs, int):
         size = most // costs if costs else count
         return None if not size else [(i, min(i + size, count)) for i in range(0, count, size)]
@@ -94,8 +95,9 @@ def product(a, a_zero, b, b_zero):
     return _added([ops.matmul(a.value[..., i:j], b.value[..., i:j, :]) for i, j in parts])
 
 
-def convolution(call, run, x, x_zero, kernel, kernel_zero):
-    """int32 convolution of 8-bit integers less their zero points; None where this file has no way.
+def convolution(call, run, x, x_zero, kernel, kernel_zero, bias=None):
+    """Convolution of 8-bit integers less their zero points plus an int32 bias: exact numbers in int32, in float32 where
+    all of them fit; None where this file has no way.
 
     Args:
         call: `Call`.
@@ -109,9 +111,18 @@ def convolution(call, run, x, x_zero, kernel, kernel_zero):
         costs = kernel.widest * taps
     else:
         costs = abs(kernel.known).reshape(*kernel.known.shape[:2], -1).sum(2).T
+    row = None if bias is None else _core.reshape(bias, shape=[1, -1] + [1] * (kernel.value.ndim - 2))
+    high = 0 if bias is None else int(abs(bias.numpy().astype("int64")).max(initial=0)) if is_known(bias) else _MOST
+    if high < _MOST // 2:
+        parts = chunks(channels, costs, x.widest, _MOST - high)
+        if parts is not None and len(parts) == 1:
+            y = run(call, x.value, kernel.value, plain=True)
+            return y if row is None else _core.add(y, ops.cast(row, "float32"))
     parts = chunks(channels, costs, x.widest)
     if parts is None or (len(parts) > 1 and call.attr("group", 1) != 1):
         return None
     if len(parts) == 1:
-        return _added([run(call, x.value, kernel.value, plain=True)])
-    return _added([run(call, x.value[:, i:j], kernel.value[:, i:j], plain=True) for i, j in parts])
+        y = _added([run(call, x.value, kernel.value, plain=True)])
+    else:
+        y = _added([run(call, x.value[:, i:j], kernel.value[:, i:j], plain=True) for i, j in parts])
+    return y if row is None else _core.add(y, row)

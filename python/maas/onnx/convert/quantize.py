@@ -5,8 +5,8 @@ import numpy as np
 from maas import _core, ops
 from maas.onnx.convert import exact
 from maas.onnx.convert.casting import cast_to
-from maas.onnx.convert.common import is_float
-from maas.onnx.convert.conv import conv_integer
+from maas.onnx.convert.common import is_float, shaped
+from maas.onnx.convert.conv import integer_convolution
 from maas.onnx.convert.matmul import product
 from maas.onnx.dtypes import dtype_name
 from maas.onnx.registry import converts
@@ -104,7 +104,7 @@ def _centered_product(a, a_zero, b, b_zero):
 
 
 def _flat(z):
-    return _core.reshape(z, shape=[]) if z.size == 1 else z
+    return shaped(z, []) if z.size == 1 else z
 
 
 @converts("QLinearMatMul")
@@ -118,15 +118,13 @@ def qlinear_matmul(call, a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero
 
 def _rows(v):
     """One value for each row."""
-    return _core.reshape(v, shape=[-1, 1]) if v.ndim == 1 and v.size > 1 else _flat(v)
+    return shaped(v, [-1, 1]) if v.ndim == 1 and v.size > 1 else _flat(v)
 
 
 @converts("QLinearConv")
 def qlinear_conv(call, x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias=None):
     """The sums are exact; they are scaled in float32."""
-    y = conv_integer(call, x, w, _flat(x_zero), w_zero)
-    if bias is not None:
-        y = _core.add(y, _core.reshape(bias, shape=[1, -1] + [1] * (w.ndim - 2)))
+    y = integer_convolution(call, x, w, _flat(x_zero), w_zero, bias)
     scale = _core.multiply(ops.cast(_flat(x_scale), "float32"), ops.cast(_flat(w_scale), "float32"))
     scale = _core.reshape(scale, shape=[1, -1] + [1] * (w.ndim - 2)) if scale.ndim else scale
     y = _core.multiply(ops.cast(y, "float32"), scale)

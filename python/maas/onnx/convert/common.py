@@ -1,6 +1,7 @@
 """What several families share."""
 
 from maas import _core, ops
+from maas.backend.known_sizes import NeedsKnownSizes
 from maas.onnx.trace import is_known
 
 
@@ -52,7 +53,20 @@ def flip_side(x, index):
 
 
 def mix(dims_a, dims_b):
-    """Sizes that two shapes broadcast to."""
+    """Sizes that two shapes broadcast to.
+
+    Raises:
+        NeedsKnownSizes: for an open size that may be 1 where the other shape has another one.
+    """
     rank = max(len(dims_a), len(dims_b))
     a, b = [1] * (rank - len(dims_a)) + list(dims_a), [1] * (rank - len(dims_b)) + list(dims_b)
-    return [n if isinstance(m, int) and m == 1 else m for m, n in zip(a, b)]
+    return [_mixed(m, n) for m, n in zip(a, b)]
+
+
+def _mixed(m, n):
+    for one, other in ((m, n), (n, m)):
+        if isinstance(one, int) and one == 1:
+            return other
+    if not (isinstance(m, int) or m == n):
+        raise NeedsKnownSizes(f"a shape with the open size {m} needs to be known to become {n}")
+    return m

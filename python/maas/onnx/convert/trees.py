@@ -188,7 +188,7 @@ def tree_ensemble_classifier(call, x):
 
 
 def _two_classes(made, base, x, kind, names):
-    """Leaves that speak of class 0 alone mean the other one: its share where all are positive, else a score around 0."""
+    """Leaves of class 0 alone mean the other one: its share where all are positive, else a score around 0."""
     made.values = [row[:1] for row in made.values]
     y = made.result(x, "SUM", base[:1], x.dtype)
     is_share = all(not (row < 0).any() for row in made.values)

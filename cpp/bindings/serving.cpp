@@ -13,6 +13,7 @@
 #include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
+#include "serving/tls.h"
 
 namespace py = pybind11;
 using maas::Error;
@@ -287,6 +288,9 @@ ServerOptions server_options(py::dict& d) {
   option(d, "max_url_bytes", o.max_url_bytes);
   option(d, "max_chunks", o.max_chunks);
   option(d, "max_connections", o.max_connections);
+  option(d, "tls_cert", o.tls_cert);
+  option(d, "tls_key", o.tls_key);
+  option(d, "client_ca", o.client_ca);
   option(d, "keys_file", o.keys_file);
   option(d, "insecure_no_auth", o.insecure_no_auth);
   option(d, "max_in_flight_per_key", o.max_in_flight_per_key);
@@ -356,6 +360,16 @@ class PythonServer {
     }
     return py::make_tuple(std::get<0>(answer), std::get<1>(answer), py::bytes(std::get<2>(answer)));
   }
+  void reload() { server_->reload(); }
+  py::object tls_pem() const {
+    if (!server_->tls()) return py::none();
+    const maas::serving::TlsPem pem = server_->tls()->pem();
+    return py::make_tuple(py::bytes(pem.cert), py::bytes(pem.key), py::bytes(pem.client_ca));
+  }
+  uint64_t tls_generation() const { return server_->tls() ? server_->tls()->generation() : 0; }
+  bool trusts_client(const std::string& pem) const {
+    return server_->tls() && server_->tls()->asks_clients() && server_->tls()->context()->trusts(pem);
+  }
   int port() const { return server_->port(); }
   void stop() { server_->stop(); }
   bool wait(double seconds) const { return server_->wait(seconds); }
@@ -386,6 +400,8 @@ void bind_serving(py::module_& m) {
       .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
                     const std::vector<std::string>&>(),
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
+  m.def("openssl_version", &maas::serving::openssl_version,
+        "Version of the OpenSSL that TLS uses; NotImplementedError without it.");
   m.def("check_host", &maas::serving::check_host, py::arg("host"), py::arg("keys"), py::arg("insecure_no_auth"),
         "Raises ValueError for an address that other machines reach without keys.");
   py::class_<PythonServer>(m, "Server")
@@ -401,6 +417,13 @@ void bind_serving(py::module_& m) {
       .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
            py::arg("authorization"),
            "(status, text, seconds to wait, id of the key) of the one check of both listeners.")
+      .def("reload", &PythonServer::reload, py::call_guard<py::gil_scoped_release>(),
+           "Reads keys and certificates again; raises what is wrong with one, which stays as it was.")
+      .def("tls_pem", &PythonServer::tls_pem, "(certificate, key, client authorities) in use, None without TLS.")
+      .def("trusts_client", &PythonServer::trusts_client, py::arg("pem"),
+           "Whether a client's certificates, its own first, are valid now.")
+      .def_property_readonly("tls_generation", &PythonServer::tls_generation,
+                             "Raised whenever the certificate is read again; 0 without TLS.")
       .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
       .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
       .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())

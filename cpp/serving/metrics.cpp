@@ -88,6 +88,9 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
   sample(out, "maas_http_connections_total", "", static_cast<double>(http.connections_total.load(kRelaxed)));
   head(out, "maas_http_connections_refused_total", "counter", "Connections closed because of the connection limit.");
   sample(out, "maas_http_connections_refused_total", "", static_cast<double>(http.connections_refused.load(kRelaxed)));
+  head(out, "maas_tls_handshakes_total", "counter", "TLS handshakes by outcome.");
+  sample(out, "maas_tls_handshakes_total", "outcome=\"success\"", static_cast<double>(http.tls.done.load(kRelaxed)));
+  sample(out, "maas_tls_handshakes_total", "outcome=\"error\"", static_cast<double>(http.tls.failed.load(kRelaxed)));
   head(out, "maas_http_received_bytes_total", "counter", "Bytes read from clients.");
   sample(out, "maas_http_received_bytes_total", "", static_cast<double>(http.bytes_in.load(kRelaxed)));
   head(out, "maas_http_sent_bytes_total", "counter", "Bytes written to clients.");

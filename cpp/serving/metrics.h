@@ -56,11 +56,16 @@ struct ModelMetrics {
   std::atomic<int64_t> load_ns{0};  // what making it ready took
 };
 
+struct TlsMetrics {
+  Counter done{0}, failed{0};  // handshakes
+};
+
 struct HttpMetrics {
   static constexpr std::array<int, 17> kCodes = {200, 400, 401, 403, 404, 405, 408, 411, 413,
                                                  414, 415, 429, 431, 500, 501, 503, 504};
   std::array<Counter, kCodes.size() + 1> responses{};
   std::atomic<int64_t> connections{0}, body_bytes{0};
+  TlsMetrics tls;
   Counter connections_total{0}, connections_refused{0}, bytes_in{0}, bytes_out{0};
   void count(int status);
 };

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import threading
+import time
 from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
@@ -45,6 +47,33 @@ def _authorization(context: Any) -> str:
     return str(values[0]) if len(values) == 1 else "\0" * len(values)
 
 
+class _Clients:
+    """Whether a call's client certificate is valid now: a connection may be older than its revocation."""
+
+    def __init__(self, core: Any):
+        self._core = core
+        pem = core.tls_pem()
+        self.asked = pem is not None and bool(pem[2])
+        self._known: tuple[int, dict[bytes, float]] = (0, {})
+
+    def valid(self, context: Any) -> bool:
+        if not self.asked:
+            return True
+        chain = context.auth_context()
+        pem = b"".join(chain.get("x509_pem_cert_chain") or chain.get("x509_pem_cert") or [])
+        now, generation = time.monotonic(), self._core.tls_generation
+        # A check costs more than a small model; what it said holds for a second, as long as no file changed.
+        known = self._known if self._known[0] == generation else (generation, {})
+        if known[1].get(pem, -1.0) < now:
+            if not self._core.trusts_client(pem):
+                return False
+            if len(known[1]) > 1000:
+                known[1].clear()
+            known[1][pem] = now + 1
+            self._known = known
+        return True
+
+
 class GrpcListener:
     """A gRPC port of a running `_core.Server`.
 
@@ -53,18 +82,19 @@ class GrpcListener:
         host: str, IP address or "localhost".
         port: int, 0 takes a free one.
         max_message_bytes: int, longest message that is read.
-        credentials: of `grpc.ssl_server_credentials`, None for no encryption.
+
+    The port speaks TLS if the server does, with the same certificates.
 
     Raises:
         ImportError: if grpcio is not installed.
         RuntimeError: from `start` if the port cannot be bound.
     """
 
-    def __init__(self, core: Any, host: str, port: int, max_message_bytes: int = 64 << 20, credentials: Any = None):
+    def __init__(self, core: Any, host: str, port: int, max_message_bytes: int = 64 << 20):
         self._grpc = import_grpc()
         self._core = core
         self._where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._credentials = credentials
+        self._clients = _Clients(core)
         self._limit = max_message_bytes
         self.port = port
         self._server: Any = None
@@ -93,12 +123,37 @@ class GrpcListener:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        if self._credentials is None:
+        credentials = self._credentials()
+        if credentials is None:
             self.port = server.add_insecure_port(self._where)
         else:
-            self.port = server.add_secure_port(self._where, self._credentials)
+            self.port = server.add_secure_port(self._where, credentials)
         server.start()
         self._server = server
+
+    def _credentials(self) -> Any:
+        grpc, core = self._grpc, self._core
+        if core.tls_pem() is None:
+            return None
+
+        def configuration() -> Any:
+            cert, key, client_ca = core.tls_pem()
+            return grpc.ssl_server_certificate_configuration([(key, cert)], client_ca or None)
+
+        given = core.tls_generation
+        lock = threading.Lock()
+
+        def changed() -> Any:  # asked at every handshake; None leaves what is there
+            nonlocal given
+            with lock:
+                now = core.tls_generation
+                if now == given:
+                    return None
+                given = now
+                return configuration()
+
+        asks = bool(core.tls_pem()[2])
+        return grpc.dynamic_ssl_server_credentials(configuration(), changed, require_client_authentication=asks)
 
     def begin_stop(self, seconds: float) -> Any:
         """Refuses new calls and gives those in flight so many seconds. Returns an event of the end, or None."""
@@ -106,6 +161,8 @@ class GrpcListener:
         return server.stop(seconds) if server else None
 
     def _ask(self, name: str, message: bytes, context: Any) -> bytes:
+        if not self._clients.valid(context):
+            context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "the client's certificate is not valid any more")
         left = context.time_remaining()
         # A deadline that has passed is not "no deadline".
         seconds = 0.0 if left is None else max(left, 1e-6)

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "serving/grpc_service.h"
 #include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
@@ -291,6 +292,7 @@ ServerOptions server_options(py::dict& d) {
   option(d, "tls_cert", o.tls_cert);
   option(d, "tls_key", o.tls_key);
   option(d, "client_ca", o.client_ca);
+  option(d, "access_log", o.access_log);
   option(d, "keys_file", o.keys_file);
   option(d, "insecure_no_auth", o.insecure_no_auth);
   option(d, "max_in_flight_per_key", o.max_in_flight_per_key);
@@ -351,14 +353,18 @@ class PythonServer {
     return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
   }
   py::tuple grpc(const std::string& method, const py::bytes& message, const std::string& authorization,
-                 double seconds) {
+                 const std::string& traceparent, const std::string& peer, double seconds) {
     const std::string_view in = message;
-    std::tuple<int, std::string, std::string> answer;
+    maas::serving::GrpcAnswer answer;
     {
       py::gil_scoped_release release;
-      answer = server_->grpc(method, in, authorization, seconds);
+      answer = server_->grpc(method, in, {authorization, traceparent, peer, seconds});
     }
-    return py::make_tuple(std::get<0>(answer), std::get<1>(answer), py::bytes(std::get<2>(answer)));
+    return py::make_tuple(static_cast<int>(answer.code), answer.message, py::bytes(answer.body), answer.traceresponse);
+  }
+  py::tuple grpc_admits(const std::string& method, const std::string& authorization, const std::string& traceparent) {
+    const auto answer = server_->grpc_admits(method, {authorization, traceparent, "", 0});
+    return py::make_tuple(static_cast<int>(answer.code), answer.message);
   }
   void reload() { server_->reload(); }
   py::object tls_pem() const {
@@ -413,7 +419,10 @@ void bind_serving(py::module_& m) {
       .def("models", &PythonServer::models)
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
       .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
-           py::arg("seconds"), "(status code, message, answer) of one call of the inference service.")
+           py::arg("traceparent"), py::arg("peer"), py::arg("seconds"),
+           "(status code, message, answer, traceresponse) of one call of the inference service.")
+      .def("grpc_admits", &PythonServer::grpc_admits, py::arg("method"), py::arg("authorization"),
+           py::arg("traceparent"), "(status code, message): whether the key may make such calls at all.")
       .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
            py::arg("authorization"),
            "(status, text, seconds to wait, id of the key) of the one check of both listeners.")

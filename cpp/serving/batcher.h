@@ -61,6 +61,7 @@ struct Job : std::enable_shared_from_this<Job> {
   int64_t staged_bytes = 0;
   int64_t parts = 1;  // runs that the request is cut into
   Clock::time_point enqueued, deadline, started;
+  Clock::duration compute{};  // of the runs it rode in
   int status = 200;
   std::string error;
 };

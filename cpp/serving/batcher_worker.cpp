@@ -242,6 +242,7 @@ void Batcher::execute(BatchBuffer& b) {
     metrics_->queue.observe_seconds(start - e.job->enqueued);
     metrics_->compute.observe_seconds(took);
     e.job->started = start;
+    e.job->compute = took;
     e.job->status = status;
     set_error(*e.job, text);
   }
@@ -265,7 +266,8 @@ void Batcher::run_alone(BatchBuffer& b) {
       }
       const auto start = Clock::now();
       servable_->run(*own->memory, e.rows);
-      stats_->ran(e.rows, Clock::now() - start);
+      e.job->compute = Clock::now() - start;
+      stats_->ran(e.rows, e.job->compute);
       e.job->buffer = std::move(own);
       e.job->begin = 0;
       e.job->status = 200;

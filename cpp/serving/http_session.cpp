@@ -18,6 +18,7 @@ Session::Session(Loop& loop, Socket socket) : loop_(loop), stream_(std::move(soc
     stream_.encrypt(loop_.tls->context()->accept(stream_.descriptor()));
   }
   loop_.service.http_metrics.connections.fetch_add(1, std::memory_order_relaxed);
+  if (loop_.service.access_log) peer_ = std::make_shared<const std::string>(stream_.peer());
   enter(loop_.tls ? State::handshake : State::idle);
 }
 
@@ -90,6 +91,11 @@ void Session::look(Clock::time_point now) noexcept {
 
 void Session::close() noexcept {
   if (state_ == State::closed) return;
+  if (state_ == State::waiting) {
+    Response gone;
+    gone.status = 499;  // as many servers call it: the client went before its answer
+    log(gone, 0);
+  }
   state_ = State::closed;
   pending_.reset();
   decision_.hold.release();
@@ -167,7 +173,12 @@ bool Session::parse_head() {
     read();
     return false;
   }
-  if (state_ == State::idle) enter(State::head);
+  if (state_ == State::idle) {
+    enter(State::head);
+    arrived_ = since_;
+    if (loop_.service.access_log) record_ = {};
+    if (trace_.given()) trace_ = {};
+  }
   const ServerOptions& o = loop_.options;
   const HeadScan scan = scan_head(unread(), {o.max_header_bytes, o.max_header_fields, o.max_url_bytes});
   if (scan.status != 0) {
@@ -190,6 +201,14 @@ bool Session::parse_head() {
   enter(State::body);
   route_ = match_route(parser_->target);
   decision_ = loop_.service.access.authorise(route_, parser_->authorization);
+  if (!parser_->traceparent.empty()) trace_ = read_traceparent(parser_->traceparent);
+  if (loop_.service.access_log || trace_.given()) record_.id = new_span_id();
+  if (loop_.service.access_log) {
+    record_.method = parser_->method;
+    record_.route = route_.pattern;
+    record_.model = route_.model;
+    record_.key = decision_.key;
+  }
   // Nobody without a right may make the server read a body.
   if (decision_.status != 200 && !parser_->is_done()) {
     Response refusal;
@@ -270,6 +289,7 @@ void Session::dispatch() {
   head_only_ = parser_->method == "HEAD";
   old_client_ = parser_->http_version == 10;
   close_after_ = !parser_->keep_alive() || loop_.draining;
+  record_.bytes_in = body_.size();
   enter(State::waiting);
   Response response;
   if (decision_.status != 200) {
@@ -307,6 +327,7 @@ void Session::respond(Response& response) {
   decision_.hold.release();
   loop_.service.http_metrics.count(response.status);
   close_after_ = close_after_ || loop_.draining || outdated();
+  if (trace_.given()) response.headers += "traceresponse: " + traceresponse(trace_, record_.id) + "\r\n";
   if (coding_ != Coding::identity) encode_body(response, std::exchange(coding_, Coding::identity));
   write_response_head(out_head_, response, loop_.date,
                       close_after_  ? KeepAlive::closes
@@ -314,6 +335,7 @@ void Session::respond(Response& response) {
                                     : KeepAlive::implied);
   out_body_ = std::move(response.body);
   if (head_only_) out_body_.clear();
+  log(response, out_body_.size());
   if (stream_.encrypted() && out_body_.size() <= kOneRecord) {
     out_head_ += out_body_;
     out_body_.clear();
@@ -337,6 +359,21 @@ void Session::respond(Response& response) {
       self->process();
     });
   });
+}
+
+void Session::log(const Response& response, size_t bytes) noexcept {
+  if (!loop_.service.access_log) return;
+  record_.time = std::chrono::system_clock::now();
+  if (record_.id == 0) record_.id = new_span_id();
+  record_.peer = peer_;
+  record_.trace = std::move(trace_);
+  record_.status = response.status;
+  record_.bytes_out = bytes;
+  record_.queue_ns = response.queue_ns;
+  record_.compute_ns = response.compute_ns;
+  record_.total = Clock::now() - arrived_;
+  loop_.service.access_log->add(std::move(record_));
+  record_ = {};
 }
 
 void Session::written() {

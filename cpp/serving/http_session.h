@@ -50,6 +50,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void dispatch();
   void finish(const std::shared_ptr<Pending>& request);
   void respond(Response& response);
+  void log(const Response& response, size_t bytes) noexcept;
   void written();
   void end();
 
@@ -68,6 +69,9 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
   uint64_t tls_generation_ = 0;
   Clock::time_point arrived_, since_, deadline_;
+  std::shared_ptr<const std::string> peer_;  // with an access log only
+  AccessRecord record_;                      // of the request that is being read or answered
+  TraceContext trace_;
 };
 
 }  // namespace maas::serving

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "serving/http_asio.h"
@@ -26,7 +27,14 @@ class Stream {
   void encrypt(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
   bool encrypted() const { return tls_ != nullptr; }
   int descriptor() { return socket_.native_handle(); }
-  const Socket& socket() const { return socket_; }
+  // Address and port of the client.
+  std::string peer() const {
+    Ec ec;
+    const auto end = socket_.remote_endpoint(ec);
+    if (ec) return "";
+    const std::string host = end.address().to_string(), port = std::to_string(end.port());
+    return end.address().is_v6() ? "[" + host + "]:" + port : host + ":" + port;
+  }
 
   // Under TLS, before anything else. `done(error)` comes later.
   template <class F>

@@ -223,6 +223,11 @@ void InferRequest::render_outputs(Response& response) {
 
 void InferRequest::render(Response& response) {
   ModelMetrics& m = *model_->metrics;
+  if (started != Clock::time_point()) {
+    const auto ns = [](Clock::duration d) { return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count(); };
+    response.queue_ns = std::max<int64_t>(0, ns(started - enqueued));
+    response.compute_ns = ns(compute);
+  }
   if (status != 200) {
     response.error(status, error);
     if (status == 503 || status == 429) response.headers = "Retry-After: 1\r\n";

@@ -91,6 +91,13 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
   head(out, "maas_tls_handshakes_total", "counter", "TLS handshakes by outcome.");
   sample(out, "maas_tls_handshakes_total", "outcome=\"success\"", static_cast<double>(http.tls.done.load(kRelaxed)));
   sample(out, "maas_tls_handshakes_total", "outcome=\"error\"", static_cast<double>(http.tls.failed.load(kRelaxed)));
+  head(out, "maas_access_log_lines_total", "counter",
+       "Lines of the access log: written, lost to a full queue, or to the file.");
+  for (const auto& [outcome, lines] : {std::pair{"written", &http.log.written}, std::pair{"dropped", &http.log.dropped},
+                                       std::pair{"failed", &http.log.failed}}) {
+    const std::string l = std::string("outcome=\"") + outcome + "\"";
+    sample(out, "maas_access_log_lines_total", l, static_cast<double>(lines->load(kRelaxed)));
+  }
   head(out, "maas_http_received_bytes_total", "counter", "Bytes read from clients.");
   sample(out, "maas_http_received_bytes_total", "", static_cast<double>(http.bytes_in.load(kRelaxed)));
   head(out, "maas_http_sent_bytes_total", "counter", "Bytes written to clients.");

@@ -56,6 +56,10 @@ struct ModelMetrics {
   std::atomic<int64_t> load_ns{0};  // what making it ready took
 };
 
+struct LogMetrics {
+  Counter written{0}, dropped{0}, failed{0};  // lines of the access log
+};
+
 struct TlsMetrics {
   Counter done{0}, failed{0};  // handshakes
 };
@@ -66,6 +70,7 @@ struct HttpMetrics {
   std::array<Counter, kCodes.size() + 1> responses{};
   std::atomic<int64_t> connections{0}, body_bytes{0};
   TlsMetrics tls;
+  LogMetrics log;
   Counter connections_total{0}, connections_refused{0}, bytes_in{0}, bytes_out{0};
   void count(int status);
 };

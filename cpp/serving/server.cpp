@@ -14,6 +14,8 @@ struct Server::Impl {
   explicit Impl(ServerOptions o)
       : options(std::move(o)), service(seconds(options.request_timeout), options.max_in_flight_per_key) {
     if (!options.keys_file.empty()) service.access.read(options.keys_file);
+    if (!options.access_log.empty())
+      service.access_log = std::make_unique<AccessLog>(options.access_log, service.http_metrics.log);
     if (!options.tls_cert.empty()) {
       tls = std::make_unique<Tls>(TlsFiles{options.tls_cert, options.tls_key, options.client_ca});
     } else if (!options.tls_key.empty() || !options.client_ca.empty()) {
@@ -74,10 +76,12 @@ void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change)
   impl_->service.set_store(std::move(store), may_change);
 }
 
-std::tuple<int, std::string, std::string> Server::grpc(std::string_view method, std::string_view message,
-                                                       std::string_view authorization, double seconds) {
-  GrpcAnswer a = impl_->service.grpc(method, message, authorization, seconds);
-  return {static_cast<int>(a.code), std::move(a.message), std::move(a.body)};
+GrpcAnswer Server::grpc(std::string_view method, std::string_view message, const GrpcClient& client) {
+  return impl_->service.grpc(method, message, client);
+}
+
+GrpcAnswer Server::grpc_admits(std::string_view method, const GrpcClient& client) {
+  return impl_->service.grpc_admits(method, client);
 }
 
 void Server::start() {
@@ -103,6 +107,7 @@ void Server::reload() {
     }
   };
   if (!impl_->options.keys_file.empty()) attempt([&] { impl_->service.access.read(impl_->options.keys_file); });
+  if (impl_->service.access_log) attempt([&] { impl_->service.access_log->reopen(); });
   if (impl_->tls) attempt([&] { impl_->tls->reload(); });
   if (problem) std::rethrow_exception(problem);
 }

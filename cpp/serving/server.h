@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "core/export.h"
@@ -17,6 +16,8 @@ namespace maas::serving {
 
 class ModelStore;
 class Tls;
+struct GrpcAnswer;
+struct GrpcClient;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an IP address or "localhost"
@@ -31,6 +32,7 @@ struct ServerOptions {
   int64_t max_connections = 4096;
   std::string tls_cert, tls_key;        // PEM files; empty: plain HTTP. The key may be in the certificate's file
   std::string client_ca;                // PEM file of the authorities whose certificates clients need; empty: none
+  std::string access_log;               // file of a line for each request, "-" for the standard output; empty: none
   std::string keys_file;                // of `maas keys`; empty: no keys are asked for
   bool insecure_no_auth = false;        // listen where other machines reach it although no keys are asked for
   int64_t max_in_flight_per_key = 256;  // more get 429
@@ -50,14 +52,14 @@ class MAAS_API Server {
   std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
-  // Reads keys and certificates again now, rather than when they are seen to have changed. Throws what is wrong with
-  // one of them, which stays as it was; the others are read.
+  // Reads keys and certificates again now, rather than when they are seen to have changed, and opens the access log
+  // again. Throws what is wrong with one of them, which stays as it was; the others are read.
   void reload();
   // Of the running server; null without TLS.
   const Tls* tls() const;
-  // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
-  std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
-                                                 std::string_view authorization, double seconds);
+  // One call of gRPC, and the check before it, as in Service.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
+  GrpcAnswer grpc_admits(std::string_view method, const GrpcClient& client);
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 

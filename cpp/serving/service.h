@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "serving/access.h"
+#include "serving/access_log.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
 #include "serving/model_stats.h"
@@ -37,7 +38,8 @@ struct Response {
   const char* content_type = "application/json";
   std::string headers;  // further complete header lines
   std::string body;
-  std::string message;  // of an error, for protocols that do not send `body`
+  std::string message;                     // of an error, for protocols that do not send `body`
+  int64_t queue_ns = -1, compute_ns = -1;  // of the run that the answer comes from
   void error(int code, std::string_view text) {
     status = code;
     message = text;
@@ -115,6 +117,8 @@ class ModelStore;
 class StoreQueue;
 struct GrpcAnswer;
 struct GrpcCall;
+struct GrpcClient;
+struct GrpcMethod;
 
 class Service {
  public:
@@ -131,9 +135,10 @@ class Service {
   std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
 
   // Answers one call of gRPC: `method` is the last part of its path, "ModelInfer". Waits until the answer is there, so
-  // many threads call it at a time. `authorization` is the metadata of that name; `seconds` is what the client will
-  // wait, 0 for as long as the server allows.
-  GrpcAnswer grpc(std::string_view method, std::string_view message, std::string_view authorization, double seconds);
+  // many threads call it at a time.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
+  // Whether `client` may make such calls of some model, before a message of it is read. Takes nothing of its rate.
+  GrpcAnswer grpc_admits(std::string_view method, const GrpcClient& client);
 
   void expire(Clock::time_point now);
   bool has_waiting() const;
@@ -144,9 +149,11 @@ class Service {
   void stop(Clock::duration drain);
   HttpMetrics http_metrics;
   Access access;
+  std::unique_ptr<AccessLog> access_log;  // null: there is none
 
  private:
   void answer(const GrpcCall& call, Response& response);
+  void log_grpc(const GrpcMethod& row, const GrpcClient& client, AccessRecord&& record);
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
   std::shared_ptr<Pending> infer(std::shared_ptr<Model> model, const InferProtocol& protocol, const Request& request,
                                  Response& response, const std::shared_ptr<Waiter>& waiter);

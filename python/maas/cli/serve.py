@@ -1,6 +1,6 @@
 """`maas serve PATH`: a model file as an HTTP service, until SIGTERM or Ctrl-C.
 
-SIGHUP reads keys and certificates again.
+SIGHUP reads keys and certificates again, and opens the access log again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-key", metavar="FILE", help="its key (PEM; default: in the file of the certificate)")
     parser.add_argument(
         "--client-ca", metavar="FILE", help="clients need a certificate of these authorities (PEM, with their CRLs)"
+    )
+    parser.add_argument(
+        "--access-log", metavar="FILE", help="a line of JSON for each request; - is the standard output"
     )
     parser.add_argument(
         "--insecure-no-auth", action="store_true", help="allow a --host that other machines reach, without any keys"
@@ -76,7 +79,7 @@ def _reached_by_others(host: str) -> bool:
 def _reload(server: Any) -> None:
     try:
         server.reload()
-        _say("maas: read keys and certificates again")
+        _say("maas: read keys and certificates again, opened the access log again")
     except (ValueError, RuntimeError) as error:
         _say(f"maas: what was there stays: {error}")
 
@@ -101,6 +104,7 @@ def _server(args: argparse.Namespace) -> Any:
             tls_cert=args.tls_cert,
             tls_key=args.tls_key,
             client_ca=args.client_ca,
+            access_log=args.access_log,
             insecure_no_auth=args.insecure_no_auth,
         )
     except UnknownObjectError as error:

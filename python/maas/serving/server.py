@@ -56,6 +56,8 @@ class Server:
         tls_key: path of a PEM file with the key; default the file of the certificate.
         client_ca: path of a PEM file with authorities: clients need a certificate of one of them. Revocation lists in
             the file are obeyed; with one of them, every authority needs one.
+        access_log: path of a file that gets one line of JSON for each request, "-" for the standard output. `reload`
+            opens it again.
         insecure_no_auth: bool, listen on an address that other machines reach although no keys are asked for.
         options: `preferred_batch_size` (list of int: sizes that do not wait for the delay), `instances` (runs of one
             model at a time), `priority_levels` (a request's `priority` may be 1, the first, up to this) and
@@ -66,7 +68,8 @@ class Server:
         ValueError: for an option out of range or unknown.
         ImportError: if `grpc_port` is given and grpcio is not installed.
         NotImplementedError: for `tls_cert` in a build without TLS.
-        RuntimeError: from `start` if the port cannot be bound; if the file of keys or of a certificate cannot be read.
+        RuntimeError: from `start` if the port cannot be bound; if a file of keys, certificates or the access log
+            cannot be opened.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Server:
         tls_cert: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
         client_ca: str | os.PathLike[str] | None = None,
+        access_log: str | os.PathLike[str] | None = None,
         insecure_no_auth: bool = False,
         **options: Any,
     ) -> None:
@@ -105,6 +109,7 @@ class Server:
             "max_queue_size": max_queue_size,
         }
         files = {"keys_file": keys, "tls_cert": tls_cert, "tls_key": tls_key, "client_ca": client_ca}
+        files["access_log"] = access_log
         access: dict[str, Any] = {key: os.fspath(path) for key, path in files.items() if path is not None}
         access["insecure_no_auth"] = insecure_no_auth
         batching |= {key: options.pop(key) for key in _BATCHING & options.keys()}
@@ -185,7 +190,9 @@ class Server:
         return self._core.unload_model(name)
 
     def reload(self) -> None:
-        """Reads API keys and certificates again now; the server does so by itself within a second of a change.
+        """Reads API keys and certificates again now, and opens the access log again, which another may have moved away.
+
+        Keys and certificates are read again without this, too, within a second of a change.
 
         Raises:
             ValueError, RuntimeError: for a file that is not valid or cannot be read. What it held before stays.

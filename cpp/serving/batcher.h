@@ -86,6 +86,7 @@ class Batcher {
   void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed, and those nobody waits for
   void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the threads
   bool has_waiting() const { return metrics_->queue_depth.load(std::memory_order_relaxed) > 0; }
+  int64_t memory_bytes() const { return pool_->input_bytes(); }
   const BatcherOptions& options() const { return options_; }
 
  private:

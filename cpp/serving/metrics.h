@@ -53,7 +53,8 @@ struct ModelMetrics {
   std::array<Counter, kCloseReasons.size()> batch_close{};
   Histogram queue, compute, latency, batch_size;
   std::atomic<int64_t> queue_depth{0}, in_flight{0};
-  std::atomic<int64_t> load_ns{0};  // what making it ready took
+  std::atomic<int64_t> load_ns{0};       // what making it ready took
+  std::atomic<int64_t> memory_bytes{0};  // written by whoever renders
 };
 
 struct LogMetrics {

@@ -194,7 +194,12 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
     }
     case RouteId::metrics: {
       std::vector<const ModelMetrics*> list;
-      for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
+      std::vector<std::shared_ptr<const ModelMetrics>> kept;  // a model may go meanwhile
+      for (const auto& [name, model] : models_) {
+        model->metrics->memory_bytes.store(model->servable->memory_bytes() + model->batcher->memory_bytes(), kRelaxed);
+        kept.push_back(model->metrics);
+        list.push_back(kept.back().get());
+      }
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
       response.body = render_metrics(http_metrics, access.failures, list);
       return nullptr;

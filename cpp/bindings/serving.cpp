@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "serving/grpc_service.h"
+#include "serving/images.h"
 #include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
@@ -225,6 +226,46 @@ class PythonStore final : public maas::serving::ModelStore {
   py::object object_;
 };
 
+// Decoding by a Python function: (bytes, channels, height, width) -> (height, width, bytes), sizes -1 where they are
+// free.
+class PythonDecoder final : public maas::serving::ImageDecoder {
+ public:
+  explicit PythonDecoder(py::function function) : function_(std::move(function)) {}
+  ~PythonDecoder() override {
+    if (!Py_IsInitialized()) {
+      function_.release();
+      return;
+    }
+    py::gil_scoped_acquire gil;
+    function_ = py::function();
+  }
+  maas::serving::Pixels decode(std::string_view file, const maas::serving::ImageInput& input) override {
+    py::gil_scoped_acquire gil;
+    try {
+      const py::tuple got = function_(py::bytes(file.data(), file.size()), input.channels, input.height, input.width);
+      maas::serving::Pixels out;
+      out.height = got[0].cast<int64_t>();
+      out.width = got[1].cast<int64_t>();
+      const auto bytes = got[2].cast<std::string_view>();
+      if (out.height < 1 || out.width < 1 ||
+          bytes.size() != static_cast<size_t>(out.height * out.width * input.channels))
+        throw Error(ErrorKind::runtime, "the image decoder returned another number of bytes than its sizes say");
+      out.data.assign(bytes.begin(), bytes.end());
+      return out;
+    } catch (const py::error_already_set& e) {
+      const bool told = e.matches(PyExc_ValueError), missing = e.matches(PyExc_ImportError);
+      if (e.matches(PyExc_MemoryError)) throw std::bad_alloc();
+      throw Error(told      ? ErrorKind::value
+                  : missing ? ErrorKind::not_implemented
+                            : ErrorKind::runtime,
+                  told || missing ? py::str(e.value()).cast<std::string>() : e.what());
+    }
+  }
+
+ private:
+  py::function function_;
+};
+
 using SpecTuple = std::tuple<std::string, std::string, std::vector<std::optional<int64_t>>>;
 
 std::vector<TensorSpec> specs(const std::vector<SpecTuple>& list) {
@@ -339,6 +380,9 @@ class PythonServer {
   void set_model_store(py::object store, bool may_change) {
     server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
   }
+  void set_image_decoder(py::function decode) {
+    server_->set_image_decoder(std::make_shared<PythonDecoder>(std::move(decode)));
+  }
   void start() { server_->start(); }
   py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
                       const std::string& authorization) {
@@ -418,6 +462,7 @@ void bind_serving(py::module_& m) {
       .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
       .def("models", &PythonServer::models)
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
+      .def("set_image_decoder", &PythonServer::set_image_decoder, py::arg("decode"))
       .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
            py::arg("traceparent"), py::arg("peer"), py::arg("seconds"),
            "(status code, message, answer, traceresponse) of one call of the inference service.")

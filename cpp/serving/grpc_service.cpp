@@ -251,8 +251,12 @@ void Service::answer(const GrpcCall& call, Response& response) {
       if (!model) return;
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
-      if (infer->submit()) return infer->render(response);
       deadline = infer->deadline;
+      if (infer->image_bytes() != 0) {
+        pending = decode(std::move(infer), response);
+        break;
+      }
+      if (infer->submit()) return infer->render(response);
       pending = std::move(infer);
       break;
     }

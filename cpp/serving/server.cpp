@@ -76,6 +76,11 @@ void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change)
   impl_->service.set_store(std::move(store), may_change);
 }
 
+void Server::set_image_decoder(std::shared_ptr<ImageDecoder> decoder) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "the image decoder must be set before the server starts");
+  impl_->service.set_image_decoder(std::move(decoder));
+}
+
 GrpcAnswer Server::grpc(std::string_view method, std::string_view message, const GrpcClient& client) {
   return impl_->service.grpc(method, message, client);
 }

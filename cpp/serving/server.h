@@ -16,6 +16,7 @@ namespace maas::serving {
 
 class ModelStore;
 class Tls;
+class ImageDecoder;
 struct GrpcAnswer;
 struct GrpcClient;
 
@@ -45,6 +46,7 @@ class MAAS_API Server {
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
   void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
+  void set_image_decoder(std::shared_ptr<ImageDecoder> decoder);                      // before start
   void start();  // binds and returns; throws maas::Error if it cannot listen
   // At any time: load warms up first, then swaps; requests on the way end with the model they found.
   void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);

@@ -76,6 +76,10 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
+  for (size_t i = 0; i < info.inputs.size(); ++i) {
+    model->images.push_back(image_input(info, i));
+    model->may_wait_for_images |= model->images.back().has_value() && info.inputs.size() > 1;
+  }
   model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics, model->stats);
   return model;
 }
@@ -235,9 +239,28 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
   if (!model) return nullptr;
   auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
+  if (infer->image_bytes() != 0) return decode(std::move(infer), response);
   if (!infer->submit()) return infer;
   infer->render(response);
   return nullptr;
+}
+
+// Its images are decoded elsewhere, and then it is submitted.
+std::shared_ptr<Pending> Service::decode(std::shared_ptr<InferRequest> infer, Response& response) {
+  if (!images_) {
+    response.error(501, "this server decodes no images");
+    infer->refuse_images(Outcome::invalid);
+    return nullptr;
+  }
+  if (images_->add(infer)) return infer;
+  response.error(429, "too many images wait to be decoded");
+  response.headers = "Retry-After: 1\r\n";
+  infer->refuse_images(Outcome::rejected);
+  return nullptr;
+}
+
+void Service::set_image_decoder(std::shared_ptr<ImageDecoder> decoder) {
+  images_ = std::make_unique<ImageQueue>(std::move(decoder));
 }
 
 void Service::expire(Clock::time_point now) {
@@ -255,6 +278,7 @@ bool Service::has_waiting() const {
 
 void Service::stop(Clock::duration drain) {
   if (store_) store_->stop();
+  if (images_) images_->stop();
   models_.stop(drain);
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maas import _core
+from maas.serving import images
 from maas.serving.loading import load
 from maas.serving.servable import make_servable
 
@@ -119,6 +120,7 @@ class Server:
         self._scheme = "http" if tls_cert is None else "https"
         self._batching = batching
         self._core = _core.Server(servables, host, port, {**batching, **access, **options})
+        self._core.set_image_decoder(images.decode)
         self._drain_timeout = options.get("drain_timeout", 30.0)
         self._grpc = None
         if grpc_port is not None:

@@ -362,12 +362,6 @@ class PythonServer {
     py::gil_scoped_release release;
     server_.reset();
   }
-  void add_model(const std::shared_ptr<Servable>& model, py::dict options) {
-    py::dict rest = options.attr("copy")();
-    const BatcherOptions batching = batcher_options(rest);
-    refuse_rest(rest);
-    server_->add_model(model, batching);
-  }
   void load_model(const std::shared_ptr<Servable>& model, py::dict options) {
     py::dict rest = options.attr("copy")();
     const BatcherOptions batching = batcher_options(rest);
@@ -457,7 +451,6 @@ void bind_serving(py::module_& m) {
   py::class_<PythonServer>(m, "Server")
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
-      .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
       .def("load_model", &PythonServer::load_model, py::arg("model"), py::arg("options") = py::dict())
       .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
       .def("models", &PythonServer::models)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -42,22 +43,30 @@ void put_field(std::string& out, const char* name, std::string_view text) {
   }
 }
 
-void put_number(std::string& out, const char* name, int64_t v, int digits_after = 0) {
+// The lowest digits of a number, zeros in front.
+void put_digits(std::string& out, int64_t v, int digits) {
+  char b[8];
+  for (int i = digits; i-- > 0; v /= 10) b[i] = static_cast<char>('0' + v % 10);
+  out.append(b, static_cast<size_t>(digits));
+}
+
+void put_whole(std::string& out, int64_t v) {
+  char b[24];
+  out.append(b, std::to_chars(b, b + sizeof b, v).ptr);
+}
+
+void put_count(std::string& out, const char* name, int64_t v) {
   out.append(",\"").append(name).append("\":");
-  char b[32];
-  if (digits_after != 0) {  // nanoseconds as microseconds
-    std::snprintf(b, sizeof b, "%lld.%03d", static_cast<long long>(v / 1000), static_cast<int>(v % 1000));
-  } else {
-    std::snprintf(b, sizeof b, "%lld", static_cast<long long>(v));
-  }
-  out.append(b);
+  put_whole(out, v);
 }
 
 void put_time(std::string& out, const char* name, int64_t ns) {
   if (ns < 0) {
     put_field(out, name, "");
   } else {
-    put_number(out, name, ns, 3);
+    put_count(out, name, ns / 1000);
+    out += '.';
+    put_digits(out, ns % 1000, 3);
   }
 }
 
@@ -79,13 +88,21 @@ bool is_regular(int file) {
 
 std::string access_line(const AccessRecord& r) {
   const int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(r.time.time_since_epoch()).count();
-  const std::time_t second = static_cast<std::time_t>(us / 1'000'000);
-  std::tm t{};
-  gmtime_r(&second, &t);
-  char b[40];
-  const size_t n = std::strftime(b, sizeof b, "%Y-%m-%dT%H:%M:%S", &t);
-  std::snprintf(b + n, sizeof b - n, ".%06dZ", static_cast<int>(us % 1'000'000));
-  std::string out = std::string("{\"time\":\"") + b + "\"";
+  // Most lines are of the second that the line before was of.
+  thread_local std::time_t known = -1;
+  thread_local char date[32];
+  const auto second = static_cast<std::time_t>(us / 1'000'000);
+  if (second != known) {
+    std::tm t{};
+    gmtime_r(&second, &t);
+    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S.", &t);
+    known = second;
+  }
+  std::string out;
+  out.reserve(512);
+  out.append("{\"time\":\"").append(date);
+  put_digits(out, us % 1'000'000, 6);
+  out.append("Z\"");
   put_field(out, "id", hex16(r.id));
   put_field(out, "peer", r.peer ? *r.peer : std::string());
   put_field(out, "key", r.key ? r.key->id : std::string());
@@ -93,9 +110,9 @@ std::string access_line(const AccessRecord& r) {
   put_field(out, "method", r.method);
   put_field(out, "route", r.route ? r.route : "");
   put_field(out, "model", r.model);
-  put_number(out, "status", r.status);
-  put_number(out, "bytes_in", static_cast<int64_t>(r.bytes_in));
-  put_number(out, "bytes_out", static_cast<int64_t>(r.bytes_out));
+  put_count(out, "status", r.status);
+  put_count(out, "bytes_in", static_cast<int64_t>(r.bytes_in));
+  put_count(out, "bytes_out", static_cast<int64_t>(r.bytes_out));
   put_time(out, "queue_us", r.queue_ns);
   put_time(out, "compute_us", r.compute_ns);
   put_time(out, "total_us", std::chrono::duration_cast<std::chrono::nanoseconds>(r.total).count());

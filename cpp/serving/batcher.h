@@ -110,7 +110,7 @@ class Batcher {
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);
   Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended);
-  bool close_due(int below, Clock::time_point& due);
+  void close_due(int below, Clock::time_point& due);
   void compact(BatchBuffer& b, Ended& ended);
   void execute(BatchBuffer& b);
   void run_alone(BatchBuffer& b);

@@ -15,8 +15,6 @@ const InferProtocol& grpc_protocol();
 // Status codes of gRPC.
 enum class GrpcCode : int {
   ok = 0,
-  cancelled = 1,
-  unknown = 2,
   invalid_argument = 3,
   deadline_exceeded = 4,
   not_found = 5,

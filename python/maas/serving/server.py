@@ -39,6 +39,10 @@ class Server:
         print(server.url)   # http://127.0.0.1:43571
     ```
 
+    A model whose input holds pixels (uint8 or float32, 1 or 3 channels) also takes JPEG and PNG files, as BYTES or as
+    `{"b64": ...}` in JSON, if the extra `image` is installed. They must have the input's size, or any where it is free;
+    pixels come as numbers from 0 to 255.
+
     Args:
         model: a model, a path of a model file, or a dict of name -> model or path.
         name: str, the model's name in URLs; default the file's stem or the model's own name.

@@ -106,8 +106,7 @@ def metric_text(text, start):
 def tool(name):
     """Path of a program of .ci/packages."""
     path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed (see .ci/packages)")
+    assert path is not None, f"{name} is not installed (see .ci/packages)"
     return path
 
 

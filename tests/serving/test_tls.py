@@ -24,7 +24,6 @@ from maas.serving import Server
 from .certificates import Authority, put
 from .conftest import affine, body, metric_text, read_all, rows_of, tool, toy, wait_for
 
-pytestmark = pytest.mark.skipif(not _core.build_info()["openssl"], reason="this build has no OpenSSL")
 X = np.arange(32, dtype=np.float32).reshape(2, 16)
 
 

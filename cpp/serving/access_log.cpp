@@ -156,6 +156,15 @@ void AccessLog::add(AccessRecord&& record) noexcept {
   }
 }
 
+void AccessLog::flush() noexcept {
+  try {
+    std::lock_guard one(file_mutex_);
+    write_waiting();
+  } catch (...) {  // memory that is not to be had: the records are in no list any more
+    std::fputs("maas: lines of the access log are lost\n", stderr);
+  }
+}
+
 void AccessLog::reopen() {
   if (path_ == "-") return;
   const int file = open_log(path_);

@@ -39,7 +39,8 @@ class AccessLog {
   AccessLog(std::string path, LogMetrics& metrics);
   ~AccessLog();  // writes what is left
   void add(AccessRecord&& record) noexcept;
-  void reopen();  // writes what came before to the old file; throws as the constructor, and the old file stays
+  void flush() noexcept;  // writes what came before
+  void reopen();          // writes what came before to the old file; throws as the constructor, and the old file stays
 
  private:
   static constexpr size_t kMost = 16384;  // records that wait; more are dropped

@@ -126,6 +126,7 @@ void Server::stop() {
   if (impl_->listener) impl_->listener->drain(seconds(impl_->options.drain_timeout));
   impl_->service.stop(std::max(Clock::duration::zero(), limit - Clock::now()));
   if (impl_->listener) impl_->listener->stop();
+  if (impl_->service.access_log) impl_->service.access_log->flush();
   std::lock_guard lock(impl_->mutex);
   impl_->listener.reset();
   impl_->stopped = true;

@@ -122,3 +122,33 @@ def test_the_same_kind_of_result_as_in_keras(name):
     assert isinstance(theirs, type(keras.ops.convert_to_tensor(A)))
     assert isinstance(ours, _core.Tensor)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "value, dtype, text",
+    [
+        (2**31, None, "2147483648 does not fit in int32, which holds -2147483648 to 2147483647"),
+        (-(2**31) - 1, None, "-2147483649 does not fit in int32"),
+        ([1, 2**33], None, "8589934592 does not fit in int32"),
+        ([[2**70]], None, f"{2**70} does not fit in int32"),
+        (300, "uint8", "300 does not fit in uint8, which holds 0 to 255"),
+        ([-1], "uint8", "-1 does not fit in uint8"),
+        (2**63, "int64", "does not fit in int64"),
+    ],
+)
+def test_integers_that_do_not_fit(value, dtype, text):
+    """As Keras on JAX: an OverflowError, where NumPy's arrays wrap with an explicit dtype."""
+    for convert in (maas.ops.convert_to_tensor, keras.ops.convert_to_tensor):
+        with pytest.raises(OverflowError, match=text if convert is maas.ops.convert_to_tensor else ""):
+            convert(value, dtype) if dtype != "int64" else maas.ops.convert_to_tensor(value, dtype)
+    with pytest.raises(OverflowError, match="8589934592 does not fit in int32"):
+        maas.ops.ones(2, "int32") + 2**33
+
+
+def test_integers_that_fit():
+    assert maas.ops.convert_to_tensor([2**31 - 1, -(2**31)]).dtype == "int32"
+    assert int(maas.ops.convert_to_tensor(2**40, "int64")) == 2**40
+    assert maas.ops.convert_to_tensor(np.array([2**40])).dtype == "int64"
+    assert int(maas.ops.convert_to_tensor(np.array([300]), "uint8")[0]) == 44
+    assert float(maas.ops.convert_to_tensor(2**40, "float32")) == 2.0**40
+    assert maas.ops.convert_to_tensor([]).dtype == "float32"

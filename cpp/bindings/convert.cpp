@@ -156,6 +156,28 @@ Array cast_numpy(const py::array& given, DType from, DType to) {
   return out;
 }
 
+// Numbers that Python wrote, not those of an array, must fit: an OverflowError as in NumPy and JAX. `a` is what NumPy
+// made of them: int64, uint64, or objects where they are larger still.
+void check_fits(const py::array& a, DType to) {
+  if (!is_integer(to) || foreign(to) || a.size() == 0) return;
+  const char kind = a.dtype().kind();
+  if (kind != 'i' && kind != 'u' && kind != 'O') return;
+  const py::object info = py::module_::import("numpy").attr("iinfo")(numpy_dtype(to));
+  const py::object least = info.attr("min"), most = info.attr("max");
+  for (const char* name : {"min", "max"}) {
+    py::object found = a.attr(name)();
+    if (kind == 'O' && !PyLong_Check(found.ptr())) return;  // no numbers at all: the caller says so
+    found = py::int_(found);
+    if (found >= least && found <= most) continue;
+    const std::string text =
+        py::str(found).cast<std::string>() + " does not fit in " + to_string(to) + ", which holds " +
+        py::str(least).cast<std::string>() + " to " + py::str(most).cast<std::string>() +
+        ": ask for a wider dtype, or give an array; received " + py::str(found).cast<std::string>();
+    PyErr_SetString(PyExc_OverflowError, text.c_str());
+    throw py::error_already_set();
+  }
+}
+
 }  // namespace
 
 Array to_array(const py::handle& value, std::optional<DType> wanted) {
@@ -174,6 +196,8 @@ Array to_array(const py::handle& value, std::optional<DType> wanted) {
     return to_array(py::cast(Tensor(std::move(shared))), wanted);
   }
   py::array a = as_numpy(value);
+  if (wanted && (PyLong_CheckExact(value.ptr()) || PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())))
+    check_fits(a, *wanted);
   auto dtype = dtype_of(a.dtype());
   if (!dtype)
     fail(ErrorKind::type, "an array of numbers is needed, received dtype ", py::str(a.dtype()).cast<std::string>());

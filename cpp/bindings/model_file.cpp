@@ -66,7 +66,7 @@ void bind_model_file(py::module_& m) {
       .def_property_readonly("tensors",
                              [](const SavedModel& s) {
                                py::dict out;
-                               for (const auto& [name, a] : s.tensors()) out[py::str(name)] = Tensor(a.clone());
+                               for (auto& [name, a] : s.tensors()) out[py::str(name)] = Tensor(std::move(a));
                                return out;
                              })
       .def_property_readonly(

@@ -5,15 +5,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <thread>
 
 #include "core/allocator.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/sha256.h"
+#include "core/threads.h"
 
 namespace maas {
 namespace {
@@ -49,15 +52,21 @@ class File {
   ~File() { close(fd_); }
   File(const File&) = delete;
   size_t size() const { return size_; }
-  void read(void* to, size_t bytes) {
+  void read(void* to, size_t bytes, size_t at) const {
+    if (!try_read(to, bytes, at)) damaged("it ends too early");
+  }
+  // The same without an exception, for jobs.
+  bool try_read(void* to, size_t bytes, size_t at) const noexcept {
     auto* p = static_cast<std::byte*>(to);
     while (bytes) {
-      const ssize_t n = ::read(fd_, p, bytes);
+      const ssize_t n = ::pread(fd_, p, bytes, static_cast<off_t>(at));
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) damaged("it ends too early");
+      if (n <= 0) return false;
       p += n;
+      at += static_cast<size_t>(n);
       bytes -= static_cast<size_t>(n);
     }
+    return true;
   }
 
  private:
@@ -131,6 +140,63 @@ std::vector<Entry> entries(const json::Value& header, Safetensors& result, size_
   return list;
 }
 
+// Reads pieces of a file by a team, and hashes them in their order as they arrive. New memory has to be cleared by the
+// system when it is first written, which takes longer than to hash it: that work is what the team shares.
+class Pieces {
+ public:
+  explicit Pieces(const File& file) : file_(file) {}
+  void add(std::byte* to, size_t bytes, size_t at) {
+    for (size_t done = 0, n; done < bytes; done += n) {
+      n = std::min(bytes - done, kPiece);
+      list_.push_back({to + done, n, at + done});
+    }
+  }
+  // False if the file is shorter.
+  bool read(Sha256& sha) {
+    states_ = std::vector<std::atomic<char>>(list_.size());
+    sha_ = &sha;
+    ThreadPool::instance().run_elastic(list_.size() > 4 ? 4 : 1, &Pieces::job, this);
+    return !failed_;
+  }
+
+ private:
+  struct Piece {
+    std::byte* to;
+    size_t bytes, at;
+  };
+  static constexpr size_t kPiece = size_t{1} << 19;
+
+  static void job(void* ctx, int worker, int) {
+    auto& self = *static_cast<Pieces*>(ctx);
+    if (worker != 0) {
+      while (self.read_next()) {
+      }
+      return;
+    }
+    for (size_t i = 0; i < self.list_.size() && !self.failed_; ++i) {
+      while (!self.states_[i].load(std::memory_order_acquire) && !self.failed_)
+        if (!self.read_next()) std::this_thread::yield();
+      if (!self.failed_) self.sha_->add(self.list_[i].to, self.list_[i].bytes);
+    }
+  }
+  bool read_next() {
+    const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
+    if (i >= list_.size() || failed_) return false;
+    if (file_.try_read(list_[i].to, list_[i].bytes, list_[i].at))
+      states_[i].store(1, std::memory_order_release);
+    else
+      failed_ = true;
+    return true;
+  }
+
+  const File& file_;
+  std::vector<Piece> list_;
+  std::vector<std::atomic<char>> states_;
+  std::atomic<size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  Sha256* sha_ = nullptr;
+};
+
 // Damage to a graph or a name must not go unseen either. `describe(hash)` adds every tensor in the order of the file.
 template <class Describe>
 std::string header_sum(const std::map<std::string, std::string>& metadata, const Describe& describe) {
@@ -178,13 +244,13 @@ Safetensors read_safetensors(const std::string& path) {
         " bytes (MAAS_MAX_MODEL_BYTES), received ", file.size());
   uint64_t header_bytes = 0;
   if (file.size() < sizeof header_bytes) damaged("it is too short");
-  file.read(&header_bytes, sizeof header_bytes);  // little-endian, as x86-64 is
+  file.read(&header_bytes, sizeof header_bytes, 0);  // little-endian, as x86-64 is
   if (header_bytes > kMaxHeader || header_bytes > file.size() - sizeof header_bytes)
     damaged(text("its header would have ", header_bytes, " bytes"));
   const size_t data_bytes = file.size() - sizeof header_bytes - header_bytes;
   check_memory(file.size(), text("loading a model file of ", format_bytes(static_cast<int64_t>(file.size()))));
   std::string header(header_bytes, '\0');
-  file.read(header.data(), header.size());
+  file.read(header.data(), header.size(), sizeof header_bytes);
   if (header.empty() || header[0] != '{') damaged("its header is no object");
   Safetensors result;
   Sha256 sha;
@@ -192,17 +258,18 @@ Safetensors read_safetensors(const std::string& path) {
   result.sha256_header = header_sum(result.metadata, [&](const auto& hash) {
     for (const Entry& e : list) hash(e.name), hash(name_of(e.dtype)), hash(list_text(e.shape));
   });
+  Pieces pieces(file);
+  std::vector<Array> arrays;
   for (Entry& e : list) {
-    Array a(e.dtype, std::move(e.shape));
-    // Hashed while it is in the cache.
-    for (size_t at = 0, n; at < a.bytes(); at += n) {
-      n = std::min(a.bytes() - at, size_t{1} << 18);
-      file.read(a.as<std::byte>() + at, n);
-      sha.add(a.as<std::byte>() + at, n);
-    }
+    arrays.emplace_back(e.dtype, std::move(e.shape));
+    pieces.add(arrays.back().as<std::byte>(), arrays.back().bytes(), sizeof header_bytes + header_bytes + e.begin);
+  }
+  if (!pieces.read(sha)) damaged("it ends too early");
+  for (size_t k = 0; k < list.size(); ++k) {
+    Array& a = arrays[k];
     if (a.dtype == DType::b8)
       for (int64_t i = 0; i < a.size(); ++i) a.as<uint8_t>()[i] = a.as<uint8_t>()[i] != 0;
-    result.tensors.emplace(std::move(e.name), std::move(a));
+    result.tensors.emplace(std::move(list[k].name), std::move(a));
   }
   result.sha256 = sha.hex();
   return result;

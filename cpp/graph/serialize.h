@@ -45,8 +45,9 @@ class TensorNames {
 //   sizes: a number, or an expression over the function's symbols
 std::string to_json(const std::vector<Function>& functions, TensorNames& names);
 
-// Values of the tensors that a file holds. Throws Error(value) for a name it does not have.
-using TensorSource = std::function<Array(const std::string& name)>;
+// Values of the tensors that a file holds. With `take` the caller keeps the array for itself, to write to it; the
+// source may then be its only other holder. Throws Error(value) for a name it does not have.
+using TensorSource = std::function<Array(const std::string& name, bool take)>;
 // Builds every function anew: shapes are inferred again, so a lying text is found. States with the same tensor are one
 // Variable, which `variables` keeps by tensor name. Throws Error naming function and node.
 std::vector<Function> from_json(const json::Value& document, const TensorSource& tensors,

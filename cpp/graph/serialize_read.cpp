@@ -3,6 +3,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/take_variable.h"
 #include "graph/lowered.h"
 #include "graph/op.h"
 #include "graph/serialize.h"
@@ -125,8 +126,7 @@ class Reader {
     VariablePtr& variable = variables_[tensor];
     const Spec declared = spec(v);
     if (!variable)
-      variable =
-          std::make_shared<Variable>(array(tensor, declared), need<std::string>(v, "name", "a string"), trainable);
+      variable = take_variable(array(tensor, declared, true), need<std::string>(v, "name", "a string"), trainable);
     check(variable->dtype() == declared.dtype && declared.shape == to_shape(variable->shape()), "state '", tensor,
           "' is ", variable->dtype(), to_string(to_shape(variable->shape())), ", received ", declared.dtype,
           to_string(declared.shape));
@@ -156,8 +156,8 @@ class Reader {
     return constant_node(std::move(a));
   }
 
-  Array array(const std::string& tensor, const Spec& declared) {
-    Array a = tensors_(tensor);
+  Array array(const std::string& tensor, const Spec& declared, bool take = false) {
+    Array a = tensors_(tensor, take);
     // What no tensor format has is stored as bytes: int4, two to a byte.
     check(is_constant(declared.shape), "tensor '", tensor, "' needs known sizes, received ", to_string(declared.shape));
     if (declared.dtype == DType::i4 && a.dtype == DType::u8) {

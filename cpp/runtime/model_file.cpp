@@ -1,6 +1,7 @@
 #include "runtime/model_file.h"
 
 #include <charconv>
+#include <utility>
 
 #include "core/error.h"
 #include "core/numerics.h"
@@ -56,13 +57,22 @@ std::shared_ptr<SavedModel> SavedModel::load(const std::string& path) {
   model->file_ = read_safetensors(path);
   check_format(model->file_);
   check_sums(model->file_);
-  const TensorSource tensors = [&](const std::string& name) {
+  // A state takes the memory that the file was read into, so that weights are held once.
+  const TensorSource tensors = [&](const std::string& name, bool take) {
     const auto it = model->file_.tensors.find(name);
     check(it != model->file_.tensors.end(), "the file has no such tensor, received '", name, "'");
+    if (!it->second) return model->variables_.at(name)->read();
+    if (take && it->second.dtype != DType::u8) return std::exchange(it->second, Array{});  // int4 is stored as bytes
     return it->second;
   };
   model->functions_ = from_json(json::parse(need(model->file_.metadata, "graph")), tensors, model->variables_);
   return model;
+}
+
+std::map<std::string, Array> SavedModel::tensors() const {
+  std::map<std::string, Array> copies;
+  for (const auto& [name, a] : file_.tensors) copies.emplace(name, a ? a.clone() : variables_.at(name)->read());
+  return copies;
 }
 
 const Function& SavedModel::function(const std::string& name) const {

@@ -49,7 +49,8 @@ class SavedModel {
   static std::shared_ptr<SavedModel> load(const std::string& path);
 
   const std::map<std::string, std::string>& metadata() const { return file_.metadata; }
-  const std::map<std::string, Array>& tensors() const { return file_.tensors; }
+  // Copies of all tensors; of those that are state, as they are now.
+  std::map<std::string, Array> tensors() const;
   const std::map<std::string, VariablePtr>& variables() const { return variables_; }
   const std::vector<Function>& functions() const { return functions_; }
   // Throws Error(value) naming the functions there are.

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(graphs) {
     tensors.insert(content.tensors.begin(), content.tensors.end());
     corpus.push_back(content.metadata.at("graph"));
   }
-  const TensorSource source = [&](const std::string& name) {
+  const TensorSource source = [&](const std::string& name, bool) {
     const auto it = tensors.find(name);
     check(it != tensors.end(), "no such tensor");
     return it->second;

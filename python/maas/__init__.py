@@ -9,7 +9,7 @@ from maas._core import __version__
 
 _SUBMODULES = frozenset(
     "activations applications backend callbacks classical cli config constraints data datasets dtype_policies "
-    "export initializers layers losses metrics mixed_precision models onnx ops optimizers preprocessing random "
+    "export initializers layers legacy losses metrics mixed_precision models onnx ops optimizers preprocessing random "
     "regularizers saving serving testing transforms tree utils wrappers zoo".split()
 )
 _NAMES = {

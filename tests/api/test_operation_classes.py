@@ -42,7 +42,9 @@ NO_CLASS["extract_patches_3d"] = "Keras records extract_patches"
 # Calls that are recorded in another way than Keras does, and why.
 OTHER_CALLS = {
     **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), "x and y are x1 and x2"),
-    **dict.fromkeys(("associative_scan", "cond", "map", "rearrange", "scan"), "functions and patterns are settings"),
+    **dict.fromkeys(
+        ("associative_scan", "cond", "jvp", "map", "rearrange", "scan"), "functions and patterns are settings"
+    ),
     **dict.fromkeys(("einsum", "meshgrid", "switch"), "any number of operands"),
     "convert_to_tensor": "Keras alone records it",
     **dict.fromkeys(("bincount", "trapezoid"), "weights and places may be tensors"),
@@ -90,6 +92,12 @@ FILES = {
     "right_shift": (WHOLE, lambda ops, x: ops.right_shift(x, 2)),
     "trace": (SPD, lambda ops, x: ops.trace(x, offset=1, axis1=1, axis2=2)),
     "solve": (SPD, lambda ops, x: ops.solve(x, x)),
+    "scale_and_translate": (
+        IMAGE,
+        lambda ops, x: ops.image.scale_and_translate(
+            x, (2, 5, 6, 3), np.ones(2, "float32") * 1.3, np.zeros(2, "float32"), (1, 2), "linear"
+        ),
+    ),
     "layer_normalization": (
         IMAGE,
         lambda ops, x: ops.layer_normalization(x, *ONES),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn import ensemble, linear_model, naive_bayes, svm, tree
+from sklearn import ensemble, linear_model, naive_bayes, pipeline, preprocessing, svm, tree
 
 from tests.classical.agree import GRID, HOLES, NEW, TEXT, THREE, TWO, X, Y, agree
 
@@ -68,6 +68,11 @@ def test_bagging():
         agree(ensemble.BaggingRegressor(linear_model.Ridge(), **SMALL, **options).fit(X, Y))
         agree(ensemble.BaggingClassifier(linear_model.LogisticRegression(), **SMALL, **options).fit(X, THREE * 2))
     agree(ensemble.BaggingClassifier(svm.SVC(), **SMALL).fit(X, TWO))
+    # Parts of few rows: many lack a class, not all the same one. A pipeline takes no weights, so it sees few rows.
+    part = pipeline.make_pipeline(preprocessing.StandardScaler(), svm.SVC())
+    few = ensemble.BaggingClassifier(part, n_estimators=12, max_samples=5, random_state=0).fit(X, THREE)
+    assert len({tuple(e.classes_) for e in few.estimators_}) > 2
+    agree(few)
 
 
 PARTS = [

@@ -84,6 +84,8 @@ def test_one_against_others(part):
         agree(multiclass.OneVsRestClassifier(part).fit(X, labels))
         agree(multiclass.OneVsOneClassifier(part).fit(X, labels))
     agree(multiclass.OneVsRestClassifier(part).fit(X, np.c_[TWO, THREE > 0, np.roll(TWO, 1)]))
+    for labels in (TWO, THREE):
+        agree(multiclass.OneVsRestClassifier(linear_model.Ridge()).fit(X, labels))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a label that all rows have
         agree(multiclass.OneVsRestClassifier(part).fit(X, np.c_[TWO, np.ones(len(X), int)]))

@@ -67,3 +67,14 @@ def test_a_functional_model_needs_no_signature_and_collections_are_kept(tmp_path
 def test_errors(call, text):
     with pytest.raises(ValueError, match=text):
         call(ExportArchive())
+
+
+@pytest.mark.parametrize("accuracy", ["fast", "exact"])
+def test_the_accuracy_of_a_model_goes_into_the_file(accuracy, tmp_path):
+    image = layers.Input((24, 24, 16))
+    net = maas.Model(image, layers.Conv2D(16, 3, padding="same")(image)).optimize(accuracy=accuracy)
+    archive = ExportArchive()
+    archive.track_and_add_endpoint("serve", net)
+    archive.write_out(tmp_path / "m.maas", verbose=False)
+    kernels = [kernel for _, kernel in maas.models.load_model(tmp_path / "m.maas").program.kernels]
+    assert any("winograd" in k for k in kernels) == (accuracy == "fast"), kernels

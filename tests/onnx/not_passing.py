@@ -26,9 +26,6 @@ NOT_PASSING = {
         test_strnorm_model_monday_insensintive_upper_twodim test_strnorm_model_monday_empty_output
         test_strnorm_model_monday_casesensintive_lower
     """,
-    "TreeEnsemble of ai.onnx.ml": """
-        test_ai_onnx_ml_tree_ensemble_single_tree test_ai_onnx_ml_tree_ensemble_set_membership
-    """,
     "16-bit attention: fused, it rounds once where the reference rounds at every step": """
         test_attention_4d_causal_bf16 test_attention_4d_causal_bf16_expanded test_attention_4d_causal_fp16
         test_attention_4d_causal_fp16_expanded test_attention_4d_padded_kv_bf16
@@ -119,12 +116,6 @@ NOT_PASSING = {
         test_image_decoder_decode_jpeg_bgr test_image_decoder_decode_jpeg2k_rgb
         test_image_decoder_decode_bmp_rgb test_image_decoder_decode_png_rgb test_image_decoder_decode_tiff_rgb
         test_image_decoder_decode_webp_rgb test_image_decoder_decode_pnm_rgb
-    """,
-    "TfIdfVectorizer, an op on words": """
-        test_tfidfvectorizer_tf_only_bigrams_skip0 test_tfidfvectorizer_tf_batch_onlybigrams_skip0
-        test_tfidfvectorizer_tf_onlybigrams_levelempty test_tfidfvectorizer_tf_onlybigrams_skip5
-        test_tfidfvectorizer_tf_batch_onlybigrams_skip5 test_tfidfvectorizer_tf_uniandbigrams_skip5
-        test_tfidfvectorizer_tf_batch_uniandbigrams_skip5
     """,
 }
 

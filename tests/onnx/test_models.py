@@ -1,26 +1,16 @@
 """Models that torch exported: the same outputs as ONNX Runtime, open sizes, training, files."""
 
-import pickle
+import json
 import subprocess
 import sys
+import urllib.request
 
 import numpy as np
 import pytest
 
 import maas
 from tests.onnx.graphs import filled
-
-_ORACLE = """
-import pickle, sys
-import onnxruntime
-from tests.onnx.graphs import filled
-calls, results = pickle.load(sys.stdin.buffer), {}
-for name, feeds in calls.items():
-    session = onnxruntime.InferenceSession(filled(name).SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [i.name for i in session.get_inputs()]
-    results[name] = [session.run(None, dict(zip(names, feed))) for feed in feeds]
-sys.stdout.buffer.write(pickle.dumps(results))
-"""
+from tests.onnx.oracle import answers
 
 
 def _feeds():
@@ -50,10 +40,7 @@ def feeds():
 
 @pytest.fixture(scope="module")
 def expected(feeds):
-    done = subprocess.run(
-        [sys.executable, "-c", _ORACLE], input=pickle.dumps(feeds), capture_output=True, timeout=300, check=True
-    )
-    return pickle.loads(done.stdout)
+    return answers({name: (name, calls) for name, calls in feeds.items()})
 
 
 @pytest.mark.parametrize("name", list(_feeds()))
@@ -136,11 +123,25 @@ def test_saved_file_runs_without_onnx(lstm, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), lstm(x).numpy())
 
 
-def test_server_runs_it(tmp_path):
-    from maas.serving.loading import load
-    from maas.serving.servable import make_servable
+@pytest.fixture(scope="module")
+def served(lstm, tmp_path_factory):
+    """Address of a server that has the model as `.onnx` and as `.maas`."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "words.onnx").write_bytes(filled("lstm").SerializeToString())
+    lstm.export(folder / "kept.maas")
+    with maas.Server({n: folder / f for n, f in (("words", "words.onnx"), ("kept", "kept.maas"))}, port=0) as server:
+        yield server.url
 
-    path = tmp_path / "words.onnx"
-    path.write_bytes(filled("lstm").SerializeToString())
-    servable = make_servable(load(path))
-    assert servable.name == "words"
+
+@pytest.mark.parametrize("name", ["words", "kept"])
+@pytest.mark.parametrize("shape", [(1, 1, 40), (3, 5, 40)])
+def test_server_answers_bit_for_bit(served, lstm, name, shape):
+    x = np.random.default_rng(4).standard_normal(shape).astype("float32")
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": shape, "data": x.reshape(-1).tolist()}]}
+    request = urllib.request.Request(
+        f"{served}/v2/models/{name}/infer", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as reply:
+        (y,) = json.load(reply)["outputs"]
+    assert (y["name"], y["datatype"]) == ("y", "FP32")
+    np.testing.assert_array_equal(np.array(y["data"], "float32").reshape(y["shape"]), lstm(x).numpy())

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import maas
 from maas import _core, ops
 from tests.ops import support
 
@@ -190,3 +191,26 @@ def test_gelu_far_out():
             y = np.asarray(ops.gelu(x, approximate=False))
         np.testing.assert_allclose(y[:-1], want[:-1], rtol=6 * 2.0**-24 * 2, atol=3e-37)
         assert np.isnan(y[-1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_the_next_number(dtype):
+    """Bit for bit NumPy's, away from denormals, which kernels do not know."""
+    bits = np.random.default_rng(0).integers(0, 2 ** (8 * np.dtype(dtype).itemsize) - 1, 20_000, dtype="uint64")
+    x = bits.astype(f"uint{8 * np.dtype(dtype).itemsize}").view(dtype)
+    tiny, most = np.finfo(dtype).tiny, np.finfo(dtype).max
+    powers = 2.0 ** np.arange(-12, 12)
+    x = np.concatenate([x[np.isfinite(x) & (np.abs(x) > 2 * tiny)], powers, -powers, [np.inf, -np.inf, most]])
+    x = x.astype(dtype)
+    for goal in (np.inf, -np.inf, 0.0):
+        y = np.full_like(x, goal)
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(maas.ops.nextafter(x, y).numpy(), np.nextafter(x, y))
+    edges = maas.ops.nextafter(np.array([0, 0, 1, np.nan, tiny], dtype), np.array([1, -1, 1, 2, 0], dtype)).numpy()
+    np.testing.assert_array_equal(edges, np.array([tiny, -tiny, 1, np.nan, 0], dtype))
+    if dtype == "float32":
+        import keras
+
+        for ours, theirs in ((lib.ops.nextafter(x[:500], x[500:1000]) for lib in (maas, keras)),):
+            np.testing.assert_array_equal(ours, theirs)
+        assert maas.ops.nextafter(1, 2).dtype == keras.ops.nextafter(1, 2).dtype == "float32"

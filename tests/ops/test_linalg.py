@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import maas
 from maas import ops
 
 RNG = np.random.default_rng(0)
@@ -76,3 +77,29 @@ def test_svd_of_an_empty_matrix(shape, full):
 def test_eigenvalues_of_an_empty_matrix(function):
     values, vectors = function(np.zeros((0, 0), "float32"))
     assert values.shape == (0,) and vectors.shape == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["one", "nested", "aux", "linalg"])
+def test_jvp(keras, name):
+    rng = np.random.default_rng(3)
+    x, y, u, v = (rng.normal(size=(3, 4)).astype("float32") for _ in range(4))
+    calls = {
+        "one": lambda o: o.jvp(o.sin, (x,), (u,)),
+        "nested": lambda o: o.jvp(lambda a, b: {"p": a * o.exp(b), "q": [o.sum(a), o.tanh(b)]}, (x, y), (u, v)),
+        "aux": lambda o: o.linalg.jvp(lambda a: (o.square(a), o.cos(a)), [x], [u], has_aux=True),
+        "linalg": lambda o: o.jvp(lambda a: o.logsumexp(o.matmul(a, o.transpose(a)), axis=0), (x,), (v,)),
+    }
+    found, expected = (lib.tree.flatten(calls[name](lib.ops)) for lib in (maas, keras))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5, atol=1e-5)
+    run = maas.jit(lambda a, b: ops.jvp(lambda z: ops.tanh(z) * z, (a,), (b,)))
+    slope = 1 - np.tanh(x) ** 2
+    np.testing.assert_allclose(run(x, u)[1], (slope * x + np.tanh(x)) * u, rtol=1e-4, atol=1e-5)
+
+
+def test_jvp_errors():
+    x = np.ones(3, "float32")
+    with pytest.raises(TypeError, match="must be tuples of arguments, received ndarray and ndarray"):
+        ops.jvp(ops.sin, x, x)
+    with pytest.raises(ValueError, match=r"the shapes of primals, \[\(3,\)\], received \[\(2,\)\]"):
+        ops.jvp(ops.sin, (x,), (x[:2],))

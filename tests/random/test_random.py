@@ -176,3 +176,19 @@ def test_alpha_dropout_keeps_mean_and_variance():
     assert (np.ptp(np.asarray(rows), axis=1) == 0).all()
     cells = maas.layers.SpatialDropout3D(0.5, seed=1)(np.ones((9, 2, 3, 4, 5), "float32"), training=True).numpy()
     assert (np.ptp(cells.reshape(9, -1, 5), axis=1) == 0).all() and set(np.unique(cells)) == {0, 2}
+
+
+def test_draws_with_a_shape_in_a_program():
+    """The same numbers traced as at once, and others at the next call."""
+    import maas
+
+    for draw in (
+        lambda seed: random.gamma((4, 3), 0.7, seed=seed),
+        lambda seed: random.beta((4, 3), 2.0, 0.5, seed=seed),
+        lambda seed: random.binomial((4, 3), 9.0, 0.4, seed=seed),
+    ):
+        seeds = [random.SeedGenerator(5) for _ in range(2)]
+        run = maas.jit(lambda: draw(seeds[0]))  # noqa: B023
+        first, second = run().numpy(), run().numpy()
+        np.testing.assert_allclose(first, draw(seeds[1]).numpy(), rtol=1e-5)
+        assert not np.array_equal(first, second)

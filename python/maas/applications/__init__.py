@@ -8,14 +8,22 @@ import importlib
 from maas.missing_names import missing
 
 _MODULES = (
-    "efficientnet imagenet_utils mobilenet mobilenet_v2 mobilenet_v3 resnet resnet50 resnet_v2 vgg16 vgg19".split()
-)
+    "convnext densenet efficientnet efficientnet_v2 imagenet_utils inception_resnet_v2 inception_v3 mobilenet "
+    "mobilenet_v2 mobilenet_v3 nasnet resnet resnet50 resnet_v2 vgg16 vgg19 xception"
+).split()
 _NAMES = {
+    **{f"ConvNeXt{size}": "convnext" for size in ("Base", "Large", "Small", "Tiny", "XLarge")},
+    **{f"DenseNet{depth}": "densenet" for depth in (121, 169, 201)},
     **{f"EfficientNetB{i}": "efficientnet" for i in range(8)},
+    **{f"EfficientNetV2{variant}": "efficientnet_v2" for variant in ("B0", "B1", "B2", "B3", "L", "M", "S")},
+    "InceptionResNetV2": "inception_resnet_v2",
+    "InceptionV3": "inception_v3",
     "MobileNet": "mobilenet",
     "MobileNetV2": "mobilenet_v2",
     "MobileNetV3Large": "mobilenet_v3",
     "MobileNetV3Small": "mobilenet_v3",
+    "NASNetLarge": "nasnet",
+    "NASNetMobile": "nasnet",
     "ResNet50": "resnet",
     "ResNet101": "resnet",
     "ResNet152": "resnet",
@@ -24,6 +32,7 @@ _NAMES = {
     "ResNet152V2": "resnet_v2",
     "VGG16": "vgg16",
     "VGG19": "vgg19",
+    "Xception": "xception",
 }
 __all__ = sorted([*_NAMES, *_MODULES])
 

@@ -1,9 +1,69 @@
-"""What the families share: the input, the top, the weights."""
+"""What the families share: the function of a model, the input, the top, the weights."""
 
+import inspect
 import os
 
 from maas import layers
 from maas.backend.config import image_data_format
+
+_ARGS = {
+    "include_top": (True, "bool, whether the classifier follows."),
+    "weights": (
+        "imagenet",
+        'None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.',
+    ),
+    "input_tensor": (None, "KerasTensor to start from, or None."),
+    "input_shape": (None, "(height, width, channels), or channels first by the global setting."),
+    "pooling": (None, 'without top, None, "avg" or "max".'),
+    "classes": (1000, "int, number of classes."),
+    "classifier_activation": ("softmax", "activation of the top."),
+    "include_preprocessing": (True, "bool, whether the model starts with the scaling of values from 0 to 255."),
+}
+_ORDER = "include_top weights input_tensor input_shape pooling classes classifier_activation name"
+
+
+def application(build, owner, name, about, reference, order=_ORDER, **fixed):
+    """The function of a model: Keras's arguments, a docstring, and `build(owner, **fixed, **arguments)` in it.
+
+    Args:
+        build: function that makes the model from `owner`, the variant and the arguments.
+        owner: str, the name of the function.
+        name: str, default of its last argument.
+        about: str, what the model is.
+        reference: str.
+        order: str, names of the arguments.
+        fixed: the variant.
+
+    Returns:
+        function.
+    """
+    defaults = {k: name if k == "name" else _ARGS[k][0] for k in order.split()}
+    signature = inspect.Signature(
+        [inspect.Parameter(k, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v) for k, v in defaults.items()]
+    )
+
+    def model(*args, **kwargs):
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as e:
+            raise TypeError(f"{owner}: {e}; it takes {signature}") from None
+        return build(owner, **{**fixed, **defaults, **given.arguments})
+
+    lines = [f"        {k}: {'str.' if k == 'name' else _ARGS[k][1]}" for k in defaults]
+    model.__doc__ = "\n".join(
+        [about, "", "    Args:", *lines, "", "    Raises:"]
+        + ["        ValueError: for weights or shapes that do not fit.", f"    Reference: {reference}", "    "]
+    )
+    model.__name__ = model.__qualname__ = owner
+    model.__module__ = build.__module__
+    model.__signature__ = signature
+    return model
+
+
+def last_channels_only(name):
+    """ValueError where images are channels first: files of this family have channels last."""
+    if image_data_format() == "channels_first":
+        raise ValueError(f"{name}: the model takes channels last, received image_data_format()='channels_first'")
 
 
 def channel_axis():
@@ -53,6 +113,14 @@ def square_size(input_shape, known):
         return 224
     rows, cols = input_shape[:2] if image_data_format() == "channels_last" else input_shape[1:]
     return rows if rows == cols and rows in known else 224
+
+
+def classified(x, include_top, pooling, classes, activation, names=("avg_pool", "max_pool"), **dense):
+    """The top of a model: means of every channel and a dense layer; or without top, pooling alone."""
+    if not include_top:
+        return pooled(x, pooling, names)
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    return layers.Dense(classes, activation=activation, name="predictions", **dense)(x)
 
 
 def model_input(input_tensor, shape):

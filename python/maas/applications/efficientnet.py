@@ -96,220 +96,24 @@ def _efficientnet(
     return building.finished(name, start, x, input_tensor, weights)
 
 
-def EfficientNetB0(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb0",
-):  # fmt: skip
-    """EfficientNetB0; images with values 0 to 255, 224 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB0", 1.0, 1.0, 224, 0.2, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
+def _entry(i, width, depth, size, dropout_rate):
+    return building.application(
+        _efficientnet, f"EfficientNetB{i}", f"efficientnetb{i}",
+        f"EfficientNetB{i}; images with values 0 to 255, {size} pixels wide and high by default.",
+        'Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks", '
+        "arXiv:1905.11946.",
+        width=width, depth=depth, size=size, dropout_rate=dropout_rate,
     )  # fmt: skip
 
 
-def EfficientNetB1(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb1",
-):  # fmt: skip
-    """EfficientNetB1; images with values 0 to 255, 240 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB1", 1.0, 1.1, 240, 0.2, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB2(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb2",
-):  # fmt: skip
-    """EfficientNetB2; images with values 0 to 255, 260 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB2", 1.1, 1.2, 260, 0.3, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB3(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb3",
-):  # fmt: skip
-    """EfficientNetB3; images with values 0 to 255, 300 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB3", 1.2, 1.4, 300, 0.3, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB4(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb4",
-):  # fmt: skip
-    """EfficientNetB4; images with values 0 to 255, 380 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB4", 1.4, 1.8, 380, 0.4, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB5(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb5",
-):  # fmt: skip
-    """EfficientNetB5; images with values 0 to 255, 456 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB5", 1.6, 2.2, 456, 0.4, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB6(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb6",
-):  # fmt: skip
-    """EfficientNetB6; images with values 0 to 255, 528 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB6", 1.8, 2.6, 528, 0.5, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
-
-
-def EfficientNetB7(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="efficientnetb7",
-):  # fmt: skip
-    """EfficientNetB7; images with values 0 to 255, 600 pixels wide and high by default.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: Tan and Le, 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-        arXiv:1905.11946.
-    """
-    return _efficientnet(
-        "EfficientNetB7", 2.0, 3.1, 600, 0.5, include_top, weights, input_tensor, input_shape, pooling, classes,
-        classifier_activation, name,
-    )  # fmt: skip
+EfficientNetB0 = _entry(0, 1.0, 1.0, 224, 0.2)
+EfficientNetB1 = _entry(1, 1.0, 1.1, 240, 0.2)
+EfficientNetB2 = _entry(2, 1.1, 1.2, 260, 0.3)
+EfficientNetB3 = _entry(3, 1.2, 1.4, 300, 0.3)
+EfficientNetB4 = _entry(4, 1.4, 1.8, 380, 0.4)
+EfficientNetB5 = _entry(5, 1.6, 2.2, 456, 0.4)
+EfficientNetB6 = _entry(6, 1.8, 2.6, 528, 0.5)
+EfficientNetB7 = _entry(7, 2.0, 3.1, 600, 0.5)
 
 
 def preprocess_input(x, data_format=None):

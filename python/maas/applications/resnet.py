@@ -50,9 +50,9 @@ def _stack(x, filters, count, version, stage):
     return x
 
 
-def resnet(
-    counts, version, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name,
-    owner,
+def _resnet(
+    owner, counts, version, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
+    name,
 ):  # fmt: skip
     """Four stages of `counts` bottleneck blocks; version 2 normalizes before the convolutions."""
     building.check_weights(owner, weights)
@@ -76,82 +76,22 @@ def resnet(
     return building.finished(name, start, x, input_tensor, weights)
 
 
-def ResNet50(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="resnet50",
-):  # fmt: skip
-    """ResNet50.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: He et al., 2015, "Deep residual learning for image recognition", arXiv:1512.03385.
-    """
-    return resnet(
-        (3, 4, 6, 3), 1, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        name, "ResNet50",
-    )  # fmt: skip
+_PAPERS = {
+    1: 'He et al., 2015, "Deep residual learning for image recognition", arXiv:1512.03385.',
+    2: 'He et al., 2016, "Identity mappings in deep residual networks", arXiv:1603.05027.',
+}
 
 
-def ResNet101(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="resnet101",
-):  # fmt: skip
-    """ResNet101.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: He et al., 2015, "Deep residual learning for image recognition", arXiv:1512.03385.
-    """
-    return resnet(
-        (3, 4, 23, 3), 1, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        name, "ResNet101",
-    )  # fmt: skip
+def entry(depth, counts, version):
+    """The function of a ResNet."""
+    name = f"ResNet{depth}" + ("V2" if version == 2 else "")
+    about = f"{name}: {depth} layers with weights, in bottleneck blocks."
+    return building.application(_resnet, name, name.lower(), about, _PAPERS[version], counts=counts, version=version)
 
 
-def ResNet152(
-    include_top=True, weights="imagenet", input_tensor=None, input_shape=None, pooling=None, classes=1000,
-    classifier_activation="softmax", name="resnet152",
-):  # fmt: skip
-    """ResNet152.
-
-    Args:
-        include_top: bool, whether the classifier follows.
-        weights: None (random), or the path of a weights file; "imagenet", the default of Keras, is an error.
-        input_tensor: KerasTensor to start from, or None.
-        input_shape: (height, width, channels), or channels first by the global setting.
-        pooling: without top, None, "avg" or "max".
-        classes: int, number of classes.
-        classifier_activation: activation of the top.
-        name: str.
-
-    Raises:
-        ValueError: for weights or shapes that do not fit.
-    Reference: He et al., 2015, "Deep residual learning for image recognition", arXiv:1512.03385.
-    """
-    return resnet(
-        (3, 8, 36, 3), 1, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-        name, "ResNet152",
-    )  # fmt: skip
+ResNet50 = entry(50, (3, 4, 6, 3), 1)
+ResNet101 = entry(101, (3, 4, 23, 3), 1)
+ResNet152 = entry(152, (3, 8, 36, 3), 1)
 
 
 def preprocess_input(x, data_format=None):

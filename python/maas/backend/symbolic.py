@@ -46,14 +46,15 @@ _EXTRA_CALL_ARGUMENTS = {
     "bitwise_right_shift": {"y"},
     "cdist": {"y"},
     **dict.fromkeys(
-        "crop_images extract_patches gaussian_blur hsv_to_rgb pad_images resize rgb_to_grayscale rgb_to_hsv "
-        "sobel_edges".split(),
+        "crop_images elastic_transform extract_patches gaussian_blur hsv_to_rgb pad_images resize rgb_to_grayscale "
+        "rgb_to_hsv sobel_edges".split(),
         {"images"},
     ),
     "affine_transform": {"images", "transform"},
     "extract_patches_3d": {"volumes"},
     "map_coordinates": {"coordinates"},
     "perspective_transform": {"images", "start_points", "end_points"},
+    "scale_and_translate": {"images", "output_shape", "scale", "translation"},
     "ssim": {"image1", "image2"},
     "trapezoid": {"y"},
     "ctc_loss": {"target_length", "output_length"},
@@ -66,8 +67,9 @@ _KERAS_MODULES = {
     "scan switch cond while_loop fori_loop associative_scan vectorized_map",
     "einops": "rearrange",
     "image": "resize pad_images crop_images affine_transform extract_patches extract_patches_3d map_coordinates "
-    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_grayscale rgb_to_hsv sobel_edges ssim",
-    "linalg": "norm cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve "
+    "perspective_transform gaussian_blur hsv_to_rgb rgb_to_grayscale rgb_to_hsv sobel_edges ssim elastic_transform "
+    "scale_and_translate",
+    "linalg": "norm cholesky cholesky_inverse det eig eigh inv jvp lstsq lu_factor matrix_rank pinv qr solve "
     "solve_triangular svd",
     "nn": "relu relu6 sigmoid softplus softsign silu log_sigmoid leaky_relu hard_sigmoid hard_silu elu selu gelu "
     "celu glu softmax sparsemax adaptive_average_pool adaptive_max_pool depth_to_space space_to_depth fold unfold "
@@ -85,7 +87,8 @@ _SAME.update(conj="conjugate", left_shift="bitwise_left_shift", right_shift="bit
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
 _CLASS_NAMES = {
     "allclose": "AllClose", "batch_normalization": "BatchNorm", "cdist": "CDist", "ctc_loss": "CTCLoss",
-    "hsv_to_rgb": "HSVToRGB", "isin": "IsIn", "layer_normalization": "LayerNorm", "rgb_to_grayscale": "RGBToGrayscale",
+    "hsv_to_rgb": "HSVToRGB", "isin": "IsIn", "jvp": "JVP", "layer_normalization": "LayerNorm",
+    "rgb_to_grayscale": "RGBToGrayscale",
     "rgb_to_hsv": "RGBToHSV", "rms_normalization": "RMSNorm", "searchsorted": "SearchSorted",
 }  # fmt: skip
 _CLASS_NAMES.update((n, n.upper()) for n in "psnr ssim istft stft fft fft2 ifft2 rfft irfft svd".split())

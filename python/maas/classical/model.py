@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from maas import _core
-from maas.backend.keras_tensor import KerasTensor
 from maas.backend.standardize import numpy_dtype
+from maas.models.named_arrays import in_order
+from maas.models.saved_graph import SavedGraph
 
 FUNCTIONS = ("predict", "predict_proba", "decision_function", "transform")
 SERVE = "serve"
@@ -41,22 +42,20 @@ class TracedFunctions:
 
     def encode(self):
         """The pieces of a `.maas` file, in order."""
+        from maas.saving.maas_file import encode_functions
+
         writer = _core.ModelWriter()
         for name, variable in self.variables.items():
             writer.tensor(variable, name)
-        for key, (trace, _, outputs, input_names, output_names) in self._traces.items():
-            writer.add_function(key, trace, outputs, input_names, output_names)
-        for key, value in self.metadata.items():
-            writer.set(key, value)
-        writer.set("accuracy", "exact")
-        return writer.encode()
+        functions = {key: (trace, *rest) for key, (trace, _, *rest) in self._traces.items()}
+        return encode_functions(writer, functions, {**self.metadata, "accuracy": "exact"})
 
 
 def _specs(tensors, names):
     return [(n, x.dtype, tuple(d if isinstance(d, int) else None for d in x.shape)) for x, n in zip(tensors, names)]
 
 
-class ClassicalModel:
+class ClassicalModel(SavedGraph):
     """A scikit-learn estimator as compiled graphs. `from_sklearn` makes it; `maas.saving.load_model` loads it.
 
     `predict`, `predict_proba`, `decision_function` and `transform` are there if the estimator has them; they take
@@ -67,18 +66,15 @@ class ClassicalModel:
     of such a row means nothing.
 
     Attributes:
-        name: str.
         estimator: str, the class of the estimator.
         functions: list of str, the methods there are.
         classes: list of arrays, one per output of a classifier whose labels are not numbers; None where they are.
-        inputs, outputs: lists of `KerasTensor`, of what the server runs.
-        weights: dict of tensor name to `_core.Variable`.
     """
 
+    _title = "Classical model"
+
     def __init__(self, saved):
-        self._saved = saved
         info = json.loads(saved.metadata["classical"])
-        self.name = saved.metadata.get("model_name", "model")
         self.estimator = info["estimator"]
         self.functions = [f for f in FUNCTIONS if f in saved.functions]
         if not self.functions or SERVE not in saved.functions:
@@ -86,11 +82,8 @@ class ClassicalModel:
         classes = info.get("classes")
         self.classes = classes and [None if c is None else np.array(c) for c in classes]
         self._rows, self._takes = int(info["rows"]), str(info["takes"])
-        inputs, outputs = saved.functions[SERVE]
-        self.inputs = [KerasTensor(shape, dtype, name=name) for name, dtype, shape in inputs]
-        self.outputs = [KerasTensor(shape, dtype, name=name) for name, dtype, shape in outputs]
+        super().__init__(saved, SERVE)
         self._dtype, self._shape = np.dtype(numpy_dtype(self.inputs[0].dtype)), tuple(self.inputs[0].shape)
-        self.built = True
 
     def __getattr__(self, name):
         if name not in FUNCTIONS:
@@ -169,18 +162,8 @@ class ClassicalModel:
         outputs = self._saved.program(self.functions[0])(self._array(x))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def predict_on_batch(self, x):
-        """All outputs that the server gives, as NumPy arrays."""
-        outputs = self._saved.program(SERVE).numpy(self._array(x))
-        return outputs[0] if len(outputs) == 1 else outputs
-
-    @property
-    def weights(self):
-        return dict(self._saved.variables)
-
-    def serving_program(self):
-        """`(program, input names, output names)`: what the server runs."""
-        return self._saved.program(SERVE), [x.name for x in self.inputs], [x.name for x in self.outputs]
+    def _arrays(self, args, kwargs):
+        return [self._array(x) for x in in_order(self.name, [self.inputs[0].name], args, kwargs)]
 
     def save(self, filepath, overwrite=True):
         """Writes a `.maas` file, which predicts in a process without scikit-learn and in the server.

@@ -9,8 +9,11 @@ from maas.classical.base import Classifier, Converter, columns, converts, text_l
 
 
 def confidence(sub, x):
-    """What scikit-learn compares: the score, or the probability of the second class."""
-    return sub.decision_function(x) if "decision_function" in sub.functions() else sub.predict_proba(x)[:, 1]
+    """What scikit-learn compares: the score, or the probability of the second class, or what a regressor gives."""
+    has = sub.functions()
+    if "decision_function" in has:
+        return sub.decision_function(x)
+    return sub.predict_proba(x)[:, 1] if "predict_proba" in has else sub.predict(x)
 
 
 def middle(sub):

@@ -50,7 +50,8 @@ class BaggingClassifier(Bag, Classifier):
         def of_part(e, part):
             here = np.eye(n)[np.asarray(e.classes_, int)]
             if not hasattr(e, "predict_proba"):
-                return ops.take(self.param("votes", here), self.sub(e).predict_index(part), axis=0)
+                # A part's own name: two parts may have seen other classes.
+                return ops.take(self.sub(e).param("votes", here), self.sub(e).predict_index(part), axis=0)
             p = self.sub(e).predict_proba(part)
             return p if len(here) == n else ops.matmul(p, here)
 
@@ -60,8 +61,10 @@ class BaggingClassifier(Bag, Classifier):
         return self.mean(x, None, lambda e, part: self.sub(e).decision_function(part), 1)
 
     def functions(self):
-        trees = all_trees(self.est.estimators_)
-        return [f for f in super().functions() if f != "decision_function" or not trees]
+        # Scores of parts that have seen other classes cannot be added, in scikit-learn neither.
+        added = all(len(e.classes_) == len(self.est.classes_) for e in self.est.estimators_)
+        added = added and not all_trees(self.est.estimators_)
+        return [f for f in super().functions() if f != "decision_function" or added]
 
 
 @converts("ensemble.VotingRegressor")

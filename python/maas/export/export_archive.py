@@ -28,6 +28,7 @@ class ExportArchive:
         if format != "maas":
             raise ValueError(f"ExportArchive: the format must be 'maas', received format={format!r}")
         self._resources, self._functions, self._collections = [], {}, {}
+        self._accuracies = set()
 
     def track(self, resource):
         """Keep the variables of a layer or model under the names of weight files.
@@ -40,6 +41,7 @@ class ExportArchive:
         if not isinstance(resource, Layer) or not resource.built:
             raise ValueError(f"ExportArchive: only built layers and models can be tracked, received {resource!r}")
         self._resources.append(resource)
+        self._accuracies.add(getattr(resource, "_accuracy", "fast"))
 
     def add_endpoint(self, name, fn, input_signature=None, **kwargs):
         """Record a function.
@@ -63,6 +65,7 @@ class ExportArchive:
         if name in self._functions:
             raise ValueError(f"ExportArchive: endpoint names must differ, received a second {name!r}")
         self._functions[name] = self._recorded(name, fn, input_signature)
+        self._accuracies.add(getattr(fn, "_accuracy", "fast"))
         return fn
 
     def track_and_add_endpoint(self, name, resource, input_signature=None, **kwargs):
@@ -94,9 +97,8 @@ class ExportArchive:
             ValueError: for another suffix, or without endpoints.
         """
         from maas import _core
-        from maas.saving import own_state, state_tree, weights_file
         from maas.saving.atomic import atomic_write
-        from maas.saving.maas_file import PREDICT
+        from maas.saving.maas_file import PREDICT, encode_functions, write_state, write_tensor
 
         path = os.fspath(filepath)
         if options is not None or not path.endswith(".maas"):
@@ -105,27 +107,19 @@ class ExportArchive:
             raise ValueError("ExportArchive: add an endpoint before write_out(), received none")
         writer = _core.ModelWriter()
         for i, resource in enumerate(self._resources):
-            prefix = "" if i == 0 else f"resource_{i}/"
-            for where, obj in state_tree.walk(resource):
-                if weights_file.is_training_part(obj) or not weights_file.has_state(obj):
-                    continue
-                for key, value in own_state.saved_state(obj).items():
-                    name = f"{prefix}{where}/vars/{key}" if where else f"{prefix}vars/{key}"
-                    if not isinstance(value, _core.Variable) or writer.tensor(value, name) != name:
-                        writer.array(name, value)
+            write_state(writer, resource, "" if i == 0 else f"resource_{i}/")
         for collection, variables in self._collections.items():
             for i, variable in enumerate(variables):
-                name = f"{collection}/vars/{i}"
-                if writer.tensor(variable, name) != name:
-                    writer.array(name, variable)
+                write_tensor(writer, f"{collection}/vars/{i}", variable)
         functions = dict(self._functions)
         if PREDICT not in functions:
             functions[PREDICT] = next(iter(functions.values()))
-        for name, recorded in functions.items():
-            writer.add_function(name, *recorded)
-        writer.set("model_name", self._resources[0].name if self._resources else "model")
+        # A file has one accuracy: that of whoever wants the most.
+        accuracy = "exact" if "exact" in self._accuracies else "fast"
+        name = self._resources[0].name if self._resources else "model"
+        pieces = encode_functions(writer, functions, {"model_name": name, "accuracy": accuracy})
         with atomic_write(path) as file:
-            for piece in writer.encode():
+            for piece in pieces:
                 file.write(piece)
         if verbose:
             print(f"exported endpoints {', '.join(self._functions)} to {path}")
@@ -152,13 +146,7 @@ class ExportArchive:
             )
         names = _different([getattr(s, "name", None) or f"input_{i}" for i, s in enumerate(specs)])
         with _core.Trace() as trace:
-            symbols = [
-                # All inputs share the batch; other free sizes are each their own.
-                trace.input(
-                    ["batch" if a == 0 and d is None else d for a, d in enumerate(s.shape)], dtype=s.dtype, name=n
-                )
-                for s, n in zip(specs, names)
-            ]
+            symbols = [trace.input(_sizes(s.shape), dtype=s.dtype, name=n) for s, n in zip(specs, names)]
             args = tree.pack_sequence_as(list(input_signature), symbols)
             results = Layer.__call__(fn, *args, training=False) if isinstance(fn, Layer) else fn(*args)
             if isinstance(results, dict):

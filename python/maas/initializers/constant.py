@@ -64,11 +64,11 @@ def _window(name, size, periodic):
         except ImportError as e:
             raise ImportError(f"STFT: windows but 'hann' and 'hamming' need scipy, received window={name!r}") from e
         return get_window(name, size, periodic)
-    # As scipy: one place is 1 whatever the window.
-    if name == "boxcar" or size == 1:
+    if name == "boxcar":
         return np.ones(size)
-    a = 0.5 if name == "hann" else 0.54
-    return a - (1 - a) * np.cos(2 * np.pi * np.arange(size) / (size if periodic else size - 1))
+    from maas.ops.special import cosine_window
+
+    return cosine_window(name, size, periodic)
 
 
 class STFT(Initializer):

@@ -1,18 +1,29 @@
 """Models: `Sequential`, functional `Model(inputs, outputs)`, subclasses of `Model`."""
 
-from maas.missing_names import missing
-from maas.models.cloning import clone_model
-from maas.models.functional import Functional
-from maas.models.model import Model, model_from_json
-from maas.models.sequential import Sequential
+import importlib
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+from maas.missing_names import missing
+
+# Where each name is. It is loaded when it is used: a file that only runs needs no layers.
+_HOMES = {
+    "Functional": "maas.models.functional",
+    "Model": "maas.models.model",
+    "Sequential": "maas.models.sequential",
+    "clone_model": "maas.models.cloning",
+    "load_model": "maas.saving",
+    "model_from_json": "maas.models.model",
+    "save_model": "maas.saving",
+}
+
+__all__ = list(_HOMES)
 
 
 def __getattr__(name):
-    # The file formats are loaded when they are used.
-    if name in ("load_model", "save_model"):
-        from maas import saving
+    if name not in _HOMES:
+        raise missing(__name__, name)
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
 
-        return getattr(saving, name)
-    raise missing(__name__, name)
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

@@ -110,10 +110,7 @@ class Model(FastCall, Trainer, Layer):
             ValueError: for another accuracy, or a model without `inputs` and `outputs`.
             NotImplementedError: for another precision.
         """
-        if accuracy not in ("fast", "exact"):
-            raise ValueError(f"{self._label()}: accuracy must be 'fast' or 'exact', received {accuracy!r}")
-        if precision != "float32":
-            raise NotImplementedError(f"{self._label()}: optimize() knows precision='float32', received {precision!r}")
+        self._check_optimize(precision, accuracy)
         inputs, outputs = getattr(self, "inputs", None), getattr(self, "outputs", None)
         if inputs is None or outputs is None:
             raise ValueError(
@@ -126,6 +123,12 @@ class Model(FastCall, Trainer, Layer):
         model = Functional(graph.input, graph.output, name=self.name)
         model._accuracy = accuracy
         return model
+
+    def _check_optimize(self, precision, accuracy):
+        if accuracy not in ("fast", "exact"):
+            raise ValueError(f"{self._label()}: accuracy must be 'fast' or 'exact', received {accuracy!r}")
+        if precision != "float32":
+            raise NotImplementedError(f"{self._label()}: optimize() knows precision='float32', received {precision!r}")
 
     compute_loss_and_updates = NotYet()
     get_quantization_layer_structure = NotYet()

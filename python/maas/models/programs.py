@@ -287,7 +287,7 @@ def inference_trace(model, input_signature=None):
     from maas.layers.layer import Layer
 
     if hasattr(model, "_inference_trace"):
-        return model._inference_trace()
+        return model._inference_trace(input_signature)
     structure, names = _input_specs(model, input_signature)
     with _core.Trace() as trace:
         symbols = []

@@ -17,8 +17,10 @@ def expand(node, values):
     Returns:
         `(Graph, names of its inputs)`; left-out inputs have no name.
     """
-    from onnx import FunctionProto, defs
+    from onnx import FunctionProto, NodeProto, defs
 
+    if node.text is None:
+        return None
     try:
         schema = defs.get_schema(node.op, node.opset, node.domain)
     except defs.SchemaError:
@@ -26,7 +28,7 @@ def expand(node, values):
     if not (schema.has_function or schema.has_context_dependent_function):
         return None
     key = (
-        node.proto.SerializeToString(),
+        node.text,
         node.opset,
         tuple(None if v is None else (v.dtype, tuple(v.shape)) for v in values),
     )
@@ -34,13 +36,13 @@ def expand(node, values):
         if key in _cache:
             return _cache[key]
     if schema.has_context_dependent_function:
-        text = schema.get_context_dependent_function(node.proto.SerializeToString(), [_type(v) for v in values])
+        text = schema.get_context_dependent_function(node.text, [_type(v) for v in values])
         function = FunctionProto.FromString(text)
     else:
         function = schema.function_body
         if isinstance(function, bytes):
             function = FunctionProto.FromString(function)
-    result = _graph(function, node, schema, values)
+    result = _graph(function, node, NodeProto.FromString(node.text), schema, values)
     with _lock:
         if len(_cache) > 256:
             _cache.clear()
@@ -58,13 +60,13 @@ def _type(value):
     return helper.make_tensor_type_proto(dtype_code(value.dtype), shape).SerializeToString()
 
 
-def _graph(function, node, schema, values):
+def _graph(function, node, called, schema, values):
     from onnx import GraphProto
 
     from maas.onnx.graph import Context, Graph
 
     left_out = {name for i, name in enumerate(function.input) if i >= len(values) or values[i] is None}
-    given = {a.name: a for a in node.proto.attribute}
+    given = {a.name: a for a in called.attribute}
     given |= {n: a.default_value for n, a in schema.attributes.items() if n not in given and a.default_value.name}
     proto = GraphProto(name=node.op)
     for name in function.input:

@@ -1,21 +1,27 @@
 """A checked `GraphProto`: nodes in an order in which they can run, initialisers, inputs and outputs."""
 
 from maas.onnx.dtypes import dtype_name
-from maas.onnx.tensors import tensor_value
+from maas.onnx.registry import find
+from maas.onnx.tensors import Stored, tensor_value
 
 _MAX_DEPTH = 32  # graphs in nodes of graphs
 _MAX_NODES = 1_000_000
 
 
 class Node:
-    """One node: `op` of `domain` at version `opset`, its attributes, the names of its inputs and outputs."""
+    """One node: `op` of `domain` at version `opset`, its attributes, the names of its inputs and outputs.
+
+    `text` is the serialised NodeProto of an op that only ONNX's definition may help with, None for all others: the
+    protos of a model, which hold its weights, must not live on.
+    """
 
     def __init__(self, proto, context, number, depth):
         self.op, self.domain = proto.op_type, "" if proto.domain == "ai.onnx" else proto.domain
         self.name = proto.name
         self.label = f"{self.op} '{proto.name or (proto.output[0] if proto.output else number)}'"
         self.opset = context.opset(self.domain, self.label)
-        self.inputs, self.outputs, self.proto = list(proto.input), list(proto.output), proto
+        self.inputs, self.outputs = list(proto.input), list(proto.output)
+        self.text = proto.SerializeToString() if find(self.domain, self.op, self.opset) is None else None
         self.attributes = {a.name: _attribute(a, self, context, depth) for a in proto.attribute}
         self.graphs = [v for v in self.attributes.values() if isinstance(v, Graph)]
 
@@ -41,10 +47,15 @@ def _attribute(a, node, context, depth):
     if kind == 9:
         return [tensor_value(t, context.folder) for t in a.tensors]
     if kind in (13, 14):
-        return a.tp if kind == 13 else list(a.type_protos)
+        return _copy(a.tp) if kind == 13 else [_copy(t) for t in a.type_protos]
     raise ValueError(
         f"onnx: {node.label}: attribute '{a.name}' must be numbers, text, tensors or a graph, received type {kind}"
     )
+
+
+def _copy(proto):
+    """A message that keeps nothing else alive."""
+    return type(proto).FromString(proto.SerializeToString())
 
 
 class Context:
@@ -53,10 +64,11 @@ class Context:
     Args:
         opsets: dict of domain to version.
         folder: where external data may lie, or None.
+        source, places: bytes and where in them data of the outer graph's initialisers lie, by their numbers.
     """
 
-    def __init__(self, opsets, folder=None):
-        self.opsets, self.folder = opsets, folder
+    def __init__(self, opsets, folder=None, source=None, places=None):
+        self.opsets, self.folder, self.source, self.places = opsets, folder, source, places or {}
 
     def opset(self, domain, label):
         if domain not in self.opsets:
@@ -98,7 +110,7 @@ class Graph:
 
     Attributes:
         nodes: in an order in which they can run.
-        constants: dict of name to tensor.
+        constants: dict of name to tensor; of the outer graph to `Stored` until `read_constants`.
         inputs, outputs: lists of `Port`.
         captures: names that a body takes from the graph around it.
         maker: dict of name to the node that makes it.
@@ -117,11 +129,13 @@ class Graph:
                 f"onnx: sparse initialisers cannot be read, received '{proto.sparse_initializer[0].values.name}'"
             )
         self.name, self.depth = proto.name, depth
-        self.constants = {}
-        for t in proto.initializer:
+        self.constants, places = {}, context.places if depth == 0 else {}
+        for i, t in enumerate(proto.initializer):
             if t.name in self.constants:
                 raise ValueError(f"onnx: every initialiser needs a name of its own, received '{t.name}' twice")
-            self.constants[t.name] = tensor_value(t, context.folder)
+            self.constants[t.name] = Stored(t, context.folder, context.source, places.get(i))
+        if depth:
+            self.read_constants()
         self.inputs = [Port(i) for i in proto.input if i.name not in self.constants]
         self.outputs = [Port(o) for o in proto.output]
         nodes = [Node(n, context, i, depth) for i, n in enumerate(proto.node)]
@@ -140,6 +154,12 @@ class Graph:
             reader = next((n.label for n in nodes if name in n.reads()), "the outputs")
             raise ValueError(f"onnx: {reader} reads '{name}', which no input, initialiser or node makes")
         self.nodes = self._ordered(nodes)
+
+    def read_constants(self):
+        """Reads the initialisers that are in no variable."""
+        for name, value in self.constants.items():
+            if isinstance(value, Stored):
+                self.constants[name] = value.tensor()
 
     def _outside(self, nodes, given):
         names = dict.fromkeys(n for node in nodes for n in node.reads())

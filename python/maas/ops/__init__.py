@@ -56,7 +56,7 @@ def _load():
 
 _load()
 image = importlib.import_module("maas.ops.image")
-for _module in ("image_warp", "image_filters"):
+for _module in ("image_warp", "image_filters", "image_resampling"):
     _module = importlib.import_module(f"maas.ops.{_module}")
     for _name in _module.__all__:
         setattr(image, _name, getattr(_module, _name))
@@ -65,4 +65,8 @@ linalg = importlib.import_module("maas.ops.linalg")
 importlib.import_module("maas.backend.tensor_methods")
 from maas.transforms.custom_gradient import custom_gradient  # noqa: E402, F401
 
-__getattr__ = missing_names.getattr_of(__name__)
+
+def __getattr__(name):
+    if name in ("nn", "numpy"):  # the same functions under other names
+        return importlib.import_module(f"maas.ops.{name}")
+    raise missing_names.missing(__name__, name)

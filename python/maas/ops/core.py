@@ -3,7 +3,8 @@
 import numpy as np
 
 from maas import _core
-from maas.backend.standardize import standardize_dtype
+from maas.backend.config import floatx
+from maas.backend.standardize import is_float_dtype, standardize_dtype
 from maas.backend.symbolic import op
 
 __all__ = [
@@ -64,8 +65,10 @@ def as_tensor(x, dtype=None):
             dtype = "int32"
         elif isinstance(x, (float, list, tuple)):
             value = np.asarray([np.asarray(v) if is_tensor(v) else v for v in x] if isinstance(x, (list, tuple)) else x)
-            dtype = {"f": "float32", "i": "int32"}.get(value.dtype.kind)
-            x = value
+            dtype = {"f": "float32", "i": "int32", "u": "int32", "O": "int32"}.get(value.dtype.kind)
+            # Integers as Python wrote them are checked to fit; those of tensors in the list are not.
+            if dtype != "int32" or any(is_tensor(v) for v in x):
+                x = value
     return _core.Tensor(x, dtype)
 
 
@@ -154,12 +157,28 @@ _LIMITS = {
 }
 
 
+def floating(x):
+    """`x` as a tensor of a floating dtype: integers become `floatx()`."""
+    x = as_tensor(x)
+    return x if is_float_dtype(x.dtype) else cast(x, floatx())
+
+
+def wide(x):
+    """`x` in a dtype to compute in: float32 or float64; integers and shorter floats become float32."""
+    x = as_tensor(x)
+    return x if x.dtype in ("float32", "float64") else cast(x, "float32")
+
+
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     """An array, number, Variable or nested list as a Tensor.
 
     Args:
         x: the value.
         dtype: str; default that of `x`, float32 for Python floats and int32 for ints.
+
+    Raises:
+        OverflowError: for Python's own integers, alone or in lists, that do not fit in the dtype. Those of an array are
+            wrapped by an explicit dtype, as NumPy does.
     """
     if dtype is None:
         return as_tensor(x)

@@ -6,6 +6,7 @@ from maas import _core
 from maas.backend.symbolic import op
 from maas.ops.core import as_tensor, cast
 from maas.ops.shape import flip, pad
+from maas.ops.special import cosine_window
 from maas.ops.views import swapaxes
 
 __all__ = ["fft", "fft2", "ifft2", "irfft", "rfft", "stft"]
@@ -121,8 +122,7 @@ def _window(name, window, size, fft_length):
     if isinstance(window, str):
         if window not in ("hann", "hamming"):
             raise ValueError(f"{name}: window must be 'hann' or 'hamming', received window={window!r}")
-        a = 0.5 if window == "hann" else 0.54
-        window = a - (1 - a) * np.cos(2 * np.pi * np.arange(size) / size)
+        window = cosine_window(window, size, periodic=True)
     window = np.asarray(window, np.float64)
     if window.shape != (size,):
         raise ValueError(f"{name}: window must have shape ({size},), received {window.shape}")

@@ -58,7 +58,7 @@ def _weights(old, new, interpolation, antialias):
 
 def _along(x, axis, w):
     """The product of `w` (new, old) with one axis."""
-    w = _core.Tensor(w, x.dtype)
+    w = w if isinstance(w, _core.Tensor) else _core.Tensor(w, x.dtype)
     if axis == x.ndim - 1:
         return _core.matmul(x, w, transpose_b=True)
     before, after = list(x.dims[:axis]), list(x.dims[axis + 1 :])

@@ -6,13 +6,13 @@ from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops import reduction
-from maas.ops.core import as_tensor, cast
+from maas.ops.control import _is_known as is_known
+from maas.ops.core import as_tensor, cast, floating
 from maas.ops.image import _format
 from maas.ops.image_warp import _batched
 from maas.ops.nn_conv import depthwise_conv
-from maas.ops.pointwise import floating
-from maas.ops.shape import stack
-from maas.ops.views import split, squeeze
+from maas.ops.shape import repeat, stack
+from maas.ops.views import expand_dims, split, squeeze
 
 __all__ = ["gaussian_blur", "hsv_to_rgb", "rgb_to_hsv", "sobel_edges", "ssim"]
 
@@ -69,21 +69,33 @@ def hsv_to_rgb(images, data_format=None):
     return stack([red, green, blue], axis=axis)
 
 
-def _gaussian(size, sigma):
+def gaussian_window(size, sigma):
+    """`exp(-x^2 / (2 sigma^2))` about the middle of `size` places, of sum 1; sigma: number or scalar Tensor."""
     at = np.arange(size) - (size - 1) / 2
+    if isinstance(sigma, _core.Tensor):
+        sigma = cast(sigma, "float32")
+        exponent = _core.multiply(_core.Tensor(-0.5 * at**2, "float32"), _core.divide(1.0, _core.square(sigma)))
+        w = _core.exp(exponent)
+        return _core.divide(w, reduction.sum(w))
     w = np.exp(-0.5 * (at / sigma) ** 2)
     return w / w.sum()
 
 
 def _convolved(x, window, padding):
     """Every channel of a batch under the same windows (height, width, number); theirs are beside each other."""
-    kernel = np.repeat(np.asarray(window)[:, :, None], x.shape[-1], axis=2)
-    return depthwise_conv(x, _core.Tensor(kernel, x.dtype), padding=padding, data_format="channels_last")
+    if isinstance(window, _core.Tensor):
+        kernel = repeat(expand_dims(cast(window, x.dtype), 2), x.shape[-1], axis=2)
+    else:
+        kernel = _core.Tensor(np.repeat(np.asarray(window)[:, :, None], x.shape[-1], axis=2), x.dtype)
+    return depthwise_conv(x, kernel, padding=padding, data_format="channels_last")
 
 
-def _smoothed(x, down, across, padding):
-    x = _convolved(x, np.reshape(down, (-1, 1, 1)), padding)
-    return _convolved(x, np.reshape(across, (1, -1, 1)), padding)
+def smoothed(x, down, across, padding):
+    """A batch, channels last, under one window along the height and one along the width."""
+    for window, shape in ((down, (-1, 1, 1)), (across, (1, -1, 1))):
+        folded = window.reshape(shape) if isinstance(window, np.ndarray) else _core.reshape(window, shape=list(shape))
+        x = _convolved(x, folded, padding)
+    return x
 
 
 @op
@@ -93,17 +105,18 @@ def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None
     Args:
         images: Tensor (batch, height, width, channels) or without batch, or channels first.
         kernel_size: two ints, width and height of the window.
-        sigma: two numbers, its standard deviations along x and y.
+        sigma: two numbers or scalar tensors, its standard deviations along x and y.
         data_format: str or None.
     """
     x, dtype, back = _batched("gaussian_blur", images, data_format)
     kx, ky = (int(k) for k in kernel_size)
-    sx, sy = (float(np.asarray(s)) for s in sigma)
-    if min(kx, ky) < 1 or min(sx, sy) <= 0:
+    # Numbers drawn inside a trace have no value yet.
+    sx, sy = (s if isinstance(s, _core.Tensor) and not is_known(s) else float(np.asarray(s)) for s in sigma)
+    if min(kx, ky) < 1 or any(isinstance(s, float) and s <= 0 for s in (sx, sy)):
         raise ValueError(f"gaussian_blur: kernel_size and sigma must be positive, received {kernel_size} and {sigma}")
     x = floating(x)
     # Keras takes the first size and deviation for columns of the kernel it makes, and the kernel's rows for the height.
-    return cast(back(_smoothed(x, _gaussian(ky, sy), _gaussian(kx, sx), "same")), dtype)
+    return cast(back(smoothed(x, gaussian_window(ky, sy), gaussian_window(kx, sx), "same")), dtype)
 
 
 @op
@@ -149,10 +162,10 @@ def ssim(image1, image2, max_val=1.0, filter_size=11, filter_sigma=1.5, k1=0.01,
             f"{a.shape} and {b.shape}"
         )
     a, b = floating(a), floating(b)
-    window = _gaussian(int(filter_size), float(filter_sigma))
+    window = gaussian_window(int(filter_size), float(filter_sigma))
 
     def smooth(x):
-        return _smoothed(x, window, window, "valid")
+        return smoothed(x, window, window, "valid")
 
     c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
     m1, m2 = smooth(a), smooth(b)

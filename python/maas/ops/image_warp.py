@@ -7,7 +7,7 @@ import numpy as np
 from maas import _core
 from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast, saturate_cast
+from maas.ops.core import as_tensor, cast, saturate_cast, wide
 from maas.ops.elementwise import maximum, minimum, mod
 from maas.ops.nn_conv import _channels_first
 from maas.ops.shape import arange
@@ -86,11 +86,6 @@ def _order(name, interpolation):
     return _ORDERS[interpolation]
 
 
-def _computed(x):
-    """In a dtype to compute in."""
-    return x if x.dtype in ("float32", "float64") else cast(x, "float32")
-
-
 def _stored(y, dtype):
     if y.dtype == dtype:
         return y
@@ -121,9 +116,9 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
         raise ValueError(
             f"map_coordinates: coordinates must be ({x.ndim}, ...) for inputs of shape {x.shape}, received {at.shape}"
         )
-    at = _computed(at)
+    at = wide(at)
     places = [_core.reshape(at[i], shape=[-1]) for i in range(x.ndim)]
-    rows = _core.reshape(_computed(x), shape=[-1, 1])
+    rows = _core.reshape(wide(x), shape=[-1, 1])
     y = sample(rows, x.shape, places, order, fill_mode, fill_value)
     return _stored(_core.reshape(y, shape=list(at.dims[1:])), x.dtype)
 
@@ -155,7 +150,7 @@ def _batched(name, images, data_format, open_sizes=False):
 def _warped(x, y_at, x_at, order, fill_mode, fill_value):
     """A batch read at (batch or 1, height, width) coordinates."""
     batch, height, width, channels = x.dims
-    rows = _core.reshape(_computed(x), shape=[-1, channels])
+    rows = _core.reshape(wide(x), shape=[-1, channels])
     start = reshape(arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     return sample(rows, (height, width), [y_at, x_at], order, fill_mode, fill_value, start)
 
@@ -206,25 +201,18 @@ def affine_transform(images, transform, interpolation="bilinear", fill_mode="con
     return back(_stored(y, dtype))
 
 
-@op
-def perspective_transform(images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None):
-    """Images whose four `start_points` are moved to `end_points`, and all others by the homography between them.
+def homography(start_points, end_points):
+    """The map from `end_points` to `start_points`: `(h0 x + h1 y + h2, h3 x + h4 y + h5) / (h6 x + h7 y + 1)`.
 
     Args:
-        images: Tensor (batch, height, width, channels) or without batch, or channels first.
         start_points, end_points: Tensor (4, 2) or (batch, 4, 2) of (x, y).
-        interpolation: "nearest" or "bilinear".
-        fill_value: number for what lies outside.
-        data_format: str or None.
 
     Returns:
-        Tensor of the shape and dtype of `images`.
+        Tensor (batch, 8), float32; batch is 1 without one.
     """
     from maas.ops.linalg import solve
     from maas.ops.shape import concatenate, stack
 
-    order = _order("perspective_transform", interpolation)
-    x, dtype, back = _batched("perspective_transform", images, data_format, open_sizes=True)
     start, end = (cast(p, "float32") for p in (start_points, end_points))
     if start.shape != end.shape or start.ndim not in (2, 3) or start.shape[-2:] != (4, 2):
         raise ValueError(
@@ -242,7 +230,26 @@ def perspective_transform(images, start_points, end_points, interpolation="bilin
         return stack([*own, *other, _core.multiply(minus, ex), _core.multiply(minus, ey)], axis=-1)
 
     matrix = concatenate([equations(sx, True), equations(sy, False)], axis=1)
-    h = _columns(solve(matrix, concatenate([sx, sy], axis=1)))
+    return solve(matrix, concatenate([sx, sy], axis=1))
+
+
+@op
+def perspective_transform(images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None):
+    """Images whose four `start_points` are moved to `end_points`, and all others by the homography between them.
+
+    Args:
+        images: Tensor (batch, height, width, channels) or without batch, or channels first.
+        start_points, end_points: Tensor (4, 2) or (batch, 4, 2) of (x, y).
+        interpolation: "nearest" or "bilinear".
+        fill_value: number for what lies outside.
+        data_format: str or None.
+
+    Returns:
+        Tensor of the shape and dtype of `images`.
+    """
+    order = _order("perspective_transform", interpolation)
+    x, dtype, back = _batched("perspective_transform", images, data_format, open_sizes=True)
+    h = _columns(homography(start_points, end_points))
     rows, columns = _grid(x)
 
     def line(a, b, c):

@@ -4,7 +4,7 @@ import numpy as np
 
 from maas import _core
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast
+from maas.ops.core import as_tensor, cast, wide
 from maas.ops.linear import _same_dtype, matmul
 from maas.ops.shape import eye
 from maas.ops.views import broadcast_to, expand_dims, moveaxis, squeeze, swapaxes
@@ -16,6 +16,7 @@ __all__ = [
     "eig",
     "eigh",
     "inv",
+    "jvp",
     "logdet",
     "lstsq",
     "lu_factor",
@@ -30,19 +31,13 @@ __all__ = [
 ]
 
 
-def _floating(x):
-    """In float32 or float64: integers and 16-bit floats are computed as float32."""
-    x = as_tensor(x)
-    return x if x.dtype in ("float32", "float64") else cast(x, "float32")
-
-
 def _concrete_nan(x):
     """Whether `x` has values, and a NaN is among them; in a trace there are none to look at."""
     return not x.is_symbolic and bool(np.isnan(np.asarray(x)).any())
 
 
 def _matrix(name, x):
-    x = _floating(x)
+    x = wide(x)
     if x.ndim < 2:
         raise ValueError(f"{name}: x must have at least two axes, received x of shape {x.shape}")
     return x
@@ -112,7 +107,7 @@ def inv(x):
 
 
 def _operands(name, a, b):
-    a, b = _same_dtype(_floating(a), _floating(b))
+    a, b = _same_dtype(wide(a), wide(b))
     a = _square(name, a)
     if b.ndim < 1:
         raise ValueError(f"{name}: b must have at least one axis, received b of shape {b.shape}")
@@ -245,7 +240,7 @@ def lstsq(a, b, rcond=None):
         b: Tensor (m,) or (m, k).
         rcond: float, singular values up to this part of the largest count as 0; default max(m, n) epsilons.
     """
-    a, b = _same_dtype(_floating(a), _floating(b))
+    a, b = _same_dtype(wide(a), wide(b))
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise ValueError(f"lstsq: a must be (m, n) and b (m,) or (m, k), received a {a.shape} and b {b.shape}")
     return matmul(_pinv(a, rcond), b)
@@ -325,3 +320,56 @@ def _matrix_norm(x, ord, axes, keepdims):
     else:
         raise ValueError(f"norm: a matrix has no such norm, received ord={ord!r}")
     return y if keepdims else squeeze(y, tuple(axes))
+
+
+def jvp(fun, primals, tangents, has_aux=False):
+    """A function's values and how they move when its arguments move along `tangents`: `(f(x), df/dx v)`.
+
+    Args:
+        fun: function of nested float tensors that returns nested float tensors (and something else, with `has_aux`).
+        primals: tuple or list, its arguments.
+        tangents: tuple or list of the structure and shapes of `primals`.
+        has_aux: bool, whether `fun` returns `(value, aux)`.
+
+    Returns:
+        `(values, moves)`, nested as what `fun` returns; with `has_aux` `(values, moves, aux)`.
+
+    Raises:
+        TypeError: if `primals` or `tangents` is no tuple or list, or for integers.
+        ValueError: if they differ in structure or shapes.
+    """
+    from maas import tree
+    from maas.ops.core import ones_like
+    from maas.ops.reduction import sum as sum_
+    from maas.transforms import grad
+
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(
+            f"jvp: primals and tangents must be tuples of arguments, received {type(primals).__name__} and "
+            f"{type(tangents).__name__}"
+        )
+    xs, vs = (tree.map_structure(as_tensor, list(t)) for t in (primals, tangents))
+    shapes = [[tuple(x.shape) for x in tree.flatten(t)] for t in (xs, vs)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"jvp: tangents must have the shapes of primals, {shapes[0]}, received {shapes[1]}")
+    out = fun(*xs)
+    values, aux = out if has_aux else (out, None)
+
+    def dot(a, b):
+        total = None
+        for x, y in zip(tree.flatten(a), tree.flatten(b)):
+            part = sum_(_core.multiply(x, y))
+            total = part if total is None else _core.add(total, part)
+        return total
+
+    def along(weights):
+        """`<v, J^T w>`, which is linear in w: its gradient is `J v`."""
+
+        def weighed(*args):
+            found = fun(*args)
+            return dot(found[0] if has_aux else found, weights)
+
+        return dot(list(grad(weighed, argnums=tuple(range(len(xs))))(*xs)), vs)
+
+    moves = grad(along)(tree.map_structure(lambda y: ones_like(as_tensor(y)), values))
+    return (values, moves, aux) if has_aux else (values, moves)

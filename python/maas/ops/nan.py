@@ -7,8 +7,7 @@ from maas.backend import is_float_dtype
 from maas.backend.symbolic import op
 from maas.ops import reduction
 from maas.ops.arrays import cumprod
-from maas.ops.core import as_tensor, cast
-from maas.ops.pointwise import floating
+from maas.ops.core import as_tensor, cast, floating
 from maas.ops.sorting import _METHODS, _between, _reduced, _shares
 
 __all__ = [

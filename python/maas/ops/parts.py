@@ -8,8 +8,7 @@ from maas import _core
 from maas.backend import result_type
 from maas.backend.symbolic import op
 from maas.ops import reduction
-from maas.ops.core import as_tensor, cast, zeros_like
-from maas.ops.pointwise import floating
+from maas.ops.core import as_tensor, cast, floating, zeros_like
 from maas.ops.shape import concatenate, diag
 from maas.ops.views import split, transpose
 

@@ -4,25 +4,16 @@ import math
 
 from maas import _core
 from maas.backend import is_float_dtype, result_type
-from maas.backend.config import floatx
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast, zeros_like
+from maas.ops.core import as_tensor, cast, floating, zeros_like
 from maas.ops.views import split
 
 __all__ = [
     "angle", "bitwise_left_shift", "bitwise_right_shift", "cbrt", "celu", "conj", "conjugate", "deg2rad", "exp2",
     "fabs", "fmax", "fmin", "fmod", "gcd", "glu", "hard_shrink", "hard_tanh", "heaviside", "hypot", "imag",
-    "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "logaddexp2", "rad2deg", "real", "right_shift",
-    "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
+    "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "logaddexp2", "nextafter", "rad2deg", "real",
+    "right_shift", "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
 ]  # fmt: skip
-
-
-def floating(x):
-    """`x` as a tensor of a floating dtype."""
-    x = as_tensor(x)
-    if is_float_dtype(x.dtype):
-        return x
-    return cast(x, floatx() if x.dtype == "int64" else result_type(x.dtype, float))
 
 
 def _pair(x1, x2, floats=False):
@@ -236,11 +227,16 @@ def logaddexp2(x1, x2):
     return _core.add(_core.maximum(x1, x2), _core.multiply(small, 1 / math.log(2)))
 
 
-def _integers(name, x1, x2):
-    x1, x2 = _pair(x1, x2)
-    if is_float_dtype(x1.dtype):
-        raise TypeError(f"{name}: integers are needed, received {x1.dtype}")
-    return (cast(x1, "int32"), cast(x2, "int32")) if x1.dtype == "bool" else (x1, x2)
+def integers(name, x1, x2, truths=False):
+    """Both operands in the integer dtype in which they meet; two bools stay bools with `truths`, else become int32.
+
+    Raises:
+        TypeError: for a floating operand.
+    """
+    a, b = _pair(x1, x2)
+    if is_float_dtype(a.dtype):
+        raise TypeError(f"{name}: integers are needed, received {as_tensor(x1).dtype} and {as_tensor(x2).dtype}")
+    return (cast(a, "int32"), cast(b, "int32")) if a.dtype == "bool" and not truths else (a, b)
 
 
 @op
@@ -248,7 +244,7 @@ def gcd(x1, x2):
     """The greatest common divisor of integers, by Euclid's method; of 0 and 0 it is 0."""
     from maas.ops.control import while_loop
 
-    a, b = _integers("gcd", x1, x2)
+    a, b = integers("gcd", x1, x2)
     if not a.dtype.startswith("uint"):
         a, b = _core.absolute(a), _core.absolute(b)
     a, b = _core.add(a, zeros_like(b)), _core.add(b, zeros_like(a))
@@ -264,7 +260,7 @@ def gcd(x1, x2):
 @op
 def lcm(x1, x2):
     """The least common multiple of integers, 0 if one is 0."""
-    a, b = _integers("lcm", x1, x2)
+    a, b = integers("lcm", x1, x2)
     divisor = gcd(a, b)
     y = _core.multiply(a, _core.floor_divide(b, _core.where(_core.equal(divisor, 0), 1, divisor)))
     return y if a.dtype.startswith("uint") else _core.absolute(y)
@@ -276,7 +272,7 @@ _BITS = {f"{u}int{n}": n for u in ("", "u") for n in (8, 16, 32, 64)}
 @op
 def bitwise_left_shift(x, y):
     """The bits of `x` moved `y` places up; what leaves the dtype is lost."""
-    x, y = _integers("bitwise_left_shift", x, y)
+    x, y = integers("bitwise_left_shift", x, y)
     inside = _core.logical_and(_core.greater_equal(y, 0), _core.less(y, _BITS[x.dtype]))
     factor = _core.power(cast(2, x.dtype), _core.where(inside, y, 0))
     return _core.where(inside, _core.multiply(x, factor), 0)
@@ -285,7 +281,7 @@ def bitwise_left_shift(x, y):
 @op
 def bitwise_right_shift(x, y):
     """The bits of `x` moved `y` places down: `floor(x / 2^y)`."""
-    x, y = _integers("bitwise_right_shift", x, y)
+    x, y = integers("bitwise_right_shift", x, y)
     most = _BITS[x.dtype] - (1 if x.dtype.startswith("uint") else 2)  # what 2^y can be in this dtype
     inside = _core.logical_and(_core.greater_equal(y, 0), _core.less_equal(y, most))
     moved = _core.floor_divide(x, _core.power(cast(2, x.dtype), _core.where(inside, y, 0)))
@@ -371,3 +367,52 @@ def sparse_plus(x):
 def sparse_sigmoid(x):
     """`y = min(max((x + 1) / 2, 0), 1)`."""
     return _core.minimum(_core.maximum(_core.multiply(_core.add(floating(x), 1.0), 0.5), 0.0), 1.0)
+
+
+# Half of the distance from 1 to the next number, the smallest normal number, and a power of two that lifts
+# numbers whose steps would be denormals.
+_STEPS = {
+    "float64": (2.0**-53, 2.0**-1022, 2.0**128), "float32": (2.0**-24, 2.0**-126, 2.0**48),
+    "float16": (2.0**-11, 2.0**-14, 2.0**14), "bfloat16": (2.0**-8, 2.0**-126, 2.0**48),
+}  # fmt: skip
+_LARGEST = {
+    "float64": (2 - 2.0**-52) * 2.0**1023, "float32": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0,
+    "bfloat16": (2 - 2.0**-7) * 2.0**127,
+}  # fmt: skip
+
+
+@op
+def nextafter(x1, x2):
+    """The number next to `x1` on the way to `x2`, element by element; `x2` where both are equal.
+
+    Args:
+        x1, x2: Tensors that broadcast; integers become floats.
+
+    Denormal numbers count as zero in kernels, so the smallest normal number is next to 0.
+
+    Reference: Rump et al., 2009, "Computing predecessor and successor in rounding to nearest".
+    """
+    a, b = _pair(x1, x2, floats=True)
+    if a.dtype not in _STEPS:
+        raise ValueError(f"nextafter: a float of 16, 32 or 64 bits is needed, received {a.dtype}")
+    half, least, lift = _STEPS[a.dtype]
+
+    def number(value):
+        return _core.Tensor(value, a.dtype)
+
+    low = _core.less(_core.absolute(a), number(4 * least / half))
+    high = _core.where(low, _core.multiply(a, number(lift)), a)
+    # A little more than half a step, so that rounding takes the next number; powers of two have a shorter step below.
+    step = _core.multiply(_core.absolute(high), number(half * (1 + 2 * half)))
+    up = _core.less(a, b)
+    away = _core.add(high, _core.where(up, step, _core.negative(step)))
+    away = _core.where(low, _core.multiply(away, number(1 / lift)), away)
+    small = _core.less_equal(_core.absolute(a), number(least))
+    to_zero = _core.logical_and(small, _core.equal(_core.less(a, 0.0), up))
+    y = _core.where(_core.equal(a, 0.0), _core.where(up, number(least), number(-least)), away)
+    y = _core.where(_core.logical_and(to_zero, _core.not_equal(a, 0.0)), _core.multiply(a, 0.0), y)
+    most = number(_LARGEST[a.dtype])
+    # From infinity the way back is the largest number.
+    back = _core.where(_core.less(a, 0.0), _core.negative(most), most)
+    y = _core.where(_core.equal(_core.absolute(a), float("inf")), back, y)
+    return _core.where(_core.equal(a, b), b, y)

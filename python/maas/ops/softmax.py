@@ -1,18 +1,11 @@
 """Softmax, its logarithm and sparsemax."""
 
 from maas import _core
-from maas.backend.config import floatx
-from maas.backend.standardize import is_float_dtype
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast
+from maas.ops.core import floating
 from maas.ops.views import reshape
 
 __all__ = ["log_softmax", "softmax", "sparsemax"]
-
-
-def _floating(x):
-    x = as_tensor(x)
-    return x if is_float_dtype(x.dtype) else cast(x, floatx())
 
 
 def _along(x, axis, log):
@@ -45,7 +38,7 @@ def softmax(x, axis=-1):
         ValueError: if `axis` is out of range.
     Reference: Milakov and Gimelshein, 2018, "Online normalizer calculation for softmax", arXiv:1805.02867.
     """
-    x = _floating(x)
+    x = floating(x)
     if axis is None:
         return reshape(_core.softmax(reshape(x, (-1,)), axis=-1), x.dims)
     return _along(x, axis, False)
@@ -54,7 +47,7 @@ def softmax(x, axis=-1):
 @op
 def log_softmax(x, axis=-1):
     """`y = x - max(x) - ln(sum(exp(x - max(x))))` along `axis`; see `softmax`."""
-    x = _floating(x)
+    x = floating(x)
     if axis is None:
         return reshape(_core.softmax(reshape(x, (-1,)), axis=-1, log=True), x.dims)
     return _along(x, axis, True)
@@ -79,4 +72,4 @@ def sparsemax(x, axis=-1):
         ValueError: if `axis` is out of range.
     Reference: Martins and Astudillo, 2016, "From Softmax to Sparsemax", arXiv:1602.02068.
     """
-    return _core.sparsemax(_floating(x), axis=axis)
+    return _core.sparsemax(floating(x), axis=axis)

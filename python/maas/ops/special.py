@@ -7,8 +7,8 @@ import numpy as np
 from maas import _core
 from maas.backend.config import floatx
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast
-from maas.ops.pointwise import _even, floating
+from maas.ops.core import as_tensor, cast, floating
+from maas.ops.pointwise import _even
 
 __all__ = ["bartlett", "blackman", "erfc", "erfinv", "hamming", "hanning", "i0", "kaiser"]
 
@@ -112,6 +112,21 @@ def i0(x):
     return cast(_core.where(_core.isnan(a), a, y), x.dtype)
 
 
+# name -> values of a window at the places n of one whose last place is m (its period, for a periodic one).
+COSINE_WINDOWS = {
+    "hann": lambda n, m: 0.5 - 0.5 * np.cos(2 * np.pi * n / m),
+    "hamming": lambda n, m: 0.54 - 0.46 * np.cos(2 * np.pi * n / m),
+    "blackman": lambda n, m: 0.42 - 0.5 * np.cos(2 * np.pi * n / m) + 0.08 * np.cos(4 * np.pi * n / m),
+}
+
+
+def cosine_window(name, size, periodic):
+    """A window of `COSINE_WINDOWS` in float64; one of one place is 1."""
+    if size == 1:
+        return np.ones(1)
+    return COSINE_WINDOWS[name](np.arange(size), size if periodic else size - 1)
+
+
 def _window(name, x, values):
     from maas.ops.core import as_size
 
@@ -133,21 +148,19 @@ def bartlett(x):
 @op
 def blackman(x):
     """The Blackman window of `x` places: `y[n] = 0.42 - 0.5 cos(2 pi n / (x - 1)) + 0.08 cos(4 pi n / (x - 1))`."""
-    return _window(
-        "blackman", x, lambda n, m: 0.42 - 0.5 * np.cos(2 * np.pi * n / m) + 0.08 * np.cos(4 * np.pi * n / m)
-    )
+    return _window("blackman", x, COSINE_WINDOWS["blackman"])
 
 
 @op
 def hamming(x):
     """The Hamming window of `x` places: `y[n] = 0.54 - 0.46 cos(2 pi n / (x - 1))`."""
-    return _window("hamming", x, lambda n, last: 0.54 - 0.46 * np.cos(2 * np.pi * n / last))
+    return _window("hamming", x, COSINE_WINDOWS["hamming"])
 
 
 @op
 def hanning(x):
     """The Hann window of `x` places: `y[n] = 0.5 - 0.5 cos(2 pi n / (x - 1))`."""
-    return _window("hanning", x, lambda n, last: 0.5 - 0.5 * np.cos(2 * np.pi * n / last))
+    return _window("hanning", x, COSINE_WINDOWS["hann"])
 
 
 @op

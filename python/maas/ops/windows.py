@@ -4,10 +4,10 @@ import numpy as np
 
 from maas import _core
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor
+from maas.ops.core import as_tensor, floating
 from maas.ops.fft import _pair, _window, irfft
 from maas.ops.image import _along
-from maas.ops.pointwise import floating
+from maas.ops.nn_conv import _sizes
 from maas.ops.shape import pad
 from maas.ops.views import moveaxis, transpose
 
@@ -17,13 +17,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _two(value, name, owner, least=1):
-    pair = (value, value) if hasattr(value, "__index__") else tuple(value)
-    if len(pair) != 2 or any(int(v) < least for v in pair):
-        raise ValueError(f"{owner}: {name} must be one int or two, at least {least}, received {name}={value!r}")
-    return tuple(int(v) for v in pair)
-
-
 def _places(count, size, dilation, stride):
     """Index of element j of block i: (count, size)."""
     return np.arange(count)[:, None] * stride + np.arange(size) * dilation
@@ -31,8 +24,8 @@ def _places(count, size, dilation, stride):
 
 def _settings(owner, kernel_size, dilation, padding, stride):
     return (
-        _two(kernel_size, "kernel_size", owner), _two(dilation, "dilation", owner),
-        _two(padding, "padding", owner, 0), _two(stride, "stride", owner),
+        _sizes(owner, "kernel_size", kernel_size, 2), _sizes(owner, "dilation", dilation, 2),
+        _sizes(owner, "padding", padding, 2, least=0), _sizes(owner, "stride", stride, 2),
     )  # fmt: skip
 
 
@@ -76,7 +69,7 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     Returns:
         Tensor (batch, channels, height, width).
     """
-    x, out = as_tensor(x), _two(output_size, "output_size", "fold")
+    x, out = as_tensor(x), _sizes("fold", "output_size", output_size, 2)
     k, d, p, s = _settings("fold", kernel_size, dilation, padding, stride)
     counts = [(out[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2)]
     wanted = k[0] * k[1], counts[0] * counts[1]

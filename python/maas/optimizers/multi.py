@@ -163,13 +163,7 @@ class MultiOptimizer(Optimizer):
         grads = list(grads)
         if not grads:
             return
-        if trainable_variables is None and not self.built:
-            raise ValueError(f"{self.name}: call build(trainable_variables) before apply(grads) without variables")
-        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        if not self.built:
-            self.build(variables)
-        if len(grads) != len(variables):
-            raise ValueError(f"{self.name}: {len(variables)} variables need as many gradients, received {len(grads)}")
+        variables = self._variables_of(grads, trainable_variables)
         for optimizer, own, gradients in self._split(variables, grads):
             optimizer.apply(gradients, own)
         self._iterations.assign(self._iterations + 1)
@@ -178,20 +172,8 @@ class MultiOptimizer(Optimizer):
         for optimizer, own in self._split(list(var_list)):
             optimizer.finalize_variable_values(own)
 
-    def set_weights(self, weights):
-        """Sets all state variables from a list of arrays in the order of `variables`."""
-        for v, w in zip(self.variables, weights, strict=True):
-            v.assign(w)
-
-    def save_own_variables(self, store):
-        for i, v in enumerate(self.variables):
-            store[str(i)] = v.numpy()
-
-    def load_own_variables(self, store):
-        if len(store.keys()) == len(self.variables):
-            self.set_weights([store[str(i)] for i in range(len(self.variables))])
-        else:
-            super().load_own_variables(store)  # it warns
+    def _saved_variables(self):
+        return self.variables
 
     def get_config(self):
         from maas.saving.serialization import serialize_keras_object

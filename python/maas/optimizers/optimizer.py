@@ -257,6 +257,18 @@ class Optimizer:
         grads = list(grads)
         if not grads:
             return
+        variables = self._variables_of(grads, trainable_variables)
+        grads, variables = self._without_missing(grads, variables)
+        if self.loss_scale_factor is not None:
+            grads = [g / self.loss_scale_factor for g in grads]
+        self._apply(grads, variables)
+        for v in variables:
+            if getattr(v, "constraint", None) is not None:
+                v.assign(v.constraint(v))
+        self._iterations.assign(self._iterations + 1)
+
+    def _variables_of(self, grads, trainable_variables):
+        """The variables that a list of gradients belongs to, checked; builds the optimizer for the first ones."""
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(f"{self.name}: call build(trainable_variables) before apply(grads) without variables")
@@ -268,14 +280,7 @@ class Optimizer:
             self._check_known(variables)
         if len(grads) != len(variables):
             raise ValueError(f"{self.name}: {len(variables)} variables need as many gradients, received {len(grads)}")
-        grads, variables = self._without_missing(grads, variables)
-        if self.loss_scale_factor is not None:
-            grads = [g / self.loss_scale_factor for g in grads]
-        self._apply(grads, variables)
-        for v in variables:
-            if getattr(v, "constraint", None) is not None:
-                v.assign(v.constraint(v))
-        self._iterations.assign(self._iterations + 1)
+        return variables
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """`apply` on given values: changes nothing, gives back what it would have written.
@@ -393,30 +398,35 @@ class Optimizer:
         """`loss * loss_scale_factor`, or `loss`."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
+    def _saved_variables(self):
+        """What files and `set_weights` hold, in their order."""
+        return self._variables
+
     def set_weights(self, weights):
         """Sets all state variables from a list of arrays in the order of `variables`."""
         if not self.built:
             raise ValueError(f"{self.name}: call build(trainable_variables) before set_weights")
-        for v, w in zip(self._variables, weights, strict=True):
+        for v, w in zip(self._saved_variables(), weights, strict=True):
             if tuple(v.shape) != tuple(np.shape(w)):
                 raise ValueError(f"{self.name}: {v.path} has shape {tuple(v.shape)}, received {tuple(np.shape(w))}")
             v.assign(w)
 
     def save_own_variables(self, store):
         """Writes the state into `store` under "0", "1", ..."""
-        for i, v in enumerate(self._variables):
+        for i, v in enumerate(self._saved_variables()):
             store[str(i)] = v.numpy()
 
     def load_own_variables(self, store):
         """Reads what `save_own_variables` wrote; a different number of variables is a warning, nothing is loaded."""
-        if len(store.keys()) != len(self._variables):
+        own = self._saved_variables()
+        if len(store.keys()) != len(own):
             warnings.warn(
-                f"optimizer {self.name}: its state is not loaded, because it has {len(self._variables)} variables and "
-                f"the file has {len(store.keys())}",
+                f"optimizer {self.name}: its state is not loaded, because it has {len(own)} variables and the file has "
+                f"{len(store.keys())}",
                 stacklevel=2,
             )
             return
-        for i, v in enumerate(self._variables):
+        for i, v in enumerate(own):
             v.assign(np.asarray(store[str(i)]))
 
     def get_config(self):

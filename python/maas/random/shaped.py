@@ -17,7 +17,8 @@ _FEW = 16  # binomial counts up to this one are drawn trial by trial
 
 def _stream(state, number):
     """A state of its own for one of several draws that belong together; gamma draws take the three after `number`."""
-    return _core.add(state, np.array([[0x51ED2701 * number], [0]], "int64"))
+    # A state with values is a column, one inside a trace a row.
+    return _core.add(state, np.array([0x51ED2701 * number, 0], "int64").reshape(state.shape))
 
 
 def _shaped(name, parameter, sizes, dtype, positive=True):

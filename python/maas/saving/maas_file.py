@@ -42,23 +42,49 @@ def encode_maas(model, with_training_state=True, input_signature=None):
             "there is nothing to save, received a model that is not built"
         )
     writer = _core.ModelWriter()
-    for path, obj in state_tree.walk(model):
+    write_state(writer, model, with_training_state=with_training_state)
+    for name, content in assets.collect(model).items():
+        writer.array(name, np.frombuffer(content, "uint8"))
+    metadata = {"model_name": model.name, "accuracy": model._accuracy}
+    # A model of classes without get_config still runs as a graph.
+    with contextlib.suppress(NotImplementedError):
+        metadata["keras_config"] = model_config_json(model)
+    return encode_functions(writer, {PREDICT: inference_trace(model, input_signature)}, metadata)
+
+
+def write_state(writer, root, prefix="", with_training_state=False):
+    """The state of an object and of all below it, under the names of weight files.
+
+    Args:
+        writer: `_core.ModelWriter`.
+        prefix: str in front of the names.
+        with_training_state: bool, whether the optimizer and metrics are written.
+    """
+    for path, obj in state_tree.walk(root):
         if weights_file.is_training_part(obj) and not with_training_state:
             continue
         for key, value in own_state.saved_state(obj).items() if weights_file.has_state(obj) else ():
-            name = f"{path}/vars/{key}" if path else f"vars/{key}"
-            # A variable that two objects hold is stored once more under the second name.
-            if not isinstance(value, _core.Variable) or writer.tensor(value, name) != name:
-                writer.array(name, value)
-    for name, content in assets.collect(model).items():
-        writer.array(name, np.frombuffer(content, "uint8"))
-    trace, outputs, inputs, names = inference_trace(model, input_signature)
-    writer.add_function(PREDICT, trace, outputs, inputs, names)
-    # A model of classes without get_config still runs as a graph.
-    with contextlib.suppress(NotImplementedError):
-        writer.set("keras_config", model_config_json(model))
-    writer.set("model_name", model.name)
-    writer.set("accuracy", model._accuracy)
+            write_tensor(writer, f"{prefix}{path}/vars/{key}" if path else f"{prefix}vars/{key}", value)
+
+
+def write_tensor(writer, name, value):
+    """A variable or array; a variable that has a name already is stored once more under this one."""
+    if not isinstance(value, _core.Variable) or writer.tensor(value, name) != name:
+        writer.array(name, value)
+
+
+def encode_functions(writer, functions, metadata):
+    """The pieces of a file with these functions.
+
+    Args:
+        writer: `_core.ModelWriter` with the tensors.
+        functions: dict of name to `(trace, outputs, input names, output names)`.
+        metadata: dict of str to str, with `model_name` and `accuracy`.
+    """
+    for name, recorded in functions.items():
+        writer.add_function(name, *recorded)
+    for key, value in metadata.items():
+        writer.set(key, value)
     return writer.encode()
 
 

@@ -21,6 +21,7 @@ _KINDS = {
     "optimizers": ("maas.optimizers", "maas.optimizers.optimizer:Optimizer"),
     "optimizers.schedules": ("maas.optimizers.schedules", "maas.optimizers.schedules:LearningRateSchedule"),
     "dtype_policies": ("maas.dtype_policies", "maas.dtype_policies:DTypePolicy"),
+    "applications": ("maas.applications.own_layers", "maas.layers.layer:Layer"),
     "zoo": ("maas.zoo", "maas.layers.layer:Layer"),
 }
 _KINDS_OF_KERAS = [kind for kind in _KINDS if kind != "zoo"]
@@ -124,9 +125,11 @@ def _keras_names():
             if name == cls.__name__ and cls not in names:
                 module = "keras" if kind in ("models", "dtype_policies") else f"keras.{kind}"
                 names[cls] = (module, name, None)
+            # Keras does not export these classes, so its files name the internal module.
             if name == "Functional":
-                # Keras does not export this class, so its files name the internal module.
                 names[cls] = ("keras.src.models.functional", "Functional", "Functional")
+            elif kind == "applications":
+                names[cls] = (f"keras.src.applications.{cls.keras_home}", name, name)
     return names
 
 

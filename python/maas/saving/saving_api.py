@@ -67,12 +67,10 @@ def write_maas(model, path, overwrite=True, **options):
 
 
 def write_onnx(model, path, overwrite=True, **options):
-    """Write an ONNX file; `options` are those of `maas.onnx.export.encode_onnx`."""
-    from maas.onnx.export import encode_onnx
+    """Write an ONNX file; `options` are those of `maas.onnx.export.write_onnx_file`."""
+    from maas.onnx.export import write_onnx_file
 
-    data = encode_onnx(model, **options)
-    with atomic_write(path, overwrite) as file:
-        file.write(data)
+    write_onnx_file(model, path, overwrite, **options)
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):

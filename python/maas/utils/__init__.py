@@ -5,6 +5,7 @@ import importlib
 from maas.missing_names import missing
 
 _NAMES = {
+    "Config": "maas.utils.config",
     "audio_dataset_from_directory": "maas.utils.dataset_utils",
     "get_file": "maas.utils.file_utils",
     "get_source_inputs": "maas.utils.source_inputs",
@@ -46,11 +47,16 @@ _NAMES = {
 __all__ = sorted(_NAMES)
 
 
+_MODULES = ("bounding_boxes", "legacy")
+
+
 def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"maas.utils.{name}")
     if name not in _NAMES:
         raise missing(__name__, name)
     return getattr(importlib.import_module(_NAMES[name]), name)
 
 
 def __dir__():
-    return __all__
+    return [*__all__, *_MODULES]

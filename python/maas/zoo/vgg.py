@@ -1,10 +1,9 @@
 """VGG."""
 
 from maas import layers
+from maas.applications import vgg16
 from maas.models import Model
 from maas.zoo.common import fixed_seed
-
-_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
 def VGG16(
@@ -28,17 +27,7 @@ def VGG16(
         arXiv:1409.1556.
     """
     with fixed_seed(seed):
-        x = inputs = layers.Input(input_shape)
-        for block, (count, filters) in enumerate(_BLOCKS, 1):
-            for i in range(1, count + 1):
-                x = layers.Conv2D(
-                    filters, 3, padding="same", activation="relu", kernel_initializer="he_normal",
-                    name=f"block{block}_conv{i}",
-                )(x)  # fmt: skip
-            x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-        if include_top:
-            x = layers.Flatten(name="flatten")(x)
-            x = layers.Dense(units, activation="relu", name="fc1")(x)
-            x = layers.Dense(units, activation="relu", name="fc2")(x)
-            x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+        inputs = layers.Input(input_shape)
+        x = vgg16.convolutions(inputs, vgg16.COUNTS16, kernel_initializer="he_normal")
+        x = vgg16.top(x, classes, classifier_activation, units) if include_top else x
         return Model(inputs, x, name=name)

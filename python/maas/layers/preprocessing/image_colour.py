@@ -6,11 +6,6 @@ from maas.layers.preprocessing.image_layer import ImageLayer
 class _Colour(ImageLayer):
     """Base of layers that leave every pixel in its place, and so boxes and masks as they are."""
 
-    def _set_value_range(self, value_range):
-        if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
-            raise ValueError(f"{self._label()}: `value_range` must be two numbers, received {value_range!r}")
-        self.value_range = sorted(value_range)
-
     def _clipped(self, images):
         from maas import ops
 
@@ -18,13 +13,6 @@ class _Colour(ImageLayer):
 
     def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
         return bounding_boxes
-
-    def get_config(self):
-        config = super().get_config()
-        for name in ("factor", "value_range", "seed"):
-            if hasattr(self, name):
-                config[name] = getattr(self, name)
-        return config
 
 
 class RandomContrast(_Colour):
@@ -39,6 +27,7 @@ class RandomContrast(_Colour):
         ValueError: if a factor is out of range.
     """
 
+    _ARGS = ("factor", "value_range", "seed")
     _FACTOR_BOUNDS = (0, 1)
 
     def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
@@ -76,8 +65,11 @@ class RandomBrightness(_Colour):
         ValueError: if a factor is out of range or `value_range` is no pair.
     """
 
+    _ARGS = ("factor", "value_range", "seed")
+
     def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
-        super().__init__(factor=factor, **kwargs)
+        super().__init__(**kwargs)
+        self._set_factor(factor)
         self._seeded(seed)
         self._set_value_range(value_range)
 

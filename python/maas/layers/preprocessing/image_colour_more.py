@@ -6,17 +6,13 @@ from maas.layers.preprocessing.image_colour import _Colour
 class _Random(_Colour):
     """Base: a factor drawn per image, and the change that it makes."""
 
+    _ARGS = ("factor", "value_range", "seed")
+
     def transform_images(self, images, transformation=None, training=True):
         from maas import ops
 
         images = ops.cast(images, self.compute_dtype)
         return self._changed(images, transformation) if training else images
-
-    def _per_image(self, value):
-        """(batch,) as (batch, 1, 1, 1) in the compute dtype."""
-        from maas import ops
-
-        return ops.reshape(ops.cast(ops.convert_to_tensor(value), self.compute_dtype), (-1, 1, 1, 1))
 
     def _changed(self, images, transformation):
         raise NotImplementedError
@@ -40,6 +36,8 @@ class RandomGrayscale(_Random):
         seed: int or None.
     """
 
+    _ARGS = ("factor",)
+
     def __init__(self, factor=0.5, data_format=None, seed=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 <= factor <= 1:
@@ -55,11 +53,6 @@ class RandomGrayscale(_Random):
 
         grey = ops.image.rgb_to_grayscale(images, data_format=self.data_format)
         return ops.where(transformation, grey, images)
-
-    def get_config(self):
-        config = super().get_config()
-        del config["seed"]
-        return config
 
 
 class RandomHue(_Random):
@@ -141,7 +134,6 @@ class RandomInvert(_Random):
         data_format: "channels_last" or "channels_first".
     """
 
-    _USE_BASE_FACTOR = False
     _FACTOR_BOUNDS = (0, 1)
 
     def __init__(self, factor=1.0, value_range=(0, 255), seed=None, data_format=None, **kwargs):
@@ -153,13 +145,12 @@ class RandomInvert(_Random):
     def get_random_transformation(self, data, training=True, seed=None):
         if not training:
             return None
-        probability = self._draw(data, *map(float, self.factor), seed)
-        return {"apply_inversion": self._draw(data, seed=seed) < probability}
+        return {"apply_inversion": self._drawn_by_chance(data, seed)}
 
     def _changed(self, images, transformation):
         from maas import ops
 
-        apply = ops.reshape(ops.convert_to_tensor(transformation["apply_inversion"]), (-1, 1, 1, 1))
+        apply = self._per_image(transformation["apply_inversion"], "bool")
         return ops.where(apply, self.value_range[1] - images, images)
 
 
@@ -199,7 +190,6 @@ class RandomSharpness(_Random):
         seed: int or None.
     """
 
-    _USE_BASE_FACTOR = False
     _FACTOR_BOUNDS = (0, 1)
 
     def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
@@ -237,7 +227,6 @@ class RandomPosterization(_Random):
         seed: int or None.
     """
 
-    _USE_BASE_FACTOR = False
     _FACTOR_BOUNDS = (1, 8)
 
     def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):

@@ -20,7 +20,7 @@ class RandomFlip(ImageLayer):
         ValueError: for another mode.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = ("seed", "mode")
 
     def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
@@ -33,7 +33,7 @@ class RandomFlip(ImageLayer):
         if not training:
             return None
         flips = self._draw(data, seed=seed, ones=3) <= 0.5
-        return {"flips": flips, "input_shape": tuple(self._images_of(data).shape)}
+        return {"flips": flips, "size": self._size(data)}
 
     def transform_images(self, images, transformation, training=True):
         from maas import ops
@@ -50,18 +50,36 @@ class RandomFlip(ImageLayer):
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return self.transform_images(segmentation_masks, transformation, training=training)
 
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed, "mode": self.mode}
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        from maas import ops
+
+        if not training or transformation is None:
+            return bounding_boxes
+        height, width = size = self._size_in(transformation)
+        flips = ops.reshape(ops.convert_to_tensor(transformation["flips"]), (-1, 1, 1))
+
+        def move(boxes):
+            wide, tall = (ops.cast(n, boxes.dtype) for n in (width, height))
+            x1, y1, x2, y2 = ops.split(boxes, 4, axis=-1)
+            if "horizontal" in self.mode:
+                x1, x2 = wide - x2, wide - x1
+            if "vertical" in self.mode:
+                y1, y2 = tall - y2, tall - y1
+            return ops.where(flips, ops.concatenate([x1, y1, x2, y2], axis=-1), boxes)
+
+        return self._moved_boxes(bounding_boxes, size, size, move)
 
 
 class _Warp(ImageLayer):
     """Base of layers with one affine map per image."""
 
+    _ARGS = ("fill_mode", "fill_value", "interpolation", "seed")
+    _FILL_MODES = ("reflect", "wrap", "constant", "nearest")
+
     def _options(self, fill_mode, interpolation, fill_value):
-        modes = ("reflect", "wrap", "constant", "nearest")
-        if fill_mode not in modes:
+        if fill_mode not in self._FILL_MODES:
             raise NotImplementedError(
-                f"{self._label()}: `fill_mode` must be one of {modes}, received fill_mode={fill_mode!r}"
+                f"{self._label()}: `fill_mode` must be one of {self._FILL_MODES}, received fill_mode={fill_mode!r}"
             )
         if interpolation not in _INTERPOLATIONS:
             raise NotImplementedError(
@@ -86,8 +104,10 @@ class _Warp(ImageLayer):
             )
         return tuple(sorted(values)) if pair else (-abs(factor), abs(factor))
 
-    def _matrix(self, transformation, images):
-        """Tensor (batch, 8) of the drawn transformation, for `ops.image.affine_transform`."""
+    def _matrix(self, transformation, size):
+        """Tensor (batch, 8) of the drawn transformation of images of (height, width), for
+        `ops.image.affine_transform`.
+        """
         raise NotImplementedError
 
     def _transform(self, images, transformation, interpolation):
@@ -95,7 +115,7 @@ class _Warp(ImageLayer):
             return images
         from maas import ops
 
-        matrix = self._matrix(transformation, images)
+        matrix = self._matrix(transformation, self._size(images))
         return ops.image.affine_transform(
             images, matrix, interpolation, self.fill_mode, self.fill_value, self.data_format
         )
@@ -115,9 +135,21 @@ class _Warp(ImageLayer):
         masks = self._transform(ops.cast(segmentation_masks, self.compute_dtype), transformation, "nearest")
         return ops.cast(masks, dtype)
 
-    def get_config(self):
-        own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value, "interpolation": self.interpolation}
-        return {**super().get_config(), **own, "seed": self.seed}
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        if not training or transformation is None:
+            return bounding_boxes
+        from maas.utils.bounding_boxes import hull
+
+        size = self._size_in(transformation)
+        a, b, c, d, e, f = (self._matrix(transformation, size)[:, i, None, None] for i in range(6))
+        # The matrix says where a pixel comes from; a corner goes the other way.
+        over = 1.0 / (a * e - b * d)
+
+        def move(x, y):
+            x, y = x - c, y - f
+            return (e * x - b * y) * over, (a * y - d * x) * over
+
+        return self._moved_boxes(bounding_boxes, size, size, lambda boxes: hull(boxes, move))
 
 
 def _map(a0, a1, a2, b0, b1, b2):
@@ -164,11 +196,14 @@ class RandomRotation(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
+    _ARGS = (*_Warp._ARGS, "factor")
+
     def __init__(
         self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0, data_format=None,
         **kwargs,
     ):  # fmt: skip
-        super().__init__(factor=factor, data_format=data_format, **kwargs)
+        super().__init__(data_format=data_format, **kwargs)
+        self._set_factor(factor)
         self._seeded(seed)
         self._options(fill_mode, interpolation, fill_value)
 
@@ -178,9 +213,9 @@ class RandomRotation(_Warp):
         angle = self._draw(data, self.factor[0] * 360.0, self.factor[1] * 360.0, seed)
         height, width = self._size(data)
         matrix = _rotation_matrix(angle, height, width)
-        return {"angle": angle, "rotation_matrix": matrix, "image_height": height, "image_width": width}
+        return {"angle": angle, "rotation_matrix": matrix, "size": (height, width)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
         return ops.convert_to_tensor(transformation["rotation_matrix"])
@@ -199,7 +234,7 @@ class RandomTranslation(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = (*_Warp._ARGS, "height_factor", "width_factor")
 
     def __init__(
         self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0,
@@ -220,20 +255,15 @@ class RandomTranslation(_Warp):
         height, width = (ops.cast(n, "float32") for n in self._size(data))
         down = self._draw(data, self.height_lower, self.height_upper, seed, ones=1) * height
         right = self._draw(data, self.width_lower, self.width_upper, seed, ones=1) * width
-        shape = tuple(self._images_of(data).shape)
-        return {"translations": ops.concatenate([right, down], axis=1), "input_shape": shape}
+        return {"translations": ops.concatenate([right, down], axis=1), "size": self._size(data)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
         moves = ops.convert_to_tensor(transformation["translations"])
         x, y = -moves[:, 0], -moves[:, 1]
         one, zero = ops.ones_like(x), ops.zeros_like(x)
         return _map(one, zero, x, zero, one, y)
-
-    def get_config(self):
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}
 
 
 class RandomZoom(_Warp):
@@ -249,7 +279,7 @@ class RandomZoom(_Warp):
         NotImplementedError: for another mode or interpolation.
     """
 
-    _USE_BASE_FACTOR = False
+    _ARGS = (*_Warp._ARGS, "height_factor", "width_factor")
 
     def __init__(
         self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", seed=None,
@@ -269,17 +299,13 @@ class RandomZoom(_Warp):
         height = width = self._draw(data, 1.0 + self.height_lower, 1.0 + self.height_upper, seed, ones=1)
         if self.width_factor is not None:
             width = self._draw(data, 1.0 + self.width_lower, 1.0 + self.width_upper, seed, ones=1)
-        return {"height_zoom": height, "width_zoom": width, "input_shape": tuple(self._images_of(data).shape)}
+        return {"height_zoom": height, "width_zoom": width, "size": self._size(data)}
 
-    def _matrix(self, transformation, images):
+    def _matrix(self, transformation, size):
         from maas import ops
 
-        height, width = (ops.cast(n, "float32") for n in self._size(images))
+        height, width = (ops.cast(n, "float32") for n in size)
         zooms = (ops.convert_to_tensor(transformation[k])[:, 0] for k in ("width_zoom", "height_zoom"))
         x, y = zooms
         zero = ops.zeros_like(x)
         return _map(x, zero, (width - 1.0) / 2.0 * (1.0 - x), zero, y, (height - 1.0) / 2.0 * (1.0 - y))
-
-    def get_config(self):
-        own = {"height_factor": self.height_factor, "width_factor": self.width_factor}
-        return {**super().get_config(), **own}

@@ -12,16 +12,16 @@ class ImageLayer(Layer):
     and `transform_images(images, transformation, training)`.
 
     Args:
-        factor: number or (lower, upper), for classes with one factor.
-        bounding_box_format: str such as "xyxy", needed for data with "bounding_boxes"; only for layers that leave boxes
-            where they are.
+        bounding_box_format: str such as "xyxy", needed for data with "bounding_boxes"; only for layers that know what
+            becomes of boxes.
         data_format: "channels_last" or "channels_first".
     """
 
-    _USE_BASE_FACTOR = True
+    # Names of the arguments of the class that are attributes of the same name; its config.
+    _ARGS = ()
     _FACTOR_BOUNDS = (-1, 1)
 
-    def __init__(self, factor=None, bounding_box_format=None, data_format=None, **kwargs):
+    def __init__(self, bounding_box_format=None, data_format=None, **kwargs):
         super().__init__(**kwargs)
         moves = type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes
         if bounding_box_format is not None and moves:
@@ -31,10 +31,6 @@ class ImageLayer(Layer):
             )
         self.bounding_box_format = bounding_box_format
         self.data_format = standardize_data_format(data_format, self._label())
-        if self._USE_BASE_FACTOR:
-            self._set_factor(factor or 0.0)
-        elif factor is not None:
-            raise ValueError(f"{self._label()}: the class takes no `factor`, received factor={factor}")
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
 
@@ -46,22 +42,28 @@ class ImageLayer(Layer):
         self.generator = SeedGenerator(seed)
 
     def _set_factor(self, factor):
+        self.factor = self._range(factor, "factor")
+
+    def _range(self, factor, name):
+        """(lower, upper) of a number or two in the class's bounds; a number alone is `upper`, and `-upper` below."""
         low, high = self._FACTOR_BOUNDS
         text = (
-            f"{self._label()}: `factor` must be a number or two numbers in [{low}, {high}], received factor={factor!r}"
+            f"{self._label()}: `{name}` must be a number or two numbers in [{low}, {high}], received {name}={factor!r}"
         )
         if isinstance(factor, (tuple, list)):
             if len(factor) != 2 or factor[0] > high or factor[1] < low:
                 raise ValueError(text)
-            lower, upper = sorted(factor)
-        elif isinstance(factor, (int, float)) and not isinstance(factor, bool):
+            return tuple(sorted(factor))
+        if isinstance(factor, (int, float)) and not isinstance(factor, bool):
             if not low <= factor <= high:
                 raise ValueError(text)
-            upper = abs(factor)
-            lower = max(-upper, low)
-        else:
-            raise ValueError(text)
-        self.factor = lower, upper
+            return max(-abs(factor), low), abs(factor)
+        raise ValueError(text)
+
+    def _set_value_range(self, value_range):
+        if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
+            raise ValueError(f"{self._label()}: `value_range` must be two numbers, received {value_range!r}")
+        self.value_range = sorted(value_range)
 
     # ---- what subclasses change
 
@@ -82,6 +84,25 @@ class ImageLayer(Layer):
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return segmentation_masks
+
+    def _moved_boxes(self, bounding_boxes, before, after, move):
+        """Boxes of images of the size `before` in images of the size `after`, clipped to them.
+
+        `move(boxes) -> boxes` works on corners in pixels.
+        """
+        from maas.utils.bounding_boxes import clip_to_image_size, convert_format
+
+        form = self.bounding_box_format
+        found = convert_format(bounding_boxes, form, "xyxy", *before)
+        found = clip_to_image_size({**found, "boxes": move(found["boxes"])}, *after)
+        return convert_format(found, "xyxy", form, *after)
+
+    def _size_in(self, transformation):
+        """(height, width) of the images of a transformation."""
+        if "size" in transformation:
+            return transformation["size"]
+        shape = transformation["input_shape"]
+        return tuple(shape[-3:-1]) if self.data_format == "channels_last" else tuple(shape[-2:])
 
     # ---- one image
 
@@ -135,12 +156,23 @@ class ImageLayer(Layer):
         sizes = ops.shape(self._images_of(data))
         return tuple(sizes[-3:-1]) if self.data_format == "channels_last" else tuple(sizes[-2:])
 
-    def _draw(self, data, minval=0.0, maxval=1.0, seed=None, ones=0, dtype="float32"):
-        """Uniform numbers, one per image: shape (batch, 1, ...) with `ones` axes of 1."""
+    def _draw(self, data, minval=0.0, maxval=1.0, seed=None, ones=0, dtype="float32", tail=()):
+        """Uniform numbers, one per image: shape (batch, 1, ..., *tail) with `ones` axes of 1."""
         from maas import random
 
-        shape = (self._batch_size(data), *(1,) * ones)
+        shape = (self._batch_size(data), *(1,) * ones, *tail)
         return random.uniform(shape, minval, maxval, dtype=dtype, seed=self.generator if seed is None else seed)
+
+    def _drawn_by_chance(self, data, seed):
+        """bool per image: true with a probability that is drawn from `factor`."""
+        probability = self._draw(data, *map(float, self.factor), seed)
+        return self._draw(data, seed=seed) < probability
+
+    def _per_image(self, value, dtype=None):
+        """(batch,) as (batch, 1, 1, 1) in the compute dtype."""
+        from maas import ops
+
+        return ops.reshape(ops.cast(ops.convert_to_tensor(value), dtype or self.compute_dtype), (-1, 1, 1, 1))
 
     # ---- call
 
@@ -183,9 +215,7 @@ class ImageLayer(Layer):
         return input_shape
 
     def get_config(self):
-        config = super().get_config()
-        if self._USE_BASE_FACTOR:
-            config["factor"] = self.factor
+        config = {**super().get_config(), **{name: getattr(self, name) for name in self._ARGS}}
         config["data_format"] = self.data_format
         if self.bounding_box_format is not None:
             config["bounding_box_format"] = self.bounding_box_format

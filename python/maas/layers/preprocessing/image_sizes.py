@@ -2,12 +2,13 @@
 
 from maas.layers.options import check_positive
 from maas.layers.preprocessing.image_layer import ImageLayer
+from maas.ops.image import middle_part
 
 
 class _Sized(ImageLayer):
     """Base of layers whose images come out as height x width."""
 
-    _USE_BASE_FACTOR = False
+    _ARGS = ("height", "width")
 
     def _take_size(self, height, width):
         self.height = check_positive(height, "height", self._label())
@@ -33,12 +34,34 @@ class _Sized(ImageLayer):
             return images[..., rows, columns, :]
         return images[..., rows, columns]
 
-    def _middle(self, images):
+    def _middle(self, images, interpolation):
         """The middle part of the right proportions, resized."""
         from maas import ops
 
         size = (self.height, self.width)
-        return ops.image.resize(images, size, crop_to_aspect_ratio=True, data_format=self.data_format)
+        return ops.image.resize(
+            images, size, interpolation=interpolation, crop_to_aspect_ratio=True, data_format=self.data_format
+        )
+
+    def _as_masks(self, masks, *args, **kwargs):
+        """Masks through `_sized_part`: pixels are taken as they are, the dtype stays."""
+        from maas import ops
+
+        found = self._sized_part(ops.cast(masks, self.compute_dtype), *args, "nearest", **kwargs)
+        return ops.cast(found, masks.dtype)
+
+    def _boxes_in_part(self, bounding_boxes, before, part):
+        """Boxes of images of the size `before`, of which the part (top, left, height, width) becomes the result."""
+        from maas import ops
+
+        top, left, tall, wide = part
+
+        def move(boxes):
+            shift = ops.stack([ops.cast(n, boxes.dtype) for n in (left, top, left, top)])
+            scale = [n / m for n, m in ((self.width, wide), (self.height, tall))]
+            return (boxes - shift) * ops.stack([ops.cast(n, boxes.dtype) for n in (*scale, *scale)])
+
+        return self._moved_boxes(bounding_boxes, before, (self.height, self.width), move)
 
     def _known_size(self, images, why):
         shape = tuple(images.shape)
@@ -46,9 +69,6 @@ class _Sized(ImageLayer):
         if None in sizes:
             raise ValueError(f"{self._label()}: {why} needs a known height and width, received shape {shape}")
         return sizes
-
-    def get_config(self):
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 class Resizing(_Sized):
@@ -66,6 +86,11 @@ class Resizing(_Sized):
     Raises:
         ValueError: for a size that is not a positive int.
     """
+
+    _ARGS = (
+        *_Sized._ARGS, "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value",
+        "antialias",
+    )  # fmt: skip
 
     def __init__(
         self, height, width, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False,
@@ -95,9 +120,15 @@ class Resizing(_Sized):
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         return self._resize(segmentation_masks, "nearest")
 
-    def get_config(self):
-        names = "interpolation crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value antialias".split()
-        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = transformation
+        part = 0, 0, height, width
+        if self.pad_to_aspect_ratio:  # the part is larger than the images
+            tall, wide = max(height, width * self.height // self.width), max(width, height * self.width // self.height)
+            part = -((tall - height) // 2), -((wide - width) // 2), tall, wide
+        elif self.crop_to_aspect_ratio:
+            part = middle_part(height, width, (self.height, self.width))
+        return self._boxes_in_part(bounding_boxes, (height, width), part)
 
 
 class CenterCrop(_Sized):
@@ -115,17 +146,36 @@ class CenterCrop(_Sized):
     def get_random_transformation(self, data, training=True, seed=None):
         return {"input_shape": tuple(self._images_of(data).shape)}
 
-    def transform_images(self, images, transformation=None, training=True):
-        from maas import ops
-
-        images = ops.cast(images, self.compute_dtype)
+    def _sized_part(self, images, interpolation):
         height, width = self._known_size(images, "cropping")
         if height >= self.height and width >= self.width:
             return self._cut(images, (height - self.height) // 2, (width - self.width) // 2)
-        return self._middle(images)
+        return self._middle(images, interpolation)
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
-        return self.transform_images(segmentation_masks, transformation, training=training)
+    def transform_images(self, images, transformation=None, training=True):
+        from maas import ops
+
+        return self._sized_part(ops.cast(images, self.compute_dtype), "bilinear")
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+        return self._as_masks(segmentation_masks)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = size = self._size_in(transformation)
+        own = self.height, self.width
+        part = middle_part(height, width, own)
+        if height >= self.height and width >= self.width:
+            part = (height - self.height) // 2, (width - self.width) // 2, *own
+        return self._boxes_in_part(bounding_boxes, size, part)
+
+
+class _Corner(tuple):
+    """(top, left) of a part, and the size of the images that it is cut from."""
+
+    def __new__(cls, corner, size):
+        made = super().__new__(cls, corner)
+        made.size = size
+        return made
 
 
 class RandomCrop(_Sized):
@@ -139,6 +189,8 @@ class RandomCrop(_Sized):
         data_format: "channels_last" or "channels_first".
     """
 
+    _ARGS = (*_Sized._ARGS, "seed")
+
     def __init__(self, height, width, seed=None, data_format=None, name=None, **kwargs):
         super().__init__(data_format=data_format, name=name, **kwargs)
         self._take_size(height, width)
@@ -148,23 +200,22 @@ class RandomCrop(_Sized):
 
     def get_random_transformation(self, data, training=True, seed=None):
         from maas import ops, random
-        from maas.ops.image import middle_part
 
         height, width = self._known_size(self._images_of(data), "cropping")
         seed = self.generator if seed is None else seed
         if training and height > self.height and width > self.width:
-            return tuple(
+            drawn = (
                 ops.cast(random.uniform((), 0.0, float(old - new + 1), seed=seed), "int32")
                 for old, new in ((height, self.height), (width, self.width))
             )
-        return middle_part(height, width, (self.height, self.width))[:2]
+            return _Corner(drawn, (height, width))
+        return _Corner(middle_part(height, width, (self.height, self.width))[:2], (height, width))
 
-    def transform_images(self, images, transformation, training=True):
+    def _sized_part(self, images, transformation, training, interpolation):
         from maas import ops
 
-        images = ops.cast(images, self.compute_dtype)
         if not training:
-            return self._middle(images)
+            return self._middle(images, interpolation)
         top, left = transformation
         if isinstance(top, int):
             images = self._cut(images, top, left)
@@ -172,12 +223,25 @@ class RandomCrop(_Sized):
             at = images.ndim - (3 if self.data_format == "channels_last" else 2)
             images = ops.take(images, top + ops.arange(self.height, dtype="int32"), axis=at)
             images = ops.take(images, left + ops.arange(self.width, dtype="int32"), axis=at + 1)
-        if self._known_size(images, "cropping") != (self.height, self.width):
-            images = ops.image.resize(images, (self.height, self.width), data_format=self.data_format)
+        size = (self.height, self.width)
+        if self._known_size(images, "cropping") != size:
+            images = ops.image.resize(images, size, interpolation=interpolation, data_format=self.data_format)
         return images
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
-        return self.transform_images(segmentation_masks, transformation, training=training)
+    def transform_images(self, images, transformation, training=True):
+        from maas import ops
 
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
+        return self._sized_part(ops.cast(images, self.compute_dtype), transformation, training, "bilinear")
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
+        return self._as_masks(segmentation_masks, transformation, training)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
+        height, width = size = transformation.size
+        part = middle_part(height, width, (self.height, self.width))
+        if training:
+            top, left = transformation
+            drawn = not isinstance(top, int)  # else what is below and right of the middle's corner
+            tall = self.height if drawn else min(self.height, height - top)
+            part = top, left, tall, self.width if drawn else min(self.width, width - left)
+        return self._boxes_in_part(bounding_boxes, size, part)

@@ -24,4 +24,6 @@ from maas.onnx.convert import (  # noqa: F401
     signal,
     softmax,
     sort,
+    trees,
+    words,
 )

@@ -27,12 +27,7 @@ def div(call, a, b):
 @converts("Mod")
 def mod(call, a, b):
     """The remainder has the sign of the divisor, with `fmod` that of the dividend."""
-    rest = _core.mod(a, b)
-    if not call.attr("fmod", 0) or not (is_float(a) or is_signed(a)):
-        return rest
-    zero = like(0, a)
-    other = _core.logical_and(_core.not_equal(rest, zero), _core.not_equal(_core.less(a, zero), _core.less(b, zero)))
-    return _core.where(other, _core.subtract(rest, b), rest)
+    return ops.fmod(a, b) if call.attr("fmod", 0) else _core.mod(a, b)
 
 
 @converts("Pow")

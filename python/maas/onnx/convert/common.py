@@ -1,6 +1,8 @@
 """What several families share."""
 
 from maas import _core, ops
+from maas.backend.known_sizes import NeedsKnownSizes
+from maas.onnx.trace import is_known
 
 
 def is_float(x):
@@ -14,6 +16,11 @@ def is_signed(x):
 def like(value, x):
     """A number as a tensor of the dtype of `x`."""
     return ops.cast(ops.convert_to_tensor(value), x.dtype)
+
+
+def shaped(x, shape):
+    """`x` in another shape; a known value stays known."""
+    return _core.Tensor(x.numpy().reshape(shape)) if is_known(x) else _core.reshape(x, shape=shape)
 
 
 def axis_of(call, rank, default=None, name="axis"):
@@ -46,7 +53,20 @@ def flip_side(x, index):
 
 
 def mix(dims_a, dims_b):
-    """Sizes that two shapes broadcast to."""
+    """Sizes that two shapes broadcast to.
+
+    Raises:
+        NeedsKnownSizes: for an open size that may be 1 where the other shape has another one.
+    """
     rank = max(len(dims_a), len(dims_b))
     a, b = [1] * (rank - len(dims_a)) + list(dims_a), [1] * (rank - len(dims_b)) + list(dims_b)
-    return [n if isinstance(m, int) and m == 1 else m for m, n in zip(a, b)]
+    return [_mixed(m, n) for m, n in zip(a, b)]
+
+
+def _mixed(m, n):
+    for one, other in ((m, n), (n, m)):
+        if isinstance(one, int) and one == 1:
+            return other
+    if not (isinstance(m, int) or m == n):
+        raise NeedsKnownSizes(f"a shape with the open size {m} needs to be known to become {n}")
+    return m

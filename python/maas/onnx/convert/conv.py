@@ -6,13 +6,14 @@ import itertools
 import numpy as np
 
 from maas import _core, ops
-from maas.onnx.convert.common import like
+from maas.onnx.convert import exact
+from maas.onnx.convert.common import like, shaped
 from maas.onnx.convert.windows import Windows, to_last, to_second
 from maas.onnx.registry import converts
 
 
-def convolution(call, x, kernel, bias=None):
-    """`Conv` of floats."""
+def convolution(call, x, kernel, bias=None, plain=False):
+    """`Conv` of floats. With `plain` its sums are of products alone, so that those of integers can be exact."""
     if x.ndim != kernel.ndim or not 3 <= x.ndim <= 5:
         raise ValueError(
             f"x and W need 1 to 3 spatial axes, equally many, received shapes {x.shape} and {kernel.shape}"
@@ -29,6 +30,10 @@ def convolution(call, x, kernel, bias=None):
         end = [x.dims[0], *(d - max(-a, 0) for d, (_, a) in zip(x.dims[1:], w.pads)), x.dims[-1]]
         x, pads = _core.slice(x, begin=begin, end=end, step=[1] * x.ndim), [max(p, 0) for p in pads]
     kernel = _core.transpose(kernel, axes=[*range(2, kernel.ndim), 1, 0])
+    if plain and w.kernel == [3, 3] and group == 1:
+        # Winograd's algorithm, which rounds, takes windows of 3 x 3: one more row of zeros makes it another one.
+        kernel = _core.pad(kernel, before=[0] * 4, after=[1, 0, 0, 0], value=0.0)
+        pads = [pads[0], pads[1] + w.dilations[0], *pads[2:]]
     y = _core.conv(x, kernel, groups=group, strides=w.strides, dilation=w.dilations, padding="explicit", pads=pads)
     return to_second(y if bias is None else _core.add(y, bias))
 
@@ -97,15 +102,23 @@ def _borders(call, axis, rank, full, same):
 
 @converts("ConvInteger")
 def conv_integer(call, x, kernel, x_zero=None, w_zero=None):
-    """In float64, which holds every such sum exactly."""
+    return ops.cast(integer_convolution(call, x, kernel, x_zero, w_zero), "int32")
+
+
+def integer_convolution(call, x, kernel, x_zero=None, w_zero=None, bias=None):
+    """Exact: by float32 where that can be proved, else in float64. In int32, or float32 that holds all of it."""
+    if w_zero is not None:
+        w_zero = shaped(w_zero, [-1 if w_zero.size > 1 else 1] + [1] * (kernel.ndim - 1))
+    y = exact.convolution(call, convolution, x, x_zero, kernel, w_zero, bias)
+    if y is not None:
+        return y
     x, kernel = ops.cast(x, "float64"), ops.cast(kernel, "float64")
     if x_zero is not None:
         x = _core.subtract(x, ops.cast(x_zero, "float64"))
     if w_zero is not None:
-        w_zero = ops.cast(w_zero, "float64")
-        w_zero = _core.reshape(w_zero, shape=[-1] + [1] * (kernel.ndim - 1)) if w_zero.ndim else w_zero
-        kernel = _core.subtract(kernel, w_zero)
-    return ops.cast(_core.round(convolution(call, x, kernel)), "int32")
+        kernel = _core.subtract(kernel, ops.cast(w_zero, "float64"))
+    y = convolution(call, x, kernel, None if bias is None else ops.cast(bias, "float64"))
+    return ops.cast(_core.round(y), "int32")
 
 
 @converts("Col2Im")

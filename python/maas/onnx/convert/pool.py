@@ -61,6 +61,13 @@ def average_pool(call, x):
     w = Windows(call, x.dims[2:], call.need("kernel_shape"))
     with_border = call.attr("count_include_pad", 0)
     padded = any(b or a for b, a in w.pads)
+    if with_border and padded and w.is_plain and x.ndim <= 5 and not any(w.extra):
+        # A border that counts is one of zeros.
+        x = _core.pad(x, before=[0, 0, *(b for b, _ in w.pads)], after=[0, 0, *(a for _, a in w.pads)], value=0.0)
+        y = _core.average_pool(
+            to_last(x), pool_size=w.kernel, strides=w.strides, padding="explicit", pads=[0] * len(w.flat_pads())
+        )
+        return to_second(y)
     if w.is_plain and x.ndim <= 5 and (not with_border or not padded) and all(
         b < e and a + more < e for (b, a), e, more in zip(w.pads, w.extent, w.extra)
     ):  # fmt: skip

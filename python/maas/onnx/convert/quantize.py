@@ -3,9 +3,10 @@
 import numpy as np
 
 from maas import _core, ops
+from maas.onnx.convert import exact
 from maas.onnx.convert.casting import cast_to
-from maas.onnx.convert.common import is_float
-from maas.onnx.convert.conv import convolution
+from maas.onnx.convert.common import is_float, shaped
+from maas.onnx.convert.conv import integer_convolution
 from maas.onnx.convert.matmul import product
 from maas.onnx.dtypes import dtype_name
 from maas.onnx.registry import converts
@@ -91,18 +92,19 @@ def matmul_integer(call, a, b, a_zero=None, b_zero=None):
 
 
 def _centered_product(a, a_zero, b, b_zero):
-    """The product of integers less their zero points: in int32, exactly."""
+    """The product of integers less their zero points, in int32: by float32 where that is proved to be exact."""
+    a_zero, b_zero = None if a_zero is None else _rows(a_zero), None if b_zero is None else _flat(b_zero)
+    y = exact.product(a, a_zero, b, b_zero)
+    if y is not None:
+        return y
     a, b = ops.cast(a, "int32"), ops.cast(b, "int32")
-    if a_zero is not None:
-        z = ops.cast(a_zero, "int32")
-        a = _core.subtract(a, _core.reshape(z, shape=[-1, 1]) if z.ndim == 1 and z.size > 1 else _flat(z))
-    if b_zero is not None:
-        b = _core.subtract(b, _flat(ops.cast(b_zero, "int32")))
+    a = a if a_zero is None else _core.subtract(a, ops.cast(a_zero, "int32"))
+    b = b if b_zero is None else _core.subtract(b, ops.cast(b_zero, "int32"))
     return product(a, b)
 
 
 def _flat(z):
-    return _core.reshape(z, shape=[]) if z.size == 1 else z
+    return shaped(z, []) if z.size == 1 else z
 
 
 @converts("QLinearMatMul")
@@ -116,17 +118,13 @@ def qlinear_matmul(call, a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero
 
 def _rows(v):
     """One value for each row."""
-    return _core.reshape(v, shape=[-1, 1]) if v.ndim == 1 and v.size > 1 else _flat(v)
+    return shaped(v, [-1, 1]) if v.ndim == 1 and v.size > 1 else _flat(v)
 
 
 @converts("QLinearConv")
 def qlinear_conv(call, x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias=None):
-    """In float64, which holds every such sum exactly."""
-    x = _core.subtract(ops.cast(x, "float64"), ops.cast(_flat(x_zero), "float64"))
-    per_filter = [-1] + [1] * (w.ndim - 1)
-    w_zero = ops.cast(_flat(w_zero), "float64")
-    w = _core.subtract(ops.cast(w, "float64"), _core.reshape(w_zero, shape=per_filter) if w_zero.ndim else w_zero)
-    y = convolution(call, x, w, None if bias is None else ops.cast(bias, "float64"))
+    """The sums are exact; they are scaled in float32."""
+    y = integer_convolution(call, x, w, _flat(x_zero), w_zero, bias)
     scale = _core.multiply(ops.cast(_flat(x_scale), "float32"), ops.cast(_flat(w_scale), "float32"))
     scale = _core.reshape(scale, shape=[1, -1] + [1] * (w.ndim - 2)) if scale.ndim else scale
     y = _core.multiply(ops.cast(y, "float32"), scale)

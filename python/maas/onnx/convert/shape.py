@@ -83,22 +83,36 @@ def concat(call, *xs):
 
 
 def cut(x, starts, ends, axes, steps):
-    """Python's slices of some axes."""
+    """ONNX's slices of some axes: Python's, but a start before the first element is the first, whatever the step."""
     key = [slice(None)] * x.ndim
-    far = 2**31 - 1
     for start, end, axis, step in zip(starts, ends, axes, steps):
         if step == 0:
             raise ValueError("a step must not be 0")
-        if isinstance(end, int) and (end >= far or (step < 0 and end <= -far)):
-            end = None
-        if isinstance(start, int) and (start <= -far or (step < 0 and start >= far)):
-            start = None
         n = x.dims[axis]
-        if isinstance(n, int) and all(v is None or isinstance(v, int) for v in (start, end)):
-            key[axis] = slice(start, end, int(step))
-        else:
-            key[axis] = slice(start, end, int(step))
+        known = isinstance(n, int) and isinstance(start, int) and isinstance(end, int)
+        key[axis] = slice(*(_inside if known else _open)(start, end, step, n), int(step))
     return ops.get_item(x, tuple(key))
+
+
+def _inside(start, end, step, n):
+    """(start, end) within `n` elements, as Python's slices take them."""
+    start, end = (v + n if v < 0 else v for v in (start, end))
+    if step > 0 or not n:
+        return min(max(start, 0), n), min(max(end, 0), n)
+    end = min(max(end, -1), n - 1)
+    return min(max(start, 0), n - 1), None if end < 0 else end
+
+
+def _open(start, end, step, n):
+    """The same of an open size, where numbers far away mean the ends."""
+    far = 2**31 - 1
+    if isinstance(end, int) and (end >= far or (step < 0 and end <= -far)):
+        end = None
+    if isinstance(start, int) and start <= -far:
+        start = 0
+    elif isinstance(start, int) and step < 0 and start >= far:
+        start = None
+    return start, end
 
 
 @converts("Slice")

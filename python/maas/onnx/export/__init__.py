@@ -11,6 +11,6 @@ from maas.onnx.export import (  # noqa: F401
     shape,
     window,
 )
-from maas.onnx.export.model import encode_onnx
+from maas.onnx.export.model import encode_onnx, write_onnx_file
 
-__all__ = ["encode_onnx"]
+__all__ = ["encode_onnx", "write_onnx_file"]

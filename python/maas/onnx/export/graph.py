@@ -8,9 +8,14 @@ import numpy as np
 
 from maas import _core
 
+_SMALL = 1024  # elements of a stored tensor that ops may look into; a larger one is a placeholder
+
 
 class Value:
-    """One value: its name in the ONNX graph (once it is written), dtype and sizes (ints and `Dim`s)."""
+    """One value: its name in the ONNX graph (once it is written), dtype and sizes (ints and `Dim`s).
+
+    `array` holds the bytes of a stored one, as they lie in the encoded model.
+    """
 
     def __init__(self, tensor, array=None, wanted=None):
         self.tensor, self.array, self.wanted = tensor, array, wanted
@@ -118,7 +123,7 @@ def replay(function, tensors):
                 nodes.append(_replayed(item["op"], ins, params, item.get("params", {})))
                 made.append(nodes[-1].outputs)
             else:
-                made.append([_stored(item, tensors)])
+                made.append([_stored(item, tensors, trace)])
     outputs = [(name, made[i][j]) for name, (i, j) in function["outputs"]]
     return inputs, nodes, outputs, where
 
@@ -141,12 +146,15 @@ def _parameter(name, value, symbols):
     return value
 
 
-def _stored(item, tensors):
+def _stored(item, tensors, trace):
     key, dtype, shape = item.get("state", item.get("constant")), item["dtype"], item["shape"]
     if isinstance(key, str):
         data = np.asarray(tensors[key]).view("u1")
-        tensor = _core.Tensor.from_stored_bytes(data, shape, dtype)
-        return Value(tensor, data.tobytes(), key if "state" in item else None)
+        if data.size <= _SMALL:
+            tensor = _core.Tensor.from_stored_bytes(data, shape, dtype)
+        else:
+            tensor = trace.input(shape, dtype=dtype, name="")
+        return Value(tensor, data, key if "state" in item else None)
     array = np.array(key, "float64").reshape(shape)
     tensor = _core.Tensor(array, dtype) if "float" in dtype else _core.Tensor(np.array(key).reshape(shape), dtype)
-    return Value(tensor, tensor.stored_bytes().tobytes(), None)
+    return Value(tensor, tensor.stored_bytes(), None)

@@ -32,7 +32,8 @@ class Writer:
 
     def __init__(self, model, inputs, where):
         self.model, self.where, self.symbols = model, where, {}
-        self.nodes, self.initializers, self._constants = [], [], {}
+        self.nodes, self._constants = [], {}
+        self.initializers = []  # (TensorProto without data, array of its data)
         self._used = {name for name, _ in inputs}
         self._inputs = [name for name, _ in inputs]
         for name, value in inputs:
@@ -66,14 +67,14 @@ class Writer:
         from onnx import TensorProto
 
         name = self.unique(wanted)
-        self.initializers.append(TensorProto(name=name, data_type=dtype_code(dtype), dims=shape, raw_data=bytes(data)))
+        self.initializers.append((TensorProto(name=name, data_type=dtype_code(dtype), dims=shape), data))
         return name
 
     def constant(self, value, dtype="int64"):
         """The name of a constant; equal ones are one."""
         tensor = _core.Tensor(np.asarray(value), dtype)
-        data = tensor.stored_bytes().tobytes()
-        key = (dtype, tuple(tensor.shape), data)
+        data = tensor.stored_bytes()
+        key = (dtype, tuple(tensor.shape), data.tobytes())
         if key not in self._constants:
             self._constants[key] = self._stored("constant", dtype, list(tensor.shape), data)
         return self._constants[key]
@@ -97,10 +98,11 @@ class Writer:
 
     def transposed(self, value, axes):
         """A weight with its axes moved is stored so; anything else by a node."""
-        if isinstance(value, str) or value.array is None or "float" not in value.dtype or value.dtype == "bfloat16":
+        if isinstance(value, str) or value.array is None or value.dtype not in ("float16", "float32", "float64"):
             return self.emit("Transpose", [value], perm=list(axes))
-        array = np.frombuffer(value.array, value.dtype).reshape(value.shape).transpose(axes)
-        return self._stored(value.wanted or "constant", value.dtype, list(array.shape), array.tobytes())
+        # A view: its elements move when the file is written.
+        array = value.array.view(value.dtype).reshape(value.shape).transpose(axes)
+        return self._stored(value.wanted or "constant", value.dtype, list(array.shape), array)
 
     # ---- sizes
 

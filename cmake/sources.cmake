@@ -10,7 +10,7 @@ list(FILTER MAAS_BINDING_SOURCES INCLUDE REGEX "/cpp/bindings/")
 set(MAAS_TEST_SOURCES ${MAAS_LIBRARY_SOURCES})
 list(FILTER MAAS_TEST_SOURCES INCLUDE REGEX "/cpp/tests/[^/]*_test\\.cpp$")
 
-list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/(bindings|tests|cuda)/")
+list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/(bindings|tests|cuda|serving/tls)/")
 if(NOT MAAS_SERVING)
   list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/serving/")
   list(FILTER MAAS_BINDING_SOURCES EXCLUDE REGEX "/cpp/bindings/serving")

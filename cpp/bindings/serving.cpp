@@ -10,9 +10,12 @@
 #include <string>
 
 #include "core/error.h"
+#include "serving/grpc_service.h"
+#include "serving/images.h"
 #include "serving/model_store.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
+#include "serving/tls.h"
 
 namespace py = pybind11;
 using maas::Error;
@@ -223,6 +226,46 @@ class PythonStore final : public maas::serving::ModelStore {
   py::object object_;
 };
 
+// Decoding by a Python function: (bytes, channels, height, width) -> (height, width, bytes), sizes -1 where they are
+// free.
+class PythonDecoder final : public maas::serving::ImageDecoder {
+ public:
+  explicit PythonDecoder(py::function function) : function_(std::move(function)) {}
+  ~PythonDecoder() override {
+    if (!Py_IsInitialized()) {
+      function_.release();
+      return;
+    }
+    py::gil_scoped_acquire gil;
+    function_ = py::function();
+  }
+  maas::serving::Pixels decode(std::string_view file, const maas::serving::ImageInput& input) override {
+    py::gil_scoped_acquire gil;
+    try {
+      const py::tuple got = function_(py::bytes(file.data(), file.size()), input.channels, input.height, input.width);
+      maas::serving::Pixels out;
+      out.height = got[0].cast<int64_t>();
+      out.width = got[1].cast<int64_t>();
+      const auto bytes = got[2].cast<std::string_view>();
+      if (out.height < 1 || out.width < 1 ||
+          bytes.size() != static_cast<size_t>(out.height * out.width * input.channels))
+        throw Error(ErrorKind::runtime, "the image decoder returned another number of bytes than its sizes say");
+      out.data.assign(bytes.begin(), bytes.end());
+      return out;
+    } catch (const py::error_already_set& e) {
+      const bool told = e.matches(PyExc_ValueError), missing = e.matches(PyExc_ImportError);
+      if (e.matches(PyExc_MemoryError)) throw std::bad_alloc();
+      throw Error(told      ? ErrorKind::value
+                  : missing ? ErrorKind::not_implemented
+                            : ErrorKind::runtime,
+                  told || missing ? py::str(e.value()).cast<std::string>() : e.what());
+    }
+  }
+
+ private:
+  py::function function_;
+};
+
 using SpecTuple = std::tuple<std::string, std::string, std::vector<std::optional<int64_t>>>;
 
 std::vector<TensorSpec> specs(const std::vector<SpecTuple>& list) {
@@ -287,6 +330,10 @@ ServerOptions server_options(py::dict& d) {
   option(d, "max_url_bytes", o.max_url_bytes);
   option(d, "max_chunks", o.max_chunks);
   option(d, "max_connections", o.max_connections);
+  option(d, "tls_cert", o.tls_cert);
+  option(d, "tls_key", o.tls_key);
+  option(d, "client_ca", o.client_ca);
+  option(d, "access_log", o.access_log);
   option(d, "keys_file", o.keys_file);
   option(d, "insecure_no_auth", o.insecure_no_auth);
   option(d, "max_in_flight_per_key", o.max_in_flight_per_key);
@@ -315,12 +362,6 @@ class PythonServer {
     py::gil_scoped_release release;
     server_.reset();
   }
-  void add_model(const std::shared_ptr<Servable>& model, py::dict options) {
-    py::dict rest = options.attr("copy")();
-    const BatcherOptions batching = batcher_options(rest);
-    refuse_rest(rest);
-    server_->add_model(model, batching);
-  }
   void load_model(const std::shared_ptr<Servable>& model, py::dict options) {
     py::dict rest = options.attr("copy")();
     const BatcherOptions batching = batcher_options(rest);
@@ -332,6 +373,9 @@ class PythonServer {
   std::vector<std::string> models() const { return server_->models(); }
   void set_model_store(py::object store, bool may_change) {
     server_->set_model_store(std::make_shared<PythonStore>(std::move(store)), may_change);
+  }
+  void set_image_decoder(py::function decode) {
+    server_->set_image_decoder(std::make_shared<PythonDecoder>(std::move(decode)));
   }
   void start() { server_->start(); }
   py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
@@ -347,14 +391,28 @@ class PythonServer {
     return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
   }
   py::tuple grpc(const std::string& method, const py::bytes& message, const std::string& authorization,
-                 double seconds) {
+                 const std::string& traceparent, const std::string& peer, double seconds) {
     const std::string_view in = message;
-    std::tuple<int, std::string, std::string> answer;
+    maas::serving::GrpcAnswer answer;
     {
       py::gil_scoped_release release;
-      answer = server_->grpc(method, in, authorization, seconds);
+      answer = server_->grpc(method, in, {authorization, traceparent, peer, seconds});
     }
-    return py::make_tuple(std::get<0>(answer), std::get<1>(answer), py::bytes(std::get<2>(answer)));
+    return py::make_tuple(static_cast<int>(answer.code), answer.message, py::bytes(answer.body), answer.traceresponse);
+  }
+  py::tuple grpc_admits(const std::string& method, const std::string& authorization, const std::string& traceparent) {
+    const auto answer = server_->grpc_admits(method, {authorization, traceparent, "", 0});
+    return py::make_tuple(static_cast<int>(answer.code), answer.message);
+  }
+  void reload() { server_->reload(); }
+  py::object tls_pem() const {
+    if (!server_->tls()) return py::none();
+    const maas::serving::TlsPem pem = server_->tls()->pem();
+    return py::make_tuple(py::bytes(pem.cert), py::bytes(pem.key), py::bytes(pem.client_ca));
+  }
+  uint64_t tls_generation() const { return server_->tls() ? server_->tls()->generation() : 0; }
+  bool trusts_client(const std::string& pem) const {
+    return server_->tls() && server_->tls()->asks_clients() && server_->tls()->context()->trusts(pem);
   }
   int port() const { return server_->port(); }
   void stop() { server_->stop(); }
@@ -386,21 +444,33 @@ void bind_serving(py::module_& m) {
       .def(py::init<std::shared_ptr<maas::Program>, std::string, std::string, const std::vector<std::string>&,
                     const std::vector<std::string>&>(),
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
+  m.def("openssl_version", &maas::serving::openssl_version,
+        "Version of the OpenSSL that TLS uses; NotImplementedError without it.");
   m.def("check_host", &maas::serving::check_host, py::arg("host"), py::arg("keys"), py::arg("insecure_no_auth"),
         "Raises ValueError for an address that other machines reach without keys.");
   py::class_<PythonServer>(m, "Server")
       .def(py::init<const std::vector<std::shared_ptr<Servable>>&, const std::string&, int, py::dict>(),
            py::arg("models"), py::arg("host") = "127.0.0.1", py::arg("port") = 8000, py::arg("options") = py::dict())
-      .def("add_model", &PythonServer::add_model, py::arg("model"), py::arg("options") = py::dict())
       .def("load_model", &PythonServer::load_model, py::arg("model"), py::arg("options") = py::dict())
       .def("unload_model", &PythonServer::unload_model, py::arg("name"), py::call_guard<py::gil_scoped_release>())
       .def("models", &PythonServer::models)
       .def("set_model_store", &PythonServer::set_model_store, py::arg("store"), py::arg("may_change") = false)
+      .def("set_image_decoder", &PythonServer::set_image_decoder, py::arg("decode"))
       .def("grpc", &PythonServer::grpc, py::arg("method"), py::arg("message"), py::arg("authorization"),
-           py::arg("seconds"), "(status code, message, answer) of one call of the inference service.")
+           py::arg("traceparent"), py::arg("peer"), py::arg("seconds"),
+           "(status code, message, answer, traceresponse) of one call of the inference service.")
+      .def("grpc_admits", &PythonServer::grpc_admits, py::arg("method"), py::arg("authorization"),
+           py::arg("traceparent"), "(status code, message): whether the key may make such calls at all.")
       .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
            py::arg("authorization"),
            "(status, text, seconds to wait, id of the key) of the one check of both listeners.")
+      .def("reload", &PythonServer::reload, py::call_guard<py::gil_scoped_release>(),
+           "Reads keys and certificates again; raises what is wrong with one, which stays as it was.")
+      .def("tls_pem", &PythonServer::tls_pem, "(certificate, key, client authorities) in use, None without TLS.")
+      .def("trusts_client", &PythonServer::trusts_client, py::arg("pem"),
+           "Whether a client's certificates, its own first, are valid now.")
+      .def_property_readonly("tls_generation", &PythonServer::tls_generation,
+                             "Raised whenever the certificate is read again; 0 without TLS.")
       .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
       .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
       .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())

@@ -49,11 +49,7 @@ void bind_system(py::module_& m) {
     d["compiler"] = compiler;
     d["serving"] = bool(MAAS_SERVING);
     d["eigen"] = bool(MAAS_EIGEN);
-#ifdef MAAS_OPENSSL
     d["openssl"] = bool(MAAS_OPENSSL);
-#else
-    d["openssl"] = false;
-#endif
     return d;
   });
   m.def("memory_stats", [] {

@@ -142,7 +142,8 @@ std::shared_ptr<const Access::Ring> Access::ring() const {
   return ring_;
 }
 
-Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
+// Leaves `entry` empty where everybody may.
+Decision Access::identify(Scopes needed, std::string_view authorization, Entry& entry) const {
   if (needed == 0 || !asks()) return {};
   const std::string_view text = bearer(authorization);
   if (text.empty()) return denial(401, "an API key is needed: Authorization: Bearer <key>");
@@ -159,26 +160,43 @@ Decision Access::decide(Scopes needed, std::string_view model, bool every_model,
   const Key& key = *it->second.key;
   if (key.expires != 0 && std::time(nullptr) >= key.expires) return denial(401, "the API key is not valid");
   if ((key.scopes & needed) == 0) return denial(403, "the API key has not the scope for this");
+  entry = it->second;
+  return {};
+}
+
+Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
+  Entry entry;
+  Decision known = identify(needed, authorization, entry);
+  if (!entry.key) return known;
+  const Key& key = *entry.key;
   if (every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
     return denial(403, "the API key is not for this model");
-  KeyUse& use = *it->second.use;
+  KeyUse& use = *entry.use;
   if (use.in_flight.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
     use.in_flight.fetch_sub(1, std::memory_order_relaxed);
     return denial(429, "the API key has too many requests in flight", 1);
   }
   Decision d;
-  d.hold = KeyHold(it->second.use);
+  d.hold = KeyHold(entry.use);
   if (const double wait = use.take(key.rate, key.burst, Clock::now()); wait > 0) {
     return denial(429, "the API key is over its rate", static_cast<int>(std::ceil(std::min(wait, 3600.0))));
   }
-  d.key = it->second.key;
+  d.key = entry.key;
+  return d;
+}
+
+Decision Access::counted(Decision d) {
+  if (d.status != 200) failures[d.status == 401 ? 0 : d.status == 403 ? 1 : 2].fetch_add(1, std::memory_order_relaxed);
   return d;
 }
 
 Decision Access::authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
-  Decision d = decide(needed, model, every_model, authorization);
-  if (d.status != 200) failures[d.status == 401 ? 0 : d.status == 403 ? 1 : 2].fetch_add(1, std::memory_order_relaxed);
-  return d;
+  return counted(decide(needed, model, every_model, authorization));
+}
+
+Decision Access::admits(Scopes needed, std::string_view authorization) {
+  Entry entry;
+  return counted(identify(needed, authorization, entry));
 }
 
 Decision Access::authorise(const Route& route, std::string_view authorization) {

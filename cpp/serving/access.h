@@ -89,6 +89,8 @@ class MAAS_API Access {
   // `authorization` is the value of that header.
   Decision authorise(const Route& route, std::string_view authorization);
   Decision authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization);
+  // Whether that key may do such things with some model; takes nothing of its rate.
+  Decision admits(Scopes needed, std::string_view authorization);
 
   RefusalCounts failures{};
 
@@ -98,6 +100,8 @@ class MAAS_API Access {
     std::shared_ptr<KeyUse> use;
   };
   using Ring = std::map<std::string, Entry, std::less<>>;
+  Decision identify(Scopes needed, std::string_view authorization, Entry& entry) const;
+  Decision counted(Decision decision);
   Decision decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization);
   std::shared_ptr<const Ring> ring() const;
   void rebuild();

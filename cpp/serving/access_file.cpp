@@ -1,13 +1,11 @@
 // The file of keys, as `maas keys` writes it.
-#include <sys/stat.h>
-
 #include <boost/json.hpp>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 
 #include "core/error.h"
 #include "serving/access.h"
+#include "serving/file_stamp.h"
 
 namespace maas::serving {
 namespace {
@@ -74,15 +72,6 @@ std::vector<Key> keys_of(const std::string& text) {
   std::vector<Key> out;
   for (const boost_json::value& k : list->get_array()) out.push_back(key_of(k));
   return out;
-}
-
-// What changes with a file: a new one put in its place, or another content.
-std::string stamp_of(const std::string& path) {
-  struct stat s{};
-  if (stat(path.c_str(), &s) != 0) return {};
-  std::ostringstream out;
-  out << s.st_ino << ' ' << s.st_size << ' ' << s.st_mtim.tv_sec << ' ' << s.st_mtim.tv_nsec;
-  return out.str();
 }
 
 }  // namespace

@@ -10,6 +10,16 @@ size_t row_bytes(const Shape& row, Datatype t) {
   return n;
 }
 
+namespace {
+
+int64_t input_bytes_of(const BatchBuffer& b) {
+  size_t row = 0;
+  for (const size_t n : b.row_bytes) row += n;
+  return static_cast<int64_t>(row) * b.capacity;
+}
+
+}  // namespace
+
 BatchPool::BatchPool(std::shared_ptr<Servable> servable, int max_batches, int64_t max_rows, int64_t max_bytes,
                      std::condition_variable* came_back)
     : servable_(std::move(servable)),
@@ -32,6 +42,7 @@ std::shared_ptr<BatchBuffer> BatchPool::acquire(const std::vector<Shape>& row_sh
     } else if (live_ < max_batches_) {
       ++live_;
     } else if (!free_.empty()) {
+      input_bytes_.fetch_sub(input_bytes_of(*free_.front()), kRelaxed);
       free_.erase(free_.begin());  // the one unused for longest makes room
     } else {
       return nullptr;
@@ -64,6 +75,7 @@ std::unique_ptr<BatchBuffer> BatchPool::make(const std::vector<Shape>& row_shape
     b->row_bytes.push_back(row_bytes(row_shapes[i], servable_->info().inputs[i].datatype));
   b->capacity = capacity(row_shapes);
   b->memory = servable_->make_batch(b->capacity, row_shapes);
+  input_bytes_.fetch_add(input_bytes_of(*b), kRelaxed);
   return b;
 }
 

@@ -43,6 +43,7 @@ class BatchPool : public std::enable_shared_from_this<BatchPool> {
   int64_t capacity(const std::vector<Shape>& row_shapes) const;
   // Null if all are taken. Throws what Servable::make_batch throws.
   std::shared_ptr<BatchBuffer> acquire(const std::vector<Shape>& row_shapes);
+  int64_t input_bytes() const { return input_bytes_.load(kRelaxed); }  // of all batches that exist
   // Requests wait outside for a batch to come back: only then is `came_back` notified.
   void want(bool wanted) { wanted_ = wanted; }
   void forget_owner();  // `came_back` is about to go
@@ -57,6 +58,7 @@ class BatchPool : public std::enable_shared_from_this<BatchPool> {
   std::mutex mutex_;  // guards free_ and live_
   std::vector<std::unique_ptr<BatchBuffer>> free_;
   int live_ = 0;
+  std::atomic<int64_t> input_bytes_{0};
   std::atomic<bool> wanted_{false};
   std::mutex owner_mutex_;
   std::condition_variable* came_back_;  // null when the batcher is gone; guarded by owner_mutex_

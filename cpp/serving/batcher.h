@@ -61,6 +61,7 @@ struct Job : std::enable_shared_from_this<Job> {
   int64_t staged_bytes = 0;
   int64_t parts = 1;  // runs that the request is cut into
   Clock::time_point enqueued, deadline, started;
+  Clock::duration compute{};  // of the runs it rode in
   int status = 200;
   std::string error;
 };
@@ -85,6 +86,7 @@ class Batcher {
   void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed, and those nobody waits for
   void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the threads
   bool has_waiting() const { return metrics_->queue_depth.load(std::memory_order_relaxed) > 0; }
+  int64_t memory_bytes() const { return pool_->input_bytes(); }
   const BatcherOptions& options() const { return options_; }
 
  private:
@@ -108,7 +110,7 @@ class Batcher {
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);
   Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended);
-  bool close_due(int below, Clock::time_point& due);
+  void close_due(int below, Clock::time_point& due);
   void compact(BatchBuffer& b, Ended& ended);
   void execute(BatchBuffer& b);
   void run_alone(BatchBuffer& b);

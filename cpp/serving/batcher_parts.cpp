@@ -48,6 +48,7 @@ void Whole::gather(const Job& part, int64_t first) {
     job->begin = 0;
     job->started = part.started;
   }
+  job->compute += part.compute;
   for (size_t i = 0; i < specs.size(); ++i) {
     if (part.buffer->memory->output_row_shape(i) != all->shapes[i])
       throw Error(ErrorKind::runtime, "serving: the sizes of an output differ between runs of one request");

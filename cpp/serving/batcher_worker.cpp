@@ -118,8 +118,8 @@ void Batcher::compact(BatchBuffer& b, Ended& ended) {
 }
 
 // Closes the open batch that runs next, of a level above `below`: of those whose time has come the oldest of the first
-// level. False: there is none, and `due` is when to look again.
-bool Batcher::close_due(int below, Clock::time_point& due) {
+// level. If there is none, `due` is when to look again.
+void Batcher::close_due(int below, Clock::time_point& due) {
   const auto now = Clock::now();
   auto best = open_.end();
   CloseReason why = CloseReason::immediate;
@@ -149,9 +149,7 @@ bool Batcher::close_due(int below, Clock::time_point& due) {
       why = reason;
     }
   }
-  if (best == open_.end()) return false;
-  close(best, why);
-  return true;
+  if (best != open_.end()) close(best, why);
 }
 
 // The next batch to run, or null if it is not time yet (after waiting for something to change).
@@ -242,6 +240,7 @@ void Batcher::execute(BatchBuffer& b) {
     metrics_->queue.observe_seconds(start - e.job->enqueued);
     metrics_->compute.observe_seconds(took);
     e.job->started = start;
+    e.job->compute = took;
     e.job->status = status;
     set_error(*e.job, text);
   }
@@ -265,7 +264,8 @@ void Batcher::run_alone(BatchBuffer& b) {
       }
       const auto start = Clock::now();
       servable_->run(*own->memory, e.rows);
-      stats_->ran(e.rows, Clock::now() - start);
+      e.job->compute = Clock::now() - start;
+      stats_->ran(e.rows, e.job->compute);
       e.job->buffer = std::move(own);
       e.job->begin = 0;
       e.job->status = 200;

@@ -49,9 +49,8 @@ uint32_t contents_field(Datatype t) {
 // An InferParameter.
 struct Parameter {
   std::string_view key;
-  enum class Kind : uint8_t { none, boolean, integer, text, real } kind = Kind::none;
+  enum class Kind : uint8_t { none, boolean, integer, other } kind = Kind::none;
   uint64_t number = 0;
-  std::string_view text;
 };
 
 Parameter read_parameter(std::string_view entry) {
@@ -62,8 +61,7 @@ Parameter read_parameter(std::string_view entry) {
     for (Reader v(r.text); v.next();) {
       if (v.is(1, Type::varint)) p.kind = Parameter::Kind::boolean, p.number = v.number;
       if (v.is(2, Type::varint) || v.is(5, Type::varint)) p.kind = Parameter::Kind::integer, p.number = v.number;
-      if (v.is(3, Type::bytes)) p.kind = Parameter::Kind::text, p.text = v.text;
-      if (v.is(4, Type::fixed64)) p.kind = Parameter::Kind::real;
+      if (v.is(3, Type::bytes) || v.is(4, Type::fixed64)) p.kind = Parameter::Kind::other;
     }
   }
   return p;

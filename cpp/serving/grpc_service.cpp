@@ -18,23 +18,37 @@ using wire::Type;
 
 constexpr std::string_view kServiceName = "inference.GRPCInferenceService";
 
-struct MethodRow {
-  std::string_view name;
+}  // namespace
+
+struct GrpcMethod {
+  const char* name;
   RouteId route;  // the REST route of the same meaning: it says who may
   uint32_t name_field, version_field;
 };
-constexpr MethodRow kMethods[] = {{"ServerLive", RouteId::live, 0, 0},
-                                  {"ServerReady", RouteId::ready, 0, 0},
-                                  {"HealthCheck", RouteId::ready, 0, 0},
-                                  {"ServerMetadata", RouteId::server, 0, 0},
-                                  {"ModelReady", RouteId::model_ready, 1, 2},
-                                  {"ModelMetadata", RouteId::model, 1, 2},
-                                  {"ModelConfig", RouteId::model_config, 1, 2},
-                                  {"ModelStatistics", RouteId::model_stats, 1, 2},
-                                  {"ModelInfer", RouteId::infer, 1, 2},
-                                  {"RepositoryIndex", RouteId::repository_index, 0, 0},
-                                  {"RepositoryModelLoad", RouteId::repository_load, 2, 0},
-                                  {"RepositoryModelUnload", RouteId::repository_unload, 2, 0}};
+
+namespace {
+
+constexpr GrpcMethod kMethods[] = {{"ServerLive", RouteId::live, 0, 0},
+                                   {"ServerReady", RouteId::ready, 0, 0},
+                                   {"HealthCheck", RouteId::ready, 0, 0},
+                                   {"ServerMetadata", RouteId::server, 0, 0},
+                                   {"ModelReady", RouteId::model_ready, 1, 2},
+                                   {"ModelMetadata", RouteId::model, 1, 2},
+                                   {"ModelConfig", RouteId::model_config, 1, 2},
+                                   {"ModelStatistics", RouteId::model_stats, 1, 2},
+                                   {"ModelInfer", RouteId::infer, 1, 2},
+                                   {"RepositoryIndex", RouteId::repository_index, 0, 0},
+                                   {"RepositoryModelLoad", RouteId::repository_load, 2, 0},
+                                   {"RepositoryModelUnload", RouteId::repository_unload, 2, 0}};
+
+constexpr std::string_view kStream = "ModelStreamInfer";
+
+const GrpcMethod* find_method(std::string_view name) {
+  for (const GrpcMethod& m : kMethods) {
+    if (m.name == (name == kStream ? "ModelInfer" : name)) return &m;
+  }
+  return nullptr;
+}
 
 GrpcCode code_of(int status) {
   switch (status) {
@@ -237,8 +251,12 @@ void Service::answer(const GrpcCall& call, Response& response) {
       if (!model) return;
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
-      if (infer->submit()) return infer->render(response);
       deadline = infer->deadline;
+      if (infer->image_bytes() != 0) {
+        pending = decode(std::move(infer), response);
+        break;
+      }
+      if (infer->submit()) return infer->render(response);
       pending = std::move(infer);
       break;
     }
@@ -284,14 +302,40 @@ void Service::answer(const GrpcCall& call, Response& response) {
   }
 }
 
-GrpcAnswer Service::grpc(std::string_view method, std::string_view message, std::string_view authorization,
-                         double seconds) {
-  const bool stream = method == "ModelStreamInfer";
-  const MethodRow* row = nullptr;
-  for (const MethodRow& m : kMethods) {
-    if (m.name == (stream ? "ModelInfer" : method)) row = &m;
-  }
-  if (row == nullptr) return {GrpcCode::unimplemented, "there is no such method", ""};
+void Service::log_grpc(const GrpcMethod& row, const GrpcClient& client, AccessRecord&& record) {
+  if (!access_log) return;
+  record.transport = Transport::grpc;
+  record.route = row.name;
+  record.peer = std::make_shared<const std::string>(client.peer);
+  access_log->add(std::move(record));
+}
+
+GrpcAnswer Service::grpc_admits(std::string_view method, const GrpcClient& client) {
+  const GrpcMethod* row = find_method(method);
+  if (row == nullptr) return {GrpcCode::unimplemented, "there is no such method", "", ""};
+  const auto arrived = Clock::now();
+  const Decision decision = access.admits(scopes_for(row->route), client.authorization);
+  if (decision.status == 200) return {};
+  AccessRecord record;
+  record.time = std::chrono::system_clock::now();
+  record.id = new_span_id();
+  record.trace = read_traceparent(client.traceparent);
+  record.status = decision.status;
+  record.total = Clock::now() - arrived;
+  log_grpc(*row, client, std::move(record));
+  return {code_of(decision.status), decision.text, "", ""};
+}
+
+GrpcAnswer Service::grpc(std::string_view method, std::string_view message, const GrpcClient& client) {
+  const bool stream = method == kStream;
+  const GrpcMethod* row = find_method(method);
+  if (row == nullptr) return {GrpcCode::unimplemented, "there is no such method", "", ""};
+  const auto arrived = Clock::now();
+  const double seconds = client.seconds;
+  AccessRecord record;
+  record.id = new_span_id();
+  record.trace = read_traceparent(client.traceparent);
+  const std::string trace = record.trace.given() ? traceresponse(record.trace, record.id) : std::string();
   Response response;
   try {
     GrpcCall call;
@@ -313,7 +357,9 @@ GrpcAnswer Service::grpc(std::string_view method, std::string_view message, std:
     if (seconds > 0 && seconds < std::chrono::duration<double>(request_timeout_).count()) {
       call.time_limit = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     }
-    const Decision decision = access.authorise(call.route, authorization);
+    const Decision decision = access.authorise(call.route, client.authorization);
+    record.key = decision.key;
+    record.model = call.route.model;
     call.key = decision.key;
     if (decision.status != 200) {
       response.error(decision.status, decision.text);
@@ -331,19 +377,27 @@ GrpcAnswer Service::grpc(std::string_view method, std::string_view message, std:
   } catch (...) {
     response.error(500, "internal error");
   }
+  record.time = std::chrono::system_clock::now();
+  record.status = response.status;
+  record.bytes_in = message.size();
+  record.bytes_out = response.status == 200 ? response.body.size() : 0;
+  record.queue_ns = response.queue_ns;
+  record.compute_ns = response.compute_ns;
+  record.total = Clock::now() - arrived;
+  log_grpc(*row, client, std::move(record));
   if (response.status == 200) {
-    if (!stream) return {GrpcCode::ok, "", std::move(response.body)};
+    if (!stream) return {GrpcCode::ok, "", std::move(response.body), trace};
     std::string out;
     wire::put_bytes(out, 2, response.body);
-    return {GrpcCode::ok, "", std::move(out)};
+    return {GrpcCode::ok, "", std::move(out), trace};
   }
   if (!stream || response.status == 401 || response.status == 403) {
-    return {code_of(response.status), response.message, ""};
+    return {code_of(response.status), response.message, "", trace};
   }
   // The stream stays open: an error is of one request.
   std::string out;
   wire::put_bytes(out, 1, response.message);
-  return {GrpcCode::ok, "", std::move(out)};
+  return {GrpcCode::ok, "", std::move(out), trace};
 }
 
 }  // namespace maas::serving

@@ -15,8 +15,6 @@ const InferProtocol& grpc_protocol();
 // Status codes of gRPC.
 enum class GrpcCode : int {
   ok = 0,
-  cancelled = 1,
-  unknown = 2,
   invalid_argument = 3,
   deadline_exceeded = 4,
   not_found = 5,
@@ -32,6 +30,14 @@ struct GrpcAnswer {
   GrpcCode code = GrpcCode::ok;
   std::string message;  // of an error
   std::string body;
+  std::string traceresponse;  // metadata of the answer; empty: the client named no trace
+};
+
+// Who calls, and how long it will wait.
+struct GrpcClient {
+  std::string_view authorization, traceparent;  // metadata of these names
+  std::string_view peer;
+  double seconds = 0;  // 0: as long as the server allows
 };
 
 // One call whose right has been checked.

@@ -15,8 +15,8 @@ namespace {
 
 class Listener final : public HttpListener {
  public:
-  Listener(const ServerOptions& options, Service& service) : options_(options), service_(service) {
-    for (int i = 0; i < options_.io_threads; ++i) loops_.push_back(std::make_unique<Loop>(options_, service_));
+  Listener(const ServerOptions& options, Service& service, Tls* tls) : options_(options), service_(service) {
+    for (int i = 0; i < options_.io_threads; ++i) loops_.push_back(std::make_unique<Loop>(options_, service_, tls));
     acceptor_.emplace(loops_[0]->context);
     retry_.emplace(loops_[0]->context);
     bind();
@@ -135,8 +135,8 @@ class Listener final : public HttpListener {
 
 }  // namespace
 
-std::unique_ptr<HttpListener> listen_http(const ServerOptions& options, Service& service) {
-  return std::make_unique<Listener>(options, service);
+std::unique_ptr<HttpListener> listen_http(const ServerOptions& options, Service& service, Tls* tls) {
+  return std::make_unique<Listener>(options, service, tls);
 }
 
 }  // namespace maas::serving

@@ -6,6 +6,7 @@
 
 #include "serving/server.h"
 #include "serving/service.h"
+#include "serving/tls.h"
 
 namespace maas::serving {
 
@@ -17,6 +18,7 @@ class HttpListener {
   virtual void stop() = 0;                        // closes what is left and ends the threads
 };
 
-std::unique_ptr<HttpListener> listen_http(const ServerOptions& options, Service& service);
+// `tls` null: connections are plain.
+std::unique_ptr<HttpListener> listen_http(const ServerOptions& options, Service& service, Tls* tls);
 
 }  // namespace maas::serving

@@ -48,6 +48,7 @@ void Loop::sweep() {
   });
   date = date_line();
   service.access.refresh();
+  if (tls) tls->refresh();
   const auto now = Clock::now();
   const std::vector<std::shared_ptr<Session>> all(sessions.begin(), sessions.end());
   for (const auto& s : all) s->check(now);

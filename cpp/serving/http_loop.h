@@ -10,15 +10,18 @@
 #include "serving/http_asio.h"
 #include "serving/server.h"
 #include "serving/service.h"
+#include "serving/tls.h"
 
 namespace maas::serving {
 
 class Session;
 
 struct Loop {
-  Loop(const ServerOptions& o, Service& s) : options(o), service(s), sweep_timer(context), expire_timer(context) {}
+  Loop(const ServerOptions& o, Service& s, Tls* t)
+      : options(o), service(s), tls(t), sweep_timer(context), expire_timer(context) {}
   const ServerOptions& options;
   Service& service;
+  Tls* tls;  // null: connections are plain
   asio::io_context context{1};
   Timer sweep_timer, expire_timer;
   std::unordered_set<std::shared_ptr<Session>> sessions;

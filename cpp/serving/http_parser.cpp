@@ -81,6 +81,8 @@ void HttpParser::on_field_impl(http::field f, View name, View value, Ec& ec) {
       if (boost::beast::iequals(name, "Inference-Header-Content-Length")) {
         if (json_length) refuse(400, "Inference-Header-Content-Length is given twice", ec);
         json_length.emplace(value.data(), value.size());
+      } else if (boost::beast::iequals(name, "traceparent")) {
+        join(traceparent, value);  // two of them are not one that is valid
       }
       break;
     default:

@@ -20,7 +20,7 @@ class HttpParser final : public boost::beast::http::basic_parser<true> {
   std::string method, target;
   std::string authorization;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
-  std::string content_encoding, accept_encoding;
+  std::string content_encoding, accept_encoding, traceparent;
   bool expects_continue = false;
   int http_version = 11;
   int status = 400;  // of the refusal

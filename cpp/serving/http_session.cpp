@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 
 #include "serving/content_coding.h"
 #include "serving/http_head.h"
@@ -13,12 +12,14 @@
 
 namespace maas::serving {
 
-Session::Session(Loop& loop, Socket socket) : loop_(loop), socket_(std::move(socket)), in_(kSmallBuffer) {
-  Ec ec;
-  socket_.set_option(tcp::no_delay(true), ec);
-  socket_.non_blocking(true, ec);
+Session::Session(Loop& loop, Socket socket) : loop_(loop), stream_(std::move(socket)), in_(kSmallBuffer) {
+  if (loop_.tls) {
+    tls_generation_ = loop_.tls->generation();
+    stream_.encrypt(loop_.tls->context()->accept(stream_.descriptor()));
+  }
   loop_.service.http_metrics.connections.fetch_add(1, std::memory_order_relaxed);
-  enter(State::idle);
+  if (loop_.service.access_log) peer_ = std::make_shared<const std::string>(stream_.peer());
+  enter(loop_.tls ? State::handshake : State::idle);
 }
 
 Session::~Session() { loop_.service.http_metrics.connections.fetch_sub(1, std::memory_order_relaxed); }
@@ -34,7 +35,25 @@ void Session::guarded(F&& step) noexcept {
 }
 
 void Session::start() {
-  guarded([this] { read(); });
+  guarded([this] { stream_.encrypted() ? shake_hands() : read(); });
+}
+
+void Session::shake_hands() {
+  stream_.async_handshake([self = shared_from_this()](const Ec& ec) {
+    if (self->state_ == State::closed) return;
+    TlsMetrics& m = self->loop_.service.http_metrics.tls;
+    (ec ? m.failed : m.done).fetch_add(1, std::memory_order_relaxed);
+    self->guarded([&] {
+      if (ec) return self->end();
+      self->enter(State::idle);
+      self->read();
+    });
+  });
+}
+
+// The client proved who it is to authorities that have changed since.
+bool Session::outdated() const {
+  return loop_.tls && loop_.tls->asks_clients() && loop_.tls->generation() != tls_generation_;
 }
 
 void Session::job_done(std::shared_ptr<Pending> request) noexcept {
@@ -46,7 +65,9 @@ void Session::job_done(std::shared_ptr<Pending> request) noexcept {
 }
 
 void Session::check(Clock::time_point now) noexcept {
-  if (loop_.draining && state_ == State::idle && now - since_ > std::chrono::milliseconds(100)) return close();
+  const bool quiet = state_ == State::idle || state_ == State::handshake;
+  if (loop_.draining && quiet && now - since_ > std::chrono::milliseconds(100)) return close();
+  if (state_ == State::idle && outdated()) return close();
   if (now < deadline_) return;
   guarded([this] {
     switch (state_) {
@@ -64,18 +85,22 @@ void Session::check(Clock::time_point now) noexcept {
 
 void Session::look(Clock::time_point now) noexcept {
   if (state_ != State::waiting || now - since_ < std::chrono::milliseconds(50)) return;
-  pollfd p{socket_.native_handle(), POLLRDHUP, 0};
+  pollfd p{stream_.descriptor(), POLLRDHUP, 0};
   if (poll(&p, 1, 0) > 0) close();
 }
 
 void Session::close() noexcept {
   if (state_ == State::closed) return;
+  if (state_ == State::waiting) {
+    Response gone;
+    gone.status = 499;  // as many servers call it: the client went before its answer
+    log(gone, 0);
+  }
   state_ = State::closed;
   pending_.reset();
   decision_.hold.release();
   drop_body();
-  Ec ec;
-  socket_.close(ec);
+  stream_.close();
   loop_.remove(shared_from_this());
 }
 
@@ -83,10 +108,10 @@ void Session::enter(State s) {
   state_ = s;
   since_ = Clock::now();
   const ServerOptions& o = loop_.options;
-  const double limit = s == State::idle     ? o.idle_timeout
-                       : s == State::head   ? o.header_timeout
-                       : s == State::linger ? std::min(2.0, o.header_timeout)
-                                            : o.request_timeout;
+  const double limit = s == State::idle                            ? o.idle_timeout
+                       : s == State::head || s == State::handshake ? o.header_timeout
+                       : s == State::linger                        ? std::min(2.0, o.header_timeout)
+                                                                   : o.request_timeout;
   deadline_ = since_ + seconds(limit);
   // The batcher ends a request at its deadline; the connection only steps in when the model runs past it.
   if (s == State::waiting) deadline_ += std::chrono::milliseconds(250);
@@ -115,7 +140,7 @@ void Session::read() {
     in_.resize(state_ == State::body || end_ == in_.size() ? kLargeBuffer : in_.size());
   }
   reading_ = true;
-  socket_.async_read_some(
+  stream_.async_read_some(
       asio::buffer(in_.data() + end_, in_.size() - end_),
       [self = shared_from_this()](const Ec& ec, size_t n) { self->guarded([&] { self->on_read(ec, n); }); });
 }
@@ -148,7 +173,12 @@ bool Session::parse_head() {
     read();
     return false;
   }
-  if (state_ == State::idle) enter(State::head);
+  if (state_ == State::idle) {
+    enter(State::head);
+    arrived_ = since_;
+    if (loop_.service.access_log) record_ = {};
+    if (trace_.given()) trace_ = {};
+  }
   const ServerOptions& o = loop_.options;
   const HeadScan scan = scan_head(unread(), {o.max_header_bytes, o.max_header_fields, o.max_url_bytes});
   if (scan.status != 0) {
@@ -171,6 +201,14 @@ bool Session::parse_head() {
   enter(State::body);
   route_ = match_route(parser_->target);
   decision_ = loop_.service.access.authorise(route_, parser_->authorization);
+  if (!parser_->traceparent.empty()) trace_ = read_traceparent(parser_->traceparent);
+  if (loop_.service.access_log || trace_.given()) record_.id = new_span_id();
+  if (loop_.service.access_log) {
+    record_.method = parser_->method;
+    record_.route = route_.pattern;
+    record_.model = route_.model;
+    record_.key = decision_.key;
+  }
   // Nobody without a right may make the server read a body.
   if (decision_.status != 200 && !parser_->is_done()) {
     Response refusal;
@@ -208,7 +246,7 @@ bool Session::send_continue() {
   if (!parser_->expects_continue || !body_.empty() || !unread().empty()) return true;
   parser_->expects_continue = false;
   Ec ec;
-  const size_t sent = socket_.write_some(asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), ec);
+  const size_t sent = stream_.write_some({asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), {}}, ec);
   // A part of the line would make the answer after it unreadable. Without any the client sends its body by itself.
   if (ec || sent == 25) return true;
   close();
@@ -251,6 +289,7 @@ void Session::dispatch() {
   head_only_ = parser_->method == "HEAD";
   old_client_ = parser_->http_version == 10;
   close_after_ = !parser_->keep_alive() || loop_.draining;
+  record_.bytes_in = body_.size();
   enter(State::waiting);
   Response response;
   if (decision_.status != 200) {
@@ -287,7 +326,8 @@ void Session::respond(Response& response) {
   enter(State::writing);
   decision_.hold.release();
   loop_.service.http_metrics.count(response.status);
-  close_after_ = close_after_ || loop_.draining;
+  close_after_ = close_after_ || loop_.draining || outdated();
+  if (trace_.given()) response.headers += "traceresponse: " + traceresponse(trace_, record_.id) + "\r\n";
   if (coding_ != Coding::identity) encode_body(response, std::exchange(coding_, Coding::identity));
   write_response_head(out_head_, response, loop_.date,
                       close_after_  ? KeepAlive::closes
@@ -295,9 +335,14 @@ void Session::respond(Response& response) {
                                     : KeepAlive::implied);
   out_body_ = std::move(response.body);
   if (head_only_) out_body_.clear();
-  std::array<asio::const_buffer, 2> buffers = {asio::buffer(out_head_), asio::buffer(out_body_)};
+  log(response, out_body_.size());
+  if (stream_.encrypted() && out_body_.size() <= kOneRecord) {
+    out_head_ += out_body_;
+    out_body_.clear();
+  }
+  Stream::Buffers buffers = {asio::buffer(out_head_), asio::buffer(out_body_)};
   Ec ec;
-  const size_t sent = socket_.write_some(buffers, ec);
+  const size_t sent = stream_.write_some(buffers, ec);
   const size_t all = out_head_.size() + out_body_.size();
   loop_.service.http_metrics.bytes_out.fetch_add(all, std::memory_order_relaxed);
   if (ec && ec != asio::error::would_block && ec != asio::error::try_again) return close();
@@ -306,7 +351,7 @@ void Session::respond(Response& response) {
   const size_t from_head = std::min(done, out_head_.size());
   buffers[0] = asio::buffer(out_head_) + from_head;
   buffers[1] = asio::buffer(out_body_) + (done - from_head);
-  asio::async_write(socket_, buffers, [self = shared_from_this()](const Ec& e, size_t) {
+  stream_.async_write(buffers, [self = shared_from_this()](const Ec& e, size_t) {
     if (self->state_ == State::closed) return;
     if (e) return self->close();
     self->guarded([&] {
@@ -316,13 +361,31 @@ void Session::respond(Response& response) {
   });
 }
 
+void Session::log(const Response& response, size_t bytes) noexcept {
+  if (!loop_.service.access_log) return;
+  record_.time = std::chrono::system_clock::now();
+  if (record_.id == 0) record_.id = new_span_id();
+  record_.peer = peer_;
+  record_.trace = std::move(trace_);
+  record_.status = response.status;
+  record_.bytes_out = bytes;
+  record_.queue_ns = response.queue_ns;
+  record_.compute_ns = response.compute_ns;
+  record_.total = Clock::now() - arrived_;
+  loop_.service.access_log->add(std::move(record_));
+  record_ = {};
+}
+
 void Session::written() {
   if (out_body_.capacity() > (1 << 20)) std::string().swap(out_body_);
   if (!close_after_) return enter(State::idle);
-  // Closing with unread bytes would reset the connection and take the answer away from the client: say that
-  // nothing more comes, and read on for a moment.
-  Ec ec;
-  socket_.shutdown(tcp::socket::shutdown_send, ec);
+  end();
+}
+
+// Closing with unread bytes would reset the connection and take the answer away from the client: says that nothing more
+// comes, and reads on for a moment.
+void Session::end() {
+  stream_.end_writing();
   enter(State::linger);
   begin_ = end_ = 0;
   if (!reading_) read();

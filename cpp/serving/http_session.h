@@ -10,6 +10,7 @@
 #include "serving/content_coding.h"
 #include "serving/http_loop.h"
 #include "serving/http_parser.h"
+#include "serving/http_stream.h"
 
 namespace maas::serving {
 
@@ -24,8 +25,10 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void job_done(std::shared_ptr<Pending> request) noexcept override;
 
  private:
-  enum class State : uint8_t { idle, head, body, waiting, writing, linger, closed };
+  enum class State : uint8_t { handshake, idle, head, body, waiting, writing, linger, closed };
   static constexpr size_t kSmallBuffer = 8192, kLargeBuffer = 65536;
+  // Under TLS a small answer goes out as one record and one packet.
+  static constexpr size_t kOneRecord = 15000;
 
   template <class F>
   void guarded(F&& step) noexcept;
@@ -33,6 +36,8 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   std::string_view unread() const { return {in_.data() + begin_, end_ - begin_}; }
   void consume(size_t n) { begin_ += n; }
   int64_t account(size_t body) noexcept;
+  void shake_hands();
+  bool outdated() const;
   void read();
   void on_read(const Ec& ec, size_t n);
   void process();
@@ -45,10 +50,12 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void dispatch();
   void finish(const std::shared_ptr<Pending>& request);
   void respond(Response& response);
+  void log(const Response& response, size_t bytes) noexcept;
   void written();
+  void end();
 
   Loop& loop_;
-  Socket socket_;
+  Stream stream_;
   std::vector<char> in_;
   size_t begin_ = 0, end_ = 0;
   std::optional<HttpParser> parser_;
@@ -60,7 +67,11 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   State state_ = State::idle;
   Coding coding_ = Coding::identity;  // of the answer
   bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
+  uint64_t tls_generation_ = 0;
   Clock::time_point arrived_, since_, deadline_;
+  std::shared_ptr<const std::string> peer_;  // with an access log only
+  AccessRecord record_;                      // of the request that is being read or answered
+  TraceContext trace_;
 };
 
 }  // namespace maas::serving

@@ -27,6 +27,26 @@ void InferRequest::count(Outcome outcome) {
   }
 }
 
+// In a handler of exceptions, before the request was submitted.
+void InferRequest::refuse_open(Response& response) {
+  const std::string& name = model_->servable->info().name;
+  if (admission_ == Batcher::Admission::queue_full) {
+    response.error(429, "the queue of model '" + name + "' is full");
+    response.headers = "Retry-After: 1\r\n";
+    return count(Outcome::rejected);
+  }
+  if (admission_ == Batcher::Admission::stopping) {
+    response.error(503, "the server is shutting down");
+    response.headers = "Retry-After: 1\r\n";
+    return count(Outcome::rejected);
+  }
+  int code = 500;
+  std::string text;
+  describe_failure(name, code, text);
+  response.error(code, text);
+  count(code < 500 ? Outcome::invalid : Outcome::error);
+}
+
 bool InferRequest::read(const Request& request, Clock::duration time_limit, Response& response) {
   arrived_ = request.arrived;
   enqueued = arrived_;
@@ -36,6 +56,7 @@ bool InferRequest::read(const Request& request, Clock::duration time_limit, Resp
   rows_shape_.resize(info.inputs.size());
   given_.resize(info.inputs.size());
   held_.resize(info.inputs.size());
+  encoded_.resize(info.inputs.size());
   // No more than a batch or the queue could take, and never less than a body of plain bytes.
   const BatcherOptions& options = model_->batcher->options();
   held_limit_ = std::max({options.max_queue_bytes, options.max_batch_bytes, static_cast<int64_t>(request.max_body)});
@@ -47,32 +68,14 @@ bool InferRequest::read(const Request& request, Clock::duration time_limit, Resp
       return false;
     }
     protocol_.read(request, plain.body, info, head_, *this);
-    finish_inputs();
+    for (const auto& images : encoded_) {
+      for (const Bytes& b : images) image_bytes_ += static_cast<int64_t>(b.size) + 1;
+    }
+    if (image_bytes_ == 0) finish_inputs();
     choose_outputs();
     model_->stats->read.add(Clock::now() - begin_read);
-  } catch (const Error& e) {
-    if (admission_ == Batcher::Admission::queue_full) {
-      response.error(429, "the queue of model '" + info.name + "' is full");
-      response.headers = "Retry-After: 1\r\n";
-      count(Outcome::rejected);
-    } else if (admission_ == Batcher::Admission::stopping) {
-      response.error(503, "the server is shutting down");
-      response.headers = "Retry-After: 1\r\n";
-      count(Outcome::rejected);
-    } else {
-      int code = 500;
-      std::string text;
-      describe_failure(info.name, code, text);
-      response.error(code, text);
-      count(code < 500 ? Outcome::invalid : Outcome::error);
-    }
-    return false;
   } catch (...) {
-    int code = 500;
-    std::string text;
-    describe_failure(info.name, code, text);
-    response.error(code, text);
-    count(Outcome::error);
+    refuse_open(response);
     return false;
   }
   priority = head_.priority;
@@ -91,6 +94,7 @@ void* InferRequest::open(const std::string& name, Datatype datatype, const Shape
   if (i == info.inputs.size()) refuse("model '" + info.name + "' has no input '" + name + "'");
   const TensorSpec& spec = info.inputs[i];
   if (given_[i]) refuse("input '" + name + "' is given twice");
+  if (datatype == Datatype::bytes && model_->images[i]) return open_images(i, shape);
   if (datatype != spec.datatype) {
     refuse("input '" + name + "': datatype must be " + std::string(datatype_name(spec.datatype)) + ", received " +
            std::string(datatype_name(datatype)));
@@ -108,7 +112,7 @@ void* InferRequest::open(const std::string& name, Datatype datatype, const Shape
   given_[i] = true;
   rows_shape_[i] = Shape(shape.begin() + (model_->batched ? 1 : 0), shape.end());
   rows = n;
-  if (model_->rows_known) {
+  if (model_->rows_known && !model_->may_wait_for_images) {
     if (!admitted_) {
       // The row shapes of inputs still to come are those of the model.
       for (size_t j = 0; j < info.inputs.size(); ++j) {
@@ -119,13 +123,95 @@ void* InferRequest::open(const std::string& name, Datatype datatype, const Shape
     }
     return model_->batcher->input(*this, i);
   }
-  const int64_t most = (held_limit_ - held_bytes_) / static_cast<int64_t>(datatype_size(datatype));
-  if (count_all > most)
+  hold(i, count_all);
+  return held_[i].data();
+}
+
+// Memory for the elements of an input outside of the batch.
+void InferRequest::hold(size_t i, int64_t count) {
+  const ModelInfo& info = model_->servable->info();
+  const size_t size = datatype_size(info.inputs[i].datatype);
+  if (count > (held_limit_ - held_bytes_) / static_cast<int64_t>(size))
     refuse("the inputs of a request to model '" + info.name + "' may take at most " + std::to_string(held_limit_) +
            " bytes, received more");
-  held_bytes_ += count_all * static_cast<int64_t>(datatype_size(datatype));
-  held_[i].resize(static_cast<size_t>(count_all) * datatype_size(datatype));
-  return held_[i].data();
+  held_bytes_ += count * static_cast<int64_t>(size);
+  held_[i].resize(static_cast<size_t>(count) * size);
+}
+
+void* InferRequest::open_images(size_t i, const Shape& shape) {
+  const TensorSpec& spec = model_->servable->info().inputs[i];
+  if (shape.size() > 1) refuse("input '" + spec.name + "': images have the shape [n], received " + shape_text(shape));
+  const int64_t n = element_count(shape);
+  if (!model_->batched && n != 1) refuse("input '" + spec.name + "' takes one image, received " + std::to_string(n));
+  if (rows != 0 && n != rows) {
+    refuse("input '" + spec.name + "' has " + std::to_string(n) + " images where the inputs before have " +
+           std::to_string(rows) + " rows");
+  }
+  given_[i] = true;
+  rows = n;
+  encoded_[i].resize(static_cast<size_t>(n));
+  return encoded_[i].data();
+}
+
+void InferRequest::decode_images(ImageDecoder& decoder) {
+  const ModelInfo& info = model_->servable->info();
+  for (size_t i = 0; i < encoded_.size(); ++i) {
+    const std::string& name = info.inputs[i].name;
+    ImageInput input = model_->images[i].value_or(ImageInput{});
+    size_t at = 0;
+    for (const Bytes& b : encoded_[i]) {
+      const Pixels pixels = decoder.decode({b.data, b.size}, input);
+      if (at == 0) {
+        // Where the model leaves the size free, the first image sets it.
+        input.height = pixels.height;
+        input.width = pixels.width;
+        const int64_t one = input.height * input.width * input.channels;
+        if (one > (int64_t{1} << 40) / static_cast<int64_t>(encoded_[i].size())) refuse("the images are too large");
+        hold(i, one * static_cast<int64_t>(encoded_[i].size()));
+        Shape s = {input.height, input.width};
+        if (info.inputs[i].shape.size() == (model_->batched ? 4 : 3))
+          s.insert(input.channels_first ? s.begin() : s.end(), input.channels);
+        rows_shape_[i] = std::move(s);
+      } else if (pixels.height != input.height || pixels.width != input.width) {
+        throw Error(ErrorKind::runtime, "the image decoder returned another size than input '" + name + "' has");
+      }
+      write_pixels(pixels, input, info.inputs[i].datatype, held_[i].data() + at);
+      at += held_[i].size() / encoded_[i].size();
+    }
+  }
+}
+
+void InferRequest::go_on(ImageDecoder* decoder) noexcept {
+  auto self = std::static_pointer_cast<InferRequest>(shared_from_this());
+  Response response;
+  try {
+    if (unwanted()) return drop();
+    if (decoder == nullptr) {
+      response.error(503, "the server is shutting down");
+    } else if (Clock::now() >= deadline) {
+      response.error(504, "the request waited longer than its timeout");
+    } else {
+      decode_images(*decoder);
+      finish_inputs();
+      encoded_.clear();
+      if (!submit()) return;
+    }
+  } catch (...) {
+    if (admitted_) {
+      model_->batcher->abandon(*this);
+      admitted_ = false;
+    }
+    try {
+      refuse_open(response);
+    } catch (...) {
+      response.status = 503;
+    }
+  }
+  if (response.status != 200) {
+    status = response.status;
+    error = std::move(response.message);
+  }
+  job_done();
 }
 
 void InferRequest::admit() {
@@ -139,7 +225,7 @@ void InferRequest::finish_inputs() {
   for (size_t i = 0; i < given_.size(); ++i) {
     if (!given_[i]) refuse("input '" + info.inputs[i].name + "' of model '" + info.name + "' is missing");
   }
-  if (model_->rows_known) return;
+  if (admitted_) return;
   admit();
   for (size_t i = 0; i < held_.size(); ++i)
     std::memcpy(model_->batcher->input(*this, i), held_[i].data(), held_[i].size());
@@ -185,7 +271,7 @@ void InferRequest::job_done() noexcept {
 void InferRequest::drop() noexcept {
   count(Outcome::cancelled);
   buffer.reset();
-  model_->metrics->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  if (admitted_) model_->metrics->in_flight.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void InferRequest::render_outputs(Response& response) {
@@ -223,6 +309,11 @@ void InferRequest::render_outputs(Response& response) {
 
 void InferRequest::render(Response& response) {
   ModelMetrics& m = *model_->metrics;
+  if (started != Clock::time_point()) {
+    const auto ns = [](Clock::duration d) { return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count(); };
+    response.queue_ns = std::max<int64_t>(0, ns(started - enqueued));
+    response.compute_ns = ns(compute);
+  }
   if (status != 200) {
     response.error(status, error);
     if (status == 503 || status == 429) response.headers = "Retry-After: 1\r\n";
@@ -235,7 +326,7 @@ void InferRequest::render(Response& response) {
   }
   buffer.reset();
   m.latency.observe_seconds(Clock::now() - arrived_);
-  m.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  if (admitted_) m.in_flight.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace maas::serving

@@ -95,7 +95,10 @@ struct Handler {
         }
         break;
       case At::data:
-        refuse("input '" + tensor.name + "': data must hold numbers, received an object");
+        push(At::base64);
+        return true;
+      case At::base64:
+        tensor.bad_base64();
       case At::shape:
         refuse("shape must be a list of integers");
       default:
@@ -105,7 +108,8 @@ struct Handler {
     return true;
   }
 
-  bool on_object_end(size_t, Ec&) {
+  bool on_object_end(size_t n, Ec&) {
+    if (at() == At::base64 && n != 1) tensor.bad_base64();
     if (at() == At::input) tensor.end();
     if (at() == At::output && head->outputs.back().name.empty()) refuse("outputs: every entry needs a name");
     --depth;
@@ -143,6 +147,8 @@ struct Handler {
         tensor.begin_list();
         push(At::data);
         return true;
+      case At::base64:
+        tensor.bad_base64();
       case At::top:
         refuse("the request must be a JSON object");
       case At::inputs:
@@ -197,7 +203,8 @@ struct Handler {
 
   bool part(string_view s) {
     if (at() == At::skip) return true;
-    if (text.size() + s.size() > 65536 && at() != At::data) refuse("a string or number is longer than 65536 bytes");
+    if (text.size() + s.size() > 65536 && at() != At::data && at() != At::base64)
+      refuse("a string or number is longer than 65536 bytes");
     text.append(s.data(), s.size());
     return true;
   }
@@ -221,6 +228,9 @@ struct Handler {
     switch (at()) {
       case At::data:
         return tensor.element(kind, s);
+      case At::base64:
+        if (k != JsonKey::b64 || kind != Kind::string) tensor.bad_base64();
+        return tensor.base64(s);
       case At::shape:
         if (tensor.shape.size() == kMaxRank) refuse("shape: at most 32 sizes are allowed");
         tensor.shape.push_back(unsigned_integer(kind, s, "shape: every size"));

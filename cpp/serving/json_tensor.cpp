@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "serving/base64.h"
+
 namespace maas::serving {
 
 int64_t element_count(const Shape& shape) {
@@ -163,6 +165,17 @@ void TensorReader::store_text(Kind kind, std::string_view s) {
   if (!s.empty()) std::memcpy(text, s.data(), s.size());
   const Bytes b{text, s.size()};
   std::memcpy(out_ + static_cast<size_t>(count_++) * item_, &b, sizeof b);
+}
+
+void TensorReader::base64(std::string_view s) {
+  std::string decoded(base64_room(s.size()), '\0');
+  const int64_t n = decode_base64(s, decoded.data());
+  if (n < 0) bad_base64();
+  element(Kind::string, std::string_view(decoded).substr(0, static_cast<size_t>(n)));
+}
+
+void TensorReader::bad_base64() const {
+  refuse("input '" + name + "': an object in data must be {\"b64\": \"...\"} with base64 text");
 }
 
 void TensorReader::bad_element(Parsed problem) const {

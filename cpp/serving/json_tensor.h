@@ -38,6 +38,9 @@ struct TensorReader {
     store(kind, s);
   }
 
+  void base64(std::string_view s);  // a string element as {"b64": ...}
+  [[noreturn]] void bad_base64() const;
+
   using ParseElement = Parsed (*)(std::string_view, void*);
   static ParseElement parser_for(Datatype t);  // null for BYTES; throws for what has no JSON form
 

@@ -84,10 +84,20 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
   sample(out, "maas_http_connections", "", static_cast<double>(http.connections.load(kRelaxed)));
   head(out, "maas_http_body_bytes", "gauge", "Bytes of request bodies being received.");
   sample(out, "maas_http_body_bytes", "", static_cast<double>(http.body_bytes.load(kRelaxed)));
-  head(out, "maas_http_connections_total", "counter", "HTTP connections accepted.");
-  sample(out, "maas_http_connections_total", "", static_cast<double>(http.connections_total.load(kRelaxed)));
+  head(out, "maas_http_connections_accepted_total", "counter", "HTTP connections accepted.");
+  sample(out, "maas_http_connections_accepted_total", "", static_cast<double>(http.connections_total.load(kRelaxed)));
   head(out, "maas_http_connections_refused_total", "counter", "Connections closed because of the connection limit.");
   sample(out, "maas_http_connections_refused_total", "", static_cast<double>(http.connections_refused.load(kRelaxed)));
+  head(out, "maas_tls_handshakes_total", "counter", "TLS handshakes by outcome.");
+  sample(out, "maas_tls_handshakes_total", "outcome=\"success\"", static_cast<double>(http.tls.done.load(kRelaxed)));
+  sample(out, "maas_tls_handshakes_total", "outcome=\"error\"", static_cast<double>(http.tls.failed.load(kRelaxed)));
+  head(out, "maas_access_log_lines_total", "counter",
+       "Lines of the access log: written, lost to a full queue, or to the file.");
+  for (const auto& [outcome, lines] : {std::pair{"written", &http.log.written}, std::pair{"dropped", &http.log.dropped},
+                                       std::pair{"failed", &http.log.failed}}) {
+    const std::string l = std::string("outcome=\"") + outcome + "\"";
+    sample(out, "maas_access_log_lines_total", l, static_cast<double>(lines->load(kRelaxed)));
+  }
   head(out, "maas_http_received_bytes_total", "counter", "Bytes read from clients.");
   sample(out, "maas_http_received_bytes_total", "", static_cast<double>(http.bytes_in.load(kRelaxed)));
   head(out, "maas_http_sent_bytes_total", "counter", "Bytes written to clients.");
@@ -100,10 +110,10 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
     if (n != 0 || code == "200")
       sample(out, "maas_http_responses_total", "code=\"" + code + "\"", static_cast<double>(n));
   }
-  head(out, "maas_access_refused_total", "counter", "Requests refused for their API key or the want of one.");
+  head(out, "maas_auth_failures_total", "counter", "Requests refused for their API key or the want of one.");
   for (size_t i = 0; i < kRefusals.size(); ++i) {
     const std::string l = std::string("code=\"") + kRefusals[i] + "\"";
-    sample(out, "maas_access_refused_total", l, static_cast<double>(refusals[i].load(kRelaxed)));
+    sample(out, "maas_auth_failures_total", l, static_cast<double>(refusals[i].load(kRelaxed)));
   }
 
   head(out, "maas_inference_requests_total", "counter", "Inference requests by outcome.");
@@ -118,6 +128,10 @@ std::string render_metrics(const HttpMetrics& http, const RefusalCounts& refusal
   head(out, "maas_model_load_seconds", "gauge", "Time that making the model ready took.");
   for (const ModelMetrics* m : models) {
     sample(out, "maas_model_load_seconds", labels_of(*m), static_cast<double>(m->load_ns.load(kRelaxed)) * 1e-9);
+  }
+  head(out, "maas_model_memory_bytes", "gauge", "Weights, what runs keep, and inputs of batches.");
+  for (const ModelMetrics* m : models) {
+    sample(out, "maas_model_memory_bytes", labels_of(*m), static_cast<double>(m->memory_bytes.load(kRelaxed)));
   }
   head(out, "maas_batch_close_total", "counter", "Batches run, by the reason why they stopped filling.");
   for (const ModelMetrics* m : models) {

@@ -53,7 +53,16 @@ struct ModelMetrics {
   std::array<Counter, kCloseReasons.size()> batch_close{};
   Histogram queue, compute, latency, batch_size;
   std::atomic<int64_t> queue_depth{0}, in_flight{0};
-  std::atomic<int64_t> load_ns{0};  // what making it ready took
+  std::atomic<int64_t> load_ns{0};       // what making it ready took
+  std::atomic<int64_t> memory_bytes{0};  // written by whoever renders
+};
+
+struct LogMetrics {
+  Counter written{0}, dropped{0}, failed{0};  // lines of the access log
+};
+
+struct TlsMetrics {
+  Counter done{0}, failed{0};  // handshakes
 };
 
 struct HttpMetrics {
@@ -61,6 +70,8 @@ struct HttpMetrics {
                                                  414, 415, 429, 431, 500, 501, 503, 504};
   std::array<Counter, kCodes.size() + 1> responses{};
   std::atomic<int64_t> connections{0}, body_bytes{0};
+  TlsMetrics tls;
+  LogMetrics log;
   Counter connections_total{0}, connections_refused{0}, bytes_in{0}, bytes_out{0};
   void count(int status);
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "serving/batcher.h"
+#include "serving/images.h"
 #include "serving/model_stats.h"
 
 namespace maas::serving {
@@ -23,6 +24,9 @@ struct Model {
   std::string metadata, config;  // the JSON answers, made once
   std::shared_ptr<ModelStats> stats;
   bool batched = false;
+  std::vector<std::optional<ImageInput>> images;  // by input
+  // An image among several inputs: none of them goes into a batch before the image is decoded.
+  bool may_wait_for_images = false;
   bool rows_known = false;  // input row shapes have no free size, so rows can be reserved at the first tensor
 };
 

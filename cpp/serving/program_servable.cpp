@@ -88,6 +88,12 @@ ProgramServable::ProgramServable(std::shared_ptr<Program> program, std::string n
   for (size_t i = 0; i < output_names.size(); ++i)
     info_.outputs.push_back(describe(plan.values[static_cast<size_t>(plan.outputs[i])].spec, output_names[i]));
   info_.rows_match = same_rows(plan);
+  for (const VariablePtr& v : plan.reads) weights_bytes_ += static_cast<int64_t>(v->raw().bytes());
+  for (size_t i = 0; i < plan.values.size(); ++i) {
+    const PlanValue& v = plan.values[i];
+    if (v.place == Place::constant && v.root == static_cast<int>(i))
+      weights_bytes_ += static_cast<int64_t>(v.constant.bytes());
+  }
 }
 
 std::unique_ptr<Batch> ProgramServable::make_batch(int64_t capacity, const std::vector<Shape>& row_shapes) {

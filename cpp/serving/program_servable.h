@@ -18,11 +18,13 @@ class ProgramServable final : public Servable {
   const ModelInfo& info() const override { return info_; }
   std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>& input_row_shapes) override;
   void run(Batch& batch, int64_t rows) override;
+  int64_t memory_bytes() const override { return weights_bytes_ + program_->held_bytes(); }
   bool may_run_inline() const override { return true; }
 
  private:
   std::shared_ptr<Program> program_;
   ModelInfo info_;
+  int64_t weights_bytes_ = 0;  // of state and constants
 };
 
 }  // namespace maas::serving

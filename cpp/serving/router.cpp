@@ -94,6 +94,7 @@ Route match_route(std::string_view target) {
     if (match(row.pattern, path, route)) {
       route.id = row.id;
       route.methods = row.methods;
+      route.pattern = row.pattern;
       return route;
     }
   }

@@ -85,6 +85,7 @@ inline constexpr std::array kRoutes = {
 struct Route {
   RouteId id = RouteId::none;
   uint8_t methods = 0;
+  const char* pattern = nullptr;  // of the row that matched
   std::string model, version, label;
   bool bad_name = false;  // the path matches, but a name is not [A-Za-z0-9_.-]{1,128}
 };

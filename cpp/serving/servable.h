@@ -63,6 +63,9 @@ class Servable {
   // If the model is batched(), every output has `rows` rows.
   virtual void run(Batch& batch, int64_t rows) = 0;
 
+  // Bytes held for the model outside of its batches; 0 where that is not known.
+  virtual int64_t memory_bytes() const { return 0; }
+
   // True if run() never blocks (no Python, no lock): the server may then call it on an I/O thread when it is short.
   virtual bool may_run_inline() const { return false; }
 };

@@ -7,15 +7,24 @@
 #include "serving/grpc_service.h"
 #include "serving/http.h"
 #include "serving/option_range.h"
+#include "serving/tls.h"
 
 namespace maas::serving {
 struct Server::Impl {
   explicit Impl(ServerOptions o)
       : options(std::move(o)), service(seconds(options.request_timeout), options.max_in_flight_per_key) {
     if (!options.keys_file.empty()) service.access.read(options.keys_file);
+    if (!options.access_log.empty())
+      service.access_log = std::make_unique<AccessLog>(options.access_log, service.http_metrics.log);
+    if (!options.tls_cert.empty()) {
+      tls = std::make_unique<Tls>(TlsFiles{options.tls_cert, options.tls_key, options.client_ca});
+    } else if (!options.tls_key.empty() || !options.client_ca.empty()) {
+      throw Error(ErrorKind::value, "tls_key and client_ca need a certificate (tls_cert), received none");
+    }
   }
   ServerOptions options;
   Service service;
+  std::unique_ptr<Tls> tls;
   std::unique_ptr<HttpListener> listener;
   mutable std::mutex mutex;
   mutable std::condition_variable stopped_changed;
@@ -67,22 +76,46 @@ void Server::set_model_store(std::shared_ptr<ModelStore> store, bool may_change)
   impl_->service.set_store(std::move(store), may_change);
 }
 
-std::tuple<int, std::string, std::string> Server::grpc(std::string_view method, std::string_view message,
-                                                       std::string_view authorization, double seconds) {
-  GrpcAnswer a = impl_->service.grpc(method, message, authorization, seconds);
-  return {static_cast<int>(a.code), std::move(a.message), std::move(a.body)};
+void Server::set_image_decoder(std::shared_ptr<ImageDecoder> decoder) {
+  if (impl_->started) throw Error(ErrorKind::runtime, "the image decoder must be set before the server starts");
+  impl_->service.set_image_decoder(std::move(decoder));
+}
+
+GrpcAnswer Server::grpc(std::string_view method, std::string_view message, const GrpcClient& client) {
+  return impl_->service.grpc(method, message, client);
+}
+
+GrpcAnswer Server::grpc_admits(std::string_view method, const GrpcClient& client) {
+  return impl_->service.grpc_admits(method, client);
 }
 
 void Server::start() {
   std::lock_guard lock(impl_->mutex);
   if (impl_->started) throw Error(ErrorKind::runtime, "the server was already started");
-  impl_->listener = listen_http(impl_->options, impl_->service);
+  impl_->listener = listen_http(impl_->options, impl_->service, impl_->tls.get());
   impl_->port = impl_->listener->port();
   impl_->started = true;
   impl_->service.set_ready(true);
 }
 
 Access& Server::access() { return impl_->service.access; }
+
+const Tls* Server::tls() const { return impl_->tls.get(); }
+
+void Server::reload() {
+  std::exception_ptr problem;
+  const auto attempt = [&](auto&& step) {
+    try {
+      step();
+    } catch (...) {
+      if (!problem) problem = std::current_exception();
+    }
+  };
+  if (!impl_->options.keys_file.empty()) attempt([&] { impl_->service.access.read(impl_->options.keys_file); });
+  if (impl_->service.access_log) attempt([&] { impl_->service.access_log->reopen(); });
+  if (impl_->tls) attempt([&] { impl_->tls->reload(); });
+  if (problem) std::rethrow_exception(problem);
+}
 
 int Server::port() const { return impl_->started ? impl_->port : impl_->options.port; }
 
@@ -93,6 +126,7 @@ void Server::stop() {
   if (impl_->listener) impl_->listener->drain(seconds(impl_->options.drain_timeout));
   impl_->service.stop(std::max(Clock::duration::zero(), limit - Clock::now()));
   if (impl_->listener) impl_->listener->stop();
+  if (impl_->service.access_log) impl_->service.access_log->flush();
   std::lock_guard lock(impl_->mutex);
   impl_->listener.reset();
   impl_->stopped = true;

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "core/export.h"
@@ -16,6 +15,10 @@
 namespace maas::serving {
 
 class ModelStore;
+class Tls;
+class ImageDecoder;
+struct GrpcAnswer;
+struct GrpcClient;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";  // an IP address or "localhost"
@@ -28,6 +31,9 @@ struct ServerOptions {
   size_t max_url_bytes = size_t{8} << 10;
   size_t max_chunks = 65536;
   int64_t max_connections = 4096;
+  std::string tls_cert, tls_key;        // PEM files; empty: plain HTTP. The key may be in the certificate's file
+  std::string client_ca;                // PEM file of the authorities whose certificates clients need; empty: none
+  std::string access_log;               // file of a line for each request, "-" for the standard output; empty: none
   std::string keys_file;                // of `maas keys`; empty: no keys are asked for
   bool insecure_no_auth = false;        // listen where other machines reach it although no keys are asked for
   int64_t max_in_flight_per_key = 256;  // more get 429
@@ -40,6 +46,7 @@ class MAAS_API Server {
   ~Server();
   void add_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);  // before start
   void set_model_store(std::shared_ptr<ModelStore> store, bool may_change);           // before start
+  void set_image_decoder(std::shared_ptr<ImageDecoder> decoder);                      // before start
   void start();  // binds and returns; throws maas::Error if it cannot listen
   // At any time: load warms up first, then swaps; requests on the way end with the model they found.
   void load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options);
@@ -47,9 +54,14 @@ class MAAS_API Server {
   std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
-  // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
-  std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
-                                                 std::string_view authorization, double seconds);
+  // Reads keys and certificates again now, rather than when they are seen to have changed, and opens the access log
+  // again. Throws what is wrong with one of them, which stays as it was; the others are read.
+  void reload();
+  // Of the running server; null without TLS.
+  const Tls* tls() const;
+  // One call of gRPC, and the check before it, as in Service.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
+  GrpcAnswer grpc_admits(std::string_view method, const GrpcClient& client);
   void stop();                      // drains: stops accepting, answers what is in flight, ends the threads. Idempotent
   bool wait(double seconds) const;  // true once the server has stopped; negative waits for ever
 

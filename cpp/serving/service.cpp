@@ -76,6 +76,10 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
   model->config = config_json(info, options);
   model->batched = info.batched();
   model->rows_known = rows_known(info);
+  for (size_t i = 0; i < info.inputs.size(); ++i) {
+    model->images.push_back(image_input(info, i));
+    model->may_wait_for_images |= model->images.back().has_value() && info.inputs.size() > 1;
+  }
   model->batcher = std::make_unique<Batcher>(model->servable, options, model->metrics, model->stats);
   return model;
 }
@@ -194,7 +198,12 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
     }
     case RouteId::metrics: {
       std::vector<const ModelMetrics*> list;
-      for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
+      std::vector<std::shared_ptr<const ModelMetrics>> kept;  // a model may go meanwhile
+      for (const auto& [name, model] : models_) {
+        model->metrics->memory_bytes.store(model->servable->memory_bytes() + model->batcher->memory_bytes(), kRelaxed);
+        kept.push_back(model->metrics);
+        list.push_back(kept.back().get());
+      }
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
       response.body = render_metrics(http_metrics, access.failures, list);
       return nullptr;
@@ -230,9 +239,28 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
   if (!model) return nullptr;
   auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
+  if (infer->image_bytes() != 0) return decode(std::move(infer), response);
   if (!infer->submit()) return infer;
   infer->render(response);
   return nullptr;
+}
+
+// Its images are decoded elsewhere, and then it is submitted.
+std::shared_ptr<Pending> Service::decode(std::shared_ptr<InferRequest> infer, Response& response) {
+  if (!images_) {
+    response.error(501, "this server decodes no images");
+    infer->refuse_images(Outcome::invalid);
+    return nullptr;
+  }
+  if (images_->add(infer)) return infer;
+  response.error(429, "too many images wait to be decoded");
+  response.headers = "Retry-After: 1\r\n";
+  infer->refuse_images(Outcome::rejected);
+  return nullptr;
+}
+
+void Service::set_image_decoder(std::shared_ptr<ImageDecoder> decoder) {
+  images_ = std::make_unique<ImageQueue>(std::move(decoder));
 }
 
 void Service::expire(Clock::time_point now) {
@@ -250,6 +278,7 @@ bool Service::has_waiting() const {
 
 void Service::stop(Clock::duration drain) {
   if (store_) store_->stop();
+  if (images_) images_->stop();
   models_.stop(drain);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "serving/access.h"
+#include "serving/access_log.h"
 #include "serving/batcher.h"
 #include "serving/codec.h"
 #include "serving/model_stats.h"
@@ -37,7 +38,8 @@ struct Response {
   const char* content_type = "application/json";
   std::string headers;  // further complete header lines
   std::string body;
-  std::string message;  // of an error, for protocols that do not send `body`
+  std::string message;                     // of an error, for protocols that do not send `body`
+  int64_t queue_ns = -1, compute_ns = -1;  // of the run that the answer comes from
   void error(int code, std::string_view text) {
     status = code;
     message = text;
@@ -71,6 +73,10 @@ class InferRequest final : public Job, public Pending, private InferSink {
 
   // Reads the body into the batch. False: `response` holds the refusal.
   bool read(const Request& request, Clock::duration time_limit, Response& response);
+  // Of encoded images, which go_on decodes before it submits; 0: there are none.
+  int64_t image_bytes() const { return image_bytes_; }
+  void go_on(ImageDecoder* decoder) noexcept;  // null: the server is shutting down
+  void refuse_images(Outcome outcome) { count(outcome); }
   // True: ended on this thread.
   bool submit();
   void render(Response& response) override;
@@ -81,6 +87,10 @@ class InferRequest final : public Job, public Pending, private InferSink {
  private:
   void* open(const std::string& name, Datatype datatype, const Shape& shape) override;
   char* keep(size_t size) override { return static_cast<char*>(texts_.allocate(size, 1)); }
+  void refuse_open(Response& response);
+  void* open_images(size_t input, const Shape& shape);
+  void decode_images(ImageDecoder& decoder);
+  void hold(size_t input, int64_t count);
   void admit();
   void finish_inputs();
   void choose_outputs();
@@ -96,6 +106,8 @@ class InferRequest final : public Job, public Pending, private InferSink {
   std::vector<bool> given_;
   std::vector<std::vector<std::byte>> held_;  // inputs read before the rows could be reserved
   int64_t held_bytes_ = 0, held_limit_ = 0;
+  std::vector<std::vector<Bytes>> encoded_;  // per input
+  int64_t image_bytes_ = 0;
   struct Chosen {
     size_t output;
     bool binary;
@@ -115,6 +127,8 @@ class ModelStore;
 class StoreQueue;
 struct GrpcAnswer;
 struct GrpcCall;
+struct GrpcClient;
+struct GrpcMethod;
 
 class Service {
  public:
@@ -131,10 +145,12 @@ class Service {
   std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
 
   // Answers one call of gRPC: `method` is the last part of its path, "ModelInfer". Waits until the answer is there, so
-  // many threads call it at a time. `authorization` is the metadata of that name; `seconds` is what the client will
-  // wait, 0 for as long as the server allows.
-  GrpcAnswer grpc(std::string_view method, std::string_view message, std::string_view authorization, double seconds);
+  // many threads call it at a time.
+  GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
+  // Whether `client` may make such calls of some model, before a message of it is read. Takes nothing of its rate.
+  GrpcAnswer grpc_admits(std::string_view method, const GrpcClient& client);
 
+  void set_image_decoder(std::shared_ptr<ImageDecoder> decoder);  // before the listener starts
   void expire(Clock::time_point now);
   bool has_waiting() const;
   // Before the listener starts. `may_change`: clients may load and unload.
@@ -144,12 +160,15 @@ class Service {
   void stop(Clock::duration drain);
   HttpMetrics http_metrics;
   Access access;
+  std::unique_ptr<AccessLog> access_log;  // null: there is none
 
  private:
   void answer(const GrpcCall& call, Response& response);
+  void log_grpc(const GrpcMethod& row, const GrpcClient& client, AccessRecord&& record);
   std::shared_ptr<Model> find(const Route& route, Response& response) const;
   std::shared_ptr<Pending> infer(std::shared_ptr<Model> model, const InferProtocol& protocol, const Request& request,
                                  Response& response, const std::shared_ptr<Waiter>& waiter);
+  std::shared_ptr<Pending> decode(std::shared_ptr<InferRequest> infer, Response& response);
   std::shared_ptr<Model> find_tfs(Route route, Response& response) const;
   std::string tfs_models(const Key* key) const;
   std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
@@ -158,6 +177,7 @@ class Service {
 
   ModelTable models_;
   std::unique_ptr<StoreQueue> store_;
+  std::unique_ptr<ImageQueue> images_;
   bool store_may_change_ = false;
   std::atomic<bool> ready_{false};
   Clock::duration request_timeout_;

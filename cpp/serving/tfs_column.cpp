@@ -23,8 +23,13 @@ const char* kind_name(Kind k) {
 
 }  // namespace
 
-TfsColumn::TfsColumn(const TensorSpec& spec, InferSink& sink)
-    : spec_(&spec), sink_(&sink), parse_(nullptr), item_(datatype_size(spec.datatype)) {
+TfsColumn::TfsColumn(const TensorSpec& spec, InferSink& sink, bool image)
+    : spec_(&spec),
+      datatype_(spec.datatype),
+      may_be_image_(image),
+      sink_(&sink),
+      parse_(nullptr),
+      item_(datatype_size(spec.datatype)) {
   sizes_.fill(-1);
   if (spec.datatype == Datatype::fp16 || spec.datatype == Datatype::bf16) {
     throw Error(ErrorKind::not_implemented, "Conversion of JSON values to " +
@@ -63,7 +68,7 @@ void TfsColumn::element(Kind kind, std::string_view s) {
             ". Expected at level: " + std::to_string(leaf_));
     }
   }
-  const bool text = spec_->datatype == Datatype::bytes;
+  const bool text = datatype_ == Datatype::bytes;
   if (text != (kind == Kind::string) || kind == Kind::null) {
     wrong("JSON Value of type " + std::string(kind_name(kind)) + " is not of expected type " +
           std::string(datatype_name(spec_->datatype)));
@@ -84,7 +89,11 @@ void TfsColumn::element(Kind kind, std::string_view s) {
 }
 
 void TfsColumn::base64(std::string_view s) {
-  if (spec_->datatype != Datatype::bytes) {
+  if (may_be_image_ && count_ == 0) {
+    datatype_ = Datatype::bytes;
+    item_ = datatype_size(datatype_);
+  }
+  if (datatype_ != Datatype::bytes) {
     wrong("JSON Value of type Object is not of expected type " + std::string(datatype_name(spec_->datatype)));
   }
   std::string decoded(base64_room(s.size()), '\0');
@@ -126,11 +135,12 @@ Shape TfsColumn::row_shape() const {
 
 void TfsColumn::finish(bool rows_first, int64_t repeat) {
   if (leaf_ < 0 && !flat_) wrong("the tensor is empty");
-  Shape shape = row_shape();
+  const bool image = may_be_image_ && datatype_ == Datatype::bytes;
+  Shape shape = image && flat_ ? Shape{} : row_shape();
   if (rows_first) shape.insert(shape.begin(), rows_ * repeat);
   if (shape.size() > static_cast<size_t>(kMaxRank)) wrong("at most 32 sizes are allowed");
   if (element_count(shape) != count_ * repeat) wrong("the shape and the number of values differ");
-  auto* out = static_cast<char*>(sink_->open(spec_->name, spec_->datatype, shape));
+  auto* out = static_cast<char*>(sink_->open(spec_->name, datatype_, shape));
   for (int64_t i = 0; i < repeat; ++i, out += data_.size()) std::memcpy(out, data_.data(), data_.size());
 }
 

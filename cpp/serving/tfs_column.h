@@ -13,7 +13,8 @@ namespace maas::serving {
 
 class TfsColumn {
  public:
-  TfsColumn(const TensorSpec& spec, InferSink& sink);
+  // `image`: the input takes encoded images too.
+  TfsColumn(const TensorSpec& spec, InferSink& sink, bool image);
   const TensorSpec& spec() const { return *spec_; }
   int64_t rows() const { return rows_; }
   bool in_row() const { return in_row_; }
@@ -38,6 +39,8 @@ class TfsColumn {
   Shape row_shape() const;
 
   const TensorSpec* spec_;
+  Datatype datatype_;  // of the elements: BYTES for encoded images
+  bool may_be_image_;
   InferSink* sink_;
   TensorReader::ParseElement parse_;
   size_t item_;

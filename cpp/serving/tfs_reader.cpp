@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "serving/images.h"
 #include "serving/tfs_column.h"
 
 namespace maas::serving {
@@ -392,9 +393,11 @@ void read_tfs_request(std::string_view text, TfsMethod method, const ModelInfo& 
   boost_json::basic_parser<TfsHandler> parser(options);
   TfsHandler& h = parser.handler();
   h.method = method;
-  for (const TensorSpec& spec : info.inputs) {
-    h.columns.emplace_back(spec, sink);
-    h.context.emplace_back(spec, sink);
+  for (size_t i = 0; i < info.inputs.size(); ++i) {
+    const TensorSpec& spec = info.inputs[i];
+    const bool image = image_input(info, i).has_value();
+    h.columns.emplace_back(spec, sink, image);
+    h.context.emplace_back(spec, sink, image);
     if (method != TfsMethod::predict) {
       h.columns.back().set_flat();
       h.context.back().set_flat();

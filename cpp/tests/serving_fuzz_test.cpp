@@ -280,13 +280,13 @@ BOOST_AUTO_TEST_CASE(grpc_messages) {
   const auto outcomes = fuzz(corpus, kWords, [&](const std::string& s) {
     std::string all;
     for (const char* method : {"ModelInfer", "ModelStreamInfer", "ModelStatistics", "RepositoryIndex", "HealthCheck"}) {
-      const GrpcAnswer a = service.grpc(method, s, "", 0);
+      const GrpcAnswer a = service.grpc(method, s, {});
       BOOST_REQUIRE((a.code != GrpcCode::internal && a.code != GrpcCode::unavailable));
       all += std::to_string(static_cast<int>(a.code)) + a.message.substr(0, 40);
     }
     return all;
   });
   BOOST_TEST(outcomes.size() > 10u);
-  const GrpcAnswer a = service.grpc("ModelInfer", corpus[0], "", 0);
+  const GrpcAnswer a = service.grpc("ModelInfer", corpus[0], {});
   BOOST_TEST((a.code == GrpcCode::ok && !a.body.empty()));
 }

@@ -1,12 +1,19 @@
 // The parts of the server without a socket: number reader and writer, router, head scan, batcher under threads.
+#include <unistd.h>
+
 #include <bit>
 #include <boost/test/unit_test.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <random>
 #include <thread>
 
 #include "core/error.h"
+#include "serving/access_log.h"
 #include "serving/codec.h"
 #include "serving/http_head.h"
+#include "serving/images.h"
 #include "serving/numbers.h"
 #include "serving/server.h"
 #include "serving/service.h"
@@ -226,4 +233,130 @@ BOOST_AUTO_TEST_CASE(server_starts_and_stops) {
     server.stop();
     BOOST_TEST(server.wait(0));
   }
+}
+
+// ---- images and the access log: what threads of their own do
+
+namespace {
+
+// y = x, of one image of 2 x 2 pixels in RGB a row.
+class MirrorServable final : public Servable {
+ public:
+  MirrorServable() {
+    info_.name = "mirror";
+    info_.inputs = {{"x", Datatype::uint8, {-1, 2, 2, 3}}};
+    info_.outputs = {{"y", Datatype::uint8, {-1, 2, 2, 3}}};
+  }
+  const ModelInfo& info() const override { return info_; }
+  std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>&) override {
+    auto b = std::make_unique<Memory>();
+    b->x.resize(static_cast<size_t>(capacity) * 12);
+    return b;
+  }
+  void run(Batch& batch, int64_t) override {
+    auto& b = static_cast<Memory&>(batch);
+    b.y = b.x;
+  }
+
+ private:
+  struct Memory final : Batch {
+    std::vector<uint8_t> x, y;
+    void* input(size_t) override { return x.data(); }
+    const void* output(size_t) const override { return y.data(); }
+    Shape output_row_shape(size_t) const override { return {2, 2, 3}; }
+  };
+  ModelInfo info_;
+};
+
+// A file is its pixels.
+struct PlainDecoder final : ImageDecoder {
+  Pixels decode(std::string_view file, const ImageInput& input) override {
+    // Boost.Test's own checks are for one thread.
+    if (input.height != 2 || input.width != 2 || input.channels != 3) std::abort();
+    if (file.size() != 12) throw maas::Error(maas::ErrorKind::value, "no image");
+    return {2, 2, {file.begin(), file.end()}};
+  }
+};
+
+struct Departed final : Waiter {
+  void job_done(std::shared_ptr<Pending> request) noexcept override { request->drop(); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(images_of_many_threads) {
+  Service service(std::chrono::seconds(60));
+  service.set_image_decoder(std::make_shared<PlainDecoder>());
+  service.add_model(std::make_shared<MirrorServable>(), {});
+  std::atomic<int> good{0}, bad{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        // "BBBB" stands for the bytes 4 16 65.
+        const bool broken = (i + t) % 5 == 0;
+        const std::string image = broken ? R"({"b64":"BBBB"})" : R"({"b64":"BBBBBBBBBBBBBBBB"})";
+        const std::string text =
+            R"({"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":[{"b64":"BBBBBBBBBBBBBBBB"},)" + image +
+            "]}]}";
+        Request request;
+        request.method = "POST";
+        request.target = "/v2/models/mirror/infer";
+        request.body = text;
+        request.arrived = Clock::now();
+        Response response;
+        if (i % 7 == 0) {  // the client goes at once
+          service.handle(request, response, std::make_shared<Departed>());
+          continue;
+        }
+        const auto inbox = std::make_shared<Inbox>();
+        const auto pending = service.handle(request, response, inbox);
+        if (pending) inbox->take()->render(response);
+        if (response.status == 200 && response.body.find("[4,16,65,4,16,65") != std::string::npos) ++good;
+        if (response.status == 400 && response.body == R"({"error":"no image"})") ++bad;
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  int asked = 0, broken = 0;
+  for (int t = 0; t < 8; ++t) {
+    for (int i = 0; i < 100; ++i) {
+      if (i % 7 == 0) continue;
+      ++asked;
+      broken += (i + t) % 5 == 0;
+    }
+  }
+  BOOST_TEST(good == asked - broken);
+  BOOST_TEST(bad == broken);
+  const auto begin = Clock::now();
+  service.stop(std::chrono::seconds(30));
+  BOOST_TEST(((Clock::now() - begin) < std::chrono::seconds(30)), "a request that ended is still counted");
+}
+
+BOOST_AUTO_TEST_CASE(access_log_of_many_threads) {
+  const std::string path = "access_log_" + std::to_string(getpid()) + ".test";
+  LogMetrics metrics;
+  {
+    AccessLog log(path, metrics);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 2000; ++i) {
+          AccessRecord r;
+          r.model = "m\n\"\x7f";
+          log.add(std::move(r));
+          if (i % 500 == 0) log.reopen();
+        }
+      });
+    }
+    for (auto& t : threads) t.join();
+  }
+  std::ifstream file(path);
+  uint64_t lines = 0;
+  for (std::string line; std::getline(file, line); ++lines)
+    BOOST_REQUIRE(line.find(R"("model":"m\u000a\u0022\u007f")") != std::string::npos);
+  std::remove(path.c_str());
+  BOOST_TEST(lines == metrics.written.load());
+  BOOST_TEST(lines + metrics.dropped.load() == 8000u);
+  BOOST_TEST(metrics.failed.load() == 0u);
 }

@@ -1,6 +1,7 @@
 """A toy model whose answers show mixed up rows, and raw access to the socket."""
 
 import json
+import shutil
 import socket
 import threading
 import time
@@ -93,6 +94,20 @@ def read_all(s):
     except (TimeoutError, ConnectionResetError):
         pass
     return got
+
+
+def metric_text(text, start):
+    """Sum of the samples of an exposition whose lines start so."""
+    lines = [line for line in text.decode().splitlines() if line.startswith(start)]
+    assert lines, f"no metric {start}"
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def tool(name):
+    """Path of a program of .ci/packages."""
+    path = shutil.which(name)
+    assert path is not None, f"{name} is not installed (see .ci/packages)"
+    return path
 
 
 def metric(url, name, **labels):

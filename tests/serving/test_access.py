@@ -192,7 +192,7 @@ def test_refusals_load_time_and_protocol_are_metrics(tmp_path):
 
     with Server(toy(), name="toy", port=0, grpc_port=0, keys=ring.path) as server:
         assert 0 < samples(server, "maas_model_load_seconds", "model")["toy"] < 60
-        assert samples(server, "maas_access_refused_total", "code") == {"401": 0, "403": 0, "429": 0}
+        assert samples(server, "maas_auth_failures_total", "code") == {"401": 0, "403": 0, "429": 0}
         got = [infer(server.url, body(X), headers=h)[0] for h in ({}, {}, bearer("x"), read, slow)]
         assert got == [401, 401, 401, 403, 200]
         metadata = [("authorization", slow["Authorization"])]
@@ -201,7 +201,7 @@ def test_refusals_load_time_and_protocol_are_metrics(tmp_path):
             packed = field(1, "x") + field(2, "FP32") + field(3, b"\1\x10")
             ask(field(1, "toy") + field(5, packed) + field(7, X.tobytes()), metadata=metadata, timeout=20)
         assert infer(server.url, body(X), headers=slow)[0] == 429
-        assert samples(server, "maas_access_refused_total", "code") == {"401": 3, "403": 1, "429": 1}
+        assert samples(server, "maas_auth_failures_total", "code") == {"401": 3, "403": 1, "429": 1}
         assert samples(server, "maas_inference_requests_total", "protocol") == {"http": 1, "grpc": 1}
 
 

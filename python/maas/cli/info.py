@@ -35,6 +35,15 @@ def _dependencies() -> dict[str, str | None]:
     return found
 
 
+def _openssl_version() -> str:
+    from maas import _core
+
+    try:
+        return _core.openssl_version()
+    except NotImplementedError as error:
+        return f"not usable here: {error}"
+
+
 def collect() -> dict[str, Any]:
     """Everything that `maas info` shows, as plain values (sizes in bytes)."""
     import maas
@@ -50,6 +59,7 @@ def collect() -> dict[str, Any]:
         "serving": build["serving"],
         "eigen": build["eigen"],
         "openssl": build["openssl"],
+        "openssl_version": _openssl_version() if build["openssl"] else None,
         # The CUDA kernels are a library of their own, loaded on first use.
         "cuda": Path(_core.__file__).with_name("libmaas_cuda.so").is_file(),
         "cpu": cpu["brand"],
@@ -87,7 +97,7 @@ def rows(info: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("platform", info["platform"]),
                 ("compiler", info["compiler"]),
                 ("HTTP server", _built_in(info["serving"])),
-                ("OpenSSL (TLS)", _built_in(info["openssl"])),
+                ("OpenSSL (TLS)", info["openssl_version"] or _built_in(False)),
                 ("CUDA kernels", _built_in(info["cuda"])),
                 ("Eigen", _built_in(info["eigen"])),
             ],

@@ -1,4 +1,7 @@
-"""`maas serve PATH`: a model file as an HTTP service, until SIGTERM or Ctrl-C."""
+"""`maas serve PATH`: a model file as an HTTP service, until SIGTERM or Ctrl-C.
+
+SIGHUP reads keys and certificates again, and opens the access log again.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="compute threads (default: all cores this process may use)")
     parser.add_argument("--drain-timeout", type=float, default=30.0, help="seconds (default: %(default)s)")
     parser.add_argument("--keys", metavar="FILE", help="API keys, a file of `maas keys create`")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate and chain (PEM): speak TLS only, on every port")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key (PEM; default: in the file of the certificate)")
+    parser.add_argument(
+        "--client-ca", metavar="FILE", help="clients need a certificate of these authorities (PEM, with their CRLs)"
+    )
+    parser.add_argument(
+        "--access-log", metavar="FILE", help="a line of JSON for each request; - is the standard output"
+    )
     parser.add_argument(
         "--insecure-no-auth", action="store_true", help="allow a --host that other machines reach, without any keys"
     )
@@ -34,25 +45,43 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     # The handlers come first: a signal during loading must end the command just as well.
     asked = threading.Event()
-    previous = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+    stops = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
+    again = threading.Event()
+    hangup = signal.signal(signal.SIGHUP, lambda *_: again.set())
     try:
         with _server(args) as server:
             took = (time.perf_counter() - began) * 1e3
             print(f"maas: serving {server.names[0]!r} at {server.url} (ready after {took:.0f} ms)", flush=True)
+            if args.tls_cert is None and _reached_by_others(args.host):
+                _say("maas: warning: without --tls-cert keys and data can be read by whoever carries them")
             if server.grpc_port is not None:
                 print(f"maas: gRPC at {server.host}:{server.grpc_port}", flush=True)
             # A signal that comes just before a wait begins does not end it, so no wait lasts for ever.
-            while not asked.wait(1):
-                pass
+            while not asked.wait(0.5):
+                if again.is_set():
+                    again.clear()
+                    _reload(server)
             _say(f"maas: stopping; requests in flight have {args.drain_timeout:g} s (a second signal ends at once)")
             # A second signal ends the process at once.
-            for s in previous:
+            for s in stops:
                 signal.signal(s, signal.SIG_DFL)
         _say("maas: stopped")
     finally:
-        for s, handler in previous.items():
+        for s, handler in {**stops, signal.SIGHUP: hangup}.items():
             signal.signal(s, handler)
     return 0
+
+
+def _reached_by_others(host: str) -> bool:
+    return not (host in ("localhost", "::1") or host.startswith("127."))
+
+
+def _reload(server: Any) -> None:
+    try:
+        server.reload()
+        _say("maas: read keys and certificates again, opened the access log again")
+    except (ValueError, RuntimeError) as error:
+        _say(f"maas: what was there stays: {error}")
 
 
 def _server(args: argparse.Namespace) -> Any:
@@ -72,6 +101,10 @@ def _server(args: argparse.Namespace) -> Any:
             drain_timeout=args.drain_timeout,
             grpc_port=args.grpc_port,
             keys=args.keys,
+            tls_cert=args.tls_cert,
+            tls_key=args.tls_key,
+            client_ca=args.client_ca,
+            access_log=args.access_log,
             insecure_no_auth=args.insecure_no_auth,
         )
     except UnknownObjectError as error:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
+import time
+import urllib.parse
 from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
@@ -26,8 +29,11 @@ UNARY = {
     )
 } | {"/grpc.health.v1.Health/Check": "HealthCheck"}
 STREAM = f"/{SERVICE}/ModelStreamInfer"
-# Each call that waits for its model holds a thread; more calls wait their turn.
+# Each call that waits for its model holds a thread, and each open stream does; more calls wait their turn, and more
+# than MAX_CALLS are refused. Streams leave threads for calls.
 THREADS = 64
+MAX_CALLS = 1024
+MAX_STREAMS = 32
 
 
 def import_grpc() -> Any:
@@ -39,10 +45,42 @@ def import_grpc() -> Any:
     return grpc
 
 
-def _authorization(context: Any) -> str:
-    values = [value for key, value in context.invocation_metadata() if key == "authorization"]
-    # Two keys are refused as one that nobody has.
+def _metadata(given: Any, name: str) -> str:
+    values = [value for key, value in given or () if key == name]
+    # Two keys are refused as one that nobody has; two traces are none.
     return str(values[0]) if len(values) == 1 else "\0" * len(values)
+
+
+def _peer(context: Any) -> str:
+    """Address and port, as HTTP's access log has them: grpcio says "ipv6:%5B::1%5D:1234"."""
+    return urllib.parse.unquote(context.peer()).partition(":")[2]
+
+
+class _Clients:
+    """Whether a call's client certificate is valid now: a connection may be older than its revocation."""
+
+    def __init__(self, core: Any):
+        self._core = core
+        pem = core.tls_pem()
+        self.asked = pem is not None and bool(pem[2])
+        self._known: tuple[int, dict[bytes, float]] = (0, {})
+
+    def valid(self, context: Any) -> bool:
+        if not self.asked:
+            return True
+        chain = context.auth_context()
+        pem = b"".join(chain.get("x509_pem_cert_chain") or chain.get("x509_pem_cert") or [])
+        now, generation = time.monotonic(), self._core.tls_generation
+        # A check costs more than a small model; what it said holds for a second, as long as no file changed.
+        known = self._known if self._known[0] == generation else (generation, {})
+        if known[1].get(pem, -1.0) < now:
+            if not self._core.trusts_client(pem):
+                return False
+            if len(known[1]) > 1000:
+                known[1].clear()
+            known[1][pem] = now + 1
+            self._known = known
+        return True
 
 
 class GrpcListener:
@@ -52,19 +90,21 @@ class GrpcListener:
         core: the `_core.Server` that answers.
         host: str, IP address or "localhost".
         port: int, 0 takes a free one.
-        max_message_bytes: int, longest message that is read.
-        credentials: of `grpc.ssl_server_credentials`, None for no encryption.
+        max_message_bytes: int, longest message that is read; longer ones get RESOURCE_EXHAUSTED.
+
+    The port speaks TLS if the server does, with the same certificates.
 
     Raises:
         ImportError: if grpcio is not installed.
         RuntimeError: from `start` if the port cannot be bound.
     """
 
-    def __init__(self, core: Any, host: str, port: int, max_message_bytes: int = 64 << 20, credentials: Any = None):
+    def __init__(self, core: Any, host: str, port: int, max_message_bytes: int = 64 << 20):
         self._grpc = import_grpc()
         self._core = core
         self._where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._credentials = credentials
+        self._clients = _Clients(core)
+        self._streams = threading.Semaphore(MAX_STREAMS)
         self._limit = max_message_bytes
         self.port = port
         self._server: Any = None
@@ -75,16 +115,23 @@ class GrpcListener:
 
         class Calls(grpc.GenericRpcHandler):
             def service(self, details: Any) -> Any:
-                if details.method == STREAM:
-                    return grpc.stream_stream_rpc_method_handler(listener._stream)
-                name = UNARY.get(details.method)
+                name = "ModelStreamInfer" if details.method == STREAM else UNARY.get(details.method)
                 if name is None:
                     return None
+                given = details.invocation_metadata
+                key, trace = _metadata(given, "authorization"), _metadata(given, "traceparent")
+                code, text = listener._core.grpc_admits(name, key, trace)
+                if code != 0:
+                    # A handler of streams, because that of one message would first read the message.
+                    return grpc.stream_stream_rpc_method_handler(functools.partial(listener._refuse, code, text))
+                if details.method == STREAM:
+                    return grpc.stream_stream_rpc_method_handler(listener._stream)
                 return grpc.unary_unary_rpc_method_handler(functools.partial(listener._ask, name))
 
         server = grpc.server(
             futures.ThreadPoolExecutor(THREADS, thread_name_prefix="maas-grpc"),
             handlers=[Calls()],
+            maximum_concurrent_rpcs=MAX_CALLS,
             options=[
                 ("grpc.max_receive_message_length", self._limit),
                 ("grpc.max_send_message_length", -1),
@@ -93,27 +140,70 @@ class GrpcListener:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        if self._credentials is None:
+        credentials = self._credentials()
+        if credentials is None:
             self.port = server.add_insecure_port(self._where)
         else:
-            self.port = server.add_secure_port(self._where, self._credentials)
+            self.port = server.add_secure_port(self._where, credentials)
         server.start()
         self._server = server
+
+    def _credentials(self) -> Any:
+        grpc, core = self._grpc, self._core
+        if core.tls_pem() is None:
+            return None
+
+        def configuration() -> Any:
+            cert, key, client_ca = core.tls_pem()
+            return grpc.ssl_server_certificate_configuration([(key, cert)], client_ca or None)
+
+        given = core.tls_generation
+        lock = threading.Lock()
+
+        def changed() -> Any:  # asked at every handshake; None leaves what is there
+            nonlocal given
+            with lock:
+                now = core.tls_generation
+                if now == given:
+                    return None
+                given = now
+                return configuration()
+
+        asks = bool(core.tls_pem()[2])
+        return grpc.dynamic_ssl_server_credentials(configuration(), changed, require_client_authentication=asks)
 
     def begin_stop(self, seconds: float) -> Any:
         """Refuses new calls and gives those in flight so many seconds. Returns an event of the end, or None."""
         server, self._server = self._server, None
         return server.stop(seconds) if server else None
 
+    def _abort(self, context: Any, code: int, text: str) -> None:
+        context.abort(next(c for c in self._grpc.StatusCode if c.value[0] == code), text)
+
+    def _refuse(self, code: int, text: str, _: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        self._abort(context, code, text)
+        yield b""  # never reached: it makes this a generator, as a handler of streams is
+
     def _ask(self, name: str, message: bytes, context: Any) -> bytes:
+        if not self._clients.valid(context):
+            context.abort(self._grpc.StatusCode.UNAUTHENTICATED, "the client's certificate is not valid any more")
         left = context.time_remaining()
         # A deadline that has passed is not "no deadline".
         seconds = 0.0 if left is None else max(left, 1e-6)
-        code, text, answer = self._core.grpc(name, message, _authorization(context), seconds)
+        given = context.invocation_metadata()
+        key, trace = _metadata(given, "authorization"), _metadata(given, "traceparent")
+        code, text, answer, own = self._core.grpc(name, message, key, trace, _peer(context), seconds)
+        if own and name != "ModelStreamInfer":
+            context.set_trailing_metadata((("traceresponse", own),))
         if code != 0:
-            context.abort(next(c for c in self._grpc.StatusCode if c.value[0] == code), text)
+            self._abort(context, code, text)
         return answer
 
     def _stream(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        for message in messages:
-            yield self._ask("ModelStreamInfer", message, context)
+        if not self._streams.acquire(blocking=False):
+            context.abort(self._grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams are open")
+        try:
+            for message in messages:
+                yield self._ask("ModelStreamInfer", message, context)
+        finally:
+            self._streams.release()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maas import _core
+from maas.serving import images
 from maas.serving.loading import load
 from maas.serving.servable import make_servable
 
@@ -29,7 +30,7 @@ def _servable(model: Any, name: str | None, version: str) -> _core.Servable:
 
 
 class Server:
-    """Serves models with the Open Inference Protocol v2 over HTTP.
+    """Serves models with the Open Inference Protocol v2 over HTTP, under TLS if it has a certificate.
 
     The listener, the codec and the batching run in C++ threads; this object starts and stops them.
 
@@ -37,6 +38,10 @@ class Server:
     with maas.Server(model, name="digits", port=0) as server:
         print(server.url)   # http://127.0.0.1:43571
     ```
+
+    A model whose input holds pixels (uint8 or float32, 1 or 3 channels) also takes JPEG and PNG files, as BYTES or as
+    `{"b64": ...}` in JSON, if the extra `image` is installed. They must have the input's size, or any where it is free;
+    pixels come as numbers from 0 to 255.
 
     Args:
         model: a model, a path of a model file, or a dict of name -> model or path.
@@ -51,6 +56,13 @@ class Server:
         grpc_port: int, also answer gRPC there (needs the extra `grpc`); 0 takes a free port, None is no gRPC.
         keys: path of a file of API keys (`maas keys create`). Requests without a key of it are refused; the file is
             read again when it changes.
+        tls_cert: path of a PEM file with the certificate and its chain. With it both ports speak TLS 1.2 and 1.3 only;
+            the files are read again when they change.
+        tls_key: path of a PEM file with the key; default the file of the certificate.
+        client_ca: path of a PEM file with authorities: clients need a certificate of one of them. Revocation lists in
+            the file are obeyed; with one of them, every authority needs one.
+        access_log: path of a file that gets one line of JSON for each request, "-" for the standard output. `reload`
+            opens it again.
         insecure_no_auth: bool, listen on an address that other machines reach although no keys are asked for.
         options: `preferred_batch_size` (list of int: sizes that do not wait for the delay), `instances` (runs of one
             model at a time), `priority_levels` (a request's `priority` may be 1, the first, up to this) and
@@ -60,7 +72,9 @@ class Server:
     Raises:
         ValueError: for an option out of range or unknown.
         ImportError: if `grpc_port` is given and grpcio is not installed.
-        RuntimeError: from `start` if the port cannot be bound; if the file of keys cannot be read.
+        NotImplementedError: for `tls_cert` in a build without TLS.
+        RuntimeError: from `start` if the port cannot be bound; if a file of keys, certificates or the access log
+            cannot be opened.
     """
 
     def __init__(
@@ -77,6 +91,10 @@ class Server:
         version: str = "1",
         grpc_port: int | None = None,
         keys: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
+        client_ca: str | os.PathLike[str] | None = None,
+        access_log: str | os.PathLike[str] | None = None,
         insecure_no_auth: bool = False,
         **options: Any,
     ) -> None:
@@ -95,13 +113,18 @@ class Server:
             "max_queue_delay_us": max_queue_delay_us,
             "max_queue_size": max_queue_size,
         }
-        access = {"insecure_no_auth": insecure_no_auth} | ({} if keys is None else {"keys_file": os.fspath(keys)})
+        files = {"keys_file": keys, "tls_cert": tls_cert, "tls_key": tls_key, "client_ca": client_ca}
+        files["access_log"] = access_log
+        access: dict[str, Any] = {key: os.fspath(path) for key, path in files.items() if path is not None}
+        access["insecure_no_auth"] = insecure_no_auth
         batching |= {key: options.pop(key) for key in _BATCHING & options.keys()}
         servables = [_servable(value, key, version) for key, value in models.items()]
         self.names = [s.name for s in servables]
         self.host = host
+        self._scheme = "http" if tls_cert is None else "https"
         self._batching = batching
         self._core = _core.Server(servables, host, port, {**batching, **access, **options})
+        self._core.set_image_decoder(images.decode)
         self._drain_timeout = options.get("drain_timeout", 30.0)
         self._grpc = None
         if grpc_port is not None:
@@ -119,7 +142,7 @@ class Server:
     def url(self) -> str:
         """Base URL for clients on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"{self._scheme}://[{host}]:{self.port}" if ":" in host else f"{self._scheme}://{host}:{self.port}"
 
     @property
     def grpc_port(self) -> int | None:
@@ -171,6 +194,16 @@ class Server:
     def unload(self, name: str) -> bool:
         """Serves a model no longer; its requests in flight are answered. Returns whether there was one."""
         return self._core.unload_model(name)
+
+    def reload(self) -> None:
+        """Reads API keys and certificates again now, and opens the access log again, which another may have moved away.
+
+        Keys and certificates are read again without this, too, within a second of a change.
+
+        Raises:
+            ValueError, RuntimeError: for a file that is not valid or cannot be read. What it held before stays.
+        """
+        self._core.reload()
 
     @property
     def models(self) -> list[str]:

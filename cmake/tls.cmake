@@ -1,0 +1,28 @@
+# libmaas_tls, beside libmaas: the only one that links OpenSSL, and loaded when a certificate is given, so the rest runs
+# on a machine without it.
+#   AUTO  built where OpenSSL's headers are found        ON  an error if they are not        OFF  not built
+set(MAAS_TLS AUTO CACHE STRING "TLS for the HTTP server: AUTO builds it where OpenSSL's headers are found")
+set_property(CACHE MAAS_TLS PROPERTY STRINGS AUTO ON OFF)
+set(MAAS_TLS_BUILT FALSE)
+if(NOT MAAS_TLS MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "MAAS_TLS must be AUTO, ON or OFF, received ${MAAS_TLS}")
+endif()
+if(MAAS_TLS STREQUAL "OFF" OR NOT MAAS_SERVING)
+  return()
+endif()
+find_package(OpenSSL 3.0 QUIET COMPONENTS SSL)
+if(NOT OpenSSL_FOUND)
+  if(MAAS_TLS STREQUAL "ON")
+    message(FATAL_ERROR "MAAS_TLS=ON, but OpenSSL 3 was not found (Debian: libssl-dev)")
+  endif()
+  message(STATUS "TLS: off, OpenSSL 3 was not found (Debian: libssl-dev)")
+  return()
+endif()
+add_library(libmaas_tls SHARED ${PROJECT_SOURCE_DIR}/cpp/serving/tls/openssl.cpp)
+target_link_libraries(libmaas_tls PRIVATE maas_flags OpenSSL::SSL)
+set_target_properties(libmaas_tls PROPERTIES OUTPUT_NAME maas_tls CXX_VISIBILITY_PRESET hidden
+                      VISIBILITY_INLINES_HIDDEN ON)
+target_link_options(libmaas_tls PRIVATE LINKER:-z,defs LINKER:--as-needed)
+install(TARGETS libmaas_tls LIBRARY DESTINATION maas)
+add_dependencies(develop libmaas_tls)
+set(MAAS_TLS_BUILT TRUE)

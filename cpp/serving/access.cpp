@@ -61,42 +61,6 @@ Decision denial(int status, const char* text, int retry_after = 0) {
 
 }  // namespace
 
-Scopes scopes_for(RouteId id) {
-  switch (id) {
-    case RouteId::alive:
-    case RouteId::live:
-    case RouteId::ready:
-      return 0;
-    case RouteId::server:
-    case RouteId::models:
-    case RouteId::model:
-    case RouteId::model_ready:
-    case RouteId::model_config:
-    case RouteId::tfs_models:
-    case RouteId::tfs_status:
-    case RouteId::tfs_metadata:
-    case RouteId::openapi:
-    case RouteId::repository_index:
-      return kInfer | kRead | kManage | kAdmin;
-    case RouteId::infer:
-    case RouteId::tfs_predict:
-    case RouteId::tfs_classify:
-    case RouteId::tfs_regress:
-      return kInfer | kAdmin;
-    case RouteId::metrics:
-    case RouteId::model_stats:
-    case RouteId::all_stats:
-      return kRead | kManage | kAdmin;
-    case RouteId::repository_load:
-    case RouteId::repository_unload:
-      return kManage | kAdmin;
-    case RouteId::none:
-      // Whether a route exists is told to those who hold some key.
-      return kInfer | kRead | kManage | kAdmin;
-  }
-  return kAdmin;
-}
-
 Scopes find_scope(std::string_view name) {
   if (name == "infer") return kInfer;
   if (name == "read") return kRead;
@@ -142,8 +106,10 @@ std::shared_ptr<const Access::Ring> Access::ring() const {
   return ring_;
 }
 
-Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
-  if (needed == 0 || !asks()) return {};
+bool Access::has_keys() const { return !ring()->empty(); }
+
+Decision Access::decide(const RouteRow& row, std::string_view model, std::string_view authorization, bool always) {
+  if (row.scopes == kOpen || !(always || asks())) return {};
   const std::string_view text = bearer(authorization);
   if (text.empty()) return denial(401, "an API key is needed: Authorization: Bearer <key>");
   const auto ring = this->ring();
@@ -158,8 +124,8 @@ Decision Access::decide(Scopes needed, std::string_view model, bool every_model,
     return denial(401, "the API key is not valid");
   const Key& key = *it->second.key;
   if (key.expires != 0 && std::time(nullptr) >= key.expires) return denial(401, "the API key is not valid");
-  if ((key.scopes & needed) == 0) return denial(403, "the API key has not the scope for this");
-  if (every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
+  if ((key.scopes & row.scopes) == 0) return denial(403, "the API key has not the scope for this");
+  if (row.every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
     return denial(403, "the API key is not for this model");
   KeyUse& use = *it->second.use;
   if (use.in_flight.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
@@ -175,15 +141,12 @@ Decision Access::decide(Scopes needed, std::string_view model, bool every_model,
   return d;
 }
 
-Decision Access::authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
-  Decision d = decide(needed, model, every_model, authorization);
+Decision Access::authorise(const Route& route, std::string_view authorization, Plane plane) {
+  const RouteRow& row = row_of(route.id);
+  const bool always = plane == Plane::management || (row.scopes & ~kChanges) == 0;
+  Decision d = decide(row, route.model, authorization, always);
   if (d.status != 200) failures[d.status == 401 ? 0 : d.status == 403 ? 1 : 2].fetch_add(1, std::memory_order_relaxed);
   return d;
-}
-
-Decision Access::authorise(const Route& route, std::string_view authorization) {
-  // Metrics tell of all models.
-  return authorise(scopes_for(route.id), route.model, route.id == RouteId::metrics, authorization);
 }
 
 }  // namespace maas::serving

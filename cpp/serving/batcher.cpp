@@ -35,7 +35,8 @@ int Batcher::level_of(int64_t priority) const {
 
 void Batcher::count_waiting(int64_t change) {
   waiting_ += change;
-  metrics_->queue_depth.store(waiting_, kRelaxed);
+  has_waiting_.store(waiting_ > 0, kRelaxed);
+  metrics_->queue_depth.fetch_add(change, kRelaxed);  // which a model that was replaced shares with the new one
 }
 
 // ---- admission (I/O threads)

@@ -47,6 +47,10 @@ class MAAS_API Server {
   std::vector<std::string> models() const;
   int port() const;  // the bound port
   Access& access();
+  // One request of the management listener: `route` is the name of a route, `decision` what Access said of it.
+  // (status, header lines, content type, body).
+  std::tuple<int, std::string, std::string, std::string> manage(std::string_view route, const std::string& model,
+                                                                std::string_view body, const Decision& decision);
   // One call of gRPC, as Service::grpc: (status code, message of an error, bytes of the answer).
   std::tuple<int, std::string, std::string> grpc(std::string_view method, std::string_view message,
                                                  std::string_view authorization, double seconds);

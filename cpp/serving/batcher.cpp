@@ -36,7 +36,9 @@ int Batcher::level_of(int64_t priority) const {
 void Batcher::count_waiting(int64_t change) {
   waiting_ += change;
   has_waiting_.store(waiting_ > 0, kRelaxed);
-  metrics_->queue_depth.fetch_add(change, kRelaxed);  // which a model that was replaced shares with the new one
+  // A model that was replaced shares its metrics with the new one.
+  metrics_->queue_depth.fetch_add(waiting_ - shown_waiting_, kRelaxed);
+  shown_waiting_ = waiting_;
 }
 
 // ---- admission (I/O threads)

@@ -136,7 +136,7 @@ class Batcher {
   std::deque<Buffer> closed_;
   std::vector<std::deque<std::shared_ptr<Job>>> staged_;  // by level
   int staged_writers_ = 0;
-  int64_t waiting_ = 0, staged_bytes_ = 0;
+  int64_t waiting_ = 0, shown_waiting_ = 0, staged_bytes_ = 0;
   std::atomic<bool> has_waiting_{false};
   int running_ = 0;
   bool stopping_ = false;

@@ -9,13 +9,15 @@ from typing import Any
 
 from maas import _core
 
-# Suffix -> module, function that reads a path, module and function that read the bytes.
-LOADERS = {
-    ".keras": ("maas.saving", "load_model", "maas.saving.keras_file", "load_keras_bytes"),
-    ".h5": ("maas.saving", "load_model", "maas.saving.h5_file", "load_h5_bytes"),
-    ".hdf5": ("maas.saving", "load_model", "maas.saving.h5_file", "load_h5_bytes"),
-    ".maas": ("maas.serving.loading", "load_graph", "", ""),
-    ".onnx": ("maas.onnx", "load", "maas.onnx", "load"),
+# Serving needs no optimizer, loss or metric, so they need not be known, nor take memory.
+_BARE = {"compile": False}
+# Suffix -> module, function that reads a path, module and function that read the bytes, options of both.
+LOADERS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
+    ".keras": ("maas.saving", "load_model", "maas.saving.keras_file", "load_keras_bytes", _BARE),
+    ".h5": ("maas.saving", "load_model", "maas.saving.h5_file", "load_h5_bytes", _BARE),
+    ".hdf5": ("maas.saving", "load_model", "maas.saving.h5_file", "load_h5_bytes", _BARE),
+    ".maas": ("maas.serving.loading", "load_graph", "", "", {}),
+    ".onnx": ("maas.onnx", "load", "maas.onnx", "load", {}),
 }
 
 
@@ -70,8 +72,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"a model file must end in {', '.join(LOADERS)}, received {str(path)!r}")
     if not path.is_file():
         raise FileNotFoundError(f"there is no model file {str(path)!r}")
-    module, function, _, _ = LOADERS[path.suffix]
-    return _reader(module, function, path.suffix)(os.fspath(path))
+    module, function, _, _, options = LOADERS[path.suffix]
+    return _reader(module, function, path.suffix)(os.fspath(path), **options)
 
 
 def load_open(fd: int, suffix: str) -> Any:
@@ -88,5 +90,5 @@ def load_open(fd: int, suffix: str) -> Any:
         return load_graph(path)
     from maas.saving.files import read_file
 
-    _, _, module, function = LOADERS[suffix]
-    return _reader(module, function, suffix)(read_file(path))
+    _, _, module, function, options = LOADERS[suffix]
+    return _reader(module, function, suffix)(read_file(path), **options)

@@ -20,6 +20,8 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_HEADER_BYTES = 16 << 10
+MAX_HEADERS = 100
+MAX_URL_BYTES = 8 << 10
 MAX_CONNECTIONS = 128
 SECONDS = 10.0  # for a request's header, and for its body
 IDLE_SECONDS = 15
@@ -58,6 +60,20 @@ def check_origin(headers: list[tuple[bytes, bytes]]) -> None:
         raise Refused(421, "this host is not served here")
     if any(origin.lower() not in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower()) for origin in origins):
         raise Refused(403, "requests from other origins are not answered")
+
+
+def check_size(scope: Any) -> None:
+    """Refuses heads that are too large. uvicorn looks at those alone that come in pieces.
+
+    Raises:
+        Refused: with 414 or 431.
+    """
+    close = {"Connection": "close"}
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URL_BYTES:
+        raise Refused(414, "the URL is too long", close)
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(key) + len(value) + 4 for key, value in headers) > MAX_HEADER_BYTES:
+        raise Refused(431, "the header is too large", close)
 
 
 def checked_json(body: bytes) -> dict[str, Any]:
@@ -103,6 +119,8 @@ class Keys:
         if given.keys() - set(self.GIVEN):
             raise Refused(400, f"a key is made of {', '.join(self.GIVEN)}")
         try:
+            if not all(isinstance(given.get(field, []), list) for field in ("scopes", "models")):
+                raise TypeError
             text, row = keys.make(**given)
         except (ValueError, TypeError, OverflowError):
             raise Refused(400, "a key has a name of 128 characters, scopes, models and numbers above 0") from None
@@ -245,6 +263,7 @@ def make_app(core: Any, keys_path: str | None) -> Any:
                 await send(message)
 
             try:
+                check_size(scope)
                 check_origin(scope["headers"])
                 # A path has one spelling: no name that can be valid needs a percent sign.
                 if b"%" in scope["raw_path"]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -430,7 +431,9 @@ def test_kill_9_and_start_again(serve, folder, files, moment, tmp_path):
     """The server writes nothing while it loads, so there is nothing that it could leave half done."""
     before = sorted((str(f), f.stat().st_mtime_ns) for f in folder.rglob("*"))
     p = serve("--repository-api", "--management-port", "none")
-    if moment != "loading":
+    if moment == "loading":
+        time.sleep(0.3)
+    else:
         url = url_of(p)
         key = bearer(next(line for line in p.stderr if "shown once" in line).split()[-1])
         stop = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import threading
 import weakref
@@ -213,6 +214,9 @@ class Folder(Repository):
             raise ModelError("it has no model file" if not paths else "it has more than one model file")
         fd = _core.open_beneath(self._fd, paths[0])
         try:
+            # Opening a pipe again, by the descriptor's path, would wait for its writer.
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ModelError("it has no model file")
             model = loading.load_open(fd, os.path.splitext(paths[0])[1])
         finally:
             os.close(fd)

@@ -203,20 +203,23 @@ def test_many_drains_fail_nobody(tmp_path):
 HEAVY = {"numpy", "h5py", "jax", "keras", "matplotlib", "fastapi", "uvicorn", "asyncio", "grpc", "rich", "onnx"}
 
 
-@pytest.mark.parametrize("suffix, bound", [("maas", 0.5), ("keras", 0.5)])
-def test_a_small_model_is_ready_in_half_a_second(tmp_path, suffix, bound):
+@pytest.mark.parametrize("suffix", ["maas", "keras"])
+def test_a_small_model_is_ready_in_half_a_second(tmp_path, suffix):
     """From the start of the process to the first answer; the best of some, because other tests run beside it."""
     path = tmp_path / f"m.{suffix}"
     network(0).save(path)
+    # As installed: Python keeps the bytecode of its modules.
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "bytecode")
     best = float("inf")
     for _ in range(12):
         began = time.perf_counter()
-        with command(path, stderr=subprocess.DEVNULL) as (_, url):
+        with command(path, stderr=subprocess.DEVNULL, env=env) as (_, url):
             assert infer(url, body(X), "m")[0] == 200
             best = min(best, time.perf_counter() - began)
-        if best < bound:
+        if best < 0.5:
             break
-    assert best < bound
+    assert best < 0.5
 
 
 def test_a_maas_file_is_served_without_layers_numpy_and_fastapi(tmp_path):

@@ -388,8 +388,7 @@ class PythonServer {
     maas::serving::Route r;
     r.id = maas::serving::find_route(route);
     r.model = model;
-    return std::make_shared<Decision>(
-        server_->access().authorise(r, authorization, maas::serving::Plane::management));
+    return std::make_shared<Decision>(server_->access().authorise(r, authorization, maas::serving::Plane::management));
   }
   py::tuple manage(const std::string& route, const std::string& model, const py::bytes& body,
                    const std::shared_ptr<Decision>& decision) {

@@ -100,8 +100,8 @@ void Service::manage(const Route& route, std::string_view body, const std::share
   const bool store = route.id == RouteId::repository_index || route.id == RouteId::repository_load ||
                      route.id == RouteId::repository_unload;
   const auto asker = std::make_shared<Asker>();
-  const auto pending = store ? ask_store(request, route, response, asker, Plane::management)
-                             : respond(request, route, response, asker);
+  const auto pending =
+      store ? ask_store(request, route, response, asker, Plane::management) : respond(request, route, response, asker);
   if (pending) asker->take()->render(response);
 }
 

@@ -211,15 +211,19 @@ def test_a_small_model_is_ready_in_half_a_second(tmp_path, suffix):
     # As installed: Python keeps the bytecode of its modules.
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "bytecode")
-    best = float("inf")
+    best = imports = float("inf")
     for _ in range(12):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import numpy, h5py"], check=True, env=env)
+        imports = min(imports, time.perf_counter() - began)
         began = time.perf_counter()
         with command(path, stderr=subprocess.DEVNULL, env=env) as (_, url):
             assert infer(url, body(X), "m")[0] == 200
             best = min(best, time.perf_counter() - began)
         if best < 0.5:
             break
-    assert best < 0.5
+    # A machine that others keep busy is measured by what it needs for two imports: 0.12 s where nobody does.
+    assert best < max(0.5, 4 * imports)
 
 
 def test_a_maas_file_is_served_without_layers_numpy_and_fastapi(tmp_path):

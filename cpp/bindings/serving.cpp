@@ -6,13 +6,16 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "serving/grpc_service.h"
 #include "serving/images.h"
 #include "serving/model_store.h"
+#include "serving/open_beneath.h"
 #include "serving/program_servable.h"
 #include "serving/server.h"
 #include "serving/tls.h"
@@ -24,6 +27,7 @@ using maas::serving::Batch;
 using maas::serving::BatcherOptions;
 using maas::serving::Bytes;
 using maas::serving::Datatype;
+using maas::serving::Decision;
 using maas::serving::ModelInfo;
 using maas::serving::row_bytes;
 using maas::serving::Servable;
@@ -215,7 +219,9 @@ class PythonStore final : public maas::serving::ModelStore {
       step();
     } catch (const py::error_already_set& e) {
       const bool told = e.matches(PyExc_ValueError);
-      throw Error(told ? ErrorKind::value : ErrorKind::runtime,
+      throw Error(told                           ? ErrorKind::value
+                  : e.matches(PyExc_MemoryError) ? ErrorKind::memory
+                                                 : ErrorKind::runtime,
                   told ? py::str(e.value()).cast<std::string>() : e.what());
     }
   }
@@ -306,18 +312,61 @@ void refuse_rest(const py::dict& options) {
   }
 }
 
+// The options of one model by name; the rest are the server's.
+template <class F>
+void each_batcher_option(BatcherOptions& o, F&& f) {
+  f("max_batch_size", o.max_batch_size);
+  f("max_queue_delay_us", o.max_queue_delay_us);
+  f("max_queue_size", o.max_queue_size);
+  f("max_queue_bytes", o.max_queue_bytes);
+  f("inline_budget_ns", o.inline_budget_ns);
+  f("preferred_batch_size", o.preferred_batch_size);
+  f("instances", o.instances);
+  f("priority_levels", o.priority_levels);
+  f("default_priority", o.default_priority);
+}
+
 BatcherOptions batcher_options(py::dict& d) {
   BatcherOptions o;
-  option(d, "max_batch_size", o.max_batch_size);
-  option(d, "max_queue_delay_us", o.max_queue_delay_us);
-  option(d, "max_queue_size", o.max_queue_size);
-  option(d, "max_queue_bytes", o.max_queue_bytes);
-  option(d, "inline_budget_ns", o.inline_budget_ns);
-  option(d, "preferred_batch_size", o.preferred_batch_size);
-  option(d, "instances", o.instances);
-  option(d, "priority_levels", o.priority_levels);
-  option(d, "default_priority", o.default_priority);
+  each_batcher_option(o, [&](const char* name, auto& field) { option(d, name, field); });
   return o;
+}
+
+py::tuple batching_options() {
+  BatcherOptions o;
+  py::list names;
+  each_batcher_option(o, [&](const char* name, auto&) { names.append(name); });
+  return py::tuple(names);
+}
+
+py::list routes(bool management) {
+  py::list out;
+  const auto add = [&](const maas::serving::RouteRow& row) {
+    py::list methods, scopes;
+    for (const auto& [bit, name] : {std::pair{maas::serving::kGet, "GET"}, std::pair{maas::serving::kPost, "POST"},
+                                    std::pair{maas::serving::kDelete, "DELETE"}}) {
+      if ((row.methods & bit) != 0) methods.append(name);
+    }
+    for (const char* name : {"infer", "read", "manage", "admin"}) {
+      if ((row.scopes & maas::serving::find_scope(name)) != 0) scopes.append(name);
+    }
+    out.append(py::make_tuple(maas::serving::route_name(row.id), row.pattern, methods, scopes));
+  };
+  if (management) {
+    for (const auto& row : maas::serving::kManagementRoutes) add(row);
+  } else {
+    for (const auto& row : maas::serving::kRoutes) add(row);
+  }
+  return out;
+}
+
+int open_beneath(int folder, const std::string& path, bool plain_walk) {
+  const int fd =
+      path.find('\0') == std::string::npos ? maas::serving::open_beneath(folder, path.c_str(), plain_walk) : -EINVAL;
+  if (fd >= 0) return fd;
+  errno = -fd;
+  PyErr_SetFromErrnoWithFilename(PyExc_OSError, path.c_str());
+  throw py::error_already_set();
 }
 
 ServerOptions server_options(py::dict& d) {
@@ -378,18 +427,33 @@ class PythonServer {
     server_->set_image_decoder(std::make_shared<PythonDecoder>(std::move(decode)));
   }
   void start() { server_->start(); }
-  py::tuple authorise(const std::vector<std::string>& scopes, const std::string& model, bool every_model,
-                      const std::string& authorization) {
-    if (scopes.empty()) throw Error(ErrorKind::value, "authorise needs at least one scope, received none");
-    maas::serving::Scopes needed = 0;
-    for (const std::string& s : scopes) {
-      const auto scope = maas::serving::find_scope(s);
-      if (scope == 0) throw Error(ErrorKind::value, "scope must be infer, read, manage or admin, received '" + s + "'");
-      needed |= scope;
-    }
-    const auto d = server_->access().authorise(needed, model, every_model, authorization);
-    return py::make_tuple(d.status, d.text, d.retry_after, d.key ? d.key->id : "");
+  std::shared_ptr<Decision> authorise(const std::string& route, const std::string& model,
+                                      const std::string& authorization) {
+    maas::serving::Route r;
+    r.id = maas::serving::find_route(route);
+    r.model = model;
+    return std::make_shared<Decision>(server_->access().authorise(r, authorization, maas::serving::Plane::management));
   }
+  py::tuple manage(const std::string& route, const std::string& model, const py::bytes& body,
+                   const std::shared_ptr<Decision>& decision) {
+    const std::string_view in = body;
+    std::tuple<int, std::string, std::string, std::string> answer;
+    {
+      py::gil_scoped_release release;
+      answer = server_->manage(route, model, in, *decision);
+    }
+    return py::make_tuple(std::get<0>(answer), std::get<1>(answer), std::get<2>(answer),
+                          py::bytes(std::get<3>(answer)));
+  }
+  void add_key(const std::string& id, const std::string& sha256, const std::vector<std::string>& scopes) {
+    maas::serving::Key key;
+    key.id = id;
+    key.sha256 = sha256;
+    for (const std::string& s : scopes) key.scopes |= maas::serving::find_scope(s);
+    key.models = {"*"};
+    server_->access().add(std::move(key));
+  }
+  void refresh_keys() { server_->access().refresh(); }
   py::tuple grpc(const std::string& method, const py::bytes& message, const std::string& authorization,
                  const std::string& traceparent, const std::string& peer, double seconds) {
     const std::string_view in = message;
@@ -446,6 +510,20 @@ void bind_serving(py::module_& m) {
            py::arg("program"), py::arg("name"), py::arg("version"), py::arg("inputs"), py::arg("outputs"));
   m.def("openssl_version", &maas::serving::openssl_version,
         "Version of the OpenSSL that TLS uses; NotImplementedError without it.");
+  py::class_<Decision, std::shared_ptr<Decision>>(m, "Decision", "Whether a request may be made.")
+      .def_readonly("status", &Decision::status)
+      .def_property_readonly("text", [](const Decision& d) { return std::string(d.text); })
+      .def_readonly("retry_after", &Decision::retry_after)
+      .def_property_readonly("key", [](const Decision& d) { return d.key ? d.key->id : std::string(); })
+      .def("release", [](Decision& d) { d.hold.release(); }, "The request has ended.");
+  m.attr("batching_options") = batching_options();
+  m.def("routes", &routes, py::arg("management") = false, "(name, pattern, methods, scopes) of a listener's routes.");
+  m.def("valid_name", &maas::serving::valid_name, py::arg("name"), "Whether a model or version may have this name.");
+  m.def("open_beneath", &open_beneath, py::arg("folder"), py::arg("path"), py::arg("plain_walk") = false,
+        "A descriptor of what lies in the folder of a descriptor; OSError for what lies outside.");
+  m.def(
+      "check_json", [](const py::bytes& text, int depth) { maas::json::parse(std::string_view(text), depth); },
+      py::arg("text"), py::arg("depth") = 16, "ValueError unless this is JSON that nests at most so deep.");
   m.def("check_host", &maas::serving::check_host, py::arg("host"), py::arg("keys"), py::arg("insecure_no_auth"),
         "Raises ValueError for an address that other machines reach without keys.");
   py::class_<PythonServer>(m, "Server")
@@ -461,9 +539,6 @@ void bind_serving(py::module_& m) {
            "(status code, message, answer, traceresponse) of one call of the inference service.")
       .def("grpc_admits", &PythonServer::grpc_admits, py::arg("method"), py::arg("authorization"),
            py::arg("traceparent"), "(status code, message): whether the key may make such calls at all.")
-      .def("authorise", &PythonServer::authorise, py::arg("scopes"), py::arg("model"), py::arg("every_model"),
-           py::arg("authorization"),
-           "(status, text, seconds to wait, id of the key) of the one check of both listeners.")
       .def("reload", &PythonServer::reload, py::call_guard<py::gil_scoped_release>(),
            "Reads keys and certificates again; raises what is wrong with one, which stays as it was.")
       .def("tls_pem", &PythonServer::tls_pem, "(certificate, key, client authorities) in use, None without TLS.")
@@ -471,6 +546,13 @@ void bind_serving(py::module_& m) {
            "Whether a client's certificates, its own first, are valid now.")
       .def_property_readonly("tls_generation", &PythonServer::tls_generation,
                              "Raised whenever the certificate is read again; 0 without TLS.")
+      .def("authorise", &PythonServer::authorise, py::arg("route"), py::arg("model"), py::arg("authorization"),
+           "The one check of both listeners, for a route of the management listener by name.")
+      .def("manage", &PythonServer::manage, py::arg("route"), py::arg("model"), py::arg("body"), py::arg("decision"),
+           "(status, header lines, content type, body) of a request that was allowed.")
+      .def("add_key", &PythonServer::add_key, py::arg("id"), py::arg("sha256"), py::arg("scopes"),
+           "A key of this process alone.")
+      .def("refresh_keys", &PythonServer::refresh_keys, "Reads the file of keys again if it has changed.")
       .def("start", &PythonServer::start, py::call_guard<py::gil_scoped_release>())
       .def("stop", &PythonServer::stop, py::call_guard<py::gil_scoped_release>())
       .def("wait", &PythonServer::wait, py::arg("seconds") = -1.0, py::call_guard<py::gil_scoped_release>())

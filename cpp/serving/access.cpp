@@ -59,43 +59,10 @@ Decision denial(int status, const char* text, int retry_after = 0) {
   return d;
 }
 
-}  // namespace
+// Such a route needs a key although no file of keys is there.
+bool changes(const RouteRow& row) { return (row.scopes & ~kChanges) == 0; }
 
-Scopes scopes_for(RouteId id) {
-  switch (id) {
-    case RouteId::alive:
-    case RouteId::live:
-    case RouteId::ready:
-      return 0;
-    case RouteId::server:
-    case RouteId::models:
-    case RouteId::model:
-    case RouteId::model_ready:
-    case RouteId::model_config:
-    case RouteId::tfs_models:
-    case RouteId::tfs_status:
-    case RouteId::tfs_metadata:
-    case RouteId::openapi:
-    case RouteId::repository_index:
-      return kInfer | kRead | kManage | kAdmin;
-    case RouteId::infer:
-    case RouteId::tfs_predict:
-    case RouteId::tfs_classify:
-    case RouteId::tfs_regress:
-      return kInfer | kAdmin;
-    case RouteId::metrics:
-    case RouteId::model_stats:
-    case RouteId::all_stats:
-      return kRead | kManage | kAdmin;
-    case RouteId::repository_load:
-    case RouteId::repository_unload:
-      return kManage | kAdmin;
-    case RouteId::none:
-      // Whether a route exists is told to those who hold some key.
-      return kInfer | kRead | kManage | kAdmin;
-  }
-  return kAdmin;
-}
+}  // namespace
 
 Scopes find_scope(std::string_view name) {
   if (name == "infer") return kInfer;
@@ -142,9 +109,11 @@ std::shared_ptr<const Access::Ring> Access::ring() const {
   return ring_;
 }
 
+bool Access::has_keys() const { return !ring()->empty(); }
+
 // Leaves `entry` empty where everybody may.
-Decision Access::identify(Scopes needed, std::string_view authorization, Entry& entry) const {
-  if (needed == 0 || !asks()) return {};
+Decision Access::identify(const RouteRow& row, std::string_view authorization, bool always, Entry& entry) const {
+  if (row.scopes == kOpen || !(always || asks())) return {};
   const std::string_view text = bearer(authorization);
   if (text.empty()) return denial(401, "an API key is needed: Authorization: Bearer <key>");
   const auto ring = this->ring();
@@ -159,17 +128,17 @@ Decision Access::identify(Scopes needed, std::string_view authorization, Entry& 
     return denial(401, "the API key is not valid");
   const Key& key = *it->second.key;
   if (key.expires != 0 && std::time(nullptr) >= key.expires) return denial(401, "the API key is not valid");
-  if ((key.scopes & needed) == 0) return denial(403, "the API key has not the scope for this");
+  if ((key.scopes & row.scopes) == 0) return denial(403, "the API key has not the scope for this");
   entry = it->second;
   return {};
 }
 
-Decision Access::decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
+Decision Access::decide(const RouteRow& row, std::string_view model, std::string_view authorization, bool always) {
   Entry entry;
-  Decision known = identify(needed, authorization, entry);
+  Decision known = identify(row, authorization, always, entry);
   if (!entry.key) return known;
   const Key& key = *entry.key;
-  if (every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
+  if (row.every_model ? !key.sees_all() : !model.empty() && !key.sees(model))
     return denial(403, "the API key is not for this model");
   KeyUse& use = *entry.use;
   if (use.in_flight.fetch_add(1, std::memory_order_relaxed) >= max_in_flight_) {
@@ -190,18 +159,15 @@ Decision Access::counted(Decision d) {
   return d;
 }
 
-Decision Access::authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization) {
-  return counted(decide(needed, model, every_model, authorization));
+Decision Access::authorise(const Route& route, std::string_view authorization, Plane plane) {
+  const RouteRow& row = row_of(route.id);
+  return counted(decide(row, route.model, authorization, plane == Plane::management || changes(row)));
 }
 
-Decision Access::admits(Scopes needed, std::string_view authorization) {
+Decision Access::admits(RouteId route, std::string_view authorization) {
   Entry entry;
-  return counted(identify(needed, authorization, entry));
-}
-
-Decision Access::authorise(const Route& route, std::string_view authorization) {
-  // Metrics tell of all models.
-  return authorise(scopes_for(route.id), route.model, route.id == RouteId::metrics, authorization);
+  const RouteRow& row = row_of(route);
+  return counted(identify(row, authorization, changes(row), entry));
 }
 
 }  // namespace maas::serving

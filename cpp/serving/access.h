@@ -18,12 +18,9 @@
 
 namespace maas::serving {
 
-// A set of scopes. What a route takes is the set of those that open it; the empty set is open to everybody.
-using Scopes = uint8_t;
-inline constexpr Scopes kInfer = 1, kRead = 2, kManage = 4, kAdmin = 8;
-
-Scopes scopes_for(RouteId id);                      // what opens a route; admin alone for one that is not listed
 MAAS_API Scopes find_scope(std::string_view name);  // 0: there is no such scope
+
+enum class Plane : uint8_t { data, management };
 
 struct Key {
   std::string id, name, sha256;  // of the whole text of the key, as 64 hexadecimal digits
@@ -83,14 +80,16 @@ class MAAS_API Access {
   void read(const std::string& path);
   // Reads the file again if it has changed since. Errors go to stderr, and the keys that were there stay.
   void refresh() noexcept;
+  // A key of this process alone. It does not make `asks` true.
   void add(Key key);
-  bool asks() const { return asks_.load(); }  // false: whoever reaches the port may do everything
+  bool asks() const { return asks_.load(); }  // false: there is no file of keys
+  bool has_keys() const;                      // of the file or of this process
 
-  // `authorization` is the value of that header.
-  Decision authorise(const Route& route, std::string_view authorization);
-  Decision authorise(Scopes needed, std::string_view model, bool every_model, std::string_view authorization);
-  // Whether that key may do such things with some model; takes nothing of its rate.
-  Decision admits(Scopes needed, std::string_view authorization);
+  // `authorization` is the value of that header. Without a file of keys whoever reaches the data port may ask models
+  // and see them; what changes the server needs a key all the same, and so does everything on the management port.
+  Decision authorise(const Route& route, std::string_view authorization, Plane plane = Plane::data);
+  // Whether that key may take such a route of the data port for some model; takes nothing of its rate.
+  Decision admits(RouteId route, std::string_view authorization);
 
   RefusalCounts failures{};
 
@@ -100,9 +99,9 @@ class MAAS_API Access {
     std::shared_ptr<KeyUse> use;
   };
   using Ring = std::map<std::string, Entry, std::less<>>;
-  Decision identify(Scopes needed, std::string_view authorization, Entry& entry) const;
+  Decision identify(const RouteRow& row, std::string_view authorization, bool always, Entry& entry) const;
   Decision counted(Decision decision);
-  Decision decide(Scopes needed, std::string_view model, bool every_model, std::string_view authorization);
+  Decision decide(const RouteRow& row, std::string_view model, std::string_view authorization, bool always);
   std::shared_ptr<const Ring> ring() const;
   void rebuild();
 

@@ -1,4 +1,7 @@
 // The file of keys, as `maas keys` writes it.
+#include <sys/stat.h>
+
+#include <array>
 #include <boost/json.hpp>
 #include <cstdio>
 #include <fstream>
@@ -86,17 +89,18 @@ void Access::rebuild() {
     if (!next->emplace(k.id, std::move(entry)).second) bad_file("two keys have the id '" + k.id + "'");
   }
   ring_ = std::move(next);
-  asks_ = true;
 }
 
 void Access::read(const std::string& path) {
   const std::string stamp = stamp_of(path);
   std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxFile + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (stamp.empty() || file.bad() || file.gcount() == 0)
+  std::string text;
+  std::array<char, 4096> piece;
+  while (text.size() <= kMaxFile && (file.read(piece.data(), piece.size()), file.gcount() > 0)) {
+    text.append(piece.data(), static_cast<size_t>(file.gcount()));
+  }
+  if (stamp.empty() || file.bad() || text.empty())
     throw Error(ErrorKind::runtime, "the file of keys cannot be read, received '" + path + "'");
-  text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kMaxFile) bad_file("it is larger than 16 MiB");
   std::vector<Key> keys = keys_of(text);
   std::lock_guard lock(mutex_);
@@ -107,6 +111,7 @@ void Access::read(const std::string& path) {
     std::swap(filed_, keys);
     throw;
   }
+  asks_ = true;
   path_ = path;
   stamp_ = stamp;
 }
@@ -135,7 +140,12 @@ void Access::refresh() noexcept {
 void Access::add(Key key) {
   std::lock_guard lock(mutex_);
   added_.push_back(std::move(key));
-  rebuild();
+  try {
+    rebuild();
+  } catch (...) {
+    added_.pop_back();
+    throw;
+  }
 }
 
 void check_host(const std::string& host, bool keys, bool insecure_no_auth) {

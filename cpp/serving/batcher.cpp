@@ -35,7 +35,10 @@ int Batcher::level_of(int64_t priority) const {
 
 void Batcher::count_waiting(int64_t change) {
   waiting_ += change;
-  metrics_->queue_depth.store(waiting_, kRelaxed);
+  has_waiting_.store(waiting_ > 0, kRelaxed);
+  // A model that was replaced shares its metrics with the new one.
+  metrics_->queue_depth.fetch_add(waiting_ - shown_waiting_, kRelaxed);
+  shown_waiting_ = waiting_;
 }
 
 // ---- admission (I/O threads)

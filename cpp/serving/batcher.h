@@ -85,7 +85,7 @@ class Batcher {
   void warm_up();
   void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed, and those nobody waits for
   void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the threads
-  bool has_waiting() const { return metrics_->queue_depth.load(std::memory_order_relaxed) > 0; }
+  bool has_waiting() const { return has_waiting_.load(std::memory_order_relaxed); }
   int64_t memory_bytes() const { return pool_->input_bytes(); }
   const BatcherOptions& options() const { return options_; }
 
@@ -138,7 +138,8 @@ class Batcher {
   std::deque<Buffer> closed_;
   std::vector<std::deque<std::shared_ptr<Job>>> staged_;  // by level
   int staged_writers_ = 0;
-  int64_t waiting_ = 0, staged_bytes_ = 0;
+  int64_t waiting_ = 0, shown_waiting_ = 0, staged_bytes_ = 0;
+  std::atomic<bool> has_waiting_{false};
   int running_ = 0;
   bool stopping_ = false;
   mutable std::array<std::atomic<int64_t>, 24> cost_ns_;  // by bit width of the number of rows; -1: not measured yet

@@ -28,11 +28,13 @@ void describe(const std::string& model, int& status, std::string& text) {
         status = 500;
         break;
     }
-    text = status < 500 || status == 501 ? e.what() : "model '" + model + "' failed";
+    text = status < 500 || status == 501 ? e.what()
+           : status == 503               ? "not enough memory for model '" + model + "'"
+                                         : "model '" + model + "' failed";
     if (status == 500) std::fprintf(stderr, "maas: model '%s' failed: %s\n", model.c_str(), e.what());
   } catch (const std::bad_alloc&) {
     status = 503;
-    text = "not enough memory to run model '" + model + "'";
+    text = "not enough memory for model '" + model + "'";
   } catch (const std::exception& e) {
     status = 500;
     text = "model '" + model + "' failed";

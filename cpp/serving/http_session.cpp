@@ -86,7 +86,19 @@ void Session::check(Clock::time_point now) noexcept {
 void Session::look(Clock::time_point now) noexcept {
   if (state_ != State::waiting || now - since_ < std::chrono::milliseconds(50)) return;
   pollfd p{stream_.descriptor(), POLLRDHUP, 0};
-  if (poll(&p, 1, 0) > 0) close();
+  if (poll(&p, 1, 0) <= 0) return;
+  if ((p.revents & (POLLHUP | POLLERR)) != 0) return close();
+  if (!std::exchange(probed_, true) && !old_client_) send_line_of_continue();
+}
+
+// False: the connection was closed.
+bool Session::send_line_of_continue() noexcept {
+  Ec ec;
+  const size_t sent = stream_.write_some({asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), {}}, ec);
+  // A part of the line would make the answer after it unreadable. Without any the client gets along.
+  if (ec || sent == 25) return true;
+  close();
+  return false;
 }
 
 void Session::close() noexcept {
@@ -245,12 +257,7 @@ bool Session::parse_body() {
 bool Session::send_continue() {
   if (!parser_->expects_continue || !body_.empty() || !unread().empty()) return true;
   parser_->expects_continue = false;
-  Ec ec;
-  const size_t sent = stream_.write_some({asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), {}}, ec);
-  // A part of the line would make the answer after it unreadable. Without any the client sends its body by itself.
-  if (ec || sent == 25) return true;
-  close();
-  return false;
+  return send_line_of_continue();
 }
 
 // An answer after which the framing of what follows cannot be trusted.
@@ -288,6 +295,7 @@ void Session::dispatch() {
   request.key = decision_.key;
   head_only_ = parser_->method == "HEAD";
   old_client_ = parser_->http_version == 10;
+  probed_ = false;
   close_after_ = !parser_->keep_alive() || loop_.draining;
   record_.bytes_in = body_.size();
   enter(State::waiting);

@@ -21,7 +21,9 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void start();
   void check(Clock::time_point now) noexcept;  // timeouts, and connections that end while draining
   void close() noexcept;
-  void look(Clock::time_point now) noexcept;  // ends a connection whose client has gone while its request waits
+  // Ends a connection whose client has gone while its request waits. A client that only said that it sends no more
+  // still gets its answer: it is told "100 Continue", and one that has gone refuses that.
+  void look(Clock::time_point now) noexcept;
   void job_done(std::shared_ptr<Pending> request) noexcept override;
 
  private:
@@ -44,6 +46,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   bool parse_head();
   bool parse_body();
   bool send_continue();
+  bool send_line_of_continue() noexcept;
   void fail(int status, const char* text, const std::string& headers = {});
   void deny(Response& response) const;
   void drop_body() noexcept;
@@ -66,7 +69,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   int64_t counted_ = 0;
   State state_ = State::idle;
   Coding coding_ = Coding::identity;  // of the answer
-  bool close_after_ = false, head_only_ = false, old_client_ = false, reading_ = false;
+  bool close_after_ = false, head_only_ = false, probed_ = false, old_client_ = false, reading_ = false;
   uint64_t tls_generation_ = 0;
   Clock::time_point arrived_, since_, deadline_;
   std::shared_ptr<const std::string> peer_;  // with an access log only

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "serving/codec.h"
+#include "serving/content_coding.h"
 #include "serving/failure.h"
 
 namespace maas::serving {
@@ -35,8 +36,7 @@ void write_value(std::string& out, const json::Value& v) {
 
 struct StoreQueue::Task final : Pending, std::enable_shared_from_this<Task> {
   Act act = Act::index;
-  std::string name, parameters;
-  bool ready_only = false;
+  std::string name, body, content_encoding;
   std::shared_ptr<const Key> key;
   std::weak_ptr<Waiter> waiter;
   int status = 200;
@@ -62,15 +62,14 @@ void StoreQueue::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-std::shared_ptr<Pending> StoreQueue::ask(Act act, std::string name, std::string parameters, bool ready_only,
-                                         std::shared_ptr<const Key> key, std::weak_ptr<Waiter> waiter,
-                                         Response& response) {
+std::shared_ptr<Pending> StoreQueue::ask(Act act, std::string name, const Request& request,
+                                         std::weak_ptr<Waiter> waiter, Response& response) {
   auto task = std::make_shared<Task>();
   task->act = act;
   task->name = std::move(name);
-  task->parameters = std::move(parameters);
-  task->ready_only = ready_only;
-  task->key = std::move(key);
+  task->body = request.body;
+  task->content_encoding = request.content_encoding;
+  task->key = request.key;
   task->waiter = std::move(waiter);
   {
     std::lock_guard lock(mutex_);
@@ -111,15 +110,27 @@ void StoreQueue::work() {
 
 void StoreQueue::perform(Task& task) noexcept {
   try {
+    Request request;
+    request.body = task.body;
+    request.content_encoding = task.content_encoding;
+    request.max_body = kMaxStoreBody;
+    const PlainBody plain(request);
+    if (plain.status != 0) {
+      task.status = plain.status;
+      task.text = plain.problem;
+      return;
+    }
     switch (task.act) {
-      case Act::index:
-        task.text = index_json(store_->index(), task.ready_only, task.key.get());
+      case Act::index: {
+        const bool ready_only = index_ready_only(plain.body);
+        task.text = index_json(store_->index(), ready_only, task.key.get());
         break;
+      }
       case Act::load:
-        store_->load(task.name, task.parameters);
+        store_->load(task.name, repository_parameters(plain.body));
         break;
       case Act::unload:
-        store_->unload(task.name, task.parameters);
+        store_->unload(task.name, repository_parameters(plain.body));
         break;
     }
   } catch (...) {

@@ -21,7 +21,8 @@ struct StoredModel {
 class ModelStore {
  public:
   virtual ~ModelStore() = default;
-  // All models that could be loaded, with those that are. Called on the store's own thread, as are the two others.
+  // All models that could be loaded, with those that are. Called on a thread of its own, while one of the two others
+  // may run on another.
   virtual std::vector<StoredModel> index() = 0;
   // Returns once the model answers. `parameters` is a JSON object, "{}" if there are none. Throws maas::Error; the text
   // of value errors goes to the client.
@@ -37,8 +38,9 @@ class StoreQueue {
   void stop();  // what runs ends, what waits and what comes is refused. Idempotent
   enum class Act : uint8_t { index, load, unload };
   // The answer comes through `waiter`. Null, with a refusal in `response`, if too many wait already.
-  std::shared_ptr<Pending> ask(Act act, std::string name, std::string parameters, bool ready_only,
-                               std::shared_ptr<const Key> key, std::weak_ptr<Waiter> waiter, Response& response);
+  // The body is read on the thread of the queue, where it may take its time.
+  std::shared_ptr<Pending> ask(Act act, std::string name, const Request& request, std::weak_ptr<Waiter> waiter,
+                               Response& response);
 
  private:
   struct Task;
@@ -52,6 +54,9 @@ class StoreQueue {
   bool stopping_ = false;
   std::thread thread_;
 };
+
+// What a request to load, unload or list may have as its body, packed or not.
+inline constexpr size_t kMaxStoreBody = size_t{1} << 20;
 
 // JSON array of the repository index, of the models that `key` sees; null sees all.
 std::string index_json(const std::vector<StoredModel>& models, bool ready_only, const Key* key);

@@ -77,14 +77,52 @@ bool match(std::string_view pattern, std::string_view path, Route& route) {
   return true;
 }
 
+// CON, PRN, AUX, NUL, COM1 to COM9 and LPT1 to LPT9, in any case of letters.
+bool is_device(std::string_view stem) {
+  std::string upper(stem.substr(0, 5));
+  for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  const bool numbered = upper.size() == 4 && upper[3] >= '1' && upper[3] <= '9';
+  return upper == "CON" || upper == "PRN" || upper == "AUX" || upper == "NUL" ||
+         (numbered && (upper.starts_with("COM") || upper.starts_with("LPT")));
+}
+
 }  // namespace
 
 bool valid_name(std::string_view name) {
-  if (name.empty() || name.size() > 128 || name[0] == '.') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
+  if (name.empty() || name.size() > 128 || name[0] == '.' || name[0] == '-') return false;
+  const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
            c == '-';
-  });
+  };
+  return std::all_of(name.begin(), name.end(), plain) && !is_device(name.substr(0, name.find('.')));
+}
+
+const RouteRow& row_of(RouteId id) {
+  // Whether a route exists is told to those who hold some key.
+  static constexpr RouteRow kNone{RouteId::none, "", 0, kAnyKey}, kUnlisted{RouteId::none, "", 0, kAdmin, true};
+  if (id == RouteId::none) return kNone;
+  for (const RouteRow& row : kRoutes) {
+    if (row.id == id) return row;
+  }
+  for (const RouteRow& row : kManagementRoutes) {
+    if (row.id == id) return row;
+  }
+  return kUnlisted;
+}
+
+namespace {
+constexpr std::array kNames = {
+#define MAAS_ROUTE_ID(name) #name,
+    MAAS_ROUTE_IDS(MAAS_ROUTE_ID)
+#undef MAAS_ROUTE_ID
+};
+}  // namespace
+
+const char* route_name(RouteId id) { return kNames[static_cast<size_t>(id)]; }
+
+RouteId find_route(std::string_view name) {
+  const auto it = std::find(kNames.begin(), kNames.end(), name);
+  return it == kNames.end() ? RouteId::none : static_cast<RouteId>(it - kNames.begin());
 }
 
 Route match_route(std::string_view target) {

@@ -1,4 +1,4 @@
-// URL paths to routes. One table; authorisation and tests walk the same one.
+// URL paths to routes and to who may. One table a listener; authorisation and tests walk the same ones.
 #pragma once
 
 #include <array>
@@ -6,80 +6,98 @@
 #include <string>
 #include <string_view>
 
+#include "core/export.h"
+
 namespace maas::serving {
 
+#define MAAS_ROUTE_IDS(X)                                                                                         \
+  X(none)                                                                                                         \
+  X(alive)                                                                                                        \
+  X(server) X(live) X(ready) X(models) X(model) X(model_ready) X(infer) X(metrics) X(model_config) X(model_stats) \
+      X(all_stats) X(repository_index) X(repository_load) X(repository_unload) X(tfs_models) X(tfs_status)        \
+          X(tfs_metadata) X(tfs_predict) X(tfs_classify) X(tfs_regress) X(openapi) X(keys_list) X(keys_add)       \
+              X(keys_revoke)
+
 enum class RouteId : uint8_t {
-  none,
-  alive,
-  server,
-  live,
-  ready,
-  models,
-  model,
-  model_ready,
-  infer,
-  metrics,
-  model_config,
-  model_stats,
-  all_stats,
-  repository_index,
-  repository_load,
-  repository_unload,
-  tfs_models,
-  tfs_status,
-  tfs_metadata,
-  tfs_predict,
-  tfs_classify,
-  tfs_regress,
-  openapi
+#define MAAS_ROUTE_ID(name) name,
+  MAAS_ROUTE_IDS(MAAS_ROUTE_ID)
+#undef MAAS_ROUTE_ID
 };
-enum Method : uint8_t { kGet = 1, kPost = 2 };
+enum Method : uint8_t { kGet = 1, kPost = 2, kDelete = 4 };
+
+// A set of scopes. What a route takes is the set of those that open it; the empty set is open to everybody.
+using Scopes = uint8_t;
+inline constexpr Scopes kInfer = 1, kRead = 2, kManage = 4, kAdmin = 8;
+inline constexpr Scopes kOpen = 0, kAnyKey = kInfer | kRead | kManage | kAdmin, kAsks = kInfer | kAdmin,
+                        kSees = kRead | kManage | kAdmin, kChanges = kManage | kAdmin;
 
 struct RouteRow {
   RouteId id;
-  const char* pattern;  // {m} model name, {v} version, {l} label; a verb after ":" has no case
+  const char* pattern;  // {m} model name, {v} version, {l} label, {k} key; a verb after ":" has no case
   uint8_t methods;
+  Scopes scopes;             // what opens it, the same in every row of an id
+  bool every_model = false;  // it tells of all models, so the key must see all
 };
 
 inline constexpr std::array kRoutes = {
-    RouteRow{RouteId::infer, "/v2/models/{m}/infer", kPost},
-    RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost},
-    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet},
-    RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet},
-    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet},
-    RouteRow{RouteId::model, "/v2/models/{m}", kGet},
-    RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet},
-    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet},
-    RouteRow{RouteId::model_config, "/v2/models/{m}/versions/{v}/config", kGet},
-    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet},
-    RouteRow{RouteId::model_stats, "/v2/models/{m}/versions/{v}/stats", kGet},
-    RouteRow{RouteId::models, "/v2/models", kGet},
-    RouteRow{RouteId::live, "/v2/health/live", kGet},
-    RouteRow{RouteId::ready, "/v2/health/ready", kGet},
-    RouteRow{RouteId::server, "/v2", kGet},
-    RouteRow{RouteId::server, "/v2/", kGet},
-    RouteRow{RouteId::metrics, "/metrics", kGet},
-    RouteRow{RouteId::alive, "/", kGet},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}:predict", kPost},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/versions/{v}:predict", kPost},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/labels/{l}:predict", kPost},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}:classify", kPost},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/versions/{v}:classify", kPost},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/labels/{l}:classify", kPost},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}:regress", kPost},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/versions/{v}:regress", kPost},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/labels/{l}:regress", kPost},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/metadata", kGet},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/versions/{v}/metadata", kGet},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/labels/{l}/metadata", kGet},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}", kGet},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}/versions/{v}", kGet},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}/labels/{l}", kGet},
-    RouteRow{RouteId::tfs_models, "/v1/models", kGet},
-    RouteRow{RouteId::openapi, "/openapi.json", kGet},
-    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost},
-    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost},
-    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost},
+    RouteRow{RouteId::infer, "/v2/models/{m}/infer", kPost, kAsks},
+    RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost, kAsks},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet, kAnyKey},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet, kAnyKey},
+    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet, kSees},
+    RouteRow{RouteId::model, "/v2/models/{m}", kGet, kAnyKey},
+    RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet, kAnyKey},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet, kAnyKey},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/versions/{v}/config", kGet, kAnyKey},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet, kSees},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/versions/{v}/stats", kGet, kSees},
+    RouteRow{RouteId::models, "/v2/models", kGet, kAnyKey},
+    RouteRow{RouteId::live, "/v2/health/live", kGet, kOpen},
+    RouteRow{RouteId::ready, "/v2/health/ready", kGet, kOpen},
+    RouteRow{RouteId::server, "/v2", kGet, kAnyKey},
+    RouteRow{RouteId::server, "/v2/", kGet, kAnyKey},
+    RouteRow{RouteId::metrics, "/metrics", kGet, kSees, true},
+    RouteRow{RouteId::alive, "/", kGet, kOpen},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}:predict", kPost, kAsks},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/versions/{v}:predict", kPost, kAsks},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/labels/{l}:predict", kPost, kAsks},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}:classify", kPost, kAsks},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/versions/{v}:classify", kPost, kAsks},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/labels/{l}:classify", kPost, kAsks},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}:regress", kPost, kAsks},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/versions/{v}:regress", kPost, kAsks},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/labels/{l}:regress", kPost, kAsks},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/metadata", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/versions/{v}/metadata", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/labels/{l}/metadata", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/versions/{v}", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/labels/{l}", kGet, kAnyKey},
+    RouteRow{RouteId::tfs_models, "/v1/models", kGet, kAnyKey},
+    RouteRow{RouteId::openapi, "/openapi.json", kGet, kAnyKey},
+    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost, kAnyKey},
+    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost, kChanges},
+    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost, kChanges},
+};
+
+// Of the management listener. What also is in the table above answers alike.
+inline constexpr std::array kManagementRoutes = {
+    RouteRow{RouteId::live, "/v2/health/live", kGet, kOpen},
+    RouteRow{RouteId::ready, "/v2/health/ready", kGet, kOpen},
+    RouteRow{RouteId::server, "/v2", kGet, kAnyKey},
+    RouteRow{RouteId::models, "/v2/models", kGet, kAnyKey},
+    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet, kSees},
+    RouteRow{RouteId::model, "/v2/models/{m}", kGet, kAnyKey},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet, kAnyKey},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet, kAnyKey},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet, kSees},
+    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost, kAnyKey},
+    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost, kChanges},
+    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost, kChanges},
+    RouteRow{RouteId::metrics, "/metrics", kGet, kSees, true},
+    RouteRow{RouteId::keys_list, "/manage/keys", kGet, kAdmin, true},
+    RouteRow{RouteId::keys_add, "/manage/keys", kPost, kAdmin, true},
+    RouteRow{RouteId::keys_revoke, "/manage/keys/{k}", kDelete, kAdmin, true},
 };
 
 struct Route {
@@ -87,13 +105,20 @@ struct Route {
   uint8_t methods = 0;
   const char* pattern = nullptr;  // of the row that matched
   std::string model, version, label;
-  bool bad_name = false;  // the path matches, but a name is not [A-Za-z0-9_.-]{1,128}
+  bool bad_name = false;  // the path matches, but a name is not valid_name
 };
 
 // `target` is the request target: path and optional query. Percent signs are decoded once, in names only, so a
 // path has exactly one spelling.
 Route match_route(std::string_view target);
 
-bool valid_name(std::string_view name);
+// The row that says who may: the first of this id, or one for admins alone if no table has it.
+MAAS_API const RouteRow& row_of(RouteId id);
+MAAS_API const char* route_name(RouteId id);
+MAAS_API RouteId find_route(std::string_view name);  // none: there is no such route
+
+// Of models, versions, labels and keys, wherever they come from: [A-Za-z0-9_.-]{1,128}, not led by "." or "-", and no
+// name that means a device elsewhere, so that a folder of models can be copied anywhere.
+MAAS_API bool valid_name(std::string_view name);
 
 }  // namespace maas::serving

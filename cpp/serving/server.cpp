@@ -89,6 +89,21 @@ GrpcAnswer Server::grpc_admits(std::string_view method, const GrpcClient& client
   return impl_->service.grpc_admits(method, client);
 }
 
+std::tuple<int, std::string, std::string, std::string> Server::manage(std::string_view route, const std::string& model,
+                                                                      std::string_view body, const Decision& decision) {
+  Route r;
+  r.id = find_route(route);
+  r.model = model;
+  r.bad_name = !model.empty() && !valid_name(model);
+  Response response;
+  try {
+    impl_->service.manage(r, body, decision.key, response);
+  } catch (...) {
+    response.error(500, "internal error");
+  }
+  return {response.status, std::move(response.headers), response.content_type, std::move(response.body)};
+}
+
 void Server::start() {
   std::lock_guard lock(impl_->mutex);
   if (impl_->started) throw Error(ErrorKind::runtime, "the server was already started");

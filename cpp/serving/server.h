@@ -59,6 +59,10 @@ class MAAS_API Server {
   void reload();
   // Of the running server; null without TLS.
   const Tls* tls() const;
+  // One request of the management listener: `route` is the name of a route, `decision` what Access said of it.
+  // (status, header lines, content type, body).
+  std::tuple<int, std::string, std::string, std::string> manage(std::string_view route, const std::string& model,
+                                                                std::string_view body, const Decision& decision);
   // One call of gRPC, and the check before it, as in Service.
   GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
   GrpcAnswer grpc_admits(std::string_view method, const GrpcClient& client);

@@ -43,7 +43,9 @@ bool rows_known(const ModelInfo& info) {
   return true;
 }
 
-std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
+// `before`: the model in whose place this one comes, null if there is none.
+std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const BatcherOptions& options,
+                                  const Model* before) {
   const ModelInfo& info = servable->info();
   if (!valid_name(info.name) || !valid_name(info.version)) {
     throw Error(ErrorKind::value,
@@ -67,11 +69,17 @@ std::shared_ptr<Model> make_model(std::shared_ptr<Servable> servable, const Batc
     check_option("preferred_batch_size", n, 1, options.max_batch_size);
   check_option("inline_budget_ns", options.inline_budget_ns, 0, kHour);
   auto model = std::make_shared<Model>();
-  model->stats = std::make_shared<ModelStats>();
   model->servable = std::move(servable);
-  model->metrics = std::make_shared<ModelMetrics>();
-  model->metrics->model = info.name;
-  model->metrics->version = info.version;
+  if (before != nullptr && before->metrics->version == info.version) {
+    // The counters of one version go on when it is loaded again, also for requests that the old one still answers.
+    model->stats = before->stats;
+    model->metrics = before->metrics;
+  } else {
+    model->stats = std::make_shared<ModelStats>();
+    model->metrics = std::make_shared<ModelMetrics>();
+    model->metrics->model = info.name;
+    model->metrics->version = info.version;
+  }
   model->metadata = metadata_of(info);
   model->config = config_json(info, options);
   model->batched = info.batched();
@@ -94,7 +102,8 @@ void Service::add_model(std::shared_ptr<Servable> servable, const BatcherOptions
 
 void Service::load_model(std::shared_ptr<Servable> servable, const BatcherOptions& options) {
   const auto start = Clock::now();
-  auto model = make_model(std::move(servable), options);
+  const auto before = models_.find(servable->info().name);
+  auto model = make_model(std::move(servable), options, before == models_.end() ? nullptr : before->second.get());
   // What a Python model does with zeros is its own affair.
   if (model->servable->may_run_inline()) model->batcher->warm_up();
   model->metrics->load_ns.store(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count());
@@ -142,6 +151,11 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
     response.headers = route.methods & kPost ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n";
     return nullptr;
   }
+  return respond(request, route, response, waiter);
+}
+
+std::shared_ptr<Pending> Service::respond(const Request& request, const Route& route, Response& response,
+                                          const std::shared_ptr<Waiter>& waiter) {
   switch (route.id) {
     case RouteId::infer:
       return infer(find(route, response), oip_rest_protocol(), request, response, waiter);
@@ -277,6 +291,7 @@ bool Service::has_waiting() const {
 }
 
 void Service::stop(Clock::duration drain) {
+  if (store_index_) store_index_->stop();
   if (store_) store_->stop();
   if (images_) images_->stop();
   models_.stop(drain);

@@ -144,6 +144,9 @@ class Service {
   // Answers into `response`, or returns the request that will end later through `waiter`.
   std::shared_ptr<Pending> handle(const Request& request, Response& response, const std::shared_ptr<Waiter>& waiter);
 
+  // Answers a request of the management listener, whose key has been found to be allowed. Waits for the answer.
+  void manage(const Route& route, std::string_view body, const std::shared_ptr<const Key>& key, Response& response);
+
   // Answers one call of gRPC: `method` is the last part of its path, "ModelInfer". Waits until the answer is there, so
   // many threads call it at a time.
   GrpcAnswer grpc(std::string_view method, std::string_view message, const GrpcClient& client);
@@ -153,7 +156,8 @@ class Service {
   void set_image_decoder(std::shared_ptr<ImageDecoder> decoder);  // before the listener starts
   void expire(Clock::time_point now);
   bool has_waiting() const;
-  // Before the listener starts. `may_change`: clients may load and unload.
+  // Before the listener starts. `may_change`: clients may load and unload on the data port, not on the management
+  // port alone.
   void set_store(std::shared_ptr<ModelStore> store, bool may_change);
   void set_ready(bool ready) { ready_ = ready; }
   bool ready() const { return ready_; }
@@ -172,11 +176,14 @@ class Service {
   std::shared_ptr<Model> find_tfs(Route route, Response& response) const;
   std::string tfs_models(const Key* key) const;
   std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
-                                     const std::shared_ptr<Waiter>& waiter);
+                                     const std::shared_ptr<Waiter>& waiter, Plane plane = Plane::data);
+  std::shared_ptr<Pending> respond(const Request& request, const Route& route, Response& response,
+                                   const std::shared_ptr<Waiter>& waiter);
+  std::string index_of_models(bool ready_only, const Key* key) const;
   std::string all_stats(const Key* key) const;
 
   ModelTable models_;
-  std::unique_ptr<StoreQueue> store_;
+  std::unique_ptr<StoreQueue> store_, store_index_;  // a list need not wait for a load
   std::unique_ptr<ImageQueue> images_;
   bool store_may_change_ = false;
   std::atomic<bool> ready_{false};

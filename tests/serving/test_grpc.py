@@ -293,14 +293,16 @@ def test_stop_answers_those_who_wait_for_the_store():
 
         unload = load
 
-    server = Server(toy(), name="toy", port=0, grpc_port=0)
+    server = Server(toy(), name="toy", port=0, grpc_port=0, repository_api=True)
     server.set_model_store(Store(), may_change=True)
+    key = [("authorization", f"Bearer {server.management_key}")]
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as c, futures.ThreadPoolExecutor(8) as pool:
         load = c.unary_unary(SERVICE + "RepositoryModelLoad")
-        first = pool.submit(load, field(2, "a"), timeout=30)
+        assert refusal(lambda: load(field(2, "a"), timeout=10))[0] == Code.UNAUTHENTICATED
+        first = pool.submit(load, field(2, "a"), timeout=30, metadata=key)
         assert begun.wait(10)
-        others = [pool.submit(load, field(2, "b"), timeout=30) for _ in range(3)]
+        others = [pool.submit(load, field(2, "b"), timeout=30, metadata=key) for _ in range(3)]
         time.sleep(0.3)
         stopper = pool.submit(server.stop)
         time.sleep(0.3)

@@ -167,6 +167,7 @@ def serve():
     started = []
 
     def start(*flags):
+        flags = flags if "--management-port" in flags else [*flags, "--management-port", "none"]
         p = subprocess.Popen(
             [sys.executable, "-c", SERVE, "serve", "toy.keras", "--port", "0", *flags],
             stdout=subprocess.PIPE,

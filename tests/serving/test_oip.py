@@ -241,7 +241,7 @@ class Store:
 
 
 def with_store(may_change):
-    store, server = Store(), Server(toy(), name="toy", port=0)
+    store, server = Store(), Server(toy(), name="toy", port=0, repository_api=True)
     server.set_model_store(store, may_change)
     return store, server
 
@@ -250,9 +250,14 @@ def test_repository_through_a_client():
     store, server = with_store(True)
     with server as s:
         client = triton.InferenceServerClient(f"127.0.0.1:{s.port}")
+        key = {"Authorization": f"Bearer {s.management_key}"}
         assert [m["state"] for m in client.get_model_repository_index()] == ["READY", "UNAVAILABLE"]
-        client.load_model("b", config='{"max_batch_size": 4}', files={"file:1/model.x": b"\0\1"})
-        client.unload_model("a")
+        for own in ({}, {"Authorization": "Bearer maas_0_0"}):
+            with pytest.raises(triton.InferenceServerException, match="API key"):
+                client.load_model("b", headers=own)
+        files = {"file:1/model.x": b"\0\1"}
+        client.load_model("b", config='{"max_batch_size": 4}', files=files, headers=key)
+        client.unload_model("a", headers=key)
         assert store.calls == [
             ("load", "b", {"config": '{"max_batch_size": 4}', "file:1/model.x": "AAE="}),
             ("unload", "a", {"unload_dependents": False}),
@@ -262,9 +267,9 @@ def test_repository_through_a_client():
             "b": "READY",
         }
         with pytest.raises(triton.InferenceServerException, match="there is no model 'c'"):
-            client.load_model("c")
+            client.load_model("c", headers=key)
         with pytest.raises(triton.InferenceServerException) as e:
-            client.load_model("broken")
+            client.load_model("broken", headers=key)
         assert "secret" not in str(e.value) and "0x" not in str(e.value)
         client.close()
         status, _, text = call(s.url, "/v2/repository/index", {"ready": True})
@@ -272,8 +277,9 @@ def test_repository_through_a_client():
         for bad in ("[]", '{"ready": 1}', "{", '{"a":' * 50):
             assert call(s.url, "/v2/repository/index", bad)[0] == 400
         for bad in ("[]", '{"parameters": []}', '{"parameters": {"a": [1]}}', "{"):
-            assert call(s.url, "/v2/repository/models/b/load", bad)[0] == 400
-        assert call(s.url, "/v2/repository/models/..%2f/load", "{}")[0] == 404
+            assert call(s.url, "/v2/repository/models/b/load", bad, headers=key)[0] == 400
+        assert call(s.url, "/v2/repository/models/..%2f/load", "{}", headers=key)[0] == 404
+        assert call(s.url, "/v2/repository/models/b/load", " " * (1 << 20) + "{}", headers=key)[0] == 413
         assert len(store.calls) == 4
         assert infer(s.url, body(X))[0] == 200
 
@@ -284,8 +290,11 @@ def test_repository_is_read_only_unless_allowed(server):
     ]
     store, closed = with_store(False)
     with closed as s:
-        for url in (s.url, server.url):
-            for act in ("load", "unload"):
-                status, _, text = call(url, f"/v2/repository/models/toy/{act}", "{}")
-                assert status == 403 and "a model store that may change" in json.loads(text)["error"]
+        key = {"Authorization": f"Bearer {s.management_key}"}
+        for act in ("load", "unload"):
+            status, _, text = call(s.url, f"/v2/repository/models/toy/{act}", "{}", headers=key)
+            assert status == 403 and "a model store that may change" in json.loads(text)["error"]
+            # Without keys nobody may change anything, though whoever reaches the port may ask the model.
+            assert call(s.url, f"/v2/repository/models/toy/{act}", "{}")[0] == 401
+            assert call(server.url, f"/v2/repository/models/toy/{act}", "{}", headers=key)[0] == 401
         assert store.calls == []

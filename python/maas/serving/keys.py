@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from maas.saving.atomic import atomic_write
-
 # Numbers from here on the server refuses to read: seconds and rates that no clock can count.
 MOST = 1e15
 SCOPES = ("infer", "read", "manage", "admin")
@@ -121,6 +119,9 @@ def revoke(path: str | os.PathLike[str], identity: str) -> None:
 
 @contextlib.contextmanager
 def _changing(path: str | os.PathLike[str]) -> Iterator[list[dict[str, Any]]]:
+    # Imported here: it brings the file formats, and a server that only makes a key should be quick.
+    from maas.saving.atomic import atomic_write
+
     # The file is replaced, so a server sees the old or the new one; the lock keeps two commands apart.
     path = Path(os.path.realpath(path))
     lock = os.open(path.parent, os.O_RDONLY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,8 +54,8 @@ def _specs(tensors: Sequence[tuple[str, Sequence[int | None], str]]) -> list[tup
 
 def check_name(name: str) -> str:
     """Returns `name` if it can be part of a URL; raises ValueError otherwise."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}", name):
-        raise ValueError(f"serving: a model's name must match [A-Za-z0-9_-][A-Za-z0-9_.-]*, received {name!r}")
+    if not _core.valid_name(name):
+        raise ValueError(f"serving: a model's name must match [A-Za-z0-9_][A-Za-z0-9_.-]*, received {name!r}")
     return name
 
 

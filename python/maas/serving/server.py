@@ -17,16 +17,21 @@ from maas.serving.servable import make_servable
 _running: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-# Options of one model; the rest are the server's.
-_BATCHING = {"preferred_batch_size", "instances", "priority_levels", "default_priority", "max_queue_bytes"}
-_BATCHING |= {"inline_budget_ns", "max_batch_size", "max_queue_delay_us", "max_queue_size"}
-
-
 def _servable(model: Any, name: str | None, version: str) -> _core.Servable:
     if isinstance(model, (str, os.PathLike)):
         name = name or Path(model).stem
         model = load(model)
     return make_servable(model, name, version)
+
+
+def _repository(server: Server, folder: Any, models: Any, version: str) -> Any:
+    from maas.serving.repository import Files, Folder
+
+    if folder is None:
+        return Files(server, {k: v if isinstance(v, (str, os.PathLike)) else None for k, v in models}, version)
+    repository = Folder(server, folder)
+    server.names = repository.load_all()
+    return repository
 
 
 class Server:
@@ -44,8 +49,10 @@ class Server:
     pixels come as numbers from 0 to 255.
 
     Args:
-        model: a model, a path of a model file, or a dict of name -> model or path.
-        name: str, the model's name in URLs; default the file's stem or the model's own name.
+        model: a model, a path of a model file, a dict of name -> model or path, or the path of a folder of models
+            (`maas.serving.repository.Folder` says how it looks); what of a folder cannot be loaded is said on stderr
+            and in the repository index.
+        name: str, the model's name in URLs; default the file's stem or the model's own name. Not for a folder.
         host: str, IP address or "localhost".
         port: int, 0 takes a free one.
         max_batch_size: int, most rows of one run; a request with more takes several runs.
@@ -63,6 +70,11 @@ class Server:
             the file are obeyed; with one of them, every authority needs one.
         access_log: path of a file that gets one line of JSON for each request, "-" for the standard output. `reload`
             opens it again.
+        management_port: int, also answer management there, on 127.0.0.1 (needs the extra `serve`): load, unload,
+            index, statistics, keys. 0 takes a free port, None is no management. It asks for a key of scope manage or
+            admin; without `keys` one is made, see `management_key`.
+        repository_api: bool, clients with a key of scope manage or admin may load and unload models on the data port
+            too.
         insecure_no_auth: bool, listen on an address that other machines reach although no keys are asked for.
         options: `preferred_batch_size` (list of int: sizes that do not wait for the delay), `instances` (runs of one
             model at a time), `priority_levels` (a request's `priority` may be 1, the first, up to this) and
@@ -71,7 +83,7 @@ class Server:
 
     Raises:
         ValueError: for an option out of range or unknown.
-        ImportError: if `grpc_port` is given and grpcio is not installed.
+        ImportError: if `grpc_port` or `management_port` is given and its extra is not installed.
         NotImplementedError: for `tls_cert` in a build without TLS.
         RuntimeError: from `start` if the port cannot be bound; if a file of keys, certificates or the access log
             cannot be opened.
@@ -95,14 +107,19 @@ class Server:
         tls_key: str | os.PathLike[str] | None = None,
         client_ca: str | os.PathLike[str] | None = None,
         access_log: str | os.PathLike[str] | None = None,
+        management_port: int | None = None,
+        repository_api: bool = False,
         insecure_no_auth: bool = False,
         **options: Any,
     ) -> None:
         _core.check_host(host, keys is not None, insecure_no_auth)  # before the time that models take
-        models = model if isinstance(model, dict) else {name: model}
+        folder = model if isinstance(model, (str, os.PathLike)) and os.path.isdir(model) else None
+        if folder is not None and name is not None:
+            raise ValueError(f"Server: the models of a folder have its names, received name={name!r}")
+        models = model if isinstance(model, dict) else {} if folder is not None else {name: model}
         if isinstance(model, dict) and name is not None:
             raise ValueError(f"Server: name is for one model, a dict has its own names, received name={name!r}")
-        if not models:
+        if not models and folder is None:
             raise ValueError("Server: needs at least one model, received {}")
         if threads is not None:
             import maas
@@ -117,7 +134,7 @@ class Server:
         files["access_log"] = access_log
         access: dict[str, Any] = {key: os.fspath(path) for key, path in files.items() if path is not None}
         access["insecure_no_auth"] = insecure_no_auth
-        batching |= {key: options.pop(key) for key in _BATCHING & options.keys()}
+        batching |= {key: options.pop(key) for key in set(_core.batching_options) & options.keys()}
         servables = [_servable(value, key, version) for key, value in models.items()]
         self.names = [s.name for s in servables]
         self.host = host
@@ -125,6 +142,20 @@ class Server:
         self._batching = batching
         self._core = _core.Server(servables, host, port, {**batching, **access, **options})
         self._core.set_image_decoder(images.decode)
+        self.management_key: str | None = None
+        self._management = None
+        if management_port is not None:
+            from maas.serving.management import ManagementListener
+
+            self._management = ManagementListener(self._core, management_port, access.get("keys_file"))
+        if keys is None and (management_port is not None or repository_api):
+            from maas.serving.keys import make
+
+            self.management_key, row = make(scopes=["admin"])
+            self._core.add_key(row["id"], row["sha256"], row["scopes"])
+        if folder is not None or management_port is not None or repository_api:
+            self._repository = _repository(self, folder, zip(self.names, models.values()), version)
+            self._core.set_model_store(self._repository, repository_api)
         self._drain_timeout = options.get("drain_timeout", 30.0)
         self._grpc = None
         if grpc_port is not None:
@@ -149,6 +180,11 @@ class Server:
         """The bound port of gRPC, once started; None without gRPC."""
         return self._grpc.port if self._grpc else None
 
+    @property
+    def management_port(self) -> int | None:
+        """The bound port of management, once started; None without it."""
+        return self._management.port if self._management else None
+
     def set_model_store(self, store: Any, may_change: bool = False) -> None:
         """Answers the repository routes from `store`; call it before `start`.
 
@@ -156,19 +192,25 @@ class Server:
             store: object with `index()` -> list of `(name, version, state, reason)`, `load(name, parameters)` and
                 `unload(name, parameters)`. They run on a thread of their own, one call at a time; the text of a
                 ValueError goes to the client, other errors are logged.
-            may_change: bool, clients may load and unload on the data port.
+            may_change: bool, clients with a key of scope manage or admin may load and unload on the data port.
         """
         self._core.set_model_store(store, may_change)
 
     def start(self) -> Server:
         """Binds the port and begins to answer. Returns the server itself."""
-        self._core.start()
-        if self._grpc:
-            try:
+        if self._management:
+            self._management.bind()
+        try:
+            self._core.start()
+            if self._grpc:
                 self._grpc.start()
-            except BaseException:
-                self._core.stop()
-                raise
+        except BaseException:
+            self._core.stop()
+            if self._management:
+                self._management.join()
+            raise
+        if self._management:
+            self._management.start()
         _running.add(self)
         return self
 
@@ -212,11 +254,15 @@ class Server:
 
     def stop(self) -> None:
         """Stops accepting, answers what is in flight, ends the threads. Safe to call twice."""
-        # Both ports drain at the same time; the calls of gRPC end in the core.
+        # All ports drain at the same time; the calls of gRPC end in the core.
+        if self._management:
+            self._management.begin_stop()
         ended = self._grpc.begin_stop(self._drain_timeout) if self._grpc else None
         self._core.stop()
         if ended:
             ended.wait()
+        if self._management:
+            self._management.join()
         _running.discard(self)
         self._stopped.set()
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import report, runner
 
-BODY = '{"inputs":[{"name":"x","shape":[1,16],"datatype":"FP32","data":[%s]}]}' % ",".join(["0.123456"] * 16)
+BODY = json.dumps({"inputs": [{"name": "x", "shape": [1, 16], "datatype": "FP32", "data": [0.123456] * 16}]})
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
 SERVER = (
     "import sys; from maas import _core; s = _core.BareServer(b'{\"outputs\":[]}'); "

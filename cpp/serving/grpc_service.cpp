@@ -237,7 +237,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
       if (!model) return;
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
-      if (infer->submit()) return infer->render(response);
+      if (infer->submit() == Batcher::Submitted::ended) return infer->render(response);
       deadline = infer->deadline;
       pending = std::move(infer);
       break;

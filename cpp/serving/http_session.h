@@ -22,6 +22,8 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void close() noexcept;
   void look(Clock::time_point now) noexcept;  // ends a connection whose client has gone while its request waits
   void job_done(std::shared_ptr<Pending> request) noexcept override;
+  bool has_rounds() const noexcept override { return true; }
+  void run_soon(const std::shared_ptr<Model>& model) noexcept override { loop_.run_soon(model); }
 
  private:
   enum class State : uint8_t { idle, head, body, waiting, writing, linger, closed };

@@ -228,11 +228,16 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
                                         const Request& request, Response& response,
                                         const std::shared_ptr<Waiter>& waiter) {
   if (!model) return nullptr;
-  auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
+  auto infer = std::make_shared<InferRequest>(model, waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
-  if (!infer->submit()) return infer;
-  infer->render(response);
-  return nullptr;
+  const auto how = infer->submit(waiter->has_rounds());
+  if (how == Batcher::Submitted::ended) {
+    infer->render(response);
+    return nullptr;
+  }
+  if (how == Batcher::Submitted::deferred) waiter->run_soon(model);
+  if (how == Batcher::Submitted::full) model->batcher->run_deferred();
+  return infer;
 }
 
 void Service::expire(Clock::time_point now) {

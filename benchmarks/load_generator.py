@@ -34,18 +34,15 @@ def wrk(url, body, folder, seconds, connections, headers=()):
     return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), **found}
 
 
-def ours(url, body, folder, seconds, connections, headers=(), **more):
-    """The same with `maas bench`, as a user starts it."""
-    path = Path(folder) / "body"
-    path.write_bytes(body.encode() if isinstance(body, str) else body)
-    command = [sys.executable, "-m", "maas.cli", "bench", url, "--protocol", "http", "--body-file", str(path)]
-    command += ["--connections", str(connections), "--duration", str(seconds), "--warm-up", "0.2", "--json", "-"]
-    command += [word for name, value in headers for word in ("--header", f"{name}: {value}")]
-    command += [word for name, value in more.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if not result.stdout:
-        raise RuntimeError(f"maas bench failed: {result.stderr[-500:]}")
-    figures = json.loads(result.stdout)
+def ours(url, body, seconds, connections, headers=(), content_type="application/json", **options):
+    """The same with the load generator of `maas bench`, here; `options` as `maas.serving.load.run` takes them."""
+    from maas.serving import load
+
+    target = load.Target.parse(url)
+    body = body.encode() if isinstance(body, str) else body
+    requests = [load.request_bytes(target, target.path or "/", body, content_type, headers)]
+    options = {"seconds": seconds, "warm_up": 0.2, "connections": connections, **options}
+    figures = load.summary(load.run(requests, target, **options))
     return {"rate": figures["requests_per_second"], **figures["latency_us"], "errors": figures["errors"]}
 
 
@@ -63,7 +60,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(options.rounds):
                 rounds["wrk"].append(wrk(url, BODY, folder, seconds, options.connections))
-                rounds["maas bench"].append(ours(url, BODY, folder, seconds, options.connections))
+                rounds["maas bench"].append(ours(url, BODY, seconds, options.connections))
     finally:
         server.stdin.close()
         server.wait()

@@ -74,8 +74,9 @@ def measure(label, options):
             for _ in range(options.rounds):
                 for name, server in running.items():
                     server.signal(signal.SIGCONT)
-                    headers = [("Content-Type", server.content_type), *server.headers]
-                    got = ours(server.url, server.body, folder, options.seconds, connections, headers)
+                    got = ours(
+                        server.url, server.body, options.seconds, connections, server.headers, server.content_type
+                    )
                     server.signal(signal.SIGSTOP)
                     if got["errors"]:
                         print(f"{name} answered errors: {got['errors']}", flush=True)

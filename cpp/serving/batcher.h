@@ -113,8 +113,10 @@ class Batcher {
   void give_rows_back(Job& job) noexcept;
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);
-  Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended);
-  bool close_due(int below, Clock::time_point& due);
+  Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended, bool& has_core);
+  void get_core(std::unique_lock<std::mutex>& lock, bool& has_core) const;
+  void drop_core(bool& has_core) const;
+  bool close_due(int below, Clock::time_point& due, bool really);
   void compact(BatchBuffer& b, Ended& ended);
   void execute(BatchBuffer& b);
   void run_alone(BatchBuffer& b);

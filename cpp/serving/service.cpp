@@ -194,7 +194,11 @@ std::shared_ptr<Pending> Service::handle(const Request& request, Response& respo
     }
     case RouteId::metrics: {
       std::vector<const ModelMetrics*> list;
-      for (const auto& [name, model] : models_) list.push_back(model->metrics.get());
+      std::vector<std::shared_ptr<Model>> held;  // a model that is replaced meanwhile must last
+      for (const auto& [name, model] : models_) {
+        held.push_back(model);
+        list.push_back(model->metrics.get());
+      }
       response.content_type = "text/plain; version=0.0.4; charset=utf-8";
       response.body = render_metrics(http_metrics, access.failures, list);
       return nullptr;

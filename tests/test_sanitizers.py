@@ -2,7 +2,7 @@
 
 `-m sanitizer` is what CI runs: every program, a minute of eight threads on one model, a minute of load on the server,
 20 s of changed inputs for each reader and 20 s of libFuzzer for each program of cpp/fuzz. `-m "sanitizer or long"` adds
-the emulated GPU and longer runs. They keep build/<sanitizer> and build/fuzz, so that the next run compiles what changed.
+the emulated GPU and longer runs. They keep their builds, so that the next run compiles what changed.
 An hour of one fuzzer by hand: `build/fuzz/fuzzers/json_fuzz -max_total_time=3600 FOLDER`.
 """
 

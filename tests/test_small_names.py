@@ -18,6 +18,7 @@ ACTIVATIONS = (
     "squareplus tanh tanh_shrink"
 )
 POINTS = X[:, :4].copy()
+TWO = [POINTS, POINTS[::-1].copy()]
 
 # (module, name, arguments): what the function gives.
 CALLS = [
@@ -40,6 +41,8 @@ CALLS = [
     ("tree", "assert_same_structure", (NEST, NEST)),
     ("saving", "get_registered_name", (dict,)), ("saving", "get_registered_object", ("nothing of this name",)),
     ("config", "is_nnx_enabled", ()),
+    *(("layers", name, (TWO,)) for name in "add average concatenate maximum minimum multiply subtract".split()),
+    ("layers", "dot", (TWO, 1)),
 ]  # fmt: skip
 # (module, class, options): an object that is called on a matrix, and its config.
 OBJECTS = [

@@ -65,12 +65,12 @@ def declared(path):
 
 
 def mentioned(name, text):
-    """Whether a module's text has a name: a class anywhere, a function after its module, or quoted."""
+    """Whether a module's text has a name: a class anywhere, a function after its module."""
     *module, last = name.split(".")
     if last[0].isupper():
         return re.search(rf"\b{last}\b", text) is not None
     home = re.escape((module or ["maas"])[-1])
-    return re.search(rf"\b{home}\.{last}\b|\"{last}\"", text) is not None
+    return re.search(rf"\b{home}\.{last}\b", text) is not None
 
 
 def spellings():

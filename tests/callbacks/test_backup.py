@@ -80,7 +80,7 @@ def test_200_kills(source, save_freq, tmp_path):
 def small_model():
     maas.utils.set_random_seed(3)
     model = maas.Sequential([layers.Input((4,)), layers.Dropout(0.3, seed=1), layers.Dense(2)])
-    model.compile(maas.optimizers.Adam(0.05), "mse")
+    model.compile(maas.optimizers.Adam(0.05), "mse", metrics=["mae", "r2_score"])
     return model
 
 
@@ -92,9 +92,10 @@ class Killed(BaseException):
 
 
 def fit(callbacks, **kwargs):
+    """The weights at the end, and the logs of the last epoch."""
     model = small_model()
-    model.fit(X, Y, **{"batch_size": 6, "epochs": 3, "verbose": 0, **kwargs}, callbacks=callbacks)
-    return model.get_weights()
+    history = model.fit(X, Y, **{"batch_size": 6, "epochs": 3, "verbose": 0, **kwargs}, callbacks=callbacks).history
+    return [*model.get_weights(), *(values[-1] for values in history.values())]
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"steps_per_epoch": 3}, {"shuffle": False}, {"steps_per_epoch": 5}], ids=str)
@@ -257,7 +258,7 @@ def test_remote_monitor(send_as_json):
     assert [(path, key) for path, key, _, _ in got] == [("/publish/epoch/end/", "k")] * 2
     texts = [body if send_as_json else urllib.parse.parse_qs(body)["data"][0] for _, _, _, body in got]
     assert [json.loads(t) for t in texts] == [
-        {"epoch": i, "loss": loss} for i, loss in enumerate(history.history["loss"])
+        {"epoch": i, **{name: values[i] for name, values in history.history.items()}} for i in range(2)
     ]
     with pytest.warns(UserWarning, match="cannot be reached"):
         model.fit(X, Y, verbose=0, callbacks=[monitor])

@@ -158,6 +158,10 @@ def test_schedule(name, options):
         np.testing.assert_allclose(float(found(step)), float(at(step)), rtol=2e-5, atol=1e-7, err_msg=f"step {step}")
     assert found.get_config() == oracle.get_config()
     assert type(found).from_config(found.get_config()).get_config() == found.get_config()
+    saved, expected = schedules.serialize(found), keras.optimizers.schedules.serialize(oracle)
+    assert (saved["class_name"], saved["config"]) == (expected["class_name"], expected["config"])
+    for again in (schedules.deserialize(expected), schedules.deserialize(saved)):
+        assert type(again) is type(found) and again.get_config() == found.get_config()
 
 
 def test_schedule_drives_the_optimizer():

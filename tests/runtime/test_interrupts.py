@@ -75,7 +75,12 @@ def long_product():
 
 
 def long_plain_product():
-    a = rows(1500, 1500, dtype="float64")
+    a = (rows(1500, 1500) * 10).astype("int64")
+    return lambda: ops.matmul(a, a)
+
+
+def long_float64_product():
+    a = rows(4000, 4000, dtype="float64")
     return lambda: ops.matmul(a, a)
 
 
@@ -106,7 +111,16 @@ def long_chain():
 
 
 @pytest.mark.parametrize(
-    "make", [long_product, long_plain_product, long_product_of_few_tiles, long_convolution, long_softmax, long_chain]
+    "make",
+    [
+        long_product,
+        long_plain_product,
+        long_float64_product,
+        long_product_of_few_tiles,
+        long_convolution,
+        long_softmax,
+        long_chain,
+    ],
 )
 def test_a_long_op_is_interrupted(threads, make):
     work = make()

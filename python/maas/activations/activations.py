@@ -68,9 +68,7 @@ def selu(x):
 
 def celu(x, alpha=1.0):
     """`max(0, x) + min(0, alpha * (exp(x / alpha) - 1))`. Reference: Barron, 2017, arXiv:1704.07483."""
-    ops = _ops()
-    low = ops.multiply(ops.expm1(ops.divide(ops.minimum(x, 0), alpha)), alpha)
-    return ops.add(ops.maximum(x, 0), low)
+    return _ops().celu(x, alpha)
 
 
 def softplus(x):
@@ -127,12 +125,12 @@ def log_sigmoid(x):
 
 def hard_tanh(x):
     """`clip(x, -1, 1)`."""
-    return _ops().clip(x, -1, 1)
+    return _ops().hard_tanh(x)
 
 
 def tanh_shrink(x):
     """`x - tanh(x)`."""
-    return _ops().subtract(x, _ops().tanh(x))
+    return _ops().tanh_shrink(x)
 
 
 def glu(x, axis=-1):

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 
+import numpy as np
+
 from maas.callbacks.callback import Callback
 from maas.data import rng_state
 from maas.saving import weights_file
@@ -13,7 +15,7 @@ from maas.saving.atomic import atomic_write
 from maas.saving.config_json import parse_json
 from maas.saving.files import read_file
 
-WEIGHTS, STATE = "model.weights.h5", "training.json"
+WEIGHTS, METRICS, STATE = "model.weights.h5", "metrics.bin", "training.json"
 
 
 class BackupAndRestore(Callback):
@@ -79,12 +81,15 @@ class BackupAndRestore(Callback):
             "rng": rng_state.to_json(rng_state.get()),
             "seeds": [g.state.numpy().tolist() for g in _generators(model)],
         }
+        # Weight files leave metrics out; those of an epoch that is half done belong to its logs.
+        metrics = b"".join(v.numpy().tobytes() for v in model.metrics_variables)
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
             with open(self._path, "rb") as old, atomic_write(self._previous_path) as file:
                 shutil.copyfileobj(old, file)
         with atomic_write(self._path) as file:
-            write_archive(file, {WEIGHTS: weights_file.weights_bytes(model), STATE: json.dumps(state).encode()})
+            weights = weights_file.weights_bytes(model)
+            write_archive(file, {WEIGHTS: weights, METRICS: metrics, STATE: json.dumps(state).encode()})
 
     # ---- restoring
 
@@ -102,17 +107,20 @@ class BackupAndRestore(Callback):
     def _restore(self, path):
         model = self.model
         members = read_archive(read_file(path))
-        if set(members) != {WEIGHTS, STATE}:
-            raise ValueError(f"a backup holds {WEIGHTS} and {STATE}, received {sorted(members)[:5]}")
+        if set(members) != {WEIGHTS, METRICS, STATE}:
+            raise ValueError(f"a backup holds {WEIGHTS}, {METRICS} and {STATE}, received {sorted(members)[:5]}")
         state = _checked(parse_json(members[STATE], STATE))
         generators = _generators(model)
         if len(generators) != len(state["seeds"]):
             raise ValueError(f"the model has {len(generators)} random generators, received {len(state['seeds'])}")
+        values = _metric_values(model.metrics_variables, members[METRICS])
         if model.optimizer is not None and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         weights_file.load_weights_bytes(model, members[WEIGHTS])
         for generator, seed in zip(generators, state["seeds"]):
             generator.state.assign(seed)
+        for variable, value in zip(model.metrics_variables, values):
+            variable.assign(value)
         position = {"passes": state["passes"], "taken": state["taken"], "rng": state["pass_rng"]}
         model._fit_data.seek(position, state["step"])
         rng_state.set(state["rng"])
@@ -138,6 +146,15 @@ def _generators(model):
         for generator in layer._seed_generators:
             found.setdefault(id(generator), generator)
     return [*found.values(), global_seed_generator()]
+
+
+def _metric_values(variables, data):
+    """One array per variable, from their bytes in a row."""
+    like = [v.numpy() for v in variables]
+    ends = np.cumsum([0, *(a.nbytes for a in like)])
+    if ends[-1] != len(data):
+        raise ValueError(f"{METRICS} must hold {ends[-1]} bytes for the metrics, received {len(data)}")
+    return [np.frombuffer(data[b:e], a.dtype).reshape(a.shape) for a, b, e in zip(like, ends, ends[1:])]
 
 
 def _checked(state):

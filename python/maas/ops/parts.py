@@ -6,7 +6,6 @@ import numpy as np
 
 from maas import _core
 from maas.backend import result_type
-from maas.backend.config import floatx
 from maas.backend.symbolic import op
 from maas.ops import reduction
 from maas.ops.core import as_tensor, cast, zeros_like
@@ -212,7 +211,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     given = [as_tensor(v) for v in (start, stop)]
     dtype = dtype or result_type(*(v.dtype for v in given), float)
     values = np.geomspace(*(np.asarray(v, "float64") for v in given), num, endpoint, axis=axis)
-    return _core.Tensor(values, dtype or floatx())
+    return _core.Tensor(values, dtype)
 
 
 @op

@@ -73,7 +73,7 @@ def children(obj):
             continue
         try:
             value = getattr(obj, name)
-        except Exception:  # noqa: S112, BLE001: a property that is not ready yet has no state
+        except Exception:  # a property that is not ready yet has no state
             continue
         if is_saveable(value) or _is_container(value):
             found.append((name, value))

@@ -90,6 +90,8 @@ class Batcher {
   void warm_up();
   void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed, and those nobody waits for
   void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the threads
+  // Whether a request that came now would be refused; a hint, so that no time goes into reading it.
+  bool is_full() const { return metrics_->queue_depth.load(std::memory_order_relaxed) >= options_.max_queue_size; }
   bool has_waiting() const { return metrics_->queue_depth.load(std::memory_order_relaxed) > 0; }
   const BatcherOptions& options() const { return options_; }
 

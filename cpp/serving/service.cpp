@@ -232,6 +232,15 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
                                         const Request& request, Response& response,
                                         const std::shared_ptr<Waiter>& waiter) {
   if (!model) return nullptr;
+  if (model->batcher->is_full()) {
+    // Under overload most requests end here, and must not take the cores from those that are run.
+    response.error(429, "the queue of model '" + model->metrics->model + "' is full");
+    response.headers = "Retry-After: 1\r\n";
+    auto& requests = model->metrics->requests[static_cast<size_t>(protocol.transport())];
+    requests[static_cast<size_t>(Outcome::rejected)].fetch_add(1, kRelaxed);
+    model->stats->fail.add(Clock::now() - request.arrived);
+    return nullptr;
+  }
   auto infer = std::make_shared<InferRequest>(model, waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
   const auto how = infer->submit(waiter->has_rounds());

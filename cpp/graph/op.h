@@ -71,6 +71,8 @@ class Op {
 
   // ---- traits
   virtual int elementwise_fn() const = 0;  // line of functions.inc, or -1
+  // Whether a CPU's chains of float64 compute it in vectors; one that does not would slow the others down.
+  virtual bool elementwise_in_f64() const = 0;
   // An output that is the input seen with other sizes and strides. False if these cannot say it.
   virtual bool view(const Specs& in, const Spec& out, const Layout& input, Layout& output) const = 0;
   virtual bool is_view() const = 0;

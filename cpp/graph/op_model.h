@@ -89,6 +89,12 @@ class OpModel final : public Op {
     else
       return -1;
   }
+  bool elementwise_in_f64() const override {
+    if constexpr (requires { op_.elementwise_in_f64(); })
+      return op_.elementwise_in_f64();
+    else
+      return false;
+  }
   static constexpr bool has_view =
       requires(const T& t, const Specs& s, const Spec& o, const Layout& l, Layout& m) { t.view(s, o, l, m); };
   bool is_view() const override { return has_view; }

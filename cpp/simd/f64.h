@@ -21,6 +21,7 @@ struct F64 {
   }
 };
 MAAS_INLINE F64 fma(F64 a, F64 b, F64 c) { return _mm512_fmadd_pd(a.v, b.v, c.v); }
+MAAS_INLINE F64 add(F64 a, F64 b) { return _mm512_add_pd(a.v, b.v); }
 #else
 struct F64 {
   static constexpr int lanes = 8;
@@ -44,6 +45,7 @@ struct F64 {
 MAAS_INLINE F64 fma(F64 a, F64 b, F64 c) {
   return {_mm256_fmadd_pd(a.low, b.low, c.low), _mm256_fmadd_pd(a.high, b.high, c.high)};
 }
+MAAS_INLINE F64 add(F64 a, F64 b) { return {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)}; }
 #endif
 
 }  // namespace

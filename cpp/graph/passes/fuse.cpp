@@ -12,9 +12,9 @@ namespace {
 
 bool is_elementwise(const Node& n) { return n->op && n->op->elementwise_fn() >= 0; }
 
-// Chains compute in float32; bool operands are read and written as bytes. On the CPU 16-bit floats are rounded where a
-// chain stores them or a cast names them. On a GPU a chain of one 16-bit type is rounded once, at its end; casts stay
-// outside, so that they round.
+// Chains compute in float32, or on the CPU all of them in float64; bool operands are read and written as bytes. On the
+// CPU 16-bit floats are rounded where a chain stores them or a cast names them. On a GPU a chain of one 16-bit type is
+// rounded once, at its end; casts stay outside, so that they round.
 bool chain_type(DType t) {
   const bool half = t == DType::bf16 || t == DType::f16;
   return t == DType::f32 || t == DType::b8 || (half && target().is_cpu());
@@ -26,7 +26,8 @@ bool fusable(const Node& n) {
            std::all_of(n->inputs.begin(), n->inputs.end(), [&](const Node& in) { return fits(in.dtype()); });
   };
   if (all(chain_type)) return true;
-  if (target().is_cpu()) return false;
+  if (target().is_cpu())
+    return n->op->elementwise_in_f64() && all([](DType t) { return t == DType::f64 || t == DType::b8; });
   return all([](DType t) { return t == DType::bf16 || t == DType::b8; }) ||
          all([](DType t) { return t == DType::f16 || t == DType::b8; });
 }
@@ -138,7 +139,7 @@ Graph fuse(const Graph& graph) {
       return r == renewed.end() ? n : r->second[static_cast<size_t>(n.index())];
     };
     // The producer of an operand may take the chain as its epilogue.
-    if (enabled() && fusable(old)) {
+    if (enabled() && fusable(old) && old.dtype() != DType::f64) {
       for (const Node& operand : g.inputs) {
         int uses = 0;
         for (const Node& m : g.members)

@@ -34,6 +34,17 @@ bool rounds_to(int fn, DType dtype) {
 }
 // What the float64 vector kernels compute.
 bool in_f64(const Chain& chain, const Specs& in, const Spec& out) {
+  auto read = [](const Spec& s) {
+    return s.dtype == DType::f64 || s.dtype == DType::b8 || s.dtype == DType::i32 || s.dtype == DType::i64;
+  };
+  const bool wide =
+      out.dtype == DType::f64 || std::any_of(in.begin(), in.end(), [](const Spec& s) { return s.dtype == DType::f64; });
+  return wide && (out.dtype == DType::f64 || out.dtype == DType::b8) && std::all_of(in.begin(), in.end(), read) &&
+         std::all_of(chain.steps.begin(), chain.steps.end(), [](const ChainStep& s) { return fn_in_f64(s.fn); });
+}
+}  // namespace
+
+bool fn_in_f64(int fn) {
   static const std::vector<bool> known = [] {
     std::vector<bool> list(static_cast<size_t>(fn_count()));
 #define MAAS_F64_FN(name, ...) list[fn_##name] = true;
@@ -41,16 +52,8 @@ bool in_f64(const Chain& chain, const Specs& in, const Spec& out) {
 #undef MAAS_F64_FN
     return list;
   }();
-  auto read = [](const Spec& s) {
-    return s.dtype == DType::f64 || s.dtype == DType::b8 || s.dtype == DType::i32 || s.dtype == DType::i64;
-  };
-  const bool wide =
-      out.dtype == DType::f64 || std::any_of(in.begin(), in.end(), [](const Spec& s) { return s.dtype == DType::f64; });
-  return wide && (out.dtype == DType::f64 || out.dtype == DType::b8) && std::all_of(in.begin(), in.end(), read) &&
-         std::all_of(chain.steps.begin(), chain.steps.end(),
-                     [](const ChainStep& s) { return known[static_cast<size_t>(s.fn)]; });
+  return known[static_cast<size_t>(fn)];
 }
-}  // namespace
 
 bool ChainOp::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
   if (row.isa == Isa::none) return true;
@@ -160,9 +163,16 @@ size_t ChainOp::scratch(const ChainArgs& a) const {
   return static_cast<size_t>(a.registers) * ChainArgs::block * sizeof(double);
 }
 
-// About one cycle a vector and step in L1, plus what the operands move.
+// About one cycle a vector and step in L1, plus what the operands move. float64 has half the lanes, and its exp is
+// long.
 double ChainOp::work(const ChainArgs& a) const {
-  return static_cast<double>(a.size) * (0.05 * a.step_count + 0.1 * (a.inputs + 1));
+  double each = 0.05 * a.step_count + 0.1 * (a.inputs + 1);
+  if (a.dtype == DType::f64) {
+    each *= 2;
+    for (int s = 0; s < a.step_count; ++s)
+      if (a.steps[s].fn == fn_exp || a.steps[s].fn == fn_sigmoid) each += 0.8;
+  }
+  return static_cast<double>(a.size) * each;
 }
 
 }  // namespace maas

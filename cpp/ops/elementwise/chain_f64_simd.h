@@ -178,10 +178,12 @@ static void run_chain_f64(const ChainArgs& args, int64_t begin, int64_t end, con
   for (int r = 0; r < args.registers; ++r) reg[r] = registers + r * ChainArgs::block;
   for (int i = 0; i < args.inputs; ++i)
     if (args.in[i].mode == ChainInput::scalar) gather64(args, args.in[i], 0, reg[i], 1);
+  const int64_t stop = end * ChainArgs::unit < args.size ? end * ChainArgs::unit : args.size;
+  const int64_t most =
+      stop - begin * ChainArgs::unit < ChainArgs::block ? stop - begin * ChainArgs::unit : ChainArgs::block;
   for (int i = 0; i < args.inputs; ++i)
     if (args.in[i].mode == ChainInput::scalar)
-      for (int64_t j = 1; j < ChainArgs::block; ++j) reg[i][j] = reg[i][0];
-  const int64_t stop = end * ChainArgs::unit < args.size ? end * ChainArgs::unit : args.size;
+      for (int64_t j = 1; j < most; ++j) reg[i][j] = reg[i][0];
   for (int64_t at = begin * ChainArgs::unit; at < stop; at += ChainArgs::block) {
     const int64_t n = stop - at < ChainArgs::block ? stop - at : ChainArgs::block;
     for (int i = 0; i < args.inputs; ++i) {

@@ -18,6 +18,7 @@ struct FnInfo {
 const FnInfo& fn_info(int fn);
 int fn_count();
 int find_fn(const std::string& name);  // -1 if unknown
+bool fn_in_f64(int fn);                // vectors of float64 know it: functions_f64.inc
 DType fn_result(int fn, const Specs& in);
 // ValueError unless the chain has this many inputs and kernels can walk it: text from outside says anything.
 void check_chain(const Chain& chain, size_t inputs, bool may_be_empty);
@@ -28,6 +29,7 @@ struct Elementwise {
   MAAS_PARAMS()
   const OpInfo& info() const;
   int elementwise_fn() const { return fn; }
+  bool elementwise_in_f64() const { return fn_in_f64(fn); }
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
 
@@ -42,6 +44,7 @@ struct Cast {
   DType dtype = DType::f32;
   MAAS_PARAMS(dtype)
   int elementwise_fn() const;
+  bool elementwise_in_f64() const { return fn_in_f64(elementwise_fn()); }
   Specs infer(const Inputs& in) const;
   Nodes gradient(const Node& y, const Nodes& dys, const Needs& needs) const;
 };
@@ -50,6 +53,7 @@ struct Cast {
 struct Copy {
   MAAS_PARAMS()
   int elementwise_fn() const;
+  bool elementwise_in_f64() const { return fn_in_f64(elementwise_fn()); }
   Specs infer(const Inputs& in) const {
     check(in.size() == 1, "copy: one operand is needed, received ", in.size());
     return {Spec{in[0].dtype, in[0].shape, {}}};

@@ -93,6 +93,7 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
   }
   a.n = n;
   a.nr = nr;
+  a.item = byte_size(x.dtype, 1);
   a.ldc = n;
   a.mr = tile_rows(n, nr);
   // Where rows of a and c are the larger part and panels stay in L2, threads share out rows: what one wrote, it reads
@@ -108,9 +109,8 @@ void Gemm::bind(const Bind& b, const KernelRow& row, GemmArgs& a) const {
 // units.
 double Gemm::work(const GemmArgs& a) const {
   constexpr double kNear = 1.5e6;
-  const double panels = static_cast<double>(a.n) * static_cast<double>(a.k + 8);
-  const double wait = 4 * panels < kNear ? 0.04 : 0.14;
-  return std::max(1e-2 * static_cast<double>(a.m), wait) * panels;
+  const double bytes = static_cast<double>(a.n) * static_cast<double>(a.k + 8) * static_cast<double>(a.item);
+  return std::max(2.5e-3 * static_cast<double>(a.m), bytes < kNear ? 0.01 : 0.035) * bytes;
 }
 
 size_t Gemm::scratch(const GemmArgs& a) const { return epilogue_scratch(a.epilogue, a.nr); }

@@ -32,6 +32,7 @@ struct GemmArgs {
   void* c;
   int64_t ldc, m, n, k;
   int64_t nr;     // panel width
+  int64_t item;   // bytes of an element
   int64_t mr;     // rows of a tile
   int64_t strip;  // tiles of a strip
   EpilogueArgs epilogue;

@@ -107,11 +107,6 @@ Nodes Reduction::split(const char* name, const Node& y) const {
   return {maas::reshape(outer, y.shape())};
 }
 
-bool Reduction::accepts(const KernelRow& row, const Specs& in, const Specs& out) const {
-  if (row.isa == Isa::cuda) return is_readable(in[0].dtype);
-  return row.isa == Isa::none || (row.dtype == in[0].dtype && row.dtype == out[0].dtype);
-}
-
 namespace {
 
 // The run of reduced axes [first, last); what `split` leaves has one run. An empty run lies at the end.
@@ -127,6 +122,18 @@ std::pair<int, int> run_of(const std::vector<bool>& reduced) {
 }
 
 }  // namespace
+
+bool Reduction::accepts_as(Fold fold, const KernelRow& row, const Specs& in, const Specs& out) const {
+  const DType x = in[0].dtype;
+  // A product in a tree rounds otherwise than one from front to back: by more than float64's bound allows.
+  if (row.isa == Isa::cuda) return is_readable(x) && !(fold == Fold::prod && x == DType::f64);
+  if (row.isa == Isa::none) return true;
+  if (row.dtype != x || row.dtype != out[0].dtype) return false;
+  if (x != DType::f64) return true;
+  const Shape& shape = in[0].shape;
+  const auto [first, last] = run_of(reduced_axes("reduce", axis, shape));
+  return (fold == Fold::sum || fold == Fold::mean) && first < last && last == static_cast<int>(shape.size());
+}
 
 // The folds of chunks, where there may be several.
 std::vector<Dim> Reduction::workspaces(const Specs& in, const Specs& out) const {
@@ -158,7 +165,9 @@ void Reduction::bind_as(Fold fold, const Bind& b, const KernelRow& row, ReduceAr
   a.reduced = x.size(first, last);
   a.inner = x.size(last, x.rank);
   a.lanes = last == x.rank;
-  a.chunk = a.lanes ? ReduceArgs::lane_chunk : ReduceArgs::column_chunk;
+  a.chunk = row.dtype == DType::f64 ? std::max<int64_t>(a.reduced, 1)
+            : a.lanes               ? ReduceArgs::lane_chunk
+                                    : ReduceArgs::column_chunk;
   a.chunks = std::max<int64_t>((a.reduced + a.chunk - 1) / a.chunk, 1);
   a.partial = a.vector && a.chunks > 1 ? b.workspace<float>() : nullptr;
 }

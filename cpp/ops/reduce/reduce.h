@@ -11,20 +11,16 @@ struct Reduction {
   MAAS_PARAMS(axis, keepdims)
   using Args = ReduceArgs;
   static const KernelTable& kernels();
-  bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const;
   int64_t units(const ReduceArgs& a, int64_t phase) const;
   int64_t phases(const ReduceArgs& a) const { return a.partial ? 2 : 1; }
   double work(const ReduceArgs& a) const;
   std::vector<Dim> workspaces(const Specs& in, const Specs& out) const;
 
  protected:
+  bool accepts_as(Fold fold, const KernelRow& row, const Specs& in, const Specs& out) const;
   Specs infer_as(Fold fold, const char* name, const Inputs& in) const;
   Nodes split(const char* name, const Node& y) const;
   void bind_as(Fold fold, const Bind& b, const KernelRow& row, ReduceArgs& a) const;
-  // A product in a tree rounds otherwise than one from front to back: by more than float64's bound allows.
-  static bool rounds_too_much(Fold fold, const KernelRow& row, const Specs& in) {
-    return fold == Fold::prod && row.isa == Isa::cuda && in[0].dtype == DType::f64;
-  }
   Nodes gradient_as(Fold fold, const Node& y, const Node& dy) const;
 };
 
@@ -34,7 +30,7 @@ struct Reduction {
     Nodes lower(const Node& y) const { return split(#fold_name, y); }                                            \
     void bind(const Bind& b, const KernelRow& row, ReduceArgs& a) const { bind_as(Fold::fold_name, b, row, a); } \
     bool accepts(const KernelRow& row, const Specs& in, const Specs& out) const {                                \
-      return Reduction::accepts(row, in, out) && !rounds_too_much(Fold::fold_name, row, in);                     \
+      return accepts_as(Fold::fold_name, row, in, out);                                                          \
     }                                                                                                            \
     __VA_ARGS__                                                                                                  \
   };

@@ -10,6 +10,8 @@
 //          the four vectors of 16 lanes are joined as (0 + 1) + (2 + 3), then simd's tree over lanes; the chunks'
 //          results are folded in the same way;
 //   columns (the last axis of x is kept): chunks of 128 rows; in a chunk row by row, then the chunks pairwise.
+// Order of a float64 sum or mean over the last axis in vectors: element r goes to lane r mod 32, the four vectors of 8
+// lanes are joined as (0 + 1) + (2 + 3), then lanes l and l + 4, l + 2, l + 1.
 #include <cstdint>
 
 #include "core/dtype.h"

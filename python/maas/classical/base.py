@@ -174,7 +174,7 @@ def columns(x, places):
 
 def product(x, w):
     """x @ w, for w of one or two axes."""
-    return column(ops.matmul(x, ops.expand_dims(w, -1))) if len(w.shape) == 1 else ops.matmul(x, w)
+    return ops.sum(x * w, axis=-1) if len(w.shape) == 1 else ops.matmul(x, w)
 
 
 def two(p):

@@ -21,7 +21,7 @@ class KernelMachine(Converter):
             raise unsupported(est, "supports dense training data", "sparse data")
 
     def scores(self, x, weights, intercept):
-        """(rows, scores) for weights (support vectors, scores)."""
+        """(rows, scores) for weights (support vectors, scores); (rows,) for weights (support vectors,)."""
         est = self.est
         if est.kernel == "linear":
             y = product(x, self.param("weights", est.support_vectors_.T @ weights))
@@ -36,10 +36,12 @@ class KernelMachine(Converter):
             return ops.take(x, self.param("support", est.support_, "int32"), axis=1)
         vectors, gamma = est.support_vectors_, float(est._gamma)
         if est.kernel == "rbf":
-            # -gamma |x - s|^2, the square written out.
-            inner = product(x, self.param("vectors", 2 * gamma * vectors.T))
+            # -gamma |x - s|^2, the square written out as one product.
             own = -gamma * ops.sum(x * x, axis=-1, keepdims=True)
-            return ops.exp(ops.minimum(inner + own - self.param("norms", gamma * np.sum(vectors**2, axis=1)), 0.0))
+            norms = -gamma * np.sum(vectors**2, axis=1)
+            turned = np.concatenate([2 * gamma * vectors.T, np.ones((1, len(vectors))), norms[None]])
+            inner = product(ops.concatenate([x, own, ops.ones_like(own)], axis=1), self.param("vectors", turned))
+            return ops.exp(ops.minimum(inner, 0.0))
         inner = product(x, self.param("vectors", gamma * vectors.T)) + float(est.coef0)
         return ops.tanh(inner) if est.kernel == "sigmoid" else _power(inner, int(est.degree))
 
@@ -56,13 +58,13 @@ def _power(x, n):
 @converts("svm.SVR", "svm.NuSVR")
 class KernelRegressor(KernelMachine):
     def predict(self, x):
-        return column(self.scores(x, self.est.dual_coef_.T, self.est.intercept_))
+        return self.scores(x, self.est.dual_coef_[0], self.est.intercept_[0])
 
 
 @converts("svm.OneClassSVM")
 class OneClass(KernelMachine):
     def decision_function(self, x):
-        return column(self.scores(x, self.est.dual_coef_.T, self.est.intercept_))
+        return self.scores(x, self.est.dual_coef_[0], self.est.intercept_[0])
 
     def predict(self, x):
         return ops.where(ops.greater(self.decision_function(x), 0.0), np.int64(1), np.int64(-1))

@@ -12,8 +12,8 @@ list(FILTER MAAS_TEST_SOURCES INCLUDE REGEX "/cpp/tests/[^/]*_test\\.cpp$")
 
 list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/(bindings|tests|cuda|serving/tls)/")
 if(NOT MAAS_SERVING)
-  list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/serving/")
-  list(FILTER MAAS_BINDING_SOURCES EXCLUDE REGEX "/cpp/bindings/serving")
+  list(FILTER MAAS_LIBRARY_SOURCES EXCLUDE REGEX "/cpp/(serving|bench)/")
+  list(FILTER MAAS_BINDING_SOURCES EXCLUDE REGEX "/cpp/bindings/(serving|bench)")
   list(FILTER MAAS_TEST_SOURCES EXCLUDE REGEX "/cpp/tests/serving")
 endif()
 

@@ -1,8 +1,9 @@
-"""The C++ tests under ThreadSanitizer, and under AddressSanitizer with UndefinedBehaviorSanitizer.
+"""The C++ tests under ThreadSanitizer, and under AddressSanitizer with UndefinedBehaviorSanitizer; libFuzzer.
 
-`-m sanitizer` is what CI runs: every program, a minute of eight threads on one model, and 20 s of changed inputs for
-each reader. `-m "sanitizer or long"` adds the emulated GPU and longer runs. Both keep build/<sanitizer>, so that the
-next run compiles what changed.
+`-m sanitizer` is what CI runs: every program, a minute of eight threads on one model, a minute of load on the server,
+20 s of changed inputs for each reader and 20 s of libFuzzer for each program of cpp/fuzz. `-m "sanitizer or long"` adds
+the emulated GPU and longer runs. They keep their builds, so that the next run compiles what changed.
+An hour of one fuzzer by hand: `build/fuzz/fuzzers/json_fuzz -max_total_time=3600 FOLDER`.
 """
 
 import os
@@ -74,6 +75,9 @@ def build(request):
     return request.param
 
 
+FUZZED = sorted(p.stem for p in (ROOT / "cpp/fuzz").glob("*_fuzz.cc"))
+
+
 def run(sanitizer, program, seconds, test="*", **env):
     env = os.environ | OPTIONS[sanitizer] | {"MAAS_STRESS_SECONDS": str(seconds)} | env
     command = [configured(sanitizer) / "cpp_tests" / program, "--color_output=no", f"--run_test={test}"]
@@ -90,6 +94,75 @@ def test_program(build, program):
 @pytest.mark.sanitizer
 def test_eight_threads_on_one_model(build):
     run(build, "engine_test", seconds=60, test="eight_threads_on_one_model")
+
+
+@pytest.mark.sanitizer
+def test_server_under_load(build):
+    """Clients that go away at random, models that are swapped: no race, no broken memory, nothing left over."""
+    run(build, "serving_load_test", seconds=60, test="load_with_cancels_and_reloads")
+
+
+@cache
+def fuzzers():
+    """The folder of the libFuzzer programs; clang is the only compiler that has it."""
+    folder = ROOT / "build/fuzz"
+    headers = {str(p) for p in map(Path, sys.path) if (p / "cmeel.prefix").is_dir()}
+    options = [
+        "-DCMAKE_CXX_COMPILER=clang++",
+        "-DMAAS_FUZZ=ON",
+        "-DMAAS_EIGEN=OFF",
+        "-DMAAS_CUDA=OFF",
+        "-DMAAS_UNITY=ON",
+    ]
+    options += [f"-DPython_EXECUTABLE={sys.executable}", f"-DCMAKE_PREFIX_PATH={';'.join(sorted(headers))}"]
+    checked(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options], env=environment())
+    checked(["cmake", "--build", folder, "--target", "fuzzers"], env=environment())
+    return folder / "fuzzers"
+
+
+def seeds(program, folder):
+    """Inputs to begin with: one that the reader takes, so that the fuzzer need not find it."""
+    body = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,16],"data":[' + b",".join([b"0.5"] * 16) + b"]}]}"
+    head = b'{"inputs":[{"name":"x","datatype":"FP32","shape":[1,16],"parameters":{"binary_data_size":64}}]}'
+    post = b"POST /v2/models/affine/infer HTTP/1.1\r\nHost: a\r\n"
+    rows = b'{"instances":[[' + b",".join([b"1"] * 16) + b"]]}"
+    files = {
+        "json_fuzz": [b"\0" + body, b"\1" + rows, b'\1{"inputs":{"x":[[' + b",".join([b"2e-3"] * 16) + b"]]}}"],
+        "binary_fuzz": [len(head).to_bytes(2, "little") + b"\0" + head + bytes(64), b"\0\0\0" + bytes(64)],
+        "http_fuzz": [
+            b"\x07" + post + b"Content-Length: 5\r\n\r\nhello",
+            b"\x03" + post + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            b"\x01GET /v2/health/ready?a=b HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer maas_a_b\r\n\r\n",
+        ],
+        "safetensors_fuzz": [p.read_bytes() for p in sorted((ROOT / "tests/saving/kept").glob("*.maas"))[:3]],
+    }[program]
+    folder.mkdir()
+    for i, content in enumerate(files):
+        (folder / str(i)).write_bytes(content)
+    return folder
+
+
+def fuzz(program, seconds, tmp_path, *more):
+    command = [fuzzers() / program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-seed=1", *more]
+    env = os.environ | OPTIONS["address"]
+    # Where it finds something it leaves the input as a file in its folder.
+    output = checked([*command, seeds(program, tmp_path / "corpus")], env=env, cwd=tmp_path, timeout=300 + 2 * seconds)
+    runs = int(re.search(r"Done (\d+) runs", output)[1])
+    covered = int(re.findall(r"cov: (\d+)", output)[-1])
+    return runs, covered
+
+
+@pytest.mark.sanitizer
+@pytest.mark.parametrize("program", FUZZED)
+def test_libfuzzer(program, tmp_path):
+    runs, covered = fuzz(program, 20, tmp_path)
+    assert runs > 1000 and covered > 100
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", FUZZED)
+def test_libfuzzer_for_long(program, tmp_path):
+    fuzz(program, 600, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
 #include "bindings/common.h"
 #include "core/version.h"
 #if MAAS_SERVING
+#include "bindings/bench.h"
 #include "bindings/serving.h"
 #endif
 
@@ -23,5 +24,6 @@ PYBIND11_MODULE(_core, m) {
   maas::bindings::bind_model_file(m);
 #if MAAS_SERVING
   bind_serving(m);
+  bind_bench(m);
 #endif
 }

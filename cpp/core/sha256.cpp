@@ -115,9 +115,10 @@ std::string Sha256::hex() {
   const size_t pad = (bytes_ % 64 < 56 ? 56 : 120) - bytes_ % 64;
   for (int i = 0; i < 8; ++i) end[pad + static_cast<size_t>(i)] = static_cast<uint8_t>(bits >> (56 - 8 * i));
   add(end, pad + 8);
-  std::string text;
+  std::string text(64, '0');
+  char* digit = text.data();
   for (const uint32_t word : state_)
-    for (int shift = 28; shift >= 0; shift -= 4) text += "0123456789abcdef"[word >> shift & 15];
+    for (int shift = 28; shift >= 0; shift -= 4) *digit++ = "0123456789abcdef"[word >> shift & 15];
   return text;
 }
 

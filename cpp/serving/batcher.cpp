@@ -203,21 +203,22 @@ bool Batcher::set_level(Job& job, int level) {
   return true;
 }
 
-bool Batcher::runs_inline(const Job& job) const {
+// Whether the job's batch is the only work, and short enough for a thread that serves connections.
+bool Batcher::is_short(const Job& job) const {
   if (options_.inline_budget_ns <= 0 || options_.max_queue_delay_us != 0 || running_ != 0 || stopping_) return false;
   if (!closed_.empty() || has_staged() || open_.size() != 1 || job.buffer != open_[0]) return false;
-  if (open_[0]->entries.size() != 1 || !servable_->may_run_inline()) return false;
-  const int64_t cost = cost_of(job.rows).load(kRelaxed);
-  return cost >= 0 && cost <= options_.inline_budget_ns && RunShare::instance().try_acquire();
+  if (!servable_->may_run_inline()) return false;
+  const int64_t cost = cost_of(open_[0]->fill).load(kRelaxed);
+  return cost >= 0 && cost <= options_.inline_budget_ns;
 }
 
-bool Batcher::submit(const std::shared_ptr<Job>& job) {
+Batcher::Submitted Batcher::submit(const std::shared_ptr<Job>& job, bool has_rounds) {
   if (job->parts > 1) {
     submit_parts(job);
-    return false;
+    return Submitted::later;
   }
   const int level = level_of(job->priority);
-  if (!set_level(*job, level)) return true;
+  if (!set_level(*job, level)) return Submitted::ended;
   Buffer mine;
   {
     std::lock_guard lock(mutex_);
@@ -227,14 +228,16 @@ bool Batcher::submit(const std::shared_ptr<Job>& job) {
     } else {
       --job->buffer->writers;
       job->buffer->entries[job->entry].job = job;
-      if (runs_inline(*job)) {
+      const bool is_full = job->buffer->fill == job->buffer->capacity;
+      if (has_rounds && is_short(*job)) return is_full ? Submitted::full : Submitted::deferred;
+      if (!has_rounds && job->buffer->entries.size() == 1 && is_short(*job) && RunShare::instance().try_acquire()) {
         ++running_;
         mine = std::move(open_[0]);
         open_.clear();
         mine->reason = CloseReason::inline_run;
         count_waiting(-1);
         job->state.store(JobState::running);
-      } else if (job->buffer->fill == job->buffer->capacity) {
+      } else if (is_full) {
         const auto it = std::find(open_.begin(), open_.end(), job->buffer);
         try {
           if (it != open_.end()) close(it, CloseReason::full);
@@ -244,14 +247,50 @@ bool Batcher::submit(const std::shared_ptr<Job>& job) {
     }
     if (!mine && running_ < options_.instances) changed_.notify_one();
   }
-  if (!mine) return false;
+  if (!mine) return Submitted::later;
   execute(*mine);
   RunShare::instance().release();
   mine->entries.clear();
   std::lock_guard lock(mutex_);
   --running_;
   if (has_work() || stopping_) changed_.notify_all();
-  return true;
+  return Submitted::ended;
+}
+
+void Batcher::run_deferred() noexcept {
+  Buffer b;
+  Ended ended;
+  {
+    std::lock_guard lock(mutex_);
+    if (!has_work()) return;  // the worker was quicker
+    const bool mine = running_ == 0 && closed_.empty() && open_.size() == 1 && open_[0]->writers == 0;
+    const int64_t cost = mine ? cost_of(open_[0]->fill).load(kRelaxed) : -1;
+    try {
+      if (cost >= 0 && cost <= options_.inline_budget_ns) ended.reserve(open_[0]->entries.size());
+    } catch (...) {
+    }
+    if (ended.capacity() == 0 || !RunShare::instance().try_acquire()) {
+      changed_.notify_one();
+      return;
+    }
+    ++running_;
+    b = std::move(open_[0]);
+    open_.clear();
+    b->reason = CloseReason::inline_run;
+    compact(*b, ended);
+  }
+  if (!b->entries.empty()) execute(*b);
+  RunShare::instance().release();
+  // As many as `ended` has room for: those that ran and those that were late.
+  for (auto& e : b->entries) ended.push_back(std::move(e.job));
+  b->entries.clear();
+  b.reset();
+  {
+    std::lock_guard lock(mutex_);
+    --running_;
+    if (has_work() || stopping_) changed_.notify_all();
+  }
+  notify(ended);
 }
 
 }  // namespace maas::serving

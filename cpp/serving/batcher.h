@@ -77,14 +77,22 @@ class Batcher {
   Admission reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes);
   void* input(Job& job, size_t i) const;
   void abandon(Job& job) noexcept;
-  // True: the job has already ended (it ran on this thread, or was refused with 429).
-  bool submit(const std::shared_ptr<Job>& job);
+  // later: the worker runs it. ended: it ran on this thread, or was refused with 429. deferred, only if the caller
+  // `has_rounds`: it waits in a batch for others of this round of the caller's, who calls run_deferred at its end;
+  // full: and now, as the batch takes no more.
+  enum class Submitted : uint8_t { later, ended, deferred, full };
+  Submitted submit(const std::shared_ptr<Job>& job, bool has_rounds = false);
+  // Runs the batch of deferred jobs on this thread, or leaves it to the worker where that is better. Its jobs hear of
+  // their end by job_done.
+  void run_deferred() noexcept;
 
   // Runs the model on zeros, with one row and with a full batch, so that no client pays for the first runs. Before
   // requests come. Throws what the model throws, unless it finds fault with the zeros.
   void warm_up();
   void expire(Clock::time_point now);  // ends waiting jobs whose deadline passed, and those nobody waits for
   void stop(Clock::duration drain);    // refuses new jobs, finishes the waiting ones, then ends the threads
+  // Whether a request that came now would be refused; a hint, so that no time goes into reading it.
+  bool is_full() const { return metrics_->queue_depth.load(std::memory_order_relaxed) >= options_.max_queue_size; }
   bool has_waiting() const { return has_waiting_.load(std::memory_order_relaxed); }
   int64_t memory_bytes() const { return pool_->input_bytes(); }
   const BatcherOptions& options() const { return options_; }
@@ -109,13 +117,15 @@ class Batcher {
   void give_rows_back(Job& job) noexcept;
   void count_waiting(int64_t change);
   bool refill(int level, Ended& failed);
-  Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended);
-  void close_due(int below, Clock::time_point& due);
+  Buffer take(std::unique_lock<std::mutex>& lock, Ended& ended, bool& has_core);
+  void get_core(std::unique_lock<std::mutex>& lock, bool& has_core) const;
+  void drop_core(bool& has_core) const;
+  bool close_due(int below, Clock::time_point& due, bool really);
   void compact(BatchBuffer& b, Ended& ended);
   void execute(BatchBuffer& b);
   void run_alone(BatchBuffer& b);
   void worker();
-  bool runs_inline(const Job& job) const;
+  bool is_short(const Job& job) const;
   std::atomic<int64_t>& cost_of(int64_t rows) const {
     return cost_ns_[std::min<size_t>(23, std::bit_width(static_cast<uint64_t>(rows)))];
   }

@@ -118,8 +118,8 @@ void Batcher::compact(BatchBuffer& b, Ended& ended) {
 }
 
 // Closes the open batch that runs next, of a level above `below`: of those whose time has come the oldest of the first
-// level. If there is none, `due` is when to look again.
-void Batcher::close_due(int below, Clock::time_point& due) {
+// level. False: there is none, and `due` is when to look again. Without `really` it only looks.
+bool Batcher::close_due(int below, Clock::time_point& due, bool really) {
   const auto now = Clock::now();
   auto best = open_.end();
   CloseReason why = CloseReason::immediate;
@@ -149,12 +149,28 @@ void Batcher::close_due(int below, Clock::time_point& due) {
       why = reason;
     }
   }
-  if (best != open_.end()) close(best, why);
+  if (best == open_.end()) return false;
+  if (really) close(best, why);
+  return true;
 }
 
-// The next batch to run, or null if it is not time yet (after waiting for something to change).
-Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) {
+// A run needs a core of its own, unless its model may wait for something else than one.
+void Batcher::get_core(std::unique_lock<std::mutex>& lock, bool& has_core) const {
+  lock.unlock();
+  if (servable_->may_run_inline()) RunShare::instance().acquire();
+  has_core = true;
+  lock.lock();
+}
+
+void Batcher::drop_core(bool& has_core) const {
+  if (std::exchange(has_core, false) && servable_->may_run_inline()) RunShare::instance().release();
+}
+
+// The next batch to run, or null if it is not time yet (after waiting for something to change). Until there is a core
+// for the run its batch goes on filling, and deadlines of its jobs go on passing.
+Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended, bool& has_core) {
   if (running_ >= options_.instances || !has_work()) {
+    drop_core(has_core);
     changed_.wait(lock);
     return nullptr;
   }
@@ -167,12 +183,18 @@ Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) 
                             [](const Buffer& a, const Buffer& b) { return a->level < b->level; });
   };
   auto due = Clock::time_point::max();
-  close_due(closed_.empty() ? options_.priority_levels : (*first())->level, due);
+  const bool is_due = close_due(closed_.empty() ? options_.priority_levels : (*first())->level, due, has_core);
+  if (!has_core && (is_due || (!closed_.empty() && (*first())->writers == 0))) {
+    get_core(lock, has_core);
+    return nullptr;
+  }
   if (closed_.empty() && !open_.empty() && due != Clock::time_point::max()) {
+    drop_core(has_core);
     changed_.wait_until(lock, due);
     return nullptr;
   }
   if (closed_.empty() || (*first())->writers > 0) {
+    drop_core(has_core);
     // A batch that comes back wakes this thread without the lock, so look again after a short time.
     changed_.wait_for(lock, std::chrono::milliseconds(5));
     return nullptr;
@@ -187,15 +209,15 @@ Batcher::Buffer Batcher::take(std::unique_lock<std::mutex>& lock, Ended& ended) 
 }
 
 void Batcher::worker() {
-  RunShare& share = RunShare::instance();
-  const bool counted = servable_->may_run_inline();  // others may wait for something else than a core
+  bool has_core = false;
   std::unique_lock lock(mutex_);
   while (!(stopping_ && !has_work() && running_ == 0)) {
     Ended ended;
     Buffer b;
     try {
-      b = take(lock, ended);
+      b = take(lock, ended, has_core);
     } catch (const std::bad_alloc&) {
+      drop_core(has_core);
       changed_.wait_for(lock, std::chrono::milliseconds(5));  // others may give memory back
     }
     const bool run = b && !b->entries.empty();
@@ -204,9 +226,8 @@ void Batcher::worker() {
     lock.unlock();
     notify(ended);
     if (run) {
-      if (counted) share.acquire();
       execute(*b);
-      if (counted) share.release();
+      drop_core(has_core);
       for (auto& e : b->entries) ended.push_back(std::move(e.job));
       b->entries.clear();
     }
@@ -217,6 +238,7 @@ void Batcher::worker() {
     if (run) --running_;
     if (stopping_) changed_.notify_all();
   }
+  drop_core(has_core);
 }
 
 void Batcher::execute(BatchBuffer& b) {

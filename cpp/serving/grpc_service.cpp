@@ -256,7 +256,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
         pending = decode(std::move(infer), response);
         break;
       }
-      if (infer->submit()) return infer->render(response);
+      if (infer->submit() == Batcher::Submitted::ended) return infer->render(response);
       pending = std::move(infer);
       break;
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 
 namespace maas::serving {
 namespace {
@@ -19,6 +21,20 @@ constexpr auto kToken = make_token_table();
 HeadScan bad_head(int status, const char* error) { return {0, status, error}; }
 
 bool has_control(std::string_view line) {
+  // Eight bytes at a time: those below 0x20, or 0x7f, show in the highest bit. A tab does too, and is looked at again.
+  constexpr uint64_t kOnes = 0x0101010101010101, kHigh = 0x80 * kOnes;
+  const auto suspicious = [](uint64_t v) {
+    const uint64_t x = v ^ (0x7f * kOnes);
+    return (((v - 0x20 * kOnes) & ~v) | ((x - kOnes) & ~x)) & kHigh;
+  };
+  bool maybe = false;
+  size_t i = 0;
+  for (; i + 8 <= line.size(); i += 8) {
+    uint64_t v;
+    std::memcpy(&v, line.data() + i, 8);
+    maybe |= suspicious(v) != 0;
+  }
+  if (!maybe) line.remove_prefix(i);
   bool bad = false;
   for (const char c : line) bad |= (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
   return bad;

@@ -1,6 +1,7 @@
 #include "serving/http_loop.h"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cstdio>
 #include <new>
 
@@ -52,6 +53,24 @@ void Loop::sweep() {
   const auto now = Clock::now();
   const std::vector<std::shared_ptr<Session>> all(sessions.begin(), sessions.end());
   for (const auto& s : all) s->check(now);
+}
+
+void Loop::run_soon(const std::shared_ptr<Model>& model) noexcept {
+  if (std::find(deferred.begin(), deferred.end(), model) != deferred.end()) return;
+  try {
+    deferred.reserve(deferred.size() + 1);
+    // Behind the handlers of all sockets that were found readable together with this one.
+    if (deferred.empty()) asio::post(context, [this] { run_deferred(); });
+    deferred.push_back(model);
+  } catch (const std::bad_alloc&) {
+    model->batcher->run_deferred();
+  }
+}
+
+void Loop::run_deferred() noexcept {
+  const auto models = std::move(deferred);
+  deferred.clear();
+  for (const auto& model : models) model->batcher->run_deferred();
 }
 
 void Loop::arm_expire() {

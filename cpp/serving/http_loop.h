@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 #include <unordered_set>
+#include <vector>
 
 #include "serving/http_asio.h"
 #include "serving/server.h"
@@ -27,6 +28,7 @@ struct Loop {
   std::unordered_set<std::shared_ptr<Session>> sessions;
   std::atomic<size_t> open{0};  // sessions.size(), for other threads
   int ticks = 0;
+  std::vector<std::shared_ptr<Model>> deferred;
   bool expire_armed = false, draining = false;
   std::string date;  // the Date header line, renewed by the sweep
   std::thread thread;
@@ -34,7 +36,11 @@ struct Loop {
   void start();  // the thread
   void add(const std::shared_ptr<Session>& session);
   void remove(const std::shared_ptr<Session>& session) noexcept;
-  void sweep();       // timeouts, a few times a second
+  void sweep();  // timeouts, a few times a second
+  // Runs what was deferred for `model` once the requests that have come by now are read: one run and one burst of
+  // answers for all of them.
+  void run_soon(const std::shared_ptr<Model>& model) noexcept;
+  void run_deferred() noexcept;
   void arm_expire();  // deadlines of waiting requests, while there are any
   void begin_drain();
   void close_all();  // and ends the thread

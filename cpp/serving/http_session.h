@@ -25,6 +25,8 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   // still gets its answer: it is told "100 Continue", and one that has gone refuses that.
   void look(Clock::time_point now) noexcept;
   void job_done(std::shared_ptr<Pending> request) noexcept override;
+  bool has_rounds() const noexcept override { return true; }
+  void run_soon(const std::shared_ptr<Model>& model) noexcept override { loop_.run_soon(model); }
 
  private:
   enum class State : uint8_t { handshake, idle, head, body, waiting, writing, linger, closed };

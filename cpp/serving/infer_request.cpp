@@ -194,7 +194,7 @@ void InferRequest::go_on(ImageDecoder* decoder) noexcept {
       decode_images(*decoder);
       finish_inputs();
       encoded_.clear();
-      if (!submit()) return;
+      if (submit() != Batcher::Submitted::ended) return;
     }
   } catch (...) {
     if (admitted_) {
@@ -253,10 +253,10 @@ void InferRequest::choose_outputs() {
   }
 }
 
-bool InferRequest::submit() {
-  const bool ended = model_->batcher->submit(std::static_pointer_cast<InferRequest>(shared_from_this()));
+Batcher::Submitted InferRequest::submit(bool has_rounds) {
+  const auto how = model_->batcher->submit(std::static_pointer_cast<InferRequest>(shared_from_this()), has_rounds);
   submitted_ = true;  // after it: if it throws, the rows are still to be given back
-  return ended;
+  return how;
 }
 
 void InferRequest::job_done() noexcept {

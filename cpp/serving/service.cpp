@@ -251,12 +251,26 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
                                         const Request& request, Response& response,
                                         const std::shared_ptr<Waiter>& waiter) {
   if (!model) return nullptr;
-  auto infer = std::make_shared<InferRequest>(std::move(model), waiter, protocol);
+  if (model->batcher->is_full()) {
+    // Under overload most requests end here, and must not take the cores from those that are run.
+    response.error(429, "the queue of model '" + model->metrics->model + "' is full");
+    response.headers = "Retry-After: 1\r\n";
+    auto& requests = model->metrics->requests[static_cast<size_t>(protocol.transport())];
+    requests[static_cast<size_t>(Outcome::rejected)].fetch_add(1, kRelaxed);
+    model->stats->fail.add(Clock::now() - request.arrived);
+    return nullptr;
+  }
+  auto infer = std::make_shared<InferRequest>(model, waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
   if (infer->image_bytes() != 0) return decode(std::move(infer), response);
-  if (!infer->submit()) return infer;
-  infer->render(response);
-  return nullptr;
+  const auto how = infer->submit(waiter->has_rounds());
+  if (how == Batcher::Submitted::ended) {
+    infer->render(response);
+    return nullptr;
+  }
+  if (how == Batcher::Submitted::deferred) waiter->run_soon(model);
+  if (how == Batcher::Submitted::full) model->batcher->run_deferred();
+  return infer;
 }
 
 // Its images are decoded elsewhere, and then it is submitted.

@@ -62,6 +62,10 @@ class Waiter {
  public:
   virtual ~Waiter() = default;
   virtual void job_done(std::shared_ptr<Pending> request) noexcept = 0;
+  // True: what it asks for may wait for other requests of this round of its loop, at the end of which run_deferred is
+  // called for the models that run_soon was given.
+  virtual bool has_rounds() const noexcept { return false; }
+  virtual void run_soon(const std::shared_ptr<Model>& model) noexcept { (void)model; }
 };
 
 class InferRequest final : public Job, public Pending, private InferSink {
@@ -77,8 +81,7 @@ class InferRequest final : public Job, public Pending, private InferSink {
   int64_t image_bytes() const { return image_bytes_; }
   void go_on(ImageDecoder* decoder) noexcept;  // null: the server is shutting down
   void refuse_images(Outcome outcome) { count(outcome); }
-  // True: ended on this thread.
-  bool submit();
+  Batcher::Submitted submit(bool has_rounds = false);
   void render(Response& response) override;
   void job_done() noexcept override;
   bool unwanted() const noexcept override { return waiter_.expired(); }

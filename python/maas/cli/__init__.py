@@ -13,6 +13,7 @@ from maas import missing_names
 COMMANDS = {
     "demo": ("maas.cli.demo", "train, save, load and serve a model that reads handwritten digits"),
     "serve": ("maas.cli.serve", "serve a model over HTTP"),
+    "bench": ("maas.cli.bench", "load a server and tell how many requests it answers, and how soon"),
     "keys": ("maas.cli.keys", "make, list and revoke the API keys of a server"),
     "inspect": ("maas.cli.inspect", "what a model file holds and what running it takes"),
     "info": ("maas.cli.info", "what this build is and what it uses of this machine"),

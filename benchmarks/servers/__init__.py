@@ -1,0 +1,1 @@
+"""The servers that `benchmarks.serving` compares: maas, and what PyPI has."""

@@ -12,7 +12,8 @@ __all__ = [
     "angle", "bitwise_left_shift", "bitwise_right_shift", "cbrt", "celu", "conj", "conjugate", "deg2rad", "exp2",
     "fabs", "fmax", "fmin", "fmod", "gcd", "glu", "hard_shrink", "hard_tanh", "heaviside", "hypot", "imag",
     "isneginf", "isposinf", "isreal", "lcm", "ldexp", "left_shift", "logaddexp2", "nextafter", "rad2deg", "real",
-    "right_shift", "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink", "threshold",
+    "right_shift", "signbit", "sinc", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus", "tanh_shrink",
+    "threshold",
 ]  # fmt: skip
 
 

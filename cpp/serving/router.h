@@ -10,13 +10,26 @@
 
 namespace maas::serving {
 
-#define MAAS_ROUTE_IDS(X)                                                                                            \
-  X(none)                                                                                                            \
-  X(alive)                                                                                                           \
-  X(server)                                                                                                          \
-  X(live) X(ready) X(models) X(model) X(model_ready) X(infer) X(metrics) X(model_config) X(model_stats) X(all_stats) \
-      X(repository_index) X(repository_load) X(repository_unload) X(tfs_models) X(tfs_status) X(tfs_metadata)        \
-          X(tfs_predict) X(tfs_classify) X(tfs_regress) X(openapi) X(keys_list) X(keys_add) X(keys_revoke)
+#define MAAS_ROUTE_IDS(X) \
+  X(none)                 \
+  X(alive)                \
+  X(server)               \
+  X(live)                 \
+  X(ready)                \
+  X(models)               \
+  X(model)                \
+  X(model_ready)          \
+  X(infer)                \
+  X(metrics)              \
+  X(model_config)         \
+  X(model_stats)          \
+  X(all_stats)            \
+  X(repository_index)     \
+  X(repository_load)      \
+  X(repository_unload)    \
+  X(tfs_models)           \
+  X(tfs_status)           \
+  X(tfs_metadata) X(tfs_predict) X(tfs_classify) X(tfs_regress) X(openapi) X(keys_list) X(keys_add) X(keys_revoke)
 
 enum class RouteId : uint8_t {
 #define MAAS_ROUTE_ID(name) name,

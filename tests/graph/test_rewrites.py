@@ -90,6 +90,23 @@ def test_a_one_that_broadcasts_stays():
     assert y.shape == (1, 3, 8)
 
 
+ABOVE = np.full((2, 3), 1 + 1e-12)  # which float32 does not tell from 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda wide, narrow: _core.where(_core.greater(wide * wide, 1.0), narrow, -narrow),
+        lambda wide, narrow: _core.logical_and(_core.equal(wide * wide, 1.0), _core.greater(narrow, 0.0)),
+        lambda wide, narrow: _core.where(_core.greater(narrow * narrow, 0.0), wide * wide, wide) - 1.0,
+    ],
+)
+def test_bools_bring_no_float64_into_a_chain_of_float32(function):
+    arrays = ABOVE, np.ones((2, 3), "float32")
+    _, (got,) = run(function, *arrays)
+    np.testing.assert_array_equal(got, eager(function, *arrays)[0])
+
+
 # ---- attention
 
 

@@ -84,3 +84,44 @@ def test_labels_of_text_are_told():
                   {**nodes, **own, "classlabels_strings": ["a", "b"]})  # fmt: skip
     with pytest.raises((TypeError, NotImplementedError), match="string"):
         maas.onnx.load(data)(np.zeros((1, FEATURES), "float32"))
+
+
+def _regressor(**changes):
+    """A tree of one comparison: 1 where x[0] <= 0.5, else 2."""
+    own = {
+        "nodes_treeids": [0] * 3, "nodes_nodeids": [0, 1, 2], "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"],
+        "nodes_featureids": [0] * 3, "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
+        "nodes_falsenodeids": [2, 0, 0], "target_treeids": [0, 0], "target_nodeids": [1, 2], "target_ids": [0, 0],
+        "target_weights": [1.0, 2.0], "n_targets": 1,
+    }  # fmt: skip
+    return maas.onnx.load(_model("TreeEnsembleRegressor", [("y", TensorProto.FLOAT)], {**own, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"nodes_featureids": [FEATURES, 0, 0]}, "features must be"),
+        ({"nodes_featureids": [-1, 0, 0]}, "features and leaves must be"),
+        ({"nodes_modes": ["BRANCH_LEQ"]}, "equally long"),
+        ({"nodes_truenodeids": [1]}, "equally long"),
+        ({"nodes_missing_value_tracks_true": [1]}, "equally long"),
+        ({"target_weights": [1.0]}, "equally long"),
+        ({"nodes_truenodeids": [0, 0, 0]}, "form a circle"),
+        ({"nodes_truenodeids": [2, 0, 0]}, "one root"),
+        ({"target_ids": [-1, 0]}, "targets must be"),
+        ({"n_targets": -1}, "n_targets must be"),
+        ({"n_targets": 2**40}, "n_targets must be"),
+        ({"aggregate_function": "MEDIAN"}, "aggregate_function must be"),
+        ({"base_values": [1.0, 2.0]}, "base_values must be"),
+    ],
+)
+def test_trees_that_contradict_themselves_are_told(changes, match):
+    with pytest.raises(ValueError, match=match):
+        _regressor(**changes)(np.zeros((1, FEATURES), "float32"))
+
+
+def test_an_infinite_leaf_and_no_rows():
+    model = _regressor(target_weights=[np.inf, 2.0])
+    x = np.eye(2, FEATURES, dtype="float32")
+    np.testing.assert_array_equal(model(x).numpy(), [[2], [np.inf]])
+    assert model(x[:0]).shape == (0, 1)

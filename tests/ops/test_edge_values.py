@@ -208,6 +208,8 @@ def test_the_next_number(dtype):
             np.testing.assert_array_equal(maas.ops.nextafter(x, y).numpy(), np.nextafter(x, y))
     edges = maas.ops.nextafter(np.array([0, 0, 1, np.nan, tiny], dtype), np.array([1, -1, 1, 2, 0], dtype)).numpy()
     np.testing.assert_array_equal(edges, np.array([tiny, -tiny, 1, np.nan, 0], dtype))
+    unknown = maas.ops.nextafter(np.array([0, 1, -2, np.inf], dtype), np.array(np.nan, dtype)).numpy()
+    assert np.isnan(unknown).all()
     if dtype == "float32":
         import keras
 

@@ -19,18 +19,20 @@ bool chain_type(DType t) {
   const bool half = t == DType::bf16 || t == DType::f16;
   return t == DType::f32 || t == DType::b8 || (half && target().is_cpu());
 }
-bool fusable(const Node& n) {
-  if (!is_elementwise(n)) return false;
+// What a chain may hold, one bit a rule: some rule fits all its members. Bools alone fit several, and a bool that came
+// of float64 must not bring it into a chain that rounds every step to float32.
+unsigned chain_rules(const Node& n) {
+  if (!is_elementwise(n)) return 0;
   auto all = [&](auto fits) {
     return fits(n.dtype()) &&
            std::all_of(n->inputs.begin(), n->inputs.end(), [&](const Node& in) { return fits(in.dtype()); });
   };
-  if (all(chain_type)) return true;
-  if (target().is_cpu())
-    return n->op->elementwise_in_f64() && all([](DType t) { return t == DType::f64 || t == DType::b8; });
-  return all([](DType t) { return t == DType::bf16 || t == DType::b8; }) ||
-         all([](DType t) { return t == DType::f16 || t == DType::b8; });
+  auto only = [&](DType one) { return all([one](DType t) { return t == one || t == DType::b8; }); };
+  const unsigned rules = all(chain_type) ? 1 : 0;
+  if (target().is_cpu()) return rules | (n->op->elementwise_in_f64() && only(DType::f64) ? 2 : 0);
+  return rules | (only(DType::bf16) ? 2 : 0) | (only(DType::f16) ? 4 : 0);
 }
+bool fusable(const Node& n) { return chain_rules(n) != 0; }
 
 struct Group {
   std::vector<Node> members;  // root last in execution order
@@ -39,7 +41,8 @@ struct Group {
 
 constexpr size_t kMaxInputs = 8;
 
-// Grows a group upwards from its root: an elementwise operand joins if only members use it and it has the root's shape.
+// Grows a group upwards from its root: an elementwise operand joins if only members use it, it has the root's shape and
+// computes like the others.
 Group grow(const Node& root, const Users& users, const std::unordered_map<const NodeData*, int>& rank) {
   Group g;
   std::unordered_set<const NodeData*> in_group{root.data()};
@@ -52,11 +55,12 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
           inputs.push_back(in);
     return inputs;
   };
-  bool grown = enabled() && fusable(root);
+  unsigned rules = chain_rules(root);
+  bool grown = enabled() && rules;
   while (grown && members.size() < Chain::max_steps) {
     grown = false;
     for (const Node& candidate : outside()) {
-      if (!fusable(candidate) || candidate.shape() != root.shape() || users.is_root(candidate)) continue;
+      if (!(rules & chain_rules(candidate)) || candidate.shape() != root.shape() || users.is_root(candidate)) continue;
       int uses = 0;
       for (const Node& m : members) uses += static_cast<int>(std::count(m->inputs.begin(), m->inputs.end(), candidate));
       if (uses != users.count(candidate)) continue;
@@ -67,6 +71,7 @@ Group grow(const Node& root, const Users& users, const std::unordered_map<const 
         in_group.erase(candidate.data());
         continue;
       }
+      rules &= chain_rules(candidate);
       grown = true;
       break;
     }

@@ -15,8 +15,8 @@ MAAS_INLINE double sum_span_f64(const double* x, int64_t n) {
   for (; i + step <= n; i += step)
     MAAS_UNROLL for (int k = 0; k < 4; ++k) s[k] = simd::add(s[k], F64::load(x + i + k * lanes));
   if (i < n) {
-    // Lanes that are left add nothing: -0 keeps a sum of -0.
-    for (int64_t k = 0; k < step; ++k) last[k] = i + k < n ? x[i + k] : -0.0;
+    // Lanes that are left add nothing.
+    for (int64_t k = 0; k < step; ++k) last[k] = i + k < n ? x[i + k] : 0.0;
     MAAS_UNROLL for (int k = 0; k < 4; ++k) s[k] = simd::add(s[k], F64::load(last + k * lanes));
   }
   simd::add(simd::add(s[0], s[1]), simd::add(s[2], s[3])).store(last);

@@ -152,6 +152,9 @@ class Call:
         return Scope(graph, dict(zip([i.name for i in graph.inputs], values)), self.scope)
 
 
+_ERRORS = (ValueError, TypeError, NotImplementedError, MemoryError, IndexError)  # what a node's error may be
+
+
 def convert(node, scope):
     """The values of a node's outputs, a tuple."""
     values = [scope.value(n) if n else None for n in node.inputs]
@@ -172,13 +175,14 @@ def convert(node, scope):
         raise
     except NeedsKnownSizes:
         raise
-    except (ValueError, TypeError, NotImplementedError, MemoryError, IndexError) as e:
+    except _ERRORS as e:
         if str(e).startswith("onnx: "):
             raise
-        raise type(e)(f"onnx: {node.label}: {e}") from e
-    except (KeyError, AttributeError, ZeroDivisionError, RuntimeError, OverflowError) as e:
-        kind = ValueError
+        # Not its own type, which may not take a text alone.
+        kind = next(k for k in _ERRORS if isinstance(e, k))
         raise kind(f"onnx: {node.label}: {e}") from e
+    except (KeyError, AttributeError, ZeroDivisionError, RuntimeError, OverflowError) as e:
+        raise ValueError(f"onnx: {node.label}: {e}") from e
     results = results if isinstance(results, tuple) else (results,)
     return tuple(r if r is None or isinstance(r, (_core.Tensor, list)) else ops.convert_to_tensor(r) for r in results)
 

@@ -384,7 +384,7 @@ _LARGEST = {
 
 @op
 def nextafter(x1, x2):
-    """The number next to `x1` on the way to `x2`, element by element; `x2` where both are equal.
+    """The number next to `x1` on the way to `x2`, element by element; `x2` where both are equal, NaN where one is.
 
     Args:
         x1, x2: Tensors that broadcast; integers become floats.
@@ -416,4 +416,4 @@ def nextafter(x1, x2):
     # From infinity the way back is the largest number.
     back = _core.where(_core.less(a, 0.0), _core.negative(most), most)
     y = _core.where(_core.equal(_core.absolute(a), float("inf")), back, y)
-    return _core.where(_core.equal(a, b), b, y)
+    return _core.where(_core.logical_or(_core.equal(a, b), _core.isnan(b)), b, y)

@@ -12,6 +12,7 @@ _MODES = ("<=", "<", ">=", ">", "==", "!=", "in")  # by their numbers
 _NAMES = {"BRANCH_LEQ": "<=", "BRANCH_LT": "<", "BRANCH_GTE": ">=", "BRANCH_GT": ">", "BRANCH_EQ": "==",
           "BRANCH_NEQ": "!=", "LEAF": "<="}  # fmt: skip
 _AGGREGATES = ("AVERAGE", "SUM", "MIN", "MAX")
+_MOST_TARGETS = 1 << 20
 _TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
 
 
@@ -42,13 +43,26 @@ class _Ensemble:
         self.values.append(row)
         return i
 
+    def reached(self):
+        """The number of nodes that hang on the roots."""
+        seen, rest = set(), list(self.roots)
+        while rest:
+            i = rest.pop()
+            if i not in seen:
+                seen.add(i)
+                rest += [self.yes[i], self.no[i]] if self.leaf[i] < 0 else []
+        return len(seen)
+
     def result(self, x, aggregate, base, dtype):
         """The aggregated values, (rows, targets)."""
+        columns = x.dims[1] if x.ndim == 2 else None
+        if isinstance(columns, int) and max(self.feature, default=0) >= columns:
+            raise ValueError(f"features must be in [0, {columns}), received {max(self.feature)}")
         tables = tree_tables(self.roots, self.feature, self.threshold, self.yes, self.no, self.leaf, mode=self.mode,
                              missing_true=self.missing, sets=self.sets, dtype=x.dtype)  # fmt: skip
         values = np.array(self.values, dtype)
         if aggregate in ("SUM", "AVERAGE"):
-            y = tree_ensemble(x, tables, np.nan_to_num(values), np.zeros(values.shape[1], dtype))
+            y = tree_ensemble(x, tables, np.where(np.isnan(values), 0, values), np.zeros(values.shape[1], dtype))
             y = _core.divide(y, float(len(self.roots))) if aggregate == "AVERAGE" else y
             return _core.add(y, ops.convert_to_tensor(base.astype(dtype)))
         end = np.inf if aggregate == "MIN" else -np.inf
@@ -87,6 +101,20 @@ def _is_member(column, group):
     return _core.where(_core.isnan(column), column, found)
 
 
+def _targets(count):
+    """A number of targets that a table can have."""
+    if not 1 <= count <= _MOST_TARGETS:
+        raise ValueError(f"n_targets must be in [1, {_MOST_TARGETS}], received {count}")
+    return count
+
+
+def _equally_long(**lists):
+    """An error unless all lists have one length."""
+    sizes = {name: len(items) for name, items in lists.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"lists of nodes or leaves must be equally long, received {sizes}")
+
+
 def _word(words, number, what):
     if not 0 <= number < len(words):
         raise ValueError(f"{what} must be in [0, {len(words)}), received {number}")
@@ -95,10 +123,14 @@ def _word(words, number, what):
 
 @converts("TreeEnsemble", domain="ai.onnx.ml")
 def tree_ensemble_5(call, x):
-    made, targets = _Ensemble(), call.attr("n_targets", 1)
+    made, targets = _Ensemble(), _targets(call.attr("n_targets", 1))
     splits, modes = (call.need(f"nodes_{n}").numpy().astype("float64") for n in ("splits", "modes"))
     features, tracks = call.need("nodes_featureids"), call.attr("nodes_missing_value_tracks_true") or [0] * len(splits)
     modes = [_word(_MODES, int(m), "nodes_modes") for m in modes]
+    _equally_long(
+        splits=splits, modes=modes, featureids=features, missing_value_tracks_true=tracks,
+        **{f"{s}{k}": call.need(f"nodes_{s}{k}") for s in ("true", "false") for k in ("nodeids", "leafs")},
+    )  # fmt: skip
     for feature, split, mode, track in zip(features, splits, modes, tracks):
         made.node(feature, split, mode, bool(track))
     members = call.attr("membership_values")
@@ -114,6 +146,7 @@ def tree_ensemble_5(call, x):
             x = _core.concatenate(x, _is_member(x[:, features[node] : features[node] + 1], group), axis=1)
             made.feature[node], made.threshold[node], made.mode[node] = x.shape[1] - 1, 1.0, "=="
     ids, weights = call.need("leaf_targetids"), call.need("leaf_weights").numpy().astype("float64")
+    _equally_long(leaf_targetids=ids, leaf_weights=weights)
     for side, children in (("true", made.yes), ("false", made.no)):
         to, is_leaf = call.need(f"nodes_{side}nodeids"), call.need(f"nodes_{side}leafs")
         for i in range(len(splits)):
@@ -138,9 +171,17 @@ def _older(call, kind, targets):
     tracks = call.attr("nodes_missing_value_tracks_true") or [0] * len(trees)
     weights = call.attr(f"{kind}_weights")
     weights = call.need(f"{kind}_weights_as_tensor").numpy() if weights is None else weights
+    sides = {side: call.need(f"nodes_{side}nodeids") for side in ("true", "false")}
+    features = call.need("nodes_featureids")
+    _equally_long(
+        treeids=trees, nodeids=nodes, modes=modes, featureids=features, values=splits,
+        missing_value_tracks_true=tracks, truenodeids=sides["true"], falsenodeids=sides["false"],
+    )  # fmt: skip
+    owners, ids = (call.need(f"{kind}_{n}") for n in ("treeids", "ids"))
+    owned = call.need(f"{kind}_nodeids")
+    _equally_long(treeids=owners, nodeids=owned, ids=ids, weights=weights)
     pairs = {}
-    owners = zip(call.need(f"{kind}_treeids"), call.need(f"{kind}_nodeids"))
-    for key, target, weight in zip(owners, call.need(f"{kind}_ids"), weights):
+    for key, target, weight in zip(zip(owners, owned), ids, weights):
         pairs.setdefault(key, []).append((target, float(weight)))
     for i, key in enumerate(zip(trees, nodes)):
         if modes[i] not in _NAMES:
@@ -148,26 +189,36 @@ def _older(call, kind, targets):
         if modes[i] == "LEAF":
             made.add_leaf(_row(targets, pairs.get(key, [])))
         else:
-            made.node(call.need("nodes_featureids")[i], float(splits[i]), _NAMES[modes[i]], bool(tracks[i]))
+            made.node(features[i], float(splits[i]), _NAMES[modes[i]], bool(tracks[i]))
     children = set()
     for side, found in (("true", made.yes), ("false", made.no)):
-        for i, to in enumerate(call.need(f"nodes_{side}nodeids")):
+        for i, to in enumerate(sides[side]):
             if modes[i] != "LEAF":
                 found[i] = _word(range(len(place)), place.get((trees[i], to), -1), "children")
                 children.add(found[i])
     made.roots = [i for i in range(len(trees)) if i not in children]
+    if not len({trees[i] for i in made.roots}) == len(made.roots) == len(set(trees)):
+        raise ValueError(f"a tree must have one root, received {len(made.roots)} roots in {len(set(trees))} trees")
+    if made.reached() != len(trees):
+        raise ValueError(f"nodes must not form a circle, received {len(trees) - made.reached()} without a way to them")
     base = call.attr("base_values")
     base = call.attr("base_values_as_tensor") if base is None else np.array(base)
     base = np.zeros(targets) if base is None else np.asarray(base if isinstance(base, np.ndarray) else base.numpy())
+    # One number goes for all classes.
+    if len(base) not in {targets, 1 if kind == "class" else targets}:
+        raise ValueError(f"base_values must be {targets} numbers, received {len(base)}")
     return made, base
 
 
 @converts("TreeEnsembleRegressor", domain="ai.onnx.ml")
 def tree_ensemble_regressor(call, x):
-    targets = call.attr("n_targets", 1)
+    targets = _targets(call.attr("n_targets", 1))
     made, base = _older(call, "target", targets)
     x = x if x.dtype in ("float32", "float64") else ops.cast(x, "float32")
-    y = made.result(x, call.attr("aggregate_function", "SUM"), base, x.dtype)
+    aggregate = call.attr("aggregate_function", "SUM")
+    if aggregate not in _AGGREGATES:
+        raise ValueError(f"aggregate_function must be of {_AGGREGATES}, received {aggregate!r}")
+    y = made.result(x, aggregate, base, x.dtype)
     return ops.cast(_transformed(y, call.attr("post_transform", "NONE")), "float32")
 
 

@@ -88,7 +88,11 @@ def test_one_against_others(part):
         agree(multiclass.OneVsRestClassifier(linear_model.Ridge()).fit(X, labels))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a label that all rows have
-        agree(multiclass.OneVsRestClassifier(part).fit(X, np.c_[TWO, np.ones(len(X), int)]))
+        for kept in (0, 1):
+            labels = np.c_[TWO, np.full(len(X), kept), THREE > 0]
+            agree(multiclass.OneVsRestClassifier(part).fit(X, labels))
+            # The first part says where the middle lies.
+            agree(multiclass.OneVsRestClassifier(part).fit(X, labels[:, [1, 0, 2]]))
 
 
 def test_several_outputs():

@@ -184,6 +184,8 @@ def test_what_cannot_be_converted():
         from_sklearn(pipeline.make_pipeline(preprocessing.StandardScaler(), Foreign()).fit(X, Y))
     with pytest.raises(TypeError, match="expected a fitted estimator, received 3"):
         from_sklearn(3)
+    with pytest.raises(NotImplementedError, match="SVC needs rows with weight of all 3 classes, received 2"):
+        from_sklearn(svm.SVC().fit(X, THREE, sample_weight=np.where(THREE == 2, 0.0, 1.0)))
     with pytest.raises(NotImplementedError, match="SVC supports the kernels linear, poly, .*received <function"):
         from_sklearn(svm.SVC(kernel=lambda a, b: a @ b.T).fit(X, THREE))
     with pytest.raises(NotImplementedError, match="KNeighborsClassifier supports weights='uniform' and 'distance'"):

@@ -103,3 +103,5 @@ def test_jvp_errors():
         ops.jvp(ops.sin, x, x)
     with pytest.raises(ValueError, match=r"the shapes of primals, \[\(3,\)\], received \[\(2,\)\]"):
         ops.jvp(ops.sin, (x,), (x[:2],))
+    with pytest.raises(ValueError, match="structure"):
+        ops.jvp(lambda a: a["p"] * a["q"], ({"p": x, "q": x},), ([x, x],))

@@ -17,8 +17,8 @@ def confidence(sub, x):
 
 
 def middle(sub):
-    """The confidence above which the answer is the second class."""
-    return 0.0 if "decision_function" in sub.functions() else 0.5
+    """The confidence above which the answer is the second class. One class alone is no classifier to scikit-learn."""
+    return 0.0 if "decision_function" in sub.functions() and not isinstance(sub, Constant) else 0.5
 
 
 @converts("multiclass._ConstantPredictor")

@@ -74,6 +74,12 @@ class OneClass(KernelMachine):
 class KernelClassifier(Classifier, KernelMachine):
     """A pair of classes i < j has a score that is positive for i."""
 
+    def check(self):
+        super().check()
+        known, seen = len(self.est.classes_), len(self.est.n_support_)
+        if seen != known:
+            raise unsupported(self.est, f"needs rows with weight of all {known} classes", seen)
+
     def pairs(self):
         return list(itertools.combinations(range(len(self.est.classes_)), 2))
 

@@ -348,6 +348,7 @@ def jvp(fun, primals, tangents, has_aux=False):
             f"jvp: primals and tangents must be tuples of arguments, received {type(primals).__name__} and "
             f"{type(tangents).__name__}"
         )
+    tree.assert_same_structure(list(primals), list(tangents))
     xs, vs = (tree.map_structure(as_tensor, list(t)) for t in (primals, tangents))
     shapes = [[tuple(x.shape) for x in tree.flatten(t)] for t in (xs, vs)]
     if shapes[0] != shapes[1]:

@@ -13,6 +13,7 @@ import maas
 from maas import layers as L
 from maas.onnx.export import encode_onnx
 from maas.onnx.export import model as export_model
+from maas.onnx.wire import GRAPH, INITIALIZER, varint
 
 MIB = 1 << 20
 _PEAK = """
@@ -121,15 +122,31 @@ def test_a_graph_in_two_parts_is_one(large):
     np.testing.assert_array_equal(maas.onnx.load(parts)(x).numpy(), maas.onnx.load(large)(x).numpy())
 
 
-def test_the_last_of_two_data_counts():
-    tensor = TensorProto(name="w", data_type=1, dims=[600], raw_data=np.zeros(600, "<f4").tobytes())
-    text = tensor.SerializeToString() + TensorProto(raw_data=np.ones(600, "<f4").tobytes()).SerializeToString()
+def _tensor(value):
+    return TensorProto(name="w", data_type=1, dims=[600], raw_data=np.full(600, value, "<f4").tobytes())
+
+
+def _model_with(fields):
+    """The bytes of x + w, whose graph ends in these fields."""
     ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [600]) for n in "xy"]
     graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", ports[:1], ports[1:])
     data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    from maas.onnx.wire import GRAPH, INITIALIZER, varint
-
-    graph = data.graph.SerializeToString() + varint(INITIALIZER << 3 | 2) + varint(len(text)) + text
+    graph = data.graph.SerializeToString() + fields
     data.ClearField("graph")
-    data = data.SerializeToString() + varint(GRAPH << 3 | 2) + varint(len(graph)) + graph
+    return data.SerializeToString() + varint(GRAPH << 3 | 2) + varint(len(graph)) + graph
+
+
+def _initializer(text):
+    return varint(INITIALIZER << 3 | 2) + varint(len(text)) + text
+
+
+def test_the_last_of_two_data_counts():
+    text = _tensor(0).SerializeToString() + TensorProto(raw_data=_tensor(1).raw_data).SerializeToString()
+    data = _model_with(_initializer(text))
+    assert maas.onnx.load(data)(np.zeros(600, "float32")).numpy().min() == 1
+
+
+def test_a_number_in_place_of_an_initialiser_is_none():
+    """As protobuf has it: the data of the tensors after it stay theirs."""
+    data = _model_with(varint(INITIALIZER << 3) + varint(7) + _initializer(_tensor(1).SerializeToString()))
     assert maas.onnx.load(data)(np.zeros(600, "float32")).numpy().min() == 1

@@ -206,6 +206,25 @@ def test_every_flipped_bit_is_found(good, tmp_path):
             load(bytes(damaged), tmp_path)
 
 
+def test_large_files_are_read_by_a_team(tmp_path):
+    """8 MiB of weights, which several threads read: each half MiB is hashed, and any number of threads gives them."""
+    layer = maas.layers.Dense(2048)
+    maas.Sequential([maas.Input((1024,)), layer]).save(tmp_path / "m.maas")
+    data, threads = (tmp_path / "m.maas").read_bytes(), maas.get_num_threads()
+    try:
+        for n in (1, 4):
+            maas.set_num_threads(n)
+            tensors = load(data, tmp_path).tensors
+            np.testing.assert_array_equal(np.asarray(tensors["layers/dense/vars/0"]), layer.kernel.numpy())
+            for place in range(len(data) - (8 << 20), len(data), 1 << 19):
+                damaged = bytearray(data)
+                damaged[place] ^= 1
+                with pytest.raises(ValueError, match="damaged"):
+                    load(damaged, tmp_path)
+    finally:
+        maas.set_num_threads(threads)
+
+
 HOSTILE = {
     "newer format": lambda h, g: h["__metadata__"].update(maas_format="2"),
     "no format": lambda h, g: h["__metadata__"].pop("maas_format"),

@@ -90,9 +90,9 @@ def _graph(source, begin, end, places):
     """Pieces of a GraphProto; what is left out goes to `places`."""
     pieces, kept, count = [], begin, 0
     for number, kind, start, value, stop in _Fields(source, begin, end):
-        if number != INITIALIZER:
+        if number != INITIALIZER or kind != 2:  # of another kind it is a field that protobuf does not know
             continue
-        data = _large_data(source, value, stop) if kind == 2 and stop - value > _SMALL else None
+        data = _large_data(source, value, stop) if stop - value > _SMALL else None
         if data is not None:
             field, at, after = data
             pieces.append(bytes(source.read(kept, start - kept)))

@@ -1,5 +1,8 @@
 """TLS: versions and ciphers (S-45), certificates of clients, rotation, and that limits hold as without it (S-17)."""
 
+import contextlib
+import ctypes
+import ctypes.util
 import json
 import os
 import random
@@ -11,6 +14,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -251,6 +255,60 @@ def test_slow_clients_do_not_slow_others(pair, ca):
             s.close()
         wait_for(lambda: metric_text(ask(server, context, path="/metrics"), "maas_http_connections ") <= 1)
     wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+def key_updates(connection, count):
+    """Shakes hands over a TCP connection; returns so many KeyUpdate messages of TLS 1.3 to send there."""
+    lib = ctypes.CDLL(ctypes.util.find_library("ssl"))
+
+    def make(name, *arguments):
+        function = getattr(lib, name)
+        function.restype = ctypes.c_void_p
+        return ctypes.c_void_p(function(*arguments))
+
+    context = make("SSL_CTX_new", make("TLS_client_method"))
+    client = make("SSL_new", context)
+    received, to_send = (make("BIO_new", make("BIO_s_mem")) for _ in range(2))
+    lib.SSL_set_bio(client, received, to_send)
+    lib.SSL_set_connect_state(client)
+
+    def taken():
+        out, piece = bytearray(), ctypes.create_string_buffer(1 << 20)
+        while (n := lib.BIO_read(to_send, piece, len(piece))) > 0:
+            out += piece.raw[:n]
+        return bytes(out)
+
+    while lib.SSL_do_handshake(client) != 1:
+        connection.sendall(taken())
+        data = connection.recv(65536)
+        assert data
+        lib.BIO_write(received, data, len(data))
+    connection.sendall(taken())
+    for _ in range(count):
+        assert lib.SSL_key_update(client, 0) == 1 and lib.SSL_do_handshake(client) == 1
+    data = taken()
+    lib.SSL_free(client)
+    lib.SSL_CTX_free(context)
+    return data
+
+
+def test_a_flood_of_key_updates_does_not_stop_others(server, ca):
+    request = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as flood, connect(server, trusting(ca)) as other:
+        data = key_updates(flood, 100_000)
+
+        def send():
+            with contextlib.suppress(OSError):
+                flood.sendall(data)
+
+        sender, took = threading.Thread(target=send), []
+        sender.start()
+        while sender.is_alive() or len(took) < 50:
+            began = time.perf_counter()
+            other.sendall(request)
+            assert other.recv(1000).startswith(b"HTTP/1.1 200")
+            took.append(time.perf_counter() - began)
+        assert max(took) < 0.2
 
 
 def test_clients_that_vanish(server, ca):

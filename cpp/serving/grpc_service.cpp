@@ -252,7 +252,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
       deadline = infer->deadline;
-      if (infer->image_bytes() != 0) {
+      if (infer->has_images()) {
         pending = decode(std::move(infer), response);
         break;
       }

@@ -265,7 +265,7 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
   if (infer->has_images()) return decode(std::move(infer), response);
   const auto how = infer->submit(waiter->has_rounds());
   if (how == Batcher::Submitted::ended) {
-    infer->render(response);
+    infer->answer(response);
     return nullptr;
   }
   if (how == Batcher::Submitted::deferred) waiter->run_soon(model);

@@ -55,6 +55,15 @@ class Pending {
   virtual ~Pending() = default;
   virtual void render(Response& response) = 0;
   virtual void drop() noexcept = 0;  // nobody waits for the answer any more
+  // Renders, or drops it if there is no memory for that.
+  void answer(Response& response) {
+    try {
+      render(response);
+    } catch (...) {
+      drop();
+      response.error(500, "internal error");
+    }
+  }
 };
 
 // The connection a request came from. `job_done` may be called on any thread.

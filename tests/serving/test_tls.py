@@ -337,6 +337,40 @@ def test_a_slow_reader_gets_all(pair, ca):
         assert np.array_equal(rows_of(json.loads(answer)), affine(big))
 
 
+def small_server_buffer(server, client):
+    """Makes the server's end of a connection of this process take little at once."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as s:
+            if s.getpeername() == client.getsockname():
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+                return
+    raise AssertionError("the server's socket was not found")
+
+
+@pytest.mark.parametrize("more", [0, 20, 40, 60])
+def test_continue_does_not_eat_the_answer_where_nobody_reads(server, ca, more):
+    context = trusting(ca)
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+    plain.settimeout(10)
+    plain.connect(("127.0.0.1", server.port))
+    with context.wrap_socket(plain, server_hostname="localhost") as s:
+        small_server_buffer(server, s)
+        path = b"/no" + b"x" * more
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+        for _ in range(60):
+            s.sendall(head)
+            time.sleep(0.003)
+            s.sendall(b"x")
+            time.sleep(0.003)
+        s.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = read_all(s)
+    answers = re.split(rb"(?=HTTP/1.1 )", got.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))[1:]
+    want = b'{"error":"there is no such route"}'
+    assert len(answers) == 61 and all(a.endswith(b"\r\n\r\n" + want) for a in answers[:-1])
+    assert answers[-1].endswith(b'{"live":true}')
+
+
 # ---- clients that prove who they are
 
 
@@ -526,6 +560,7 @@ def test_the_command_reads_certificates_again(ca, tmp_path):
     model = maas.Sequential([maas.Input((3,)), maas.layers.Dense(2)])
     model.save(tmp_path / "m.keras")
     command = [sys.executable, "-m", "maas.cli", "serve", str(tmp_path / "m.keras"), "--port", "0"]
+    command += ["--management-port", "none"]
     process = subprocess.Popen([*command, "--tls-cert", str(both)], stdout=subprocess.PIPE, text=True)
     try:
         port = int(re.search(r"https://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])

@@ -350,6 +350,7 @@ def test_a_server_that_stops_answers_those_who_wait(monkeypatch):
         for t in threads:
             t.start()
         assert entered.acquire(timeout=10) and entered.acquire(timeout=10)
+        wait_for(lambda: metric(server.url, "maas_http_connections") >= 5)  # theirs, and that of this question
         threading.Timer(0.2, go.set).start()
     for t in threads:
         t.join()

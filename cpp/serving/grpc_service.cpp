@@ -252,11 +252,11 @@ void Service::answer(const GrpcCall& call, Response& response) {
       auto infer = std::make_shared<InferRequest>(std::move(model), waiter, grpc_protocol());
       if (!infer->read(request, call.time_limit, response)) return;
       deadline = infer->deadline;
-      if (infer->image_bytes() != 0) {
+      if (infer->has_images()) {
         pending = decode(std::move(infer), response);
         break;
       }
-      if (infer->submit() == Batcher::Submitted::ended) return infer->render(response);
+      if (infer->submit() == Batcher::Submitted::ended) return infer->answer(response);
       pending = std::move(infer);
       break;
     }
@@ -294,7 +294,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
       done = waiter->take(deadline + std::chrono::milliseconds(250));
     }
     if (!done) return response.error(504, "the request took longer than its timeout");
-    done->render(response);
+    done->answer(response);
   }
   if (response.status == 200 && route.id == RouteId::repository_index) response.body = index_message(response.body);
   if (response.status == 200 && (route.id == RouteId::repository_load || route.id == RouteId::repository_unload)) {

@@ -11,6 +11,9 @@
 #include "serving/http_response.h"
 
 namespace maas::serving {
+namespace {
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+}
 
 Session::Session(Loop& loop, Socket socket) : loop_(loop), stream_(std::move(socket)), in_(kSmallBuffer) {
   if (loop_.tls) {
@@ -94,9 +97,11 @@ void Session::look(Clock::time_point now) noexcept {
 // False: the connection was closed.
 bool Session::send_line_of_continue() noexcept {
   Ec ec;
-  const size_t sent = stream_.write_some({asio::buffer("HTTP/1.1 100 Continue\r\n\r\n", 25), {}}, ec);
+  const size_t sent = stream_.write_some({asio::buffer(kContinue), {}}, ec);
+  // TLS keeps what the socket did not take, and must be given it again.
+  continue_is_left_ = continue_is_left_ || (ec && stream_.encrypted());
   // A part of the line would make the answer after it unreadable. Without any the client gets along.
-  if (ec || sent == 25) return true;
+  if (ec || sent == kContinue.size()) return true;
   close();
   return false;
 }
@@ -320,12 +325,7 @@ void Session::finish(const std::shared_ptr<Pending>& request) {
   if (state_ != State::waiting || pending_ != request) return request->drop();
   pending_.reset();
   Response response;
-  try {
-    request->render(response);
-  } catch (...) {
-    request->drop();
-    response.error(500, "internal error");
-  }
+  request->answer(response);
   respond(response);
   process();
 }
@@ -341,6 +341,7 @@ void Session::respond(Response& response) {
                       close_after_  ? KeepAlive::closes
                       : old_client_ ? KeepAlive::said
                                     : KeepAlive::implied);
+  if (std::exchange(continue_is_left_, false)) out_head_.insert(0, kContinue);
   out_body_ = std::move(response.body);
   if (head_only_) out_body_.clear();
   log(response, out_body_.size());

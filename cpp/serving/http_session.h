@@ -72,6 +72,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   State state_ = State::idle;
   Coding coding_ = Coding::identity;  // of the answer
   bool close_after_ = false, head_only_ = false, probed_ = false, old_client_ = false, reading_ = false;
+  bool continue_is_left_ = false;
   uint64_t tls_generation_ = 0;
   Clock::time_point arrived_, since_, deadline_;
   std::shared_ptr<const std::string> peer_;  // with an access log only

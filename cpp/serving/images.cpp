@@ -44,7 +44,7 @@ ImageQueue::ImageQueue(std::shared_ptr<ImageDecoder> decoder) : decoder_(std::mo
 }
 
 bool ImageQueue::add(std::shared_ptr<InferRequest> request) {
-  const int64_t bytes = request->image_bytes();
+  const int64_t bytes = request->waiting_bytes();
   {
     std::lock_guard lock(mutex_);
     if (stopping_ || (bytes_ != 0 && bytes_ + bytes > kMostBytes)) return false;
@@ -76,7 +76,7 @@ void ImageQueue::work() {
     waiting_.pop_front();
     const bool late = stopping_;
     lock.unlock();
-    const int64_t bytes = request->image_bytes();
+    const int64_t bytes = request->waiting_bytes();
     request->go_on(late ? nullptr : decoder_.get());
     request.reset();
     lock.lock();

@@ -54,7 +54,7 @@ class ImageQueue {
   void stop();  // what waits is refused. Idempotent
 
  private:
-  static constexpr int64_t kMostBytes = int64_t{1} << 28;  // encoded, that wait
+  static constexpr int64_t kMostBytes = int64_t{1} << 28;  // of requests that wait: their images and their other inputs
   static constexpr size_t kThreads = 2;
   void work();
 

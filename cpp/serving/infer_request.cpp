@@ -147,19 +147,24 @@ void* InferRequest::open_images(size_t i, const Shape& shape) {
     refuse("input '" + spec.name + "' has " + std::to_string(n) + " images where the inputs before have " +
            std::to_string(rows) + " rows");
   }
+  if (n > (held_limit_ - held_bytes_) / static_cast<int64_t>(sizeof(Bytes)))
+    refuse("input '" + spec.name + "' takes not so many images, received " + std::to_string(n));
+  held_bytes_ += n * static_cast<int64_t>(sizeof(Bytes));
   given_[i] = true;
   rows = n;
   encoded_[i].resize(static_cast<size_t>(n));
   return encoded_[i].data();
 }
 
-void InferRequest::decode_images(ImageDecoder& decoder) {
+// False: its time is up, or nobody waits for it any more.
+bool InferRequest::decode_images(ImageDecoder& decoder) {
   const ModelInfo& info = model_->servable->info();
   for (size_t i = 0; i < encoded_.size(); ++i) {
     const std::string& name = info.inputs[i].name;
     ImageInput input = model_->images[i].value_or(ImageInput{});
     size_t at = 0;
     for (const Bytes& b : encoded_[i]) {
+      if (unwanted() || Clock::now() >= deadline) return false;
       const Pixels pixels = decoder.decode({b.data, b.size}, input);
       if (at == 0) {
         // Where the model leaves the size free, the first image sets it.
@@ -179,19 +184,18 @@ void InferRequest::decode_images(ImageDecoder& decoder) {
       at += held_[i].size() / encoded_[i].size();
     }
   }
+  return true;
 }
 
 void InferRequest::go_on(ImageDecoder* decoder) noexcept {
   auto self = std::static_pointer_cast<InferRequest>(shared_from_this());
   Response response;
   try {
-    if (unwanted()) return drop();
     if (decoder == nullptr) {
       response.error(503, "the server is shutting down");
-    } else if (Clock::now() >= deadline) {
+    } else if (!decode_images(*decoder)) {
       response.error(504, "the request waited longer than its timeout");
     } else {
-      decode_images(*decoder);
       finish_inputs();
       encoded_.clear();
       if (submit() != Batcher::Submitted::ended) return;

@@ -262,10 +262,10 @@ std::shared_ptr<Pending> Service::infer(std::shared_ptr<Model> model, const Infe
   }
   auto infer = std::make_shared<InferRequest>(model, waiter, protocol);
   if (!infer->read(request, request_timeout_, response)) return nullptr;
-  if (infer->image_bytes() != 0) return decode(std::move(infer), response);
+  if (infer->has_images()) return decode(std::move(infer), response);
   const auto how = infer->submit(waiter->has_rounds());
   if (how == Batcher::Submitted::ended) {
-    infer->render(response);
+    infer->answer(response);
     return nullptr;
   }
   if (how == Batcher::Submitted::deferred) waiter->run_soon(model);

@@ -55,6 +55,15 @@ class Pending {
   virtual ~Pending() = default;
   virtual void render(Response& response) = 0;
   virtual void drop() noexcept = 0;  // nobody waits for the answer any more
+  // Renders, or drops it if there is no memory for that.
+  void answer(Response& response) {
+    try {
+      render(response);
+    } catch (...) {
+      drop();
+      response.error(500, "internal error");
+    }
+  }
 };
 
 // The connection a request came from. `job_done` may be called on any thread.
@@ -77,9 +86,10 @@ class InferRequest final : public Job, public Pending, private InferSink {
 
   // Reads the body into the batch. False: `response` holds the refusal.
   bool read(const Request& request, Clock::duration time_limit, Response& response);
-  // Of encoded images, which go_on decodes before it submits; 0: there are none.
-  int64_t image_bytes() const { return image_bytes_; }
-  void go_on(ImageDecoder* decoder) noexcept;  // null: the server is shutting down
+  // Whether there are encoded images, which go_on decodes before it submits.
+  bool has_images() const { return image_bytes_ != 0; }
+  int64_t waiting_bytes() const { return image_bytes_ + held_bytes_; }  // while it waits for go_on
+  void go_on(ImageDecoder* decoder) noexcept;                           // null: the server is shutting down
   void refuse_images(Outcome outcome) { count(outcome); }
   Batcher::Submitted submit(bool has_rounds = false);
   void render(Response& response) override;
@@ -92,7 +102,7 @@ class InferRequest final : public Job, public Pending, private InferSink {
   char* keep(size_t size) override { return static_cast<char*>(texts_.allocate(size, 1)); }
   void refuse_open(Response& response);
   void* open_images(size_t input, const Shape& shape);
-  void decode_images(ImageDecoder& decoder);
+  bool decode_images(ImageDecoder& decoder);
   void hold(size_t input, int64_t count);
   void admit();
   void finish_inputs();

@@ -102,7 +102,7 @@ void Service::manage(const Route& route, std::string_view body, const std::share
   const auto asker = std::make_shared<Asker>();
   const auto pending =
       store ? ask_store(request, route, response, asker, Plane::management) : respond(request, route, response, asker);
-  if (pending) asker->take()->render(response);
+  if (pending) asker->take()->answer(response);
 }
 
 }  // namespace maas::serving

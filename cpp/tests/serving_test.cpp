@@ -333,6 +333,60 @@ BOOST_AUTO_TEST_CASE(images_of_many_threads) {
   BOOST_TEST(((Clock::now() - begin) < std::chrono::seconds(30)), "a request that ended is still counted");
 }
 
+namespace {
+
+// Whose outputs nobody can be told, for want of memory.
+class UntoldServable final : public Servable {
+ public:
+  UntoldServable() {
+    info_.name = "untold";
+    info_.inputs = {{"x", Datatype::fp32, {-1, 1}}};
+    info_.outputs = {{"y", Datatype::fp32, {-1, 1}}};
+  }
+  const ModelInfo& info() const override { return info_; }
+  bool may_run_inline() const override { return true; }
+  std::unique_ptr<Batch> make_batch(int64_t capacity, const std::vector<Shape>&) override {
+    auto b = std::make_unique<Memory>();
+    b->x.resize(static_cast<size_t>(capacity));
+    return b;
+  }
+  void run(Batch&, int64_t) override {}
+
+ private:
+  struct Memory final : Batch {
+    std::vector<float> x;
+    void* input(size_t) override { return x.data(); }
+    const void* output(size_t) const override { return x.data(); }
+    Shape output_row_shape(size_t) const override { throw std::bad_alloc(); }
+  };
+  ModelInfo info_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(an_answer_without_memory_is_not_in_flight_for_ever) {
+  Service service(std::chrono::seconds(60));
+  service.add_model(std::make_shared<UntoldServable>(), {});
+  for (int i = 0; i < 3; ++i) {
+    Request request;
+    request.method = "POST";
+    request.target = "/v2/models/untold/infer";
+    request.body = R"({"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","data":[1]}]})";
+    request.arrived = Clock::now();
+    Response response;
+    const auto inbox = std::make_shared<Inbox>();
+    try {
+      if (const auto pending = service.handle(request, response, inbox)) inbox->take()->answer(response);
+    } catch (const std::bad_alloc&) {
+      response.error(500, "as the listener answers");
+    }
+    BOOST_TEST(response.status == 500);
+  }
+  const auto begin = Clock::now();
+  service.stop(std::chrono::seconds(10));
+  BOOST_TEST(((Clock::now() - begin) < std::chrono::seconds(5)), "a request that ended is still counted");
+}
+
 BOOST_AUTO_TEST_CASE(access_log_of_many_threads) {
   const std::string path = "access_log_" + std::to_string(getpid()) + ".test";
   LogMetrics metrics;

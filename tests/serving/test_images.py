@@ -1,6 +1,7 @@
 """JPEG and PNG files as inputs of models that take pixels, by every protocol; hostile files (S-14, S-31 in kind)."""
 
 import base64
+import gzip
 import io
 import json
 import random
@@ -349,6 +350,7 @@ def test_a_server_that_stops_answers_those_who_wait(monkeypatch):
         for t in threads:
             t.start()
         assert entered.acquire(timeout=10) and entered.acquire(timeout=10)
+        wait_for(lambda: metric(server.url, "maas_http_connections") >= 5)  # theirs, and that of this question
         threading.Timer(0.2, go.set).start()
     for t in threads:
         t.join()
@@ -372,6 +374,68 @@ def test_a_deadline_passes_before_its_images_are_decoded(monkeypatch):
         assert set(answers) == {504}
         wait_for(lambda: metric(server.url, "maas_inference_in_flight", model="m") == 0)
         monkeypatch.undo()
+
+
+def test_a_deadline_passes_between_images(monkeypatch):
+    real, calls = decoder.decode, []
+
+    def slow(*arguments):
+        calls.append(1)
+        time.sleep(0.1)
+        return real(*arguments)
+
+    monkeypatch.setattr(decoder, "decode", slow)
+    with Server(MODELS["bytes"], name="m", port=0, request_timeout=0.3) as server:
+        assert tfs(server, "m", {"instances": [b64(encoded(PHOTO))] * 30})[0] == 504
+        wait_for(lambda: metric(server.url, "maas_inference_in_flight", model="m") == 0)
+        time.sleep(0.3)
+        seen = len(calls)
+        time.sleep(0.3)
+        assert seen == len(calls) < 10
+
+
+def test_a_large_png_is_no_jpeg_of_many_scans(server):
+    large = encoded(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8), compress_level=0)
+    assert large.count(b"\xff\xda") > decoder.MAX_SCANS
+    assert decoder.decode(large, 3, -1, -1)[:2] == (2000, 2000)
+
+
+def test_other_inputs_of_those_who_wait_count(monkeypatch):
+    entered, go = threading.Semaphore(0), threading.Event()
+    real = decoder.decode
+
+    def slow(*arguments):
+        entered.release()
+        assert go.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(decoder, "decode", slow)
+    file, size = encoded(PHOTO), 120 << 20
+    raw = struct.pack("<I", len(file)) + file
+    inputs = [
+        {"name": "x", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}},
+        {"name": "z", "shape": [1, size], "datatype": "UINT8", "parameters": {"binary_data_size": size}},
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Encoding": "gzip"}
+    request = gzip.compress(head + raw + bytes(size), 1)
+    model = mirror((None, 9, 12, 3), "uint8", [("z", (None, None), "uint8")])
+    answers = []
+    with Server(model, name="m", port=0, max_body_bytes=130 << 20) as server:
+
+        def ask():
+            answers.append(call(server.url, "/v2/models/m/infer", request, headers=headers)[0])
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for t in threads:
+            t.start()
+        assert entered.acquire(timeout=10) and entered.acquire(timeout=10)
+        threading.Timer(3, go.set).start()
+        ask()
+        go.set()
+        for t in threads:
+            t.join()
+    assert answers == [429, 200, 200]
 
 
 def test_without_pillow_the_answer_names_the_extra(tmp_path):

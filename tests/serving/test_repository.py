@@ -207,6 +207,17 @@ def test_a_config_of_a_gigabyte_is_not_read(served, folder):
     assert act(served, "b", "load")[0] == 400
 
 
+def test_a_config_that_is_a_folder_keeps_no_descriptor(folder):
+    (folder / "b" / "config.json").unlink()
+    (folder / "b" / "config.json").mkdir()
+    models = Folder(maas, folder)  # its server is not asked
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(IsADirectoryError):
+            models.open("b")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 # ---- S-02: nothing is fetched, S-30: nothing outside is opened
 
 

@@ -1,5 +1,8 @@
 """TLS: versions and ciphers (S-45), certificates of clients, rotation, and that limits hold as without it (S-17)."""
 
+import contextlib
+import ctypes
+import ctypes.util
 import json
 import os
 import random
@@ -11,6 +14,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -253,6 +257,60 @@ def test_slow_clients_do_not_slow_others(pair, ca):
     wait_for(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
+def key_updates(connection, count):
+    """Shakes hands over a TCP connection; returns so many KeyUpdate messages of TLS 1.3 to send there."""
+    lib = ctypes.CDLL(ctypes.util.find_library("ssl"))
+
+    def make(name, *arguments):
+        function = getattr(lib, name)
+        function.restype = ctypes.c_void_p
+        return ctypes.c_void_p(function(*arguments))
+
+    context = make("SSL_CTX_new", make("TLS_client_method"))
+    client = make("SSL_new", context)
+    received, to_send = (make("BIO_new", make("BIO_s_mem")) for _ in range(2))
+    lib.SSL_set_bio(client, received, to_send)
+    lib.SSL_set_connect_state(client)
+
+    def taken():
+        out, piece = bytearray(), ctypes.create_string_buffer(1 << 20)
+        while (n := lib.BIO_read(to_send, piece, len(piece))) > 0:
+            out += piece.raw[:n]
+        return bytes(out)
+
+    while lib.SSL_do_handshake(client) != 1:
+        connection.sendall(taken())
+        data = connection.recv(65536)
+        assert data
+        lib.BIO_write(received, data, len(data))
+    connection.sendall(taken())
+    for _ in range(count):
+        assert lib.SSL_key_update(client, 0) == 1 and lib.SSL_do_handshake(client) == 1
+    data = taken()
+    lib.SSL_free(client)
+    lib.SSL_CTX_free(context)
+    return data
+
+
+def test_a_flood_of_key_updates_does_not_stop_others(server, ca):
+    request = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as flood, connect(server, trusting(ca)) as other:
+        data = key_updates(flood, 100_000)
+
+        def send():
+            with contextlib.suppress(OSError):
+                flood.sendall(data)
+
+        sender, took = threading.Thread(target=send), []
+        sender.start()
+        while sender.is_alive() or len(took) < 50:
+            began = time.perf_counter()
+            other.sendall(request)
+            assert other.recv(1000).startswith(b"HTTP/1.1 200")
+            took.append(time.perf_counter() - began)
+        assert max(took) < 0.2
+
+
 def test_clients_that_vanish(server, ca):
     context, chance = trusting(ca), random.Random(0)
     text = json.dumps(body(np.ones((50, 16)))).encode()
@@ -277,6 +335,40 @@ def test_a_slow_reader_gets_all(pair, ca):
         time.sleep(0.3)
         answer = read_all(s).split(b"\r\n\r\n", 1)[1]
         assert np.array_equal(rows_of(json.loads(answer)), affine(big))
+
+
+def small_server_buffer(server, client):
+    """Makes the server's end of a connection of this process take little at once."""
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as s:
+            if s.getpeername() == client.getsockname():
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+                return
+    raise AssertionError("the server's socket was not found")
+
+
+@pytest.mark.parametrize("more", [0, 20, 40, 60])
+def test_continue_does_not_eat_the_answer_where_nobody_reads(server, ca, more):
+    context = trusting(ca)
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+    plain.settimeout(10)
+    plain.connect(("127.0.0.1", server.port))
+    with context.wrap_socket(plain, server_hostname="localhost") as s:
+        small_server_buffer(server, s)
+        path = b"/no" + b"x" * more
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+        for _ in range(60):
+            s.sendall(head)
+            time.sleep(0.003)
+            s.sendall(b"x")
+            time.sleep(0.003)
+        s.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = read_all(s)
+    answers = re.split(rb"(?=HTTP/1.1 )", got.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))[1:]
+    want = b'{"error":"there is no such route"}'
+    assert len(answers) == 61 and all(a.endswith(b"\r\n\r\n" + want) for a in answers[:-1])
+    assert answers[-1].endswith(b'{"live":true}')
 
 
 # ---- clients that prove who they are
@@ -468,6 +560,7 @@ def test_the_command_reads_certificates_again(ca, tmp_path):
     model = maas.Sequential([maas.Input((3,)), maas.layers.Dense(2)])
     model.save(tmp_path / "m.keras")
     command = [sys.executable, "-m", "maas.cli", "serve", str(tmp_path / "m.keras"), "--port", "0"]
+    command += ["--management-port", "none"]
     process = subprocess.Popen([*command, "--tls-cert", str(both)], stdout=subprocess.PIPE, text=True)
     try:
         port = int(re.search(r"https://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])

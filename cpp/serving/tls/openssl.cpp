@@ -223,6 +223,8 @@ class OpenSslContext final : public TlsContext {
     // Groups of numbers modulo a large prime would cost the server far more than the client.
     if (SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1) return "OpenSSL has no usable groups";
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    // A message that holds no data, such as a KeyUpdate, ends a read: a flood of them must not keep the thread.
+    SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(c, reinterpret_cast<const unsigned char*>("maas"), 4);
     SSL_CTX_set_alpn_select_cb(c, choose_protocol, nullptr);

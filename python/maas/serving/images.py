@@ -30,7 +30,8 @@ def decode(data: bytes, channels: int, height: int, width: int) -> tuple[int, in
         from PIL import Image
     except ImportError as error:
         raise ImportError("images need the extra 'image' on the server: pip install maas[image]") from error
-    if data.count(b"\xff\xda") > MAX_SCANS:
+    # Only the bytes of a JPEG are looked at: in a large PNG such pairs come by chance.
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
         raise ValueError(f"a JPEG image may have at most {MAX_SCANS} scans, received more")
     try:
         image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))

@@ -227,8 +227,10 @@ class Folder(Repository):
             fd = _core.open_beneath(self._fd, f"{name}/config.json")
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        with os.fdopen(fd, "rb") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
+        try:
+            text = os.read(fd, MAX_CONFIG_BYTES + 1)
+        finally:
+            os.close(fd)
         return options_of(text if len(text) <= MAX_CONFIG_BYTES else b"")
 
     def _is_there(self, path: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import tempfile
 
 import pytest
@@ -18,6 +19,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+# A shell starts what it puts in the background with Ctrl-C ignored: then tests of interrupts would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A skip hides a missing oracle or client, so only these reasons pass; every other skip fails.
 ALLOWED_SKIPS = re.compile(r"^(Skipped: )?(no GPU|missing ISA|-m long)\b")

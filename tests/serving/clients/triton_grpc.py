@@ -77,7 +77,7 @@ refused("INVALID_ARGUMENT", "datatype must be FP32", client.infer, "net", [given
 refused(
     "INVALID_ARGUMENT", "no output 'z'", client.infer, "net", [given(x)], outputs=[triton.InferRequestedOutput("z")]
 )
-refused("PERMISSION_DENIED", "a model store that may change", client.load_model, "net")
+refused("UNAUTHENTICATED", "an API key is needed", client.load_model, "net")
 
 answers = queue.Queue()
 client.start_stream(callback=lambda result, error: answers.put((result, error)))

@@ -9,7 +9,6 @@
 #include "core/fork.h"
 #include "core/gpu.h"
 #include "core/state_lock.h"
-#include "core/take_variable.h"
 
 namespace maas {
 namespace {
@@ -26,27 +25,19 @@ std::shared_ptr<StateLock> root(std::shared_ptr<StateLock> lock) {
   while (lock->replaced_by) lock = lock->replaced_by;
   return lock;
 }
-thread_local bool taking = false;  // the Variable that this thread makes may keep what it is given
-
-Array first_value(Array&& value) {
-  if (value.device() != current_device()) return value.to(current_device());
-  return taking && value.storage.use_count() == 1 ? std::move(value) : value.clone();
-}
 }  // namespace
 
+// An array that somebody else holds too is copied where it lies, or by the way to where new Variables do.
 Variable::Variable(Array value, std::string name, bool trainable)
+    : Variable(Take{}, value, std::move(name), trainable) {}
+
+Variable::Variable(Take, Array value, std::string name, bool trainable)
     : name(std::move(name)),
       initial_trainable(trainable),
-      value_(first_value(std::move(value))),
+      value_(value.device() != current_device() ? value.to(current_device())
+             : value.storage.use_count() == 1   ? std::move(value)
+                                                : value.clone()),
       lock_(std::make_shared<StateLock>()) {}
-
-VariablePtr take_variable(Array value, const std::string& name, bool trainable) {
-  struct Taking {
-    Taking() { taking = true; }
-    ~Taking() { taking = false; }
-  } scope;
-  return std::make_shared<Variable>(std::move(value), name, trainable);
-}
 
 std::shared_ptr<StateLock> Variable::lock() const {
   std::lock_guard guard(g_locks);

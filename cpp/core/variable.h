@@ -14,7 +14,11 @@ class StateLock;
 // which is what prepared weights are checked against.
 class Variable {
  public:
-  Variable(Array value, std::string name, bool trainable);
+  struct Take {};
+  Variable(Array value, std::string name, bool trainable);  // copies `value`
+  // Takes over the memory of `value`, which must be ours (Storage::allocate), if nobody else holds it and it lies where
+  // new Variables do; else copies it.
+  Variable(Take, Array value, std::string name, bool trainable);
   const std::string name;
   const bool initial_trainable;
   DType dtype() const { return value_.dtype; }

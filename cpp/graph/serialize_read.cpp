@@ -3,7 +3,6 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/take_variable.h"
 #include "graph/lowered.h"
 #include "graph/op.h"
 #include "graph/serialize.h"
@@ -126,7 +125,8 @@ class Reader {
     VariablePtr& variable = variables_[tensor];
     const Spec declared = spec(v);
     if (!variable)
-      variable = take_variable(array(tensor, declared, true), need<std::string>(v, "name", "a string"), trainable);
+      variable = std::make_shared<Variable>(Variable::Take{}, array(tensor, declared, true),
+                                            need<std::string>(v, "name", "a string"), trainable);
     check(variable->dtype() == declared.dtype && declared.shape == to_shape(variable->shape()), "state '", tensor,
           "' is ", variable->dtype(), to_string(to_shape(variable->shape())), ", received ", declared.dtype,
           to_string(declared.shape));

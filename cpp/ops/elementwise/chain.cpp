@@ -167,7 +167,8 @@ size_t ChainOp::scratch(const ChainArgs& a) const {
 // long.
 double ChainOp::work(const ChainArgs& a) const {
   double each = 0.05 * a.step_count + 0.1 * (a.inputs + 1);
-  if (a.dtype == DType::f64) {
+  const auto wide = [](const ChainInput& in) { return in.dtype == DType::f64; };
+  if (a.dtype == DType::f64 || std::any_of(a.in, a.in + a.inputs, wide)) {
     each *= 2;
     for (int s = 0; s < a.step_count; ++s)
       if (a.steps[s].fn == fn_exp || a.steps[s].fn == fn_sigmoid) each += 0.8;

@@ -101,21 +101,20 @@ void Tls::load() {
 }
 
 void Tls::reload() {
+  std::lock_guard one(reading_);
   // The stamp comes first: a change while the files are read is seen as one more.
   const std::string now = stamp();
   load();
-  std::lock_guard lock(mutex_);
   stamp_ = now;
 }
 
 void Tls::refresh() noexcept {
   try {
-    const std::string now = stamp();
-    {
-      std::lock_guard lock(mutex_);
-      if (now == stamp_) return;
-      stamp_ = now;  // files that do not fit together, such as the first new one of two, are said once
-    }
+    std::unique_lock one(reading_, std::try_to_lock);
+    if (!one) return;  // another thread reads them; the next look finds what it has not seen
+    std::string now = stamp();
+    if (now == stamp_) return;
+    stamp_ = std::move(now);  // files that do not fit together, such as the first new one of two, are said once
     load();
     std::fputs("maas: the TLS certificate was read again\n", stderr);
   } catch (const std::exception& e) {

@@ -36,10 +36,11 @@ class MAAS_API Tls {
 
   const TlsFiles files_;
   std::atomic<uint64_t> generation_{0};
+  std::mutex reading_;  // held from the stamp until the files are in use, so that old ones never replace newer ones
+  std::string stamp_;
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<TlsContext> context_;
   TlsPem pem_;
-  std::string stamp_;
 };
 
 // Version of the OpenSSL that is loaded, such as "OpenSSL 3.0.15 ...". Throws Error(not_implemented) without it.

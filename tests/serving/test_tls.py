@@ -440,6 +440,30 @@ def test_rotation_by_file_change_and_by_hand(ca, tmp_path, capfd):
         assert serial(server, context) == first.serial
 
 
+def test_files_that_were_read_late_do_not_come_back(ca, tmp_path):
+    """What the server read by itself must not replace what a later reload read, however long the files took."""
+    first, second = ca.server("first"), ca.server("second")
+    cert, key = tmp_path / "now.pem", tmp_path / "now.key"
+    put(cert, first.pem)
+    put(key, first.key_pem)
+    with Server(toy(), name="toy", port=0, tls_cert=cert, tls_key=key, header_timeout=0.2) as server:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe, 0o600)
+        os.replace(pipe, key)
+        with open(key, "wb", buffering=0) as late:  # waits until the server reads it
+            put(cert, second.pem)
+            put(key, second.key_pem)
+            reload = threading.Thread(target=server.reload)
+            reload.start()
+            reload.join(0.5)
+            late.write(first.key_pem)
+        reload.join(10)
+        assert not reload.is_alive()
+        wait_for(lambda: serial(server, trusting(ca)) == second.serial)
+        time.sleep(0.3)
+        assert serial(server, trusting(ca)) == second.serial
+
+
 def test_a_key_that_others_may_read_is_warned_of(ca, capfd):
     pair = ca.server("open")
     serve(pair)

@@ -352,10 +352,8 @@ py::list routes(bool management) {
     }
     out.append(py::make_tuple(maas::serving::route_name(row.id), row.pattern, methods, scopes));
   };
-  if (management) {
-    for (const auto& row : maas::serving::kManagementRoutes) add(row);
-  } else {
-    for (const auto& row : maas::serving::kRoutes) add(row);
+  for (const auto& row : maas::serving::kRoutes) {
+    if ((row.planes & (management ? maas::serving::kManagement : maas::serving::kData)) != 0) add(row);
   }
   return out;
 }
@@ -432,7 +430,7 @@ class PythonServer {
     maas::serving::Route r;
     r.id = maas::serving::find_route(route);
     r.model = model;
-    return std::make_shared<Decision>(server_->access().authorise(r, authorization, maas::serving::Plane::management));
+    return std::make_shared<Decision>(server_->access().authorise(r, authorization, maas::serving::kManagement));
   }
   py::tuple manage(const std::string& route, const std::string& model, const py::bytes& body,
                    const std::shared_ptr<Decision>& decision) {

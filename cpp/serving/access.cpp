@@ -161,7 +161,7 @@ Decision Access::counted(Decision d) {
 
 Decision Access::authorise(const Route& route, std::string_view authorization, Plane plane) {
   const RouteRow& row = row_of(route.id);
-  return counted(decide(row, route.model, authorization, plane == Plane::management || changes(row)));
+  return counted(decide(row, route.model, authorization, plane == kManagement || changes(row)));
 }
 
 Decision Access::admits(RouteId route, std::string_view authorization) {

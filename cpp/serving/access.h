@@ -20,8 +20,6 @@ namespace maas::serving {
 
 MAAS_API Scopes find_scope(std::string_view name);  // 0: there is no such scope
 
-enum class Plane : uint8_t { data, management };
-
 struct Key {
   std::string id, name, sha256;  // of the whole text of the key, as 64 hexadecimal digits
   Scopes scopes = 0;
@@ -87,7 +85,7 @@ class MAAS_API Access {
 
   // `authorization` is the value of that header. Without a file of keys whoever reaches the data port may ask models
   // and see them; what changes the server needs a key all the same, and so does everything on the management port.
-  Decision authorise(const Route& route, std::string_view authorization, Plane plane = Plane::data);
+  Decision authorise(const Route& route, std::string_view authorization, Plane plane = kData);
   // Whether that key may take such a route of the data port for some model; takes nothing of its rate.
   Decision admits(RouteId route, std::string_view authorization);
 

@@ -75,6 +75,8 @@ class Batcher {
   enum class Admission : uint8_t { ok, queue_full, stopping };
   // Gives `job` its rows. Every ok is followed by exactly one submit or abandon.
   Admission reserve(Job& job, int64_t rows, std::vector<Shape> row_shapes);
+  // Throws Error(value) if a request has more rows than could ever be admitted, where a batch holds `capacity`.
+  void check_rows(int64_t rows, int64_t capacity) const;
   void* input(Job& job, size_t i) const;
   void abandon(Job& job) noexcept;
   // later: the worker runs it. ended: it ran on this thread, or was refused with 429. deferred, only if the caller

@@ -111,13 +111,17 @@ bool Batcher::splits() const {
   return true;
 }
 
-Batcher::Admission Batcher::reserve_parts(Job& job, int64_t capacity) {
+void Batcher::check_rows(int64_t rows, int64_t capacity) const {
   const int64_t runs = splits() ? options_.max_queue_size : 1;
   const int64_t most = capacity > INT64_MAX / runs ? INT64_MAX : capacity * runs;
-  if (job.rows > most) {
+  if (rows > most) {
     throw Error(ErrorKind::value,
-                "a request may have at most " + std::to_string(most) + " rows, received " + std::to_string(job.rows));
+                "a request may have at most " + std::to_string(most) + " rows, received " + std::to_string(rows));
   }
+}
+
+Batcher::Admission Batcher::reserve_parts(Job& job, int64_t capacity) {
+  check_rows(job.rows, capacity);
   const int64_t parts = (job.rows - 1) / capacity + 1;
   {
     std::lock_guard lock(mutex_);

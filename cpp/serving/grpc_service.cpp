@@ -1,14 +1,12 @@
 #include "serving/grpc_service.h"
 
-#include <condition_variable>
-#include <mutex>
-
 #include "core/error.h"
 #include "core/json.h"
 #include "serving/base64.h"
 #include "serving/model_config.h"
 #include "serving/model_store.h"
 #include "serving/proto_wire.h"
+#include "serving/thread_waiter.h"
 
 namespace maas::serving {
 namespace {
@@ -74,30 +72,6 @@ GrpcCode code_of(int status) {
       return GrpcCode::internal;
   }
 }
-
-// The thread of a call, while its request is elsewhere.
-class Call final : public Waiter {
- public:
-  ~Call() override {
-    if (got_) got_->drop();
-  }
-  void job_done(std::shared_ptr<Pending> request) noexcept override {
-    std::lock_guard lock(mutex_);
-    got_ = std::move(request);
-    changed_.notify_one();
-  }
-  // Null if nothing has come by then.
-  std::shared_ptr<Pending> take(Clock::time_point until) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_until(lock, until, [this] { return got_ != nullptr; });
-    return std::move(got_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::shared_ptr<Pending> got_;
-};
 
 void put_duration(std::string& out, uint32_t field, uint64_t count, uint64_t ns) {
   std::string d;
@@ -230,7 +204,7 @@ void Service::answer(const GrpcCall& call, Response& response) {
   request.arrived = Clock::now();
   request.key = call.key;
   request.body = call.message;
-  const auto waiter = std::make_shared<Call>();
+  const auto waiter = std::make_shared<ThreadWaiter>();
   std::shared_ptr<Pending> pending;
   auto deadline = request.arrived + call.time_limit;
   std::string body;

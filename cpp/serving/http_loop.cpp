@@ -87,7 +87,7 @@ void Loop::arm_expire() {
       for (const auto& s : all) s->look(now);
     }
     service.expire(now);
-    if (service.has_waiting()) arm_expire();
+    if (waiting != 0) arm_expire();
   });
 }
 

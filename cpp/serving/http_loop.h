@@ -29,6 +29,7 @@ struct Loop {
   std::atomic<size_t> open{0};  // sessions.size(), for other threads
   int ticks = 0;
   std::vector<std::shared_ptr<Model>> deferred;
+  size_t waiting = 0;  // connections whose request is elsewhere
   bool expire_armed = false, draining = false;
   std::string date;  // the Date header line, renewed by the sweep
   std::thread thread;
@@ -41,7 +42,8 @@ struct Loop {
   // answers for all of them.
   void run_soon(const std::shared_ptr<Model>& model) noexcept;
   void run_deferred() noexcept;
-  void arm_expire();  // deadlines of waiting requests, while there are any
+  // Deadlines of requests, and clients that have gone, while any of its connections waits for an answer.
+  void arm_expire();
   void begin_drain();
   void close_all();  // and ends the thread
 };

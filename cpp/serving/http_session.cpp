@@ -20,9 +20,10 @@ Session::Session(Loop& loop, Socket socket) : loop_(loop), stream_(std::move(soc
     tls_generation_ = loop_.tls->generation();
     stream_.encrypt(loop_.tls->context()->accept(stream_.descriptor()));
   }
-  loop_.service.http_metrics.connections.fetch_add(1, std::memory_order_relaxed);
   if (loop_.service.access_log) peer_ = std::make_shared<const std::string>(stream_.peer());
   enter(loop_.tls ? State::handshake : State::idle);
+  // Last: what throws before has no destructor that would take it back.
+  loop_.service.http_metrics.connections.fetch_add(1, std::memory_order_relaxed);
 }
 
 Session::~Session() { loop_.service.http_metrics.connections.fetch_sub(1, std::memory_order_relaxed); }
@@ -114,7 +115,7 @@ void Session::close() noexcept {
     log(gone, 0);
   }
   state_ = State::closed;
-  pending_.reset();
+  forget_pending();
   decision_.hold.release();
   drop_body();
   stream_.close();
@@ -144,6 +145,11 @@ int64_t Session::account(size_t body) noexcept {
 void Session::drop_body() noexcept {
   account(0);
   if (body_.capacity() > (1 << 20)) std::string().swap(body_);
+}
+
+void Session::forget_pending() noexcept {
+  if (pending_) --loop_.waiting;
+  pending_.reset();
 }
 
 // ---- reading
@@ -193,7 +199,6 @@ bool Session::parse_head() {
   if (state_ == State::idle) {
     enter(State::head);
     arrived_ = since_;
-    if (loop_.service.access_log) record_ = {};
     if (trace_.given()) trace_ = {};
   }
   const ServerOptions& o = loop_.options;
@@ -271,7 +276,7 @@ void Session::fail(int status, const char* text, const std::string& headers) {
   response.error(status, text);
   response.headers = headers;
   close_after_ = true;
-  pending_.reset();
+  forget_pending();
   head_only_ = false;
   coding_ = Coding::identity;
   drop_body();
@@ -316,14 +321,17 @@ void Session::dispatch() {
     response.error(500, "internal error");
   }
   drop_body();
-  if (pending_) return loop_.arm_expire();
+  if (pending_) {
+    ++loop_.waiting;
+    return loop_.arm_expire();
+  }
   respond(response);
 }
 
 // Back on this loop with a request that ended elsewhere.
 void Session::finish(const std::shared_ptr<Pending>& request) {
   if (state_ != State::waiting || pending_ != request) return request->drop();
-  pending_.reset();
+  forget_pending();
   Response response;
   request->answer(response);
   respond(response);

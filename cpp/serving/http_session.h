@@ -52,6 +52,7 @@ class Session final : public Waiter, public std::enable_shared_from_this<Session
   void fail(int status, const char* text, const std::string& headers = {});
   void deny(Response& response) const;
   void drop_body() noexcept;
+  void forget_pending() noexcept;
   void dispatch();
   void finish(const std::shared_ptr<Pending>& request);
   void respond(Response& response);

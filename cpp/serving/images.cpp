@@ -43,16 +43,17 @@ ImageQueue::ImageQueue(std::shared_ptr<ImageDecoder> decoder) : decoder_(std::mo
   for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-bool ImageQueue::add(std::shared_ptr<InferRequest> request) {
+Batcher::Admission ImageQueue::add(std::shared_ptr<InferRequest> request) {
   const int64_t bytes = request->waiting_bytes();
   {
     std::lock_guard lock(mutex_);
-    if (stopping_ || (bytes_ != 0 && bytes_ + bytes > kMostBytes)) return false;
+    if (stopping_) return Batcher::Admission::stopping;
+    if (bytes_ != 0 && bytes_ + bytes > kMostBytes) return Batcher::Admission::queue_full;
     waiting_.push_back(std::move(request));
     bytes_ += bytes;
   }
   changed_.notify_one();
-  return true;
+  return Batcher::Admission::ok;
 }
 
 void ImageQueue::stop() {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "serving/batcher.h"
 #include "serving/servable.h"
 
 namespace maas::serving {
@@ -49,8 +50,8 @@ class ImageQueue {
  public:
   explicit ImageQueue(std::shared_ptr<ImageDecoder> decoder);
   ~ImageQueue() { stop(); }
-  // The request ends through its waiter. False: too many bytes wait already.
-  bool add(std::shared_ptr<InferRequest> request);
+  // After ok the request ends through its waiter.
+  Batcher::Admission add(std::shared_ptr<InferRequest> request);
   void stop();  // what waits is refused. Idempotent
 
  private:

@@ -147,6 +147,8 @@ void* InferRequest::open_images(size_t i, const Shape& shape) {
     refuse("input '" + spec.name + "' has " + std::to_string(n) + " images where the inputs before have " +
            std::to_string(rows) + " rows");
   }
+  // A batch holds no more rows than this, however small an image is: what could never be admitted is not decoded.
+  model_->batcher->check_rows(n, model_->batcher->options().max_batch_size);
   if (n > (held_limit_ - held_bytes_) / static_cast<int64_t>(sizeof(Bytes)))
     refuse("input '" + spec.name + "' takes not so many images, received " + std::to_string(n));
   held_bytes_ += n * static_cast<int64_t>(sizeof(Bytes));

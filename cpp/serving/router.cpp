@@ -99,12 +99,9 @@ bool valid_name(std::string_view name) {
 
 const RouteRow& row_of(RouteId id) {
   // Whether a route exists is told to those who hold some key.
-  static constexpr RouteRow kNone{RouteId::none, "", 0, kAnyKey}, kUnlisted{RouteId::none, "", 0, kAdmin, true};
+  static constexpr RouteRow kNone{RouteId::none, "", 0, kAnyKey, 0}, kUnlisted{RouteId::none, "", 0, kAdmin, 0, true};
   if (id == RouteId::none) return kNone;
   for (const RouteRow& row : kRoutes) {
-    if (row.id == id) return row;
-  }
-  for (const RouteRow& row : kManagementRoutes) {
     if (row.id == id) return row;
   }
   return kUnlisted;
@@ -129,7 +126,7 @@ Route match_route(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   Route route;
   for (const RouteRow& row : kRoutes) {
-    if (match(row.pattern, path, route)) {
+    if ((row.planes & kData) && match(row.pattern, path, route)) {
       route.id = row.id;
       route.methods = row.methods;
       route.pattern = row.pattern;

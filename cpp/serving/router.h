@@ -1,4 +1,5 @@
-// URL paths to routes and to who may. One table a listener; authorisation and tests walk the same ones.
+// URL paths to routes, to who may and to the listeners that have them. One table: authorisation and tests walk the
+// same.
 #pragma once
 
 #include <array>
@@ -44,73 +45,59 @@ inline constexpr Scopes kInfer = 1, kRead = 2, kManage = 4, kAdmin = 8;
 inline constexpr Scopes kOpen = 0, kAnyKey = kInfer | kRead | kManage | kAdmin, kAsks = kInfer | kAdmin,
                         kSees = kRead | kManage | kAdmin, kChanges = kManage | kAdmin;
 
+enum Plane : uint8_t { kData = 1, kManagement = 2, kBoth = kData | kManagement };
+
 struct RouteRow {
   RouteId id;
   const char* pattern;  // {m} model name, {v} version, {l} label, {k} key; a verb after ":" has no case
   uint8_t methods;
   Scopes scopes;             // what opens it, the same in every row of an id
+  uint8_t planes;            // which listeners have it
   bool every_model = false;  // it tells of all models, so the key must see all
 };
 
 inline constexpr std::array kRoutes = {
-    RouteRow{RouteId::infer, "/v2/models/{m}/infer", kPost, kAsks},
-    RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost, kAsks},
-    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet, kAnyKey},
-    RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet, kAnyKey},
-    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet, kSees},
-    RouteRow{RouteId::model, "/v2/models/{m}", kGet, kAnyKey},
-    RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet, kAnyKey},
-    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet, kAnyKey},
-    RouteRow{RouteId::model_config, "/v2/models/{m}/versions/{v}/config", kGet, kAnyKey},
-    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet, kSees},
-    RouteRow{RouteId::model_stats, "/v2/models/{m}/versions/{v}/stats", kGet, kSees},
-    RouteRow{RouteId::models, "/v2/models", kGet, kAnyKey},
-    RouteRow{RouteId::live, "/v2/health/live", kGet, kOpen},
-    RouteRow{RouteId::ready, "/v2/health/ready", kGet, kOpen},
-    RouteRow{RouteId::server, "/v2", kGet, kAnyKey},
-    RouteRow{RouteId::server, "/v2/", kGet, kAnyKey},
-    RouteRow{RouteId::metrics, "/metrics", kGet, kSees, true},
-    RouteRow{RouteId::alive, "/", kGet, kOpen},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}:predict", kPost, kAsks},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/versions/{v}:predict", kPost, kAsks},
-    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/labels/{l}:predict", kPost, kAsks},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}:classify", kPost, kAsks},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/versions/{v}:classify", kPost, kAsks},
-    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/labels/{l}:classify", kPost, kAsks},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}:regress", kPost, kAsks},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/versions/{v}:regress", kPost, kAsks},
-    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/labels/{l}:regress", kPost, kAsks},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/metadata", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/versions/{v}/metadata", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/labels/{l}/metadata", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}/versions/{v}", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_status, "/v1/models/{m}/labels/{l}", kGet, kAnyKey},
-    RouteRow{RouteId::tfs_models, "/v1/models", kGet, kAnyKey},
-    RouteRow{RouteId::openapi, "/openapi.json", kGet, kAnyKey},
-    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost, kAnyKey},
-    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost, kChanges},
-    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost, kChanges},
-};
-
-// Of the management listener. What also is in the table above answers alike.
-inline constexpr std::array kManagementRoutes = {
-    RouteRow{RouteId::live, "/v2/health/live", kGet, kOpen},
-    RouteRow{RouteId::ready, "/v2/health/ready", kGet, kOpen},
-    RouteRow{RouteId::server, "/v2", kGet, kAnyKey},
-    RouteRow{RouteId::models, "/v2/models", kGet, kAnyKey},
-    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet, kSees},
-    RouteRow{RouteId::model, "/v2/models/{m}", kGet, kAnyKey},
-    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet, kAnyKey},
-    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet, kAnyKey},
-    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet, kSees},
-    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost, kAnyKey},
-    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost, kChanges},
-    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost, kChanges},
-    RouteRow{RouteId::metrics, "/metrics", kGet, kSees, true},
-    RouteRow{RouteId::keys_list, "/manage/keys", kGet, kAdmin, true},
-    RouteRow{RouteId::keys_add, "/manage/keys", kPost, kAdmin, true},
-    RouteRow{RouteId::keys_revoke, "/manage/keys/{k}", kDelete, kAdmin, true},
+    RouteRow{RouteId::infer, "/v2/models/{m}/infer", kPost, kAsks, kData},
+    RouteRow{RouteId::infer, "/v2/models/{m}/versions/{v}/infer", kPost, kAsks, kData},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/ready", kGet, kAnyKey, kBoth},
+    RouteRow{RouteId::model_ready, "/v2/models/{m}/versions/{v}/ready", kGet, kAnyKey, kData},
+    RouteRow{RouteId::all_stats, "/v2/models/stats", kGet, kSees, kBoth},
+    RouteRow{RouteId::model, "/v2/models/{m}", kGet, kAnyKey, kBoth},
+    RouteRow{RouteId::model, "/v2/models/{m}/versions/{v}", kGet, kAnyKey, kData},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/config", kGet, kAnyKey, kBoth},
+    RouteRow{RouteId::model_config, "/v2/models/{m}/versions/{v}/config", kGet, kAnyKey, kData},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/stats", kGet, kSees, kBoth},
+    RouteRow{RouteId::model_stats, "/v2/models/{m}/versions/{v}/stats", kGet, kSees, kData},
+    RouteRow{RouteId::models, "/v2/models", kGet, kAnyKey, kBoth},
+    RouteRow{RouteId::live, "/v2/health/live", kGet, kOpen, kBoth},
+    RouteRow{RouteId::ready, "/v2/health/ready", kGet, kOpen, kBoth},
+    RouteRow{RouteId::server, "/v2", kGet, kAnyKey, kBoth},
+    RouteRow{RouteId::server, "/v2/", kGet, kAnyKey, kData},
+    RouteRow{RouteId::metrics, "/metrics", kGet, kSees, kBoth, true},
+    RouteRow{RouteId::alive, "/", kGet, kOpen, kData},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}:predict", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/versions/{v}:predict", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_predict, "/v1/models/{m}/labels/{l}:predict", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}:classify", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/versions/{v}:classify", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_classify, "/v1/models/{m}/labels/{l}:classify", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}:regress", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/versions/{v}:regress", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_regress, "/v1/models/{m}/labels/{l}:regress", kPost, kAsks, kData},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/metadata", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/versions/{v}/metadata", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_metadata, "/v1/models/{m}/labels/{l}/metadata", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/versions/{v}", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_status, "/v1/models/{m}/labels/{l}", kGet, kAnyKey, kData},
+    RouteRow{RouteId::tfs_models, "/v1/models", kGet, kAnyKey, kData},
+    RouteRow{RouteId::openapi, "/openapi.json", kGet, kAnyKey, kData},
+    RouteRow{RouteId::repository_index, "/v2/repository/index", kPost, kAnyKey, kBoth},
+    RouteRow{RouteId::repository_load, "/v2/repository/models/{m}/load", kPost, kChanges, kBoth},
+    RouteRow{RouteId::repository_unload, "/v2/repository/models/{m}/unload", kPost, kChanges, kBoth},
+    RouteRow{RouteId::keys_list, "/manage/keys", kGet, kAdmin, kManagement, true},
+    RouteRow{RouteId::keys_add, "/manage/keys", kPost, kAdmin, kManagement, true},
+    RouteRow{RouteId::keys_revoke, "/manage/keys/{k}", kDelete, kAdmin, kManagement, true},
 };
 
 struct Route {

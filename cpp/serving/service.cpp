@@ -280,8 +280,13 @@ std::shared_ptr<Pending> Service::decode(std::shared_ptr<InferRequest> infer, Re
     infer->refuse_images(Outcome::invalid);
     return nullptr;
   }
-  if (images_->add(infer)) return infer;
-  response.error(429, "too many images wait to be decoded");
+  const auto admission = images_->add(infer);
+  if (admission == Batcher::Admission::ok) return infer;
+  if (admission == Batcher::Admission::stopping) {
+    response.error(503, "the server is shutting down");
+  } else {
+    response.error(429, "too many images wait to be decoded");
+  }
   response.headers = "Retry-After: 1\r\n";
   infer->refuse_images(Outcome::rejected);
   return nullptr;
@@ -295,13 +300,6 @@ void Service::expire(Clock::time_point now) {
   for (const auto& [name, model] : models_) {
     if (model->batcher->has_waiting()) model->batcher->expire(now);
   }
-}
-
-bool Service::has_waiting() const {
-  for (const auto& [name, model] : models_) {
-    if (model->batcher->has_waiting()) return true;
-  }
-  return false;
 }
 
 void Service::stop(Clock::duration drain) {

@@ -168,7 +168,6 @@ class Service {
 
   void set_image_decoder(std::shared_ptr<ImageDecoder> decoder);  // before the listener starts
   void expire(Clock::time_point now);
-  bool has_waiting() const;
   // Before the listener starts. `may_change`: clients may load and unload on the data port, not on the management
   // port alone.
   void set_store(std::shared_ptr<ModelStore> store, bool may_change);
@@ -189,7 +188,7 @@ class Service {
   std::shared_ptr<Model> find_tfs(Route route, Response& response) const;
   std::string tfs_models(const Key* key) const;
   std::shared_ptr<Pending> ask_store(const Request& request, const Route& route, Response& response,
-                                     const std::shared_ptr<Waiter>& waiter, Plane plane = Plane::data);
+                                     const std::shared_ptr<Waiter>& waiter, Plane plane = kData);
   std::shared_ptr<Pending> respond(const Request& request, const Route& route, Response& response,
                                    const std::shared_ptr<Waiter>& waiter);
   std::string index_of_models(bool ready_only, const Key* key) const;

@@ -1,11 +1,9 @@
 // The routes that ask for more than one model: statistics of all, and the repository.
-#include <condition_variable>
-#include <mutex>
-
 #include "core/error.h"
 #include "serving/content_coding.h"
 #include "serving/model_store.h"
 #include "serving/service.h"
+#include "serving/thread_waiter.h"
 
 namespace maas::serving {
 
@@ -36,7 +34,7 @@ std::string Service::index_of_models(bool ready_only, const Key* key) const {
 std::shared_ptr<Pending> Service::ask_store(const Request& request, const Route& route, Response& response,
                                             const std::shared_ptr<Waiter>& waiter, Plane plane) {
   const bool index = route.id == RouteId::repository_index;
-  if (!index && !(store_ && (store_may_change_ || plane == Plane::management))) {
+  if (!index && !(store_ && (store_may_change_ || plane == kManagement))) {
     response.error(403, "clients load and unload models only where the server has a model store that may change");
     return nullptr;
   }
@@ -67,30 +65,6 @@ std::shared_ptr<Pending> Service::ask_store(const Request& request, const Route&
   return nullptr;
 }
 
-namespace {
-
-// The thread that asks, until its answer is there.
-class Asker final : public Waiter {
- public:
-  void job_done(std::shared_ptr<Pending> request) noexcept override {
-    std::lock_guard lock(mutex_);
-    got_ = std::move(request);
-    changed_.notify_one();
-  }
-  std::shared_ptr<Pending> take() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return got_ != nullptr; });
-    return std::move(got_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::shared_ptr<Pending> got_;
-};
-
-}  // namespace
-
 void Service::manage(const Route& route, std::string_view body, const std::shared_ptr<const Key>& key,
                      Response& response) {
   Request request;
@@ -99,9 +73,9 @@ void Service::manage(const Route& route, std::string_view body, const std::share
   request.arrived = Clock::now();
   const bool store = route.id == RouteId::repository_index || route.id == RouteId::repository_load ||
                      route.id == RouteId::repository_unload;
-  const auto asker = std::make_shared<Asker>();
+  const auto asker = std::make_shared<ThreadWaiter>();
   const auto pending =
-      store ? ask_store(request, route, response, asker, Plane::management) : respond(request, route, response, asker);
+      store ? ask_store(request, route, response, asker, kManagement) : respond(request, route, response, asker);
   if (pending) asker->take()->answer(response);
 }
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import socket
 import struct
 import subprocess
 import sys
@@ -392,6 +393,46 @@ def test_a_deadline_passes_between_images(monkeypatch):
         seen = len(calls)
         time.sleep(0.3)
         assert seen == len(calls) < 10
+
+
+def test_more_images_than_a_request_may_have_are_not_decoded(monkeypatch):
+    real, calls = decoder.decode, []
+    monkeypatch.setattr(decoder, "decode", lambda *a: (calls.append(1), real(*a))[1])
+    with Server(MODELS["bytes"], name="m", port=0, max_batch_size=4, max_queue_size=2) as server:
+        status, answer = tfs(server, "m", {"instances": [b64(encoded(PHOTO))] * 9})
+        assert (status, answer["error"]) == (400, "a request may have at most 8 rows, received 9")
+        assert not calls
+        assert tfs(server, "m", {"instances": [b64(encoded(PHOTO))] * 8})[0] == 200 and len(calls) == 8
+
+
+def test_images_of_a_client_that_has_gone_are_not_decoded(monkeypatch):
+    entered, go, real = threading.Semaphore(0), threading.Event(), decoder.decode
+
+    def slow(*arguments):
+        entered.release()
+        assert go.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(decoder, "decode", slow)
+    data = json.dumps({"instances": [b64(encoded(PHOTO))]}).encode()
+    head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
+    with Server(MODELS["bytes"], name="m", port=0) as server:
+        stay = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(2)]
+        for s in stay:
+            s.sendall(head + data)
+        assert entered.acquire(timeout=10) and entered.acquire(timeout=10)
+        with socket.create_connection(("127.0.0.1", server.port)) as gone:
+            gone.sendall(head + data)
+            wait_for(lambda: metric(server.url, "maas_http_connections") == 4)
+        try:
+            # Theirs, and that of this question. Nothing but images waits.
+            wait_for(lambda: metric(server.url, "maas_http_connections") == 3, seconds=5)
+        finally:
+            go.set()
+        for s in stay:
+            assert s.recv(15) == b"HTTP/1.1 200 OK"
+            s.close()
+        assert not entered.acquire(timeout=0.3)
 
 
 def test_a_large_png_is_no_jpeg_of_many_scans(server):

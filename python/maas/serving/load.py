@@ -164,14 +164,16 @@ def oip_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, bytes, 
     return "application/json", json.dumps({"inputs": tensors}).encode(), []
 
 
+def raw_data(array: Any) -> bytes:
+    """Elements as the protocol's binary tensors hold them; texts each after its length."""
+    if array.dtype == object:
+        return b"".join(len(text).to_bytes(4, "little") + text for text in array.ravel())
+    return array.tobytes()
+
+
 def oip_binary_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, bytes, list[tuple[str, str]]]:
     """The same with binary tensors both ways."""
-    raw = []
-    for _, array in inputs:
-        if array.dtype == object:
-            raw.append(b"".join(len(text).to_bytes(4, "little") + text for text in array.ravel()))
-        else:
-            raw.append(array.tobytes())
+    raw = [raw_data(array) for _, array in inputs]
     tensors = [
         {**spec, "parameters": {"binary_data_size": len(data)}} for (spec, _), data in zip(inputs, raw, strict=True)
     ]

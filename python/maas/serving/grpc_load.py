@@ -183,8 +183,7 @@ class GrpcLoad:
                     result.latency.record(int((now - due) * 1e9))
                     result.service.record(int((now - sent) * 1e9))
             elif measured:
-                # Codes of gRPC are few and small; from 1000 on none is taken for a status of HTTP.
-                result.statuses[1000 + code.value[0]] += 1
+                result.statuses[code.name] += 1
                 result.first_refusal = result.first_refusal or future.details().encode()
             self._in_flight -= 1
             if self._waiting and not self._done:

@@ -63,7 +63,8 @@ class RandomColorJitter(_Colour):
         return images
 
 
-# name -> how to make it from (factor, kwargs for layers with a value range, kwargs for those with an interpolation)
+# name -> how to make it: of a factor and with an interpolation; with a factor; of a factor; with neither. All but those
+# of `_GEOMETRY` take a value range.
 _GEOMETRY = {
     "random_shear": lambda f, **k: layers.RandomShear(x_factor=f, y_factor=f, **k),
     "random_translation": lambda f, **k: layers.RandomTranslation(height_factor=f, width_factor=f, **k),

@@ -162,7 +162,7 @@ class RandomElasticTransform(_Warp):
         self._set_factor(factor)
         self.scale = self._range(scale, "scale")
         self._options(fill_mode, interpolation, fill_value)
-        self.value_range = value_range
+        self.value_range = self._checked_range(value_range)
         self._seeded(seed)
 
     def get_random_transformation(self, data, training=True, seed=None):

@@ -57,9 +57,12 @@ class ImageLayer(Layer):
         raise ValueError(text)
 
     def _set_value_range(self, value_range):
+        self.value_range = sorted(self._checked_range(value_range))
+
+    def _checked_range(self, value_range):
         if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
             raise ValueError(f"{self._label()}: `value_range` must be two numbers, received {value_range!r}")
-        self.value_range = sorted(value_range)
+        return value_range
 
     # ---- what subclasses change
 

@@ -195,7 +195,7 @@ class RandomErasing(_Colour, _Box):
             raise ValueError(
                 f"{self._label()}: `fill_value` must be None, a number or three, received fill_value={fill_value!r}"
             )
-        self.fill_value, self.value_range = fill_value, value_range
+        self.fill_value, self.value_range = fill_value, self._checked_range(value_range)
         self._seeded(seed)
 
     def _filling(self, data, seed):

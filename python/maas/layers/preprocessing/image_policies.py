@@ -29,7 +29,7 @@ class RandomColorJitter(_Colour):
         hue_factor=None, seed=None, data_format=None, **kwargs,
     ):  # fmt: skip
         super().__init__(data_format=data_format, **kwargs)
-        self.value_range = value_range
+        self.value_range = self._checked_range(value_range)
         self._seeded(seed)
         factors = brightness_factor, contrast_factor, saturation_factor, hue_factor
         for (part, make), factor in zip(self._PARTS.items(), factors):

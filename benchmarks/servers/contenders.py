@@ -75,23 +75,12 @@ class Contender:
 def _maas(options=(), keys=True):
     def command(python, folder, port):
         more = ["--keys", str(folder / "keys.json")] if keys else []
-        more += ["--management-port", "none"]  # of the two rows of ours both run at a time
         model = str(folder / "model.keras")
         return [
-            python,
-            "-m",
-            "maas.cli",
-            "serve",
-            model,
-            "--name",
-            "m",
-            "--port",
-            str(port),
-            "--management-port",
-            "none",
-            *more,
-            *options,
-        ]
+            python, "-m", "maas.cli", "serve", model, "--name", "m", "--port", str(port),
+            "--management-port", "none",  # both rows of ours run at a time, and it has one default port
+            *more, *options,
+        ]  # fmt: skip
 
     return command
 

@@ -14,7 +14,7 @@ import pytest
 
 from maas import _core
 from maas.cli import main
-from maas.serving import Server, load
+from maas.serving import Server, grpc_load, load
 from tests.serving.conftest import call, infer, metric, toy
 
 
@@ -321,6 +321,15 @@ def test_grpc(rate, capsys):
         assert metric(server.url, "maas_inference_requests_total", protocol="grpc", outcome="success") > 0
         assert main(["bench", where, "--model", "nobody", "--protocol", "grpc"]) == 1
         assert "NOT_FOUND" in capsys.readouterr().err
+
+
+def test_refusals_of_grpc_are_told_by_their_codes():
+    with Server(toy(), name="toy", port=0, grpc_port=0) as server:
+        message = grpc_load.infer_message("nobody", [])
+        at = f"127.0.0.1:{server.grpc_port}"
+        result = grpc_load.GrpcLoad(at, [message], connections=2, seconds=10, warm_up=0, requests_limit=6).run()
+        assert result.statuses == {"NOT_FOUND": 6} and result.answers == 0 and b"nobody" in result.first_refusal
+        assert load.summary(result)["errors"] == {"code NOT_FOUND": 6}
 
 
 def test_throughput_and_percentiles_agree_with_wrk(tmp_path):

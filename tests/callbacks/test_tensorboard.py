@@ -10,35 +10,9 @@ import maas
 from maas import layers
 from maas.callbacks import TensorBoard
 from maas.callbacks.event_file import crc32c
+from tests.wire import parse
 
 X, Y = (np.random.default_rng(i).normal(size=(20, n)).astype("float32") for i, n in ((0, 4), (1, 2)))
-
-
-def fields(data):
-    """dict of field number to list of raw values of a message."""
-    found, at = {}, 0
-
-    def varint():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(data):
-        key = varint()
-        size = {1: 8, 5: 4}.get(key & 7)
-        if key & 7 == 0:
-            value = varint()
-        else:
-            size = varint() if key & 7 == 2 else size
-            value, at = data[at : at + size], at + size
-        found.setdefault(key >> 3, []).append(value)
-    return found
 
 
 def unmasked(crc):
@@ -56,11 +30,11 @@ def read(folder):
         body = data[at + 12 : at + 12 + length]
         assert unmasked(struct.unpack_from("<I", data, at + 12 + length)[0]) == crc32c(body)
         at += 16 + length
-        event = fields(body)
+        event = parse(body)
         version = version or event[3][0]
         for summary in event.get(5, []):
-            for value in fields(summary)[1]:
-                value = fields(value)
+            for value in parse(summary)[1]:
+                value = parse(value)
                 found.append((event.get(2, [0])[0], value[1][0].decode(), value))
     assert version == b"brain.Event:2"
     return found
@@ -95,8 +69,8 @@ def test_epochs_and_the_model(tmp_path):
         assert numbers(validation)[e, "epoch_mae"] == pytest.approx(history["val_mae"][e])
     assert numbers(validation)[8, "evaluation_loss_vs_iterations"] == pytest.approx(history["val_loss"][1])
     ((step, tag, value),) = [e for e in train if 2 not in e[2]]
-    assert (step, tag) == (0, "keras") and fields(fields(value[9][0])[1][0])[1] == [b"graph_keras_model"]
-    assert json.loads(fields(value[8][0])[8][0]) == json.loads(model.to_json())
+    assert (step, tag) == (0, "keras") and parse(parse(value[9][0])[1][0])[1] == [b"graph_keras_model"]
+    assert json.loads(parse(value[8][0])[8][0]) == json.loads(model.to_json())
 
 
 @pytest.mark.parametrize("update_freq, steps", [("batch", range(1, 9)), (3, (3, 6))])
@@ -112,13 +86,13 @@ def test_weights(tmp_path):
     last = {tag: v for step, tag, v in read(tmp_path / "train") if step == 1 and 2 not in v}
     path = model.layers[0].kernel.path
     kernel = model.layers[0].kernel.numpy().astype("float64")
-    message = fields(last[f"{path}/histogram"][5][0])
+    message = parse(last[f"{path}/histogram"][5][0])
     low, high, count, total, squares = (struct.unpack("<d", message[i][0])[0] for i in range(1, 6))
     assert (low, high, count) == (kernel.min(), kernel.max(), 12)
     np.testing.assert_allclose((total, squares), (kernel.sum(), (kernel**2).sum()))
     limits, counts = (np.frombuffer(message[i][0], "<f8") for i in (6, 7))
     assert counts.sum() == 12 and len(limits) == len(counts) and limits[-1] == pytest.approx(high)
-    picture = fields(last[f"{path}/image/0"][4][0])
+    picture = parse(last[f"{path}/image/0"][4][0])
     assert (picture[1], picture[2], picture[3]) == ([3], [4], [1]) and picture[4][0].startswith(b"\x89PNG")
 
 

@@ -37,6 +37,7 @@ def finished(tmp_path_factory):
     began = time.monotonic()
     result = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    assert result.stderr == ""  # nothing of the server that the demo does not show
     return folder, result.stdout, time.monotonic() - began
 
 

@@ -1,13 +1,11 @@
-"""Layers for categories, numbers and text against plain Python, and their vocabularies in files."""
+"""Layers for categories and numbers, and lookups, against plain Python."""
 
 import collections
 import copy
 import json
 import math
-import pathlib
 import pickle
 import resource
-import zipfile
 
 import keras
 import numpy as np
@@ -16,39 +14,10 @@ import pytest
 import maas
 from maas import layers, ops
 from maas.layers.preprocessing.encoding import encode
-from maas.layers.preprocessing.hashing import fingerprint64, hash_bucket, siphash24
-from maas.saving.archive import archive_bytes, read_archive
+from maas.layers.preprocessing.hashing import hash_bucket
 from tests.layers import pair
 
 RNG = np.random.default_rng(0)
-
-# ---- hashes: what TensorFlow gives, modulo 2^63 - 1
-
-HASHES = [
-    ("", 1936946117179621456, 4260434136022711674),
-    ("a", 3694432073954588132, 1834374123143231496),
-    ("abcd", 1897425971756105985, 6101624822259411976),
-    ("abcdefgh", 9145071594317031690, 1168332015709806289),
-    ("x" * 16, 3320895591121647644, 2883603522978542428),
-    ("x" * 17, 2082709914559524774, 7082463577551666636),
-    ("y" * 33, 8610735037765521150, 2751351373242397498),
-    ("é" * 40, 706083037942589338, 5648041392648071669),
-    ("z" * 200, 8728890208429024092, 7508717716893159176),
-]
-
-
-@pytest.mark.parametrize("text, plain, keyed", HASHES, ids=lambda v: str(v)[:4])
-def test_hashes(text, plain, keyed):
-    assert (hash_bucket(text, 2**63 - 1), hash_bucket(text, 2**63 - 1, [3, 7])) == (plain, keyed)
-
-
-def test_siphash_of_its_paper():
-    key = (0x0706050403020100, 0x0F0E0D0C0B0A0908)
-    assert siphash24(key, bytes(range(15))) == 0xA129CA6149BE45E5
-
-
-def test_every_length_has_its_own_fingerprint():
-    assert len({fingerprint64(b"q" * n) for n in range(300)}) == 300
 
 
 def one_hot(index, depth):
@@ -243,103 +212,6 @@ def test_steps_of_adapt():
     assert layer.get_vocabulary() == ["[UNK]", "b", "a"]
 
 
-# ---- text
-
-DOCUMENTS = ["The cat, the dog!", " a  cat\tsat ", "", "ÉCOLE don't stop_it", "x"]
-TEXTS = ["the dog sat", "zzz", "", "cat don't É a b c d"]
-PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
-
-
-def expected_tokens(text, standardize="lower_and_strip_punctuation", split="whitespace", ngrams=None, **_):
-    if standardize in ("lower", "lower_and_strip_punctuation"):
-        text = "".join(c.lower() if c.isascii() else c for c in text)
-    if standardize in ("strip_punctuation", "lower_and_strip_punctuation"):
-        text = "".join(c for c in text if c not in PUNCTUATION)
-    tokens = text.split() if split == "whitespace" else list(text)
-    if ngrams is None:
-        return tokens
-    sizes = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
-    return [" ".join(g) for n in sizes for g in zip(*(tokens[i:] for i in range(n)))]
-
-
-@pytest.mark.parametrize("mode", ["int", "multi_hot", "count", "tf_idf"])
-@pytest.mark.parametrize("kwargs", [
-    {}, {"ngrams": 2}, {"ngrams": (2, 3)}, {"split": "character"}, {"standardize": None}, {"standardize": "lower"},
-    {"standardize": "strip_punctuation"}, {"max_tokens": 5}, {"output_sequence_length": 3},
-], ids=str)  # fmt: skip
-def test_text_vectorization(kwargs, mode):
-    length = kwargs.get("output_sequence_length")
-    if length and mode != "int":
-        kwargs = {}
-    layer = layers.TextVectorization(output_mode=mode, **kwargs)
-    layer.adapt(DOCUMENTS)
-    documents = [expected_tokens(t, **kwargs) for t in DOCUMENTS]
-    tokens, idf = learned(documents, "", "[UNK]", 1, kwargs.get("max_tokens"), mode)
-    assert layer.get_vocabulary() == (["", "[UNK]"] if mode == "int" else ["[UNK]"]) + tokens
-    rows = [expected_indices(expected_tokens(t, **kwargs), tokens, "", 1, mode, lambda v: 0) for t in TEXTS]
-    if mode == "int":
-        width = length or max(map(len, rows))
-        expected = np.asarray([(r + [0] * width)[:width] for r in rows])
-    else:
-        expected = np.asarray(expected_output(rows, mode, layer.vocabulary_size(), idf))
-    for given in (TEXTS, np.array(TEXTS), np.array(TEXTS)[:, None], [t.encode() for t in TEXTS]):
-        np.testing.assert_allclose(np.asarray(layer(given)), expected, rtol=1e-6)
-    alone = np.asarray(layer(TEXTS[0]))
-    np.testing.assert_allclose(alone, expected[0][: len(alone)], rtol=1e-6)
-
-
-def test_functions_of_the_user_for_text():
-    layer = layers.TextVectorization(standardize=np.char.upper, split=lambda x: [t.split("-") for t in x.tolist()])
-    layer.adapt(["a-b", "b"])
-    assert layer.get_vocabulary() == ["", "[UNK]", "B", "A"]
-    assert layer(["b-z-a"]).numpy().tolist() == [[2, 1, 3]]
-    whole = layers.TextVectorization(split=None, standardize=None, vocabulary=["new york", "rome"])
-    assert whole(["rome", "new york", "x"]).numpy().tolist() == [3, 2, 1]
-
-
-def test_text_in_a_model_that_trains():
-    texts, y = ["good fine", "bad", "good", "bad awful"] * 8, np.array([1, 0, 1, 0] * 8)
-    vectorize = layers.TextVectorization(output_sequence_length=3)
-    vectorize.adapt(texts)
-    model = maas.Sequential([layers.Embedding(8, 4, mask_zero=True), layers.GlobalAveragePooling1D(), layers.Dense(1)])
-    model.compile(maas.optimizers.Adam(0.05), maas.losses.BinaryCrossentropy(from_logits=True), metrics=["accuracy"])
-    model.fit(vectorize(texts), y, epochs=15, verbose=0)
-    assert model.evaluate(vectorize(texts), y, verbose=0, return_dict=True)["accuracy"] == 1.0
-    with pytest.raises(TypeError, match="strings are looked up outside of the Graph, so apply StringLookup"):
-        model.predict(np.array(texts), verbose=0)
-
-
-# ---- hashing layers
-
-
-@pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])
-@pytest.mark.parametrize("kwargs", [{}, {"salt": 5}, {"salt": [5, 9]}, {"mask_value": "b"}], ids=str)
-def test_hashing(kwargs, mode):
-    layer = layers.Hashing(7, output_mode=mode, **kwargs)
-    salt = [5, 5] if kwargs.get("salt") == 5 else kwargs.get("salt")
-    x = [["a", "b"], ["c", "12"], ["b", "é"]]
-
-    def place(v):
-        if "mask_value" not in kwargs:
-            return hash_bucket(v, 7, salt)
-        return 0 if v == "b" else 1 + hash_bucket(v, 6, salt)
-
-    rows = [[place(v) for v in row] for row in x]
-    np.testing.assert_array_equal(np.asarray(layer(x)), expected_output(rows, mode, 7, None))
-    again = layers.deserialize(json.loads(json.dumps(layers.serialize(layer))))
-    np.testing.assert_array_equal(np.asarray(again(x)), np.asarray(layer(x)))
-    numbers = layers.Hashing(7)(np.array([12, 13]))
-    assert numbers.numpy().tolist() == [hash_bucket("12", 7), hash_bucket("13", 7)]
-
-
-def test_hashed_crossing():
-    layer = layers.HashedCrossing(1000003)
-    both = [np.array([[5], [-7]]), np.array([["x"], ["漢"]])]
-    assert layer(both).numpy().tolist() == [[723191], [951849]]  # TensorFlow's
-    assert layers.HashedCrossing(5, output_mode="one_hot")(both).shape == (2, 5)
-    assert layer([c[:, 0] for c in both]).shape == (2,)
-
-
 def test_pipeline():
     ours, theirs = (
         lib.Pipeline([lib.Rescaling(0.5, name="r"), lib.CenterCrop(2, 2, name="c")], name="p")
@@ -352,86 +224,6 @@ def test_pipeline():
     pair.assert_outputs_close(again(x), theirs(x), 0)
     text = layers.TextVectorization(vocabulary=["a"])
     assert layers.Pipeline([text, layers.CategoryEncoding(3)])(["a b"]).numpy().tolist() == [[0, 1, 1]]
-
-
-# ---- files
-
-
-def text_model():
-    pair.fresh_names()
-    layer = layers.TextVectorization(output_mode="tf_idf", name="text")
-    layer.adapt(["é b\tb", "b c"])
-    inputs = maas.Input((1,), dtype="string")
-    return maas.Model(inputs, layers.Dense(2)(layer(inputs))), layer
-
-
-def test_a_learned_vocabulary_is_stored_in_the_archive(tmp_path):
-    model, layer = text_model()
-    model.save(tmp_path / "m.keras")
-    names = zipfile.ZipFile(tmp_path / "m.keras").namelist()
-    assert names[3:] == [
-        "assets/layers/text_vectorization/vocabulary.txt",
-        "assets/layers/text_vectorization/_lookup_layer/vocabulary.txt",
-    ]
-    again = maas.models.load_model(tmp_path / "m.keras").get_layer("text")
-    assert again.get_vocabulary() == layer.get_vocabulary() == ["[UNK]", "b", "é", "c"]
-    np.testing.assert_array_equal(again(["b é x"]).numpy(), layer(["b é x"]).numpy())
-
-
-def test_tokens_with_line_breaks_and_an_empty_last_one(tmp_path):
-    layer = layers.StringLookup()
-    layer.adapt([["a\nb", "a\nb", "\r", "\r", "x", ""]])
-    assert pickle.loads(pickle.dumps(layer)).get_vocabulary() == ["[UNK]", "a\nb", "\r", "x", ""]
-    layer.save_assets(tmp_path)
-    other = layers.StringLookup()
-    other.load_assets(tmp_path)
-    assert other.get_vocabulary() == layer.get_vocabulary()
-
-
-def test_damaged_and_hostile_vocabularies(tmp_path):
-    model, _ = text_model()
-    model.save(tmp_path / "m.keras")
-    members = {n: bytes(c) for n, c in read_archive((tmp_path / "m.keras").read_bytes()).items()}
-    name = "assets/layers/text_vectorization/vocabulary.txt"
-
-    def load(changed):
-        metadata = json.loads(changed["metadata.json"])
-        metadata.pop("sha256", None)
-        (tmp_path / "x.keras").write_bytes(archive_bytes({**changed, "metadata.json": json.dumps(metadata).encode()}))
-        return maas.models.load_model(tmp_path / "x.keras")
-
-    with pytest.raises(ValueError, match="does not match its sha256"):
-        (tmp_path / "x.keras").write_bytes(archive_bytes({**members, name: b"[UNK]\nz"}))
-        maas.models.load_model(tmp_path / "x.keras")
-    for content, text in ((b"\xff\xfe", "no UTF-8 text"), (b"[UNK]\na\na", "is damaged"), (b"", "is damaged")):
-        with pytest.raises(ValueError, match=text):
-            load({**members, name: content})
-    with pytest.raises(ValueError, match=r"assets that the model has no place for, received \['assets/other/x.txt'\]"):
-        load({**members, "assets/other/x.txt": b"x"})
-    with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
-        for member, content in {**members, "assets/../../x/vocabulary.txt": b"x"}.items():
-            archive.writestr(zipfile.ZipInfo(member), content)
-    with pytest.raises(ValueError, match="not a plain relative name"):
-        maas.models.load_model(tmp_path / "x.keras")
-
-
-def test_a_config_may_not_name_a_file(tmp_path):
-    path = tmp_path / "words.txt"
-    path.write_text("a\nb\n", encoding="utf-8")
-    for cls in (layers.StringLookup, layers.TextVectorization):
-        layer = cls(vocabulary=str(path))
-        assert layer.get_vocabulary(include_special_tokens=False) == ["a", "b"]
-        config = layers.serialize(layer)
-        assert str(path) not in json.dumps(config)
-        config["config"]["vocabulary"] = str(path)
-        with pytest.raises(Exception, match="a config may not name a vocabulary file"):
-            layers.deserialize(config)
-    path.write_text("3\n4\n", encoding="utf-8")
-    assert layers.IntegerLookup(vocabulary=str(path)).get_vocabulary() == [-1, 3, 4]
-    layer.save_assets(tmp_path)
-    other = layers.TextVectorization()
-    other.load_assets(tmp_path)
-    assert other.get_vocabulary() == ["", "[UNK]", "a", "b"]
 
 
 @pytest.mark.parametrize("make, error, text", [
@@ -530,30 +322,6 @@ def test_counts_need_no_one_hot_vectors():
     y = layers.CategoryEncoding(50_000, output_mode="count")(indices)
     assert float(ops.sum(y)) == indices.size
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KB
-
-
-@pytest.mark.parametrize("kind", [str, pathlib.Path])
-@pytest.mark.parametrize("make, x, expected", [
-    (layers.StringLookup, np.array(["b", "x"]), [2, 0]), (layers.TextVectorization, np.array(["b x"]), [[3, 1]]),
-    (layers.IntegerLookup, np.array([20, 5]), [2, 0]),
-])  # fmt: skip
-def test_a_vocabulary_from_a_path_is_stored_with_the_layer(make, x, expected, kind, tmp_path):
-    path = tmp_path / "tokens.txt"
-    path.write_text("10\n20\n" if make is layers.IntegerLookup else "a\nb\n")
-    layer = make(vocabulary=kind(path))
-    assert layer.get_config()["vocabulary"] is None
-    json.dumps(layer.get_config())
-    path.unlink()
-    for one in (layer, pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
-        assert one(x).numpy().tolist() == expected
-    with pytest.raises(ValueError, match="vocabulary"):
-        make.from_config({**layer.get_config(), "vocabulary": kind(path)})
-
-
-def test_a_mask_of_bytes_is_the_string():
-    layer = layers.Hashing(4, mask_value=b"x")
-    assert layer(["x", "y"]).numpy().tolist() == layers.Hashing(4, mask_value="x")(["x", "y"]).numpy().tolist()
-    assert layer(["x"]).numpy().tolist() == [0] and json.loads(json.dumps(layer.get_config()))["mask_value"] == "x"
 
 
 def test_a_lookup_sorts_its_keys_once(monkeypatch):

@@ -338,6 +338,10 @@ def test_files_between_maas_and_keras(tmp_path):
     (lambda: layers.RandomErasing(fill_value=(1, 2)), "`fill_value` must be None, a number or three, received"),
     (lambda: layers.Solarization(addition_factor=-0.1), r"`addition_factor` must be .* in \[0, 1\]"),
     (lambda: layers.AutoContrast(value_range=3), "`value_range` must be two numbers, received 3"),
+    *[
+        (lambda name=name: getattr(layers, name)(value_range=3), "`value_range` must be two numbers, received 3")
+        for name in ("RandomErasing", "RandomGaussianBlur", "RandomElasticTransform", CLAHE, "RandomColorJitter")
+    ],
     (lambda: layers.MaxNumBoundingBoxes(0), "`max_number` must be a positive int"),
     (lambda: layers.CutMix()({"images": IMAGES, "bounding_boxes": {}}), "does not move bounding boxes"),
 ])  # fmt: skip

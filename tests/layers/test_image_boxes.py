@@ -83,6 +83,17 @@ def test_boxes_go_where_their_pixels_go(name, args, kwargs, data_format):
         np.testing.assert_allclose(moved, seen, atol=2.5)
 
 
+@pytest.mark.parametrize("size, rows", [((4, 9), (2, 6)), ((4, 5), (0, 8)), ((4, 8), (2, 6))], ids=str)
+def test_boxes_in_padded_images_of_odd_sizes(size, rows):
+    """Both sides are padded alike, so that of an odd number of missing rows one is not made."""
+    layer = layers.Resizing(8, 8, pad_to_aspect_ratio=True, interpolation="nearest", bounding_box_format="xyxy")
+    box = np.array([[[0, 0, size[1], size[0]]]], "float32")
+    out = layer({"images": np.ones((1, *size, 1), "float32"), "bounding_boxes": {"boxes": box}})
+    seen = np.flatnonzero(np.asarray(out["images"])[0, :, :, 0].max(1))
+    assert (seen[0], seen[-1] + 1) == rows
+    np.testing.assert_allclose(out["bounding_boxes"]["boxes"][0, 0], [0, rows[0], 8, rows[1]])
+
+
 def test_boxes_outside_lose_their_labels():
     layer = layers.CenterCrop(10, 10, bounding_box_format="xyxy")
     out = layer({"images": IMAGES, "bounding_boxes": BOXES})["bounding_boxes"]

@@ -57,6 +57,13 @@ def _floats(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
+def _averaged(size, pads, **more):
+    """AveragePool of windows of 3 at every other place of an image of a known size."""
+    x = _floats(1, 2, size, size)
+    window = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": pads}
+    return one("AveragePool", [x], "f", shapes={0: list(x.shape)}, **window, **more)
+
+
 def _branches(kind):
     """If with branches of different sizes, or that read names from outside."""
     node = helper.make_node
@@ -251,36 +258,9 @@ def cases():
         "cast to bool": one("Cast", [np.array([0.0, -0.0, 0.1, np.nan], "float32")], "f", to=T.BOOL),
         "power of integers": one("Pow", [np.array([2, 3, -2]), np.array([3, 0, 5])], "ii"),
         "rounds to even": one("Round", [np.array([0.5, 1.5, 2.5, -0.5, -1.5], "float32")], "f"),
-        "counted borders": one(
-            "AveragePool",
-            [_floats(1, 2, 7, 7)],
-            "f",
-            kernel_shape=[3, 3],
-            strides=[2, 2],
-            pads=[1, 0, 1, 2],
-            count_include_pad=1,
-        ),
-        "counted borders rounded up": one(
-            "AveragePool",
-            [_floats(1, 2, 6, 6)],
-            "f",
-            kernel_shape=[3, 3],
-            strides=[2, 2],
-            pads=[1, 1, 1, 1],
-            count_include_pad=1,
-            ceil_mode=1,
-            shapes={0: [1, 2, 6, 6]},
-        ),
-        "uncounted borders rounded up": one(
-            "AveragePool",
-            [_floats(1, 2, 6, 6)],
-            "f",
-            kernel_shape=[3, 3],
-            strides=[2, 2],
-            pads=[1, 1, 1, 1],
-            ceil_mode=1,
-            shapes={0: [1, 2, 6, 6]},
-        ),
+        "counted borders": _averaged(7, [1, 0, 1, 2], count_include_pad=1),
+        "counted borders rounded up": _averaged(6, [1, 1, 1, 1], count_include_pad=1, ceil_mode=1),
+        "uncounted borders rounded up": _averaged(6, [1, 1, 1, 1], ceil_mode=1),
         "lower same borders": one("MaxPool", [_floats(1, 2, 5, 6)], "f", kernel_shape=[2, 2], auto_pad="SAME_LOWER"),
         "sums from the back": one("CumSum", [x], "f", constants={"a": np.array(1)}, reverse=1, exclusive=1),
         "softmax of old opsets": one("Softmax", [_floats(2, 3, 4)], "f", opset=12, axis=1),

@@ -13,7 +13,9 @@ from onnx import TensorProto, helper
 
 import maas
 from maas.onnx import graph as onnx_graph
+from maas.onnx.wire import FileSource
 from tests.onnx.graphs import FOLDER
+from tests.wire import field
 
 F = TensorProto.FLOAT
 
@@ -117,25 +119,17 @@ def test_other_domain_is_told():
         load(proto)(np.zeros((2, 3), "float32"))
 
 
-def _field(number, data):
-    """One field of bytes as protobuf writes it."""
-    head, size = bytes([number << 3 | 2]), len(data)
-    while size >= 128:
-        head, size = head + bytes([size & 127 | 128]), size >> 7
-    return head + bytes([size]) + data
-
-
 @pytest.mark.parametrize("depth", [40, 5000])
 def test_deep_nests_are_told(depth):
     """Written byte by byte: protobuf's own classes refuse to make such a file."""
     output = info("y", None).SerializeToString()
-    graph = _field(1, node("Identity", ["m"], ["y"]).SerializeToString()) + _field(12, output)
+    graph = field(1, node("Identity", ["m"], ["y"]).SerializeToString()) + field(12, output)
     for _ in range(depth):
-        body = _field(5, _field(1, b"body") + b"\xa0\x01\x05" + _field(6, graph))
-        graph = _field(1, _field(1, b"m") + _field(2, b"y") + _field(4, b"Loop") + body) + _field(12, output)
+        body = field(5, field(1, b"body") + b"\xa0\x01\x05" + field(6, graph))
+        graph = field(1, field(1, b"m") + field(2, b"y") + field(4, b"Loop") + body) + field(12, output)
     opset = helper.make_opsetid("", 20).SerializeToString()
     with pytest.raises(ValueError, match="may lie 32 deep|is no ONNX model"):
-        maas.onnx.load(b"\x08\x09" + _field(7, graph) + _field(8, opset))
+        maas.onnx.load(b"\x08\x09" + field(7, graph) + field(8, opset))
 
 
 # ---- external data
@@ -234,6 +228,32 @@ def test_s33_a_file_that_is_swapped_for_a_link_is_never_followed(folder):
         done.set()
         thread.join()
     assert loaded
+
+
+def test_a_pipe_in_place_of_the_model_is_told_at_once(folder):
+    """Looked at once it is open: what a path leads to may change at any time before."""
+    found = []
+
+    def read():
+        try:
+            FileSource(os.fspath(folder / "pipe"), 1 << 20)
+        except ValueError as e:
+            found.append(str(e))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert len(found) == 1 and "must be a plain file" in found[0]
+
+
+def test_a_model_that_is_refused_leaves_no_descriptor(folder):
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("pipe", "sub", "none.onnx"):
+        with pytest.raises((ValueError, FileNotFoundError)):
+            maas.onnx.load(folder / name)
+    with pytest.raises(ValueError, match="may hold 7 bytes, received 32"):
+        FileSource(os.fspath(folder / "w.bin"), 7)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 # ---- fuzz

@@ -1,6 +1,7 @@
 """Memory that reading and writing take, measured in processes of their own, and weights in a file beside the model."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,8 @@ import maas
 from maas import layers as L
 from maas.onnx.export import encode_onnx
 from maas.onnx.export import model as export_model
-from maas.onnx.wire import GRAPH, INITIALIZER, varint
+from maas.onnx.wire import GRAPH, INITIALIZER
+from tests.wire import field
 
 MIB = 1 << 20
 _PEAK = """
@@ -91,13 +93,82 @@ def test_large_models_keep_weights_beside_the_file(tmp_path, monkeypatch):
         encode_onnx(model)
     path = tmp_path / "large.onnx"
     model.export(path)
-    assert sorted(os.listdir(tmp_path)) == ["large.onnx", "large.onnx.data", "plain.onnx"]
+    assert len(os.listdir(tmp_path)) == 3 and len(_data_files(path)) == 1
     onnx.checker.check_model(os.fspath(path), full_check=True)
     np.testing.assert_array_equal(maas.onnx.load(path)(x).numpy(), maas.onnx.load(plain)(x).numpy())
     before = path.read_bytes()
     with pytest.raises(FileExistsError):
         model.export(path, overwrite=False)
     assert path.read_bytes() == before
+
+
+def _data_files(path):
+    """Files of weights of a model."""
+    found = [name for name in os.listdir(path.parent) if name.startswith(f"{path.name}.")]
+    assert all(re.fullmatch(re.escape(path.name) + r"\.[0-9a-f]{16}\.data", name) for name in found), found
+    return found
+
+
+_CRASH = """
+import os, sys
+import numpy as np, maas
+from maas.onnx.export import model as export_model
+export_model._LIMIT = 100
+path, replace = sys.argv[1], os.replace
+
+def killed(a, b):
+    if b == path:
+        os._exit(9)
+    replace(a, b)
+
+os.replace = killed
+model = maas.onnx.load(path)
+for v in model.weights:
+    v.assign(v.numpy() + 1)
+model.export(path)
+"""
+
+
+def test_a_model_keeps_its_own_weights_whatever_happens(tmp_path, monkeypatch):
+    model, x = _dense()
+    monkeypatch.setattr(export_model, "_LIMIT", 100)
+    path = tmp_path / "m.onnx"
+    model.export(path)
+    old, first = model.predict(x, verbose=0), _data_files(path)
+    answer = maas.onnx.load(path)(x).numpy()
+    np.testing.assert_allclose(answer, old, rtol=1e-6)
+    # Killed when the weights are there and the graph is not.
+    done = subprocess.run([sys.executable, "-c", _CRASH, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 9, done.stderr[-2000:]
+    assert len(_data_files(path)) == 2
+    np.testing.assert_array_equal(maas.onnx.load(path)(x).numpy(), answer)
+    # What it left goes with the next one, and so do the weights of before.
+    model.set_weights([w + 2 for w in model.get_weights()])
+    model.export(path)
+    assert len(_data_files(path)) == 1 and _data_files(path) != first
+    np.testing.assert_allclose(maas.onnx.load(path)(x).numpy(), model.predict(x, verbose=0), rtol=1e-6)
+    # The same once more.
+    second = _data_files(path)
+    model.export(path)
+    assert _data_files(path) == second
+    # An error leaves nothing of the new one.
+    replace, answer = os.replace, maas.onnx.load(path)(x).numpy()
+
+    def full(a, b):
+        if b == str(path):
+            raise OSError("no space")
+        replace(a, b)
+
+    model.set_weights([w + 1 for w in model.get_weights()])
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(os, "replace", full)
+        model.export(path)
+    assert _data_files(path) == second
+    np.testing.assert_array_equal(maas.onnx.load(path)(x).numpy(), answer)
+    # A model that needs no such file has none.
+    monkeypatch.undo()
+    model.export(path)
+    assert _data_files(path) == []
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -133,20 +204,16 @@ def _model_with(fields):
     data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     graph = data.graph.SerializeToString() + fields
     data.ClearField("graph")
-    return data.SerializeToString() + varint(GRAPH << 3 | 2) + varint(len(graph)) + graph
-
-
-def _initializer(text):
-    return varint(INITIALIZER << 3 | 2) + varint(len(text)) + text
+    return data.SerializeToString() + field(GRAPH, graph)
 
 
 def test_the_last_of_two_data_counts():
     text = _tensor(0).SerializeToString() + TensorProto(raw_data=_tensor(1).raw_data).SerializeToString()
-    data = _model_with(_initializer(text))
+    data = _model_with(field(INITIALIZER, text))
     assert maas.onnx.load(data)(np.zeros(600, "float32")).numpy().min() == 1
 
 
 def test_a_number_in_place_of_an_initialiser_is_none():
     """As protobuf has it: the data of the tensors after it stay theirs."""
-    data = _model_with(varint(INITIALIZER << 3) + varint(7) + _initializer(_tensor(1).SerializeToString()))
+    data = _model_with(field(INITIALIZER, 7) + field(INITIALIZER, _tensor(1).SerializeToString()))
     assert maas.onnx.load(data)(np.zeros(600, "float32")).numpy().min() == 1

@@ -61,14 +61,34 @@ def cases():
     return found
 
 
+def odd_leaves():
+    """Weights that are no numbers, or infinite in all trees, and targets that no leaf of a row speaks of."""
+    rng, found = np.random.default_rng(2), {}
+    for name, aggregate, weight in (
+        ("nan", "SUM", np.nan), ("nan", "AVERAGE", np.nan), ("inf", "MIN", np.inf), ("-inf", "MAX", -np.inf),
+        ("few", "MIN", None), ("few", "MAX", None), ("few", "SUM", None),
+    ):  # fmt: skip
+        nodes, leaves = _nodes(rng, 3, 2)
+        weights = rng.normal(size=len(leaves))
+        if weight is not None:
+            weights[:: 5 if np.isnan(weight) else 1] = weight
+        ids = [int(n % 4) for _, n in leaves] if weight is None else [0] * len(leaves)
+        own = {
+            "target_treeids": [t for t, _ in leaves], "target_nodeids": [n for _, n in leaves], "target_ids": ids,
+            "target_weights": weights.tolist(), "n_targets": max(ids) + 1, "aggregate_function": aggregate,
+        }  # fmt: skip
+        found[f"{aggregate} {name}"] = _model("TreeEnsembleRegressor", [("y", TensorProto.FLOAT)], {**nodes, **own})
+    return found
+
+
 @pytest.fixture(scope="module")
 def both():
     x = np.round(np.random.default_rng(1).normal(size=(ROWS, FEATURES)), 1).astype("float32")
-    models = cases()
+    models = cases() | odd_leaves()
     return x, models, answers({name: (data, [[x]]) for name, data in models.items()})
 
 
-@pytest.mark.parametrize("name", list(cases()))
+@pytest.mark.parametrize("name", list(cases() | odd_leaves()))
 def test_answers_are_those_of_onnx_runtime(both, name):
     x, models, expected = both
     found = maas.onnx.load(models[name])(x)

@@ -18,33 +18,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from maas import _core
 from maas.cli import main
 from maas.serving import Server, keys
+from tests.wire import field
 
 from .conftest import Gate, body, call, infer, raw, toy, wait_for
-from .test_grpc import field
+from .key_ring import METHODS, Ring, bearer
 
 X = np.ones((1, 16), np.float32)
 ROOT = Path(__file__).parents[2]
 ROUTES = [row[:3] for row in _core.routes()]
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 OPEN = {"alive", "live", "ready"}
-
-
-def bearer(text):
-    return {"Authorization": f"Bearer {text}"}
-
-
-class Ring:
-    """A file of keys and the keys themselves."""
-
-    def __init__(self, folder):
-        self.path = folder / "keys.json"
-        self.text = {}
-
-    def add(self, name, **options):
-        text, row = keys.make(name, **options)
-        keys.add(self.path, row)
-        self.text[name] = text
-        return text
 
 
 @pytest.fixture(scope="module")

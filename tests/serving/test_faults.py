@@ -22,7 +22,7 @@ from maas.serving import PythonModel, Server
 
 from .conftest import Gate, affine, body, call, infer, metric, read_all, rows_of, toy, wait_for
 from .error_templates import check_error
-from .test_access import Ring, bearer
+from .key_ring import Ring, bearer
 from .test_hostile import post
 from .test_lifecycle import run_alone
 

@@ -15,29 +15,13 @@ import pytest
 import maas
 from maas.serving import PythonModel, Server
 from maas.serving import keys as api_keys
+from tests.wire import field, parse, varint
 
 from .conftest import Gate, affine, echo, metric, toy
 
 X = np.random.default_rng(6).standard_normal((2, 16)).astype(np.float32)
 SERVICE = "/inference.GRPCInferenceService/"
 Code = grpc.StatusCode
-
-
-def varint(v):
-    out = b""
-    v &= 2**64 - 1
-    while v >= 0x80:
-        out += bytes([v & 0x7F | 0x80])
-        v >>= 7
-    return out + bytes([v])
-
-
-def field(number, value):
-    """A field of a message: bytes or text with their length, a whole number as it is."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def tensor(shape, contents=b"", name="x", datatype="FP32"):
@@ -47,30 +31,6 @@ def tensor(shape, contents=b"", name="x", datatype="FP32"):
 
 def request(*parts, model="toy"):
     return field(1, model) + b"".join(parts)
-
-
-def parse(message):
-    """Number -> list of values of a message without fixed-size fields."""
-    fields, at = {}, 0
-
-    def take():
-        nonlocal at
-        v = shift = 0
-        while True:
-            b = message[at]
-            at += 1
-            v |= (b & 0x7F) << shift
-            shift += 7
-            if b < 0x80:
-                return v
-
-    while at < len(message):
-        tag = take()
-        value = take()
-        if tag & 7 == 2:
-            value, at = message[at : at + value], at + value
-        fields.setdefault(tag >> 3, []).append(value)
-    return fields
 
 
 RAW = request(tensor(X.shape), field(7, X.tobytes()))

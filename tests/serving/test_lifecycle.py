@@ -49,6 +49,15 @@ def test_never_started_and_forgotten_servers_end():
     wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) != 0)
 
 
+def test_a_second_start_is_told_and_stops_nothing():
+    with Server(toy(), name="toy", port=0) as server:
+        with pytest.raises(RuntimeError, match="starts once"):
+            server.start()
+        assert infer(server.url, body(X))[0] == 200
+    with pytest.raises(RuntimeError, match="already started"):
+        server.start()
+
+
 def test_port_in_use():
     with Server(toy(), name="toy", port=0) as server:
         other = Server(toy(), name="toy", port=server.port)

@@ -21,7 +21,7 @@ from maas.serving.repository import Folder
 
 from .conftest import call, infer, metric, rows_of, wait_for
 from .error_templates import check_error
-from .test_access import bearer
+from .key_ring import bearer
 
 X = np.random.default_rng(1).standard_normal((3, 16)).astype(np.float32)
 

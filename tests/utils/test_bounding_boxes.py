@@ -110,3 +110,8 @@ def test_distances_to_anchors(encoding):
 def test_errors(call, error, text):
     with pytest.raises(error, match=text):
         call(bounding_boxes)
+
+
+def test_overlap_of_boxes_in_lists():
+    found = bounding_boxes.compute_iou([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 0, 3, 2]], "xyxy")
+    np.testing.assert_allclose(found, [[1, 1 / 3]], rtol=1e-6)

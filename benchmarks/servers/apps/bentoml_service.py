@@ -4,18 +4,17 @@ import os
 
 import bentoml
 import numpy as np
-import onnxruntime
+from onnx_session import open_session
+
+batch = int(os.environ["BENCH_BATCH"])
+together = {"batchable": True, "max_batch_size": batch} if batch > 1 else {}
 
 
 @bentoml.service(workers=1)
 class Mlp:
     def __init__(self):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
-        path = os.environ["BENCH_MODEL"]
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0].name
+        self.session, self.input = open_session()
 
-    @bentoml.api(route="/infer")
+    @bentoml.api(route="/infer", **together)
     async def infer(self, data: np.ndarray) -> np.ndarray:
         return self.session.run(None, {self.input: data.astype("float32")})[0]

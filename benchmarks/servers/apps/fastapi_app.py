@@ -1,16 +1,11 @@
 """FastAPI over ONNX Runtime in its fastest form: orjson both ways and no models of pydantic."""
 
-import os
-
 import numpy as np
-import onnxruntime
 import orjson
 from fastapi import FastAPI, Request, Response
+from onnx_session import open_session
 
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
-session = onnxruntime.InferenceSession(os.environ["BENCH_MODEL"], options, providers=["CPUExecutionProvider"])
-name = session.get_inputs()[0].name
+session, name = open_session()
 app = FastAPI()
 
 

@@ -4,16 +4,12 @@ import os
 
 import litserve
 import numpy as np
-import onnxruntime
+from onnx_session import open_session
 
 
 class Api(litserve.LitAPI):
     def setup(self, device):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
-        path = os.environ["BENCH_MODEL"]
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0].name
+        self.session, self.input = open_session()
 
     def decode_request(self, request):
         return np.array(request["data"], "float32")

@@ -1,20 +1,14 @@
 """A runtime of MLServer over ONNX Runtime."""
 
-import os
-
-import onnxruntime
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceResponse
+from onnx_session import open_session
 
 
 class Runtime(MLModel):
     async def load(self):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ["BENCH_THREADS"])
-        path = os.environ["BENCH_MODEL"]
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0].name
+        self.session, self.input = open_session()
         return True
 
     async def predict(self, payload):

@@ -4,7 +4,7 @@ import math
 
 from maas import layers
 from maas.applications import building, imagenet_utils
-from maas.applications.efficientnet import _scaling
+from maas.applications.efficientnet import classified, conv, excited, scaling, swish
 
 # (repeats, filters in, filters out, expansion, stride, fused) of the blocks; those that are not fused squeeze to 1/4.
 _B = (
@@ -26,47 +26,28 @@ _L = (
 _DROPPED = 0.2
 
 
-def _conv(x, filters, name, kernel_size=1, **kwargs):
-    kwargs = {"padding": "same", "use_bias": False, **kwargs}
-    init = _scaling(2.0, "truncated_normal")
-    return layers.Conv2D(filters, kernel_size, kernel_initializer=init, name=name, **kwargs)(x)
-
-
 def _norm(x, name):
     return layers.BatchNormalization(axis=building.channel_axis(), momentum=0.9, name=name)(x)
-
-
-def _swish(x, name):
-    return layers.Activation("swish", name=name)(x)
-
-
-def _excited(x, filters, squeezed, name):
-    se = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
-    shape = (filters, 1, 1) if building.channel_axis() == 1 else (1, 1, filters)
-    se = layers.Reshape(shape, name=f"{name}se_reshape")(se)
-    se = _conv(se, squeezed, f"{name}se_reduce", activation="swish", use_bias=True)
-    se = _conv(se, filters, f"{name}se_expand", activation="sigmoid", use_bias=True)
-    return layers.multiply([x, se], name=f"{name}se_excite")
 
 
 def _block(inputs, before, after, expansion, stride, fused, drop_rate, name):
     x, filters = inputs, before * expansion
     window = {"kernel_size": 3, "strides": stride}  # of the first convolution of a fused block
     if expansion != 1:
-        x = _conv(x, filters, f"{name}expand_conv", **(window if fused else {}))
-        x = _swish(_norm(x, f"{name}expand_bn"), f"{name}expand_activation")
+        x = conv(x, filters, f"{name}expand_conv", **(window if fused else {}))
+        x = swish(_norm(x, f"{name}expand_bn"), f"{name}expand_activation")
     if not fused:
-        init = _scaling(2.0, "truncated_normal")
+        init = scaling(2.0, "truncated_normal")
         x = layers.DepthwiseConv2D(
             3, strides=stride, depthwise_initializer=init, padding="same", use_bias=False, name=f"{name}dwconv2"
         )(x)
-        x = _swish(_norm(x, f"{name}bn"), f"{name}activation")
-        x = _excited(x, filters, max(1, int(before * 0.25)), name)
+        x = swish(_norm(x, f"{name}bn"), f"{name}activation")
+        x = excited(x, filters, max(1, int(before * 0.25)), name)
     x = _norm(
-        _conv(x, after, f"{name}project_conv", **(window if fused and expansion == 1 else {})), f"{name}project_bn"
+        conv(x, after, f"{name}project_conv", **(window if fused and expansion == 1 else {})), f"{name}project_bn"
     )
     if fused and expansion == 1:
-        x = _swish(x, f"{name}project_activation")
+        x = swish(x, f"{name}project_activation")
     if stride == 1 and before == after:
         if drop_rate:
             x = layers.Dropout(drop_rate, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
@@ -97,8 +78,8 @@ def _efficientnet(
     def filters(n):
         return max(8, int(n * width + 4) // 8 * 8)
 
-    x = _conv(x, filters(blocks[0][1]), "stem_conv", 3, strides=2)
-    x = _swish(_norm(x, "stem_bn"), "stem_activation")
+    x = conv(x, filters(blocks[0][1]), "stem_conv", 3, strides=2)
+    x = swish(_norm(x, "stem_bn"), "stem_activation")
     total, done = float(sum(b[0] for b in blocks)), 0
     for i, (repeats, before, after, expansion, stride, fused) in enumerate(blocks, 1):
         for j in range(math.ceil(depth * repeats)):
@@ -107,16 +88,9 @@ def _efficientnet(
                 _DROPPED * done / total, f"block{i}{chr(j + 97)}_",
             )  # fmt: skip
             done += 1
-    x = _swish(_norm(_conv(x, filters(1280), "top_conv"), "top_bn"), "top_activation")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dropout(_DROPPED, name="top_dropout")(x)
-        x = layers.Dense(
-            classes, activation=classifier_activation, kernel_initializer=_scaling(1.0 / 3.0, "uniform"),
-            bias_initializer={"class_name": "Constant", "config": {"value": 0.0}}, name="predictions",
-        )(x)  # fmt: skip
-    else:
-        x = building.pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = swish(_norm(conv(x, filters(1280), "top_conv"), "top_bn"), "top_activation")
+    zeros = {"class_name": "Constant", "config": {"value": 0.0}}
+    x = classified(x, include_top, pooling, classes, classifier_activation, _DROPPED, bias_initializer=zeros)
     return building.finished(name, start, x, input_tensor, weights)
 
 

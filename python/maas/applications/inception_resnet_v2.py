@@ -2,6 +2,7 @@
 
 from maas import layers
 from maas.applications import building, imagenet_utils
+from maas.applications.inception_v3 import joined
 from maas.applications.own_layers import CustomScaleLayer
 
 # Steps of a branch are (filters, kernel size, stride); "avg" and "max" are poolings.
@@ -22,23 +23,8 @@ def _conv(x, filters, size, stride=1, padding="same", name=None):
     return layers.Activation("relu", name=name and f"{name}_ac")(x)
 
 
-def _joined(x, branches, name):
-    found = []
-    for steps in branches:
-        y = x
-        for step in steps:
-            if step == "avg":
-                y = layers.AveragePooling2D(3, strides=1, padding="same")(y)
-            elif step == "max":
-                y = layers.MaxPooling2D(3, strides=2, padding="valid")(y)
-            else:
-                y = _conv(y, *step)
-        found.append(y)
-    return layers.Concatenate(axis=building.channel_axis(), name=name)(found)
-
-
 def _residual(x, branches, scale, name, relu=True):
-    mixed = _joined(x, branches, f"{name}_mixed")
+    mixed = joined(x, branches, _conv, f"{name}_mixed")
     channels = x.shape[building.channel_axis()]
     up = layers.Conv2D(channels, 1, strides=1, padding="same", use_bias=True, name=f"{name}_conv")(mixed)
     x = CustomScaleLayer(scale)([x, up])
@@ -51,13 +37,13 @@ def _inception(owner, include_top, weights, input_tensor, input_shape, pooling, 
     x = start = building.model_input(input_tensor, shape)
     x = layers.MaxPooling2D(3, strides=2)(_conv(_conv(_conv(x, 32, 3, 2), 32, 3, 1, "valid"), 64, 3))
     x = layers.MaxPooling2D(3, strides=2)(_conv(_conv(x, 80, 1, 1, "valid"), 192, 3, 1, "valid"))
-    x = _joined(x, _STEM, "mixed_5b")
+    x = joined(x, _STEM, _conv, "mixed_5b")
     for i in range(1, 11):
         x = _residual(x, _BLOCK35, 0.17, f"block35_{i}")
-    x = _joined(x, _TO_17, "mixed_6a")
+    x = joined(x, _TO_17, _conv, "mixed_6a")
     for i in range(1, 21):
         x = _residual(x, _BLOCK17, 0.1, f"block17_{i}")
-    x = _joined(x, _TO_8, "mixed_7a")
+    x = joined(x, _TO_8, _conv, "mixed_7a")
     for i in range(1, 10):
         x = _residual(x, _BLOCK8, 0.2, f"block8_{i}")
     x = _residual(x, _BLOCK8, 1.0, "block8_10", relu=False)

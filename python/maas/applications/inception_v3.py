@@ -56,7 +56,8 @@ def _conv(x, filters, rows, columns, stride=1, padding="same"):
     return layers.Activation("relu")(x)
 
 
-def _branch(x, steps):
+def branch(x, steps, conv):
+    """`x` after the steps of a branch; `conv(x, *step)` makes its convolutions."""
     for step in steps:
         if step == "avg":
             x = layers.AveragePooling2D((3, 3), strides=(1, 1), padding="same")(x)
@@ -64,10 +65,16 @@ def _branch(x, steps):
             x = layers.MaxPooling2D((3, 3), strides=(2, 2))(x)
         elif isinstance(step[0], list):
             *forks, name = step
-            x = layers.concatenate([_branch(x, f) for f in forks], axis=building.channel_axis(), name=name)
+            x = joined(x, forks, conv, name)
         else:
-            x = _conv(x, *step)
+            x = conv(x, *step)
     return x
+
+
+def joined(x, branches, conv, name):
+    """The channels of several branches of `x`."""
+    found = [branch(x, steps, conv) for steps in branches]
+    return layers.concatenate(found, axis=building.channel_axis(), name=name)
 
 
 def _inception(owner, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name):
@@ -79,8 +86,7 @@ def _inception(owner, include_top, weights, input_tensor, input_shape, pooling, 
     x = _conv(_conv(x, 80, 1, 1, padding="valid"), 192, 3, 3, padding="valid")
     x = layers.MaxPooling2D((3, 3), strides=(2, 2))(x)
     for i, block in enumerate(_BLOCKS):
-        branches = [_branch(x, steps) for steps in block]
-        x = layers.concatenate(branches, axis=building.channel_axis(), name=f"mixed{i}")
+        x = joined(x, block, _conv, f"mixed{i}")
     x = building.classified(x, include_top, pooling, classes, classifier_activation, (None, None))
     return building.finished(name, start, x, input_tensor, weights)
 

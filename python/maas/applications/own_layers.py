@@ -75,13 +75,10 @@ class StochasticDepth(Layer):
         self.drop_path_rate = drop_path_rate
 
     def call(self, x, training=None):
-        from maas import ops, random
+        from maas import random
 
-        if not training:
-            return x
-        keep = 1 - self.drop_path_rate
-        shape = (ops.shape(x)[0], *(1,) * (len(x.shape) - 1))
-        return x / keep * ops.floor(keep + random.uniform(shape, 0, 1))
+        rows = (None, *(1,) * (len(x.shape) - 1))
+        return random.dropout(x, self.drop_path_rate, noise_shape=rows) if training else x
 
     def compute_output_shape(self, input_shape):
         return input_shape

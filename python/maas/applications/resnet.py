@@ -1,4 +1,4 @@
-"""ResNet with bottleneck blocks, version 1; `resnet` builds version 2 too."""
+"""ResNet with bottleneck blocks, version 1; `entry` makes version 2 too."""
 
 from maas import layers
 from maas.applications import building, imagenet_utils
@@ -68,11 +68,7 @@ def _resnet(
         x = _stack(x, 64 * 2 ** (stage - 2), count, version, stage)
     if version == 2:
         x = _relu(_norm(x, "post_bn"), "post_relu")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    else:
-        x = building.pooled(x, pooling, ("avg_pool", "max_pool"))
+    x = building.classified(x, include_top, pooling, classes, classifier_activation)
     return building.finished(name, start, x, input_tensor, weights)
 
 

@@ -85,6 +85,13 @@ _MODULE_OF = {name: module for module, names in _KERAS_MODULES.items() for name 
 _SAME = {"true_divide": "divide", "amax": "max", "amin": "min"}
 _SAME.update(conj="conjugate", left_shift="bitwise_left_shift", right_shift="bitwise_right_shift")
 _ALIASES = {"abs": "absolute", "swish": "silu", "hard_swish": "hard_silu"}
+
+
+def functions_of(module):
+    """Names of the functions of `maas.ops` that Keras has in `keras.src.ops.<module>`, with their second names."""
+    return [*_KERAS_MODULES[module].split(), *(n for n, f in _ALIASES.items() if _MODULE_OF.get(f) == module)]
+
+
 _CLASS_NAMES = {
     "allclose": "AllClose", "batch_normalization": "BatchNorm", "cdist": "CDist", "ctc_loss": "CTCLoss",
     "hsv_to_rgb": "HSVToRGB", "isin": "IsIn", "jvp": "JVP", "layer_normalization": "LayerNorm",

@@ -12,6 +12,8 @@ import time
 
 import numpy as np
 
+from maas.utils.protobuf import FIXED32, FIXED64, bytes_field, int_field, key_of
+
 _counter = itertools.count()
 
 
@@ -44,31 +46,13 @@ def record(data):
     return length + _masked(length) + data + _masked(data)
 
 
-def _varint(n):
-    out = b""
-    n &= (1 << 64) - 1
-    while True:
-        n, low = n >> 7, n & 0x7F
-        out += bytes([low | (0x80 if n else 0)])
-        if not n:
-            return out
-
-
-def _bytes(field, data):
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
-def _int(field, n):
-    return _varint(field << 3) + _varint(n)
-
-
 def _double(field, v):
-    return _varint(field << 3 | 1) + struct.pack("<d", v)
+    return key_of(field, FIXED64) + struct.pack("<d", v)
 
 
 def scalar(tag, value):
     """Summary value of a number."""
-    return _bytes(1, tag.encode()) + _varint(2 << 3 | 5) + struct.pack("<f", value)
+    return bytes_field(1, tag.encode()) + key_of(2, FIXED32) + struct.pack("<f", value)
 
 
 def histogram(tag, values, bins=30):
@@ -79,8 +63,10 @@ def histogram(tag, values, bins=30):
     low, high = (values.min(), values.max()) if values.size else (0.0, 0.0)
     numbers = (low, high, values.size, values.sum(), np.square(values).sum())
     message = b"".join(_double(i, float(v)) for i, v in enumerate(numbers, 1))
-    message += _bytes(6, np.asarray(edges[1:], "<f8").tobytes()) + _bytes(7, np.asarray(counts, "<f8").tobytes())
-    return _bytes(1, tag.encode()) + _bytes(5, message)
+    message += bytes_field(6, np.asarray(edges[1:], "<f8").tobytes()) + bytes_field(
+        7, np.asarray(counts, "<f8").tobytes()
+    )
+    return bytes_field(1, tag.encode()) + bytes_field(5, message)
 
 
 def image(tag, pixels):
@@ -92,15 +78,15 @@ def image(tag, pixels):
     file = io.BytesIO()
     save_img(file, pixels, file_format="png", scale=False)
     height, width, channels = pixels.shape
-    message = _int(1, height) + _int(2, width) + _int(3, channels) + _bytes(4, file.getvalue())
-    return _bytes(1, tag.encode()) + _bytes(4, message)
+    message = int_field(1, height) + int_field(2, width) + int_field(3, channels) + bytes_field(4, file.getvalue())
+    return bytes_field(1, tag.encode()) + bytes_field(4, message)
 
 
 def text_for_plugin(tag, plugin, text):
     """Summary value of a text that a plugin of TensorBoard reads."""
-    tensor = _int(1, 7) + _bytes(2, b"") + _bytes(8, text.encode())
-    metadata = _bytes(1, _bytes(1, plugin.encode()) + _bytes(2, b"1"))
-    return _bytes(1, tag.encode()) + _bytes(8, tensor) + _bytes(9, metadata)
+    tensor = int_field(1, 7) + bytes_field(2, b"") + bytes_field(8, text.encode())
+    metadata = bytes_field(1, bytes_field(1, plugin.encode()) + bytes_field(2, b"1"))
+    return bytes_field(1, tag.encode()) + bytes_field(8, tensor) + bytes_field(9, metadata)
 
 
 class EventFile:
@@ -115,7 +101,7 @@ class EventFile:
         parts = (int(time.time()), socket.gethostname(), os.getpid(), next(_counter))
         self.path = os.path.join(folder, "events.out.tfevents.{}.{}.{}.{}.v2".format(*parts))
         self._file = open(self.path, "xb")
-        self._write(_bytes(3, b"brain.Event:2"))
+        self._write(bytes_field(3, b"brain.Event:2"))
 
     def _write(self, message):
         self._file.write(record(_double(1, time.time()) + message))
@@ -123,7 +109,7 @@ class EventFile:
     def add(self, step, *values):
         """Write summary values of one step."""
         if values:
-            self._write(_int(2, int(step)) + _bytes(5, b"".join(_bytes(1, v) for v in values)))
+            self._write(int_field(2, int(step)) + bytes_field(5, b"".join(bytes_field(1, v) for v in values)))
 
     def flush(self):
         """Hand everything to the system, so that TensorBoard sees it."""

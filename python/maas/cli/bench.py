@@ -78,10 +78,6 @@ def run(args: argparse.Namespace) -> int:
         "rows": args.rows,
         **summary(result, args.rows),
     }
-    if args.protocol == "grpc":
-        # Codes of gRPC are told by their numbers, which its documentation lists.
-        renamed = {k.replace("status 10", "grpc code "): v for k, v in figures["errors"].items()}
-        figures["errors"] = renamed
     if args.json == "-":
         print(json.dumps(figures, indent=1))
     else:

@@ -80,6 +80,7 @@ def serve(path: Path, wait: float = READY_TIMEOUT_S) -> Iterator[tuple[int, int]
         RuntimeError: if the server ends or is not ready in time.
     """
     command = [sys.executable, "-m", "maas.cli", "serve", str(path), "--name", NAME, "--port", "0"]
+    command += ["--management-port", "none"]
     command += ["--max-batch-size", str(MAX_BATCH_SIZE)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     try:

@@ -71,10 +71,6 @@ def _source(given):
     if isinstance(given, (bytes, bytearray, memoryview)):
         return BytesSource(given), None, None, f"the {len(given)} bytes given"
     path = os.fspath(given)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"onnx: model file not found, received {path!r}")
-    if not os.path.isfile(path):
-        raise ValueError(f"onnx: a model must be a plain file, received {path!r}")
     stem = os.path.splitext(os.path.basename(path))[0]
     return FileSource(path, _LIMIT), os.path.dirname(os.path.abspath(path)), stem, repr(path)
 

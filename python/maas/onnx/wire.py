@@ -4,6 +4,9 @@ Reference: protobuf.dev/programming-guides/encoding; numbers of fields: onnx.pro
 """
 
 import os
+import stat
+
+from maas.utils.protobuf import head
 
 GRAPH, INITIALIZER, RAW_DATA = 7, 5, 9  # of ModelProto, GraphProto, TensorProto
 _SMALL = 1024  # bytes of data that stay with protobuf
@@ -16,20 +19,31 @@ class FileSource:
     Args:
         path: str.
         limit: int, bytes that the file may have.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a plain file, or too large.
     """
 
     def __init__(self, path, limit):
-        self._path = path
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115, closed by close()
-        self.size = os.fstat(self._file.fileno()).st_size
-        if self.size > limit:
-            self._file.close()
-            raise ValueError(f"onnx: a model file may hold {limit} bytes, received {self.size} in {path!r}")
-        self._scratch = bytearray()
+        self._path, self._scratch = path, bytearray()
+        try:
+            # A pipe must not make the reader wait.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"onnx: model file not found, received {path!r}") from None
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            os.close(fd)
+            raise ValueError(f"onnx: a model must be a plain file, received {path!r}")
+        if info.st_size > limit:
+            os.close(fd)
+            raise ValueError(f"onnx: a model file may hold {limit} bytes, received {info.st_size} in {path!r}")
+        self.size, self._fd = info.st_size, fd
 
     def peek(self, at, size):
         """Up to `size` bytes."""
-        return os.pread(self._file.fileno(), size, at)
+        return os.pread(self._fd, size, at)
 
     def read(self, at, size):
         """Exactly `size` bytes, in memory that the next read uses again."""
@@ -37,14 +51,14 @@ class FileSource:
             self._scratch = bytearray(size)
         view, done = memoryview(self._scratch)[:size], 0
         while done < size:
-            got = os.preadv(self._file.fileno(), [view[done:]], at + done)
+            got = os.preadv(self._fd, [view[done:]], at + done)
             if not got:
                 raise ValueError(f"onnx: {self._path!r} became shorter while it was read")
             done += got
         return view
 
     def close(self):
-        self._file.close()
+        os.close(self._fd)
         self._scratch = bytearray()
 
 
@@ -80,7 +94,7 @@ def split(source):
     for number, _, begin, value, end in model:
         if number == GRAPH:
             inner = _graph(source, value, end, places)
-            pieces += [varint(GRAPH << 3 | 2), varint(sum(map(len, inner))), *inner]
+            pieces += [head(GRAPH, sum(map(len, inner))), *inner]
         else:
             pieces.append(bytes(source.read(begin, end - begin)))
     return b"".join(pieces), places
@@ -97,7 +111,7 @@ def _graph(source, begin, end, places):
             field, at, after = data
             pieces.append(bytes(source.read(kept, start - kept)))
             left = bytes(source.read(value, field - value)), bytes(source.read(after, stop - after))
-            pieces += [varint(INITIALIZER << 3 | 2), varint(sum(map(len, left))), *left]
+            pieces += [head(INITIALIZER, sum(map(len, left))), *left]
             places[count], kept = (at, after - at), stop
         count += 1
     pieces.append(bytes(source.read(kept, end - kept)))
@@ -157,13 +171,3 @@ class _Fields:
             shift += 7
             if shift > 63:
                 raise ValueError("a number of more than 64 bits")
-
-
-def varint(value):
-    """A number as protobuf writes it."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

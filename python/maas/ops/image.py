@@ -78,18 +78,23 @@ def middle_part(height, width, size):
     return (height - tall) // 2, (width - wide) // 2, tall, wide
 
 
+def padded_part(height, width, size):
+    """(top, left, height, width) of images that `resize` fills up to the proportions of `size`, in their own pixels;
+    top and left are 0 or less. Both sides get the same number of rows, or of columns: of an odd number one is missing.
+    """
+    down, right = (max(n, 0) // 2 for n in (width * size[0] // size[1] - height, height * size[1] // size[0] - width))
+    return -down, -right, height + 2 * down, width + 2 * right
+
+
 def _fitted(x, at, size, crop, fill_value):
     """`x` cut (or filled) around its middle to the proportions of `size`."""
     height, width = x.shape[at : at + 2]
+    top, left, tall, wide = (middle_part if crop else padded_part)(height, width, size)
     if crop:
-        top, left, tall, wide = middle_part(height, width, size)
         return x[(slice(None),) * at + (slice(top, top + tall), slice(left, left + wide))]
-    tall, wide = width * size[0] // size[1], height * size[1] // size[0]
-    sides = [int(float(max(height, tall) - height) / 2), int(float(max(width, wide) - width) / 2)]
-    widths = [(0, 0)] * x.ndim
-    axis = 0 if sides[0] > 0 else 1  # as Keras: one direction only
-    widths[at + axis] = (sides[axis], sides[axis])
-    return pad(x, widths, constant_values=fill_value) if sides[axis] > 0 else x
+    sides = [(0, 0)] * x.ndim
+    sides[at : at + 2] = (-top, -top), (-left, -left)
+    return pad(x, sides, constant_values=fill_value) if top or left else x
 
 
 @op

@@ -2,7 +2,7 @@
 
 from maas import missing_names, ops
 
-_NAMES = (
+__all__ = (
     "abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2 "
     "arctanh argmax argmin argpartition argsort array array_split average bartlett bincount bitwise_and "
     "bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman "
@@ -18,11 +18,8 @@ _NAMES = (
     "percentile power prod ptp quantile rad2deg ravel real reciprocal repeat reshape right_shift roll rot90 round "
     "searchsorted select sign signbit sin sinc sinh size slogdet sort split sqrt square squeeze stack std "
     "subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace transpose trapezoid tri tril triu "
-    "true_divide trunc unique unravel_index vander var vdot vectorize view vsplit vstack where zeros zeros_like "
+    "true_divide trunc unique unravel_index vander var vdot vectorize vsplit vstack where zeros zeros_like "
 ).split()
-__all__ = [name for name in _NAMES if hasattr(ops, name)]
 globals().update({name: getattr(ops, name) for name in __all__})
 
-
-def __getattr__(name):
-    raise missing_names.missing(__name__, name)
+__getattr__ = missing_names.getattr_of(__name__)

@@ -5,7 +5,7 @@ import math
 from maas import _core
 from maas.backend import is_float_dtype, result_type
 from maas.backend.symbolic import op
-from maas.ops.core import as_tensor, cast, floating, zeros_like
+from maas.ops.core import _LIMITS, as_tensor, cast, floating, zeros_like
 from maas.ops.views import split
 
 __all__ = [
@@ -376,10 +376,6 @@ _STEPS = {
     "float64": (2.0**-53, 2.0**-1022, 2.0**128), "float32": (2.0**-24, 2.0**-126, 2.0**48),
     "float16": (2.0**-11, 2.0**-14, 2.0**14), "bfloat16": (2.0**-8, 2.0**-126, 2.0**48),
 }  # fmt: skip
-_LARGEST = {
-    "float64": (2 - 2.0**-52) * 2.0**1023, "float32": (2 - 2.0**-23) * 2.0**127, "float16": 65504.0,
-    "bfloat16": (2 - 2.0**-7) * 2.0**127,
-}  # fmt: skip
 
 
 @op
@@ -412,7 +408,7 @@ def nextafter(x1, x2):
     to_zero = _core.logical_and(small, _core.equal(_core.less(a, 0.0), up))
     y = _core.where(_core.equal(a, 0.0), _core.where(up, number(least), number(-least)), away)
     y = _core.where(_core.logical_and(to_zero, _core.not_equal(a, 0.0)), _core.multiply(a, 0.0), y)
-    most = number(_LARGEST[a.dtype])
+    most = number(_LIMITS[a.dtype][1])
     # From infinity the way back is the largest number.
     back = _core.where(_core.less(a, 0.0), _core.negative(most), most)
     y = _core.where(_core.equal(_core.absolute(a), float("inf")), back, y)

@@ -7,12 +7,13 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from maas import _core
 from maas.serving.grpc import SERVICE, import_grpc
+from maas.serving.load import raw_data
+from maas.utils.protobuf import bytes_field, fields, varint, varints
 
 
 def infer_message(model: str, inputs: list[tuple[dict[str, Any], Any]], version: str = "") -> bytes:
@@ -20,71 +21,15 @@ def infer_message(model: str, inputs: list[tuple[dict[str, Any], Any]], version:
     message = _text(1, model) + _text(2, version)
     raw = b""
     for spec, array in inputs:
-        sizes = b"".join(_varint(n) for n in spec["shape"])
-        tensor = _text(1, spec["name"]) + _text(2, spec["datatype"]) + _bytes(3, sizes)
-        message += _bytes(5, tensor)
-        if array.dtype == object:
-            data = b"".join(len(text).to_bytes(4, "little") + text for text in array.ravel())
-        else:
-            data = array.tobytes()
-        raw += _bytes(7, data)
+        sizes = b"".join(varint(n) for n in spec["shape"])
+        tensor = _text(1, spec["name"]) + _text(2, spec["datatype"]) + bytes_field(3, sizes)
+        message += bytes_field(5, tensor)
+        raw += bytes_field(7, raw_data(array))
     return message + raw
 
 
-def _varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
 def _text(field: int, text: str) -> bytes:
-    return _bytes(field, text.encode()) if text else b""
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """(number, value) of the varint and the length-delimited fields of a message."""
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(data):
-        tag = varint()
-        size = varint()
-        if tag & 7 == 2:
-            yield tag >> 3, data[at : at + size]
-            at += size
-        elif tag & 7 == 0:
-            yield tag >> 3, size
-        else:
-            raise ValueError(f"bench: a field of the metadata has an unexpected wire type, received {tag & 7}")
-
-
-def _sizes(packed: bytes) -> list[int]:
-    # Packed varints are what a message of fields with number 0 would be without its tags.
-    sizes, value, shift = [], 0, 0
-    for byte in packed:
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            sizes.append(value - (1 << 64) if value >> 63 else value)
-            value = shift = 0
-    return sizes
+    return bytes_field(field, text.encode()) if text else b""
 
 
 def model_metadata(target: str, model: str, version: str, key: str | None, timeout: float) -> dict[str, Any]:
@@ -102,15 +47,15 @@ def model_metadata(target: str, model: str, version: str, key: str | None, timeo
         except grpc.RpcError as error:
             raise RuntimeError(f"bench: ModelMetadata answered {error.code().name}: {error.details()}") from None
     inputs = []
-    for number, tensor in _fields(answer):
+    for number, tensor in fields(answer):
         if number != 4:
             continue
         spec: dict[str, Any] = {"name": "", "datatype": "", "shape": []}
-        for field, value in _fields(tensor):
+        for field, value in fields(tensor):
             if field in (1, 2):
                 spec[("name", "datatype")[field - 1]] = value.decode()
             elif field == 3:
-                spec["shape"] += [value] if isinstance(value, int) else _sizes(value)
+                spec["shape"] += [value] if isinstance(value, int) else varints(value)
         inputs.append(spec)
     return {"inputs": inputs}
 
@@ -238,8 +183,7 @@ class GrpcLoad:
                     result.latency.record(int((now - due) * 1e9))
                     result.service.record(int((now - sent) * 1e9))
             elif measured:
-                # Codes of gRPC are few and small; from 1000 on none is taken for a status of HTTP.
-                result.statuses[1000 + code.value[0]] += 1
+                result.statuses[code.name] += 1
                 result.first_refusal = result.first_refusal or future.details().encode()
             self._in_flight -= 1
             if self._waiting and not self._done:

@@ -143,9 +143,10 @@ def random_inputs(metadata: dict[str, Any], rows: int, free: int, rng: Any) -> l
 
 
 def _listed(array: Any, flat: bool) -> Any:
+    """Elements for JSON: of the Open Inference Protocol in one list, of TensorFlow Serving nested, bytes as base64."""
     array = array.ravel() if flat else array
     if array.dtype == object:
-        return [text.decode() for text in array.ravel()] if flat else _texts(array.tolist())
+        return [text.decode() for text in array] if flat else _base64(array.tolist())
     # Float32 as its own shortest text, not as that of the float64 beside it.
     if array.dtype.kind == "f" and array.dtype.itemsize <= 4:
         import numpy as np
@@ -154,24 +155,22 @@ def _listed(array: Any, flat: bool) -> Any:
     return array.tolist()
 
 
-def _texts(nested: Any) -> Any:
-    return [_texts(n) for n in nested] if isinstance(nested, list) else nested.decode()
-
-
 def oip_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, bytes, list[tuple[str, str]]]:
     """`(content type, body, headers)` of an Open Inference Protocol request in JSON."""
     tensors = [{**spec, "data": _listed(array, flat=True)} for spec, array in inputs]
     return "application/json", json.dumps({"inputs": tensors}).encode(), []
 
 
+def raw_data(array: Any) -> bytes:
+    """Elements as the protocol's binary tensors hold them; texts each after its length."""
+    if array.dtype == object:
+        return b"".join(len(text).to_bytes(4, "little") + text for text in array.ravel())
+    return array.tobytes()
+
+
 def oip_binary_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, bytes, list[tuple[str, str]]]:
     """The same with binary tensors both ways."""
-    raw = []
-    for _, array in inputs:
-        if array.dtype == object:
-            raw.append(b"".join(len(text).to_bytes(4, "little") + text for text in array.ravel()))
-        else:
-            raw.append(array.tobytes())
+    raw = [raw_data(array) for _, array in inputs]
     tensors = [
         {**spec, "parameters": {"binary_data_size": len(data)}} for (spec, _), data in zip(inputs, raw, strict=True)
     ]
@@ -185,19 +184,10 @@ def oip_binary_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, 
 
 def tfs_body(inputs: Sequence[tuple[dict[str, Any], Any]]) -> tuple[str, bytes, list[tuple[str, str]]]:
     """`(content type, body, headers)` of a TensorFlow Serving predict request: rows, or columns of several inputs."""
-    if any(array.dtype == object for _, array in inputs):
-        # Bytes travel as base64 objects there.
-        def listed(array: Any) -> Any:
-            return _base64(array.tolist()) if array.dtype == object else _listed(array, flat=False)
-    else:
-
-        def listed(array: Any) -> Any:
-            return _listed(array, flat=False)
-
     if len(inputs) == 1:
-        body: dict[str, Any] = {"instances": listed(inputs[0][1])}
+        body: dict[str, Any] = {"instances": _listed(inputs[0][1], flat=False)}
     else:
-        body = {"inputs": {spec["name"]: listed(array) for spec, array in inputs}}
+        body = {"inputs": {spec["name"]: _listed(array, flat=False) for spec, array in inputs}}
     return "application/json", json.dumps(body).encode(), []
 
 
@@ -290,7 +280,11 @@ def summary(result: Any, rows: int = 1) -> dict[str, Any]:
         for name in ("connect_failed", "timed_out", "closed_early", "invalid", "cancelled", "unsent")
         if getattr(result, name)
     }
-    errors |= {f"status {status}": n for status, n in result.statuses.items() if not 200 <= status < 300}
+    for status, n in result.statuses.items():
+        if isinstance(status, str):  # of gRPC
+            errors[f"code {status}"] = n
+        elif not 200 <= status < 300:
+            errors[f"status {status}"] = n
     return {
         "requests_per_second": result.answers / result.seconds,
         "rows_per_second": rows * result.answers / result.seconds,

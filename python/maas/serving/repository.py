@@ -82,10 +82,11 @@ class Repository:
         versions = dict(self.versions())
         with self._lock:
             served, reasons = dict(self._served), dict(self._reasons)
-        for name in self._server.models:
+        live = self._server.models
+        for name in live:
             served.setdefault(name, "1")
         rows = []
-        for name in sorted(versions.keys() | (served.keys() & set(self._server.models))):
+        for name in sorted(versions.keys() | (served.keys() & set(live))):
             all_versions = versions.get(name, [])
             now = served.get(name)
             for version in dict.fromkeys([*all_versions, *([now] if now else [])]):

@@ -197,7 +197,14 @@ class Server:
         self._core.set_model_store(store, may_change)
 
     def start(self) -> Server:
-        """Binds the port and begins to answer. Returns the server itself."""
+        """Binds the port and begins to answer. Returns the server itself.
+
+        Raises:
+            RuntimeError: if a port cannot be bound, or the server runs already.
+        """
+        # Before anything else: what follows stops the server if it fails.
+        if self in _running:
+            raise RuntimeError("Server.start: a server starts once, received one that runs")
         if self._management:
             self._management.bind()
         try:

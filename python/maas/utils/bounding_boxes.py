@@ -245,13 +245,12 @@ def compute_iou(boxes1, boxes2, bounding_box_format, use_masking=False, mask_val
     from maas import ops
     from maas.backend.config import epsilon
 
-    height, width = _pair_checked("compute_iou", boxes1, boxes2, bounding_box_format, image_shape)
-    one, two = (convert_format(b, bounding_box_format, "xyxy", height, width) for b in (boxes1, boxes2))
+    one, two = _in_pixels("compute_iou", boxes1, boxes2, bounding_box_format, image_shape)
+    if not {one.ndim, two.ndim} <= {2, 3}:
+        raise ValueError(f"compute_iou: boxes must have 2 or 3 axes, received {one.ndim} and {two.ndim}")
     a, b, c, d = _four(one)
     e, f, g, h = (ops.swapaxes(v, -1, -2) for v in _four(two))
-    shared = ops.maximum(ops.minimum(c, g) - ops.maximum(a, e), 0) * ops.maximum(
-        ops.minimum(d, h) - ops.maximum(b, f), 0
-    )
+    shared = _shared((a, b, c, d), (e, f, g, h))
     iou = shared / ((c - a) * (d - b) + (g - e) * (h - f) - shared + epsilon())
     if not use_masking:
         return iou
@@ -259,13 +258,20 @@ def compute_iou(boxes1, boxes2, bounding_box_format, use_masking=False, mask_val
     return ops.where(ops.logical_or(no_one, ops.swapaxes(no_two, -1, -2)), ops.cast(mask_val, iou.dtype), iou)
 
 
-def _pair_checked(name, boxes1, boxes2, form, image_shape):
-    ranks = [len(getattr(b, "shape", ())) for b in (boxes1, boxes2)]
-    if name == "compute_iou" and not set(ranks) <= {2, 3}:
-        raise ValueError(f"{name}: boxes must have 2 or 3 axes, received {ranks[0]} and {ranks[1]}")
+def _in_pixels(name, boxes1, boxes2, form, image_shape):
+    """Both as "xyxy" in pixels."""
     if _known(f"{name}: bounding_box_format", form).startswith("rel_") and image_shape is None:
         raise ValueError(f"{name}: the format {form!r} needs `image_shape`, received image_shape=None")
-    return _sizes(image_shape)
+    return (convert_format(b, form, "xyxy", *_sizes(image_shape)) for b in (boxes1, boxes2))
+
+
+def _shared(one, two):
+    """The area that boxes share; both as four tensors, left, top, right and bottom."""
+    from maas import ops
+
+    (a, b, c, d), (e, f, g, h) = one, two
+    wide, tall = ops.minimum(c, g) - ops.maximum(a, e), ops.minimum(d, h) - ops.maximum(b, f)
+    return ops.maximum(wide, 0) * ops.maximum(tall, 0)
 
 
 def compute_ciou(boxes1, boxes2, bounding_box_format, image_shape=None):
@@ -285,15 +291,12 @@ def compute_ciou(boxes1, boxes2, bounding_box_format, image_shape=None):
     from maas import ops
     from maas.backend.config import epsilon
 
-    height, width = _pair_checked("compute_ciou", boxes1, boxes2, bounding_box_format, image_shape)
-    one, two = (convert_format(b, bounding_box_format, "xyxy", height, width) for b in (boxes1, boxes2))
+    one, two = _in_pixels("compute_ciou", boxes1, boxes2, bounding_box_format, image_shape)
     a, b, c, d = (one[..., i] for i in range(4))
     e, f, g, h = (two[..., i] for i in range(4))
     tiny = epsilon()
     w1, h1, w2, h2 = c - a, d - b + tiny, g - e, h - f + tiny
-    shared = ops.maximum(ops.minimum(c, g) - ops.maximum(a, e), 0) * ops.maximum(
-        ops.minimum(d, h) - ops.maximum(b, f), 0
-    )
+    shared = _shared((a, b, c, d), (e, f, g, h))
     iou = shared / (w1 * h1 + w2 * h2 - shared + 2 * tiny)
     wide, tall = ops.maximum(c, g) - ops.minimum(a, e), ops.maximum(d, h) - ops.minimum(b, f)
     apart = ops.square((a + c) / 2 - (e + g) / 2) + ops.square((b + d) / 2 - (f + h) / 2)

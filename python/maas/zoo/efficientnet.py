@@ -1,18 +1,11 @@
 """EfficientNet."""
 
 from maas import layers
+from maas.applications.efficientnet import BLOCKS, scaling
 from maas.models import Model
 from maas.zoo.common import fixed_seed
 
-# (kernel size, blocks, channels in, channels out, expansion, stride of the first)
-_STAGES = (
-    (3, 1, 32, 16, 1, 1), (3, 2, 16, 24, 6, 2), (5, 2, 24, 40, 6, 2), (3, 3, 40, 80, 6, 2), (5, 3, 80, 112, 6, 1),
-    (5, 4, 112, 192, 6, 2), (3, 1, 192, 320, 6, 1),
-)  # fmt: skip
-_INIT = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal"},
-}
+_INIT = scaling(2.0, "truncated_normal")
 
 
 def _norm(x, name, swish=True):
@@ -75,7 +68,7 @@ def EfficientNetB0(
     with fixed_seed(seed):
         inputs = layers.Input(input_shape)
         x = _conv(inputs, 32, 3, 2, "stem")
-        for stage, (size, count, _, channels, expansion, stride) in enumerate(_STAGES, 1):
+        for stage, (size, count, _, channels, expansion, stride) in enumerate(BLOCKS, 1):
             for i in range(count):
                 x = _block(x, size, channels, expansion, stride if i == 0 else 1, f"block{stage}{'abcd'[i]}")
         x = _conv(x, 1280, 1, 1, "top")

@@ -1,17 +1,12 @@
 """MobileNetV2."""
 
 from maas import layers
+from maas.applications.building import divisible
 from maas.models import Model
 from maas.zoo.common import fixed_seed
 
 # (expansion, channels, blocks, stride of the first)
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-
-
-def rounded(channels, alpha, divisor=8):
-    """Channels times alpha, as the nearest multiple of 8 that loses at most a tenth."""
-    n = max(divisor, int(channels * alpha + divisor / 2) // divisor * divisor)
-    return n + divisor if n < 0.9 * channels * alpha else n
 
 
 def _norm(x, name, relu=True):
@@ -65,13 +60,15 @@ def MobileNetV2(
     with fixed_seed(seed):
         inputs = layers.Input(input_shape)
         x = layers.ZeroPadding2D(1, name="stem_pad")(inputs)
-        x = _conv(x, rounded(32, alpha), 3, 2, "stem")
+        x = _conv(x, divisible(32 * alpha), 3, 2, "stem")
         block = 0
         for expansion, channels, count, stride in _STAGES:
             for i in range(count):
-                x = inverted_residual(x, expansion, rounded(channels, alpha), stride if i == 0 else 1, f"block{block}")
+                x = inverted_residual(
+                    x, expansion, divisible(channels * alpha), stride if i == 0 else 1, f"block{block}"
+                )
                 block += 1
-        x = _conv(x, max(1280, rounded(1280, alpha)), 1, 1, "head")
+        x = _conv(x, max(1280, divisible(1280 * alpha)), 1, 1, "head")
         if include_top:
             x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
             x = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)

@@ -33,7 +33,7 @@ class RandomGaussianBlur(_Colour):
             )
         self.kernel_size = sizes
         self.sigma = self._range(sigma, "sigma")
-        self.value_range = value_range
+        self.value_range = self._checked_range(value_range)
         self._seeded(seed)
 
     def get_random_transformation(self, data, training=True, seed=None):

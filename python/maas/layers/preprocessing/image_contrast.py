@@ -95,7 +95,8 @@ class ContrastLimitedAdaptiveHistogramEqualization(_Colour):
 
     def __init__(self, value_range=(0, 255), clip_limit=4.0, tile_grid_size=(8, 8), data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        self.value_range, self.clip_limit, self.tile_grid_size = value_range, clip_limit, tile_grid_size
+        self.value_range = self._checked_range(value_range)
+        self.clip_limit, self.tile_grid_size = clip_limit, tile_grid_size
 
     def transform_images(self, images, transformation=None, training=True):
         from maas import ops

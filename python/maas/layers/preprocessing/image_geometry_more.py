@@ -91,9 +91,9 @@ class RandomPerspective(_Warp):
         apply = self._drawn_by_chance(data, seed)
         moves = self._draw(data, -0.5 * self.scale, 0.5 * self.scale, seed, dtype=self.compute_dtype, tail=(4, 2))
         below, right = (ops.cast(n, "float32") - 1.0 for n in self._size(data))
-        zero = right * 0.0
+        zero = ops.zeros_like(right)
         corners = ops.stack([zero, zero, right, zero, zero, below, right, below])
-        start = ops.cast(ops.reshape(corners, (1, 4, 2)), self.compute_dtype) + moves * 0.0
+        start = ops.cast(ops.reshape(corners, (1, 4, 2)), self.compute_dtype) + ops.zeros_like(moves)
         return {
             "apply_perspective": apply, "start_points": start, "end_points": start + start * moves,
             "size": self._size(data),
@@ -162,7 +162,7 @@ class RandomElasticTransform(_Warp):
         self._set_factor(factor)
         self.scale = self._range(scale, "scale")
         self._options(fill_mode, interpolation, fill_value)
-        self.value_range = value_range
+        self.value_range = self._checked_range(value_range)
         self._seeded(seed)
 
     def get_random_transformation(self, data, training=True, seed=None):

@@ -23,12 +23,8 @@ class ImageLayer(Layer):
 
     def __init__(self, bounding_box_format=None, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        moves = type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes
-        if bounding_box_format is not None and moves:
-            raise ValueError(
-                f"{self._label()}: the class does not move bounding boxes, received "
-                f"bounding_box_format={bounding_box_format!r}"
-            )
+        if bounding_box_format is not None:
+            self._check_boxes(f"bounding_box_format={bounding_box_format!r}")
         self.bounding_box_format = bounding_box_format
         self.data_format = standardize_data_format(data_format, self._label())
         self._convert_input_args = False
@@ -61,9 +57,12 @@ class ImageLayer(Layer):
         raise ValueError(text)
 
     def _set_value_range(self, value_range):
+        self.value_range = sorted(self._checked_range(value_range))
+
+    def _checked_range(self, value_range):
         if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
             raise ValueError(f"{self._label()}: `value_range` must be two numbers, received {value_range!r}")
-        self.value_range = sorted(value_range)
+        return value_range
 
     # ---- what subclasses change
 
@@ -84,6 +83,11 @@ class ImageLayer(Layer):
 
     def transform_segmentation_masks(self, segmentation_masks, transformation, training=True):
         return segmentation_masks
+
+    def _check_boxes(self, received):
+        """ValueError if the class does not know what becomes of boxes."""
+        if type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes:
+            raise ValueError(f"{self._label()}: the class does not move bounding boxes, received {received}")
 
     def _moved_boxes(self, bounding_boxes, before, after, move):
         """Boxes of images of the size `before` in images of the size `after`, clipped to them.
@@ -188,10 +192,8 @@ class ImageLayer(Layer):
         data = {k: tree.map_structure(ops.convert_to_tensor, v) for k, v in data.items()}
         if "images" not in data:
             raise ValueError(f"{self._label()}: a dict must have the key 'images', received {sorted(data)}")
-        if "bounding_boxes" in data and type(self).transform_bounding_boxes is ImageLayer.transform_bounding_boxes:
-            raise ValueError(
-                f"{self._label()}: the class does not move bounding boxes, received data with the keys {sorted(data)}"
-            )
+        if "bounding_boxes" in data:
+            self._check_boxes(f"data with the keys {sorted(data)}")
         if "bounding_boxes" in data and not self.bounding_box_format:
             raise ValueError(
                 f"{self._label()}: data with 'bounding_boxes' need the argument `bounding_box_format`, such as "

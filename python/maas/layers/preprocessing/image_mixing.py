@@ -94,14 +94,14 @@ class _Box(ImageLayer):
         first = self.data_format == "channels_first"
         inside, share = None, 1.0
         # Keras draws the columns first.
-        for share_of, size, axis in zip((right, down), reversed(self._size(data)), (2, 1)):
-            size = ops.cast(size, "float32")
+        for share_of, count, axis in zip((right, down), reversed(self._size(data)), (2, 1)):
+            size = ops.cast(count, "float32")
             length = share_of * size
             start = self._draw(data, seed=seed, dtype=self.compute_dtype) * (size - length)
             start, end = (ops.reshape(v, (-1, 1, 1, 1)) for v in (start, start + length))
             shape = [1, 1, 1, 1]
             shape[axis + first] = -1
-            at = ops.reshape(ops.cast(ops.arange(self._size(data)[axis - 1], dtype="int32"), "float32"), shape)
+            at = ops.reshape(ops.cast(ops.arange(count, dtype="int32"), "float32"), shape)
             within = ops.logical_and(at >= start, at < end)
             inside = within if inside is None else ops.logical_and(inside, within)
             share = share * (end - start) / size
@@ -195,7 +195,7 @@ class RandomErasing(_Colour, _Box):
             raise ValueError(
                 f"{self._label()}: `fill_value` must be None, a number or three, received fill_value={fill_value!r}"
             )
-        self.fill_value, self.value_range = fill_value, value_range
+        self.fill_value, self.value_range = fill_value, self._checked_range(value_range)
         self._seeded(seed)
 
     def _filling(self, data, seed):

@@ -29,7 +29,7 @@ class RandomColorJitter(_Colour):
         hue_factor=None, seed=None, data_format=None, **kwargs,
     ):  # fmt: skip
         super().__init__(data_format=data_format, **kwargs)
-        self.value_range = value_range
+        self.value_range = self._checked_range(value_range)
         self._seeded(seed)
         factors = brightness_factor, contrast_factor, saturation_factor, hue_factor
         for (part, make), factor in zip(self._PARTS.items(), factors):
@@ -63,7 +63,8 @@ class RandomColorJitter(_Colour):
         return images
 
 
-# name -> how to make it from (factor, kwargs for layers with a value range, kwargs for those with an interpolation)
+# name -> how to make it: of a factor and with an interpolation; with a factor; of a factor; with neither. All but those
+# of `_GEOMETRY` take a value range.
 _GEOMETRY = {
     "random_shear": lambda f, **k: layers.RandomShear(x_factor=f, y_factor=f, **k),
     "random_translation": lambda f, **k: layers.RandomTranslation(height_factor=f, width_factor=f, **k),

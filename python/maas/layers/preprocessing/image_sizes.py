@@ -2,7 +2,7 @@
 
 from maas.layers.options import check_positive
 from maas.layers.preprocessing.image_layer import ImageLayer
-from maas.ops.image import middle_part
+from maas.ops.image import middle_part, padded_part
 
 
 class _Sized(ImageLayer):
@@ -123,11 +123,9 @@ class Resizing(_Sized):
     def transform_bounding_boxes(self, bounding_boxes, transformation, training=True):
         height, width = transformation
         part = 0, 0, height, width
-        if self.pad_to_aspect_ratio:  # the part is larger than the images
-            tall, wide = max(height, width * self.height // self.width), max(width, height * self.width // self.height)
-            part = -((tall - height) // 2), -((wide - width) // 2), tall, wide
-        elif self.crop_to_aspect_ratio:
-            part = middle_part(height, width, (self.height, self.width))
+        if self.pad_to_aspect_ratio or self.crop_to_aspect_ratio:
+            fitted = padded_part if self.pad_to_aspect_ratio else middle_part
+            part = fitted(height, width, (self.height, self.width))
         return self._boxes_in_part(bounding_boxes, (height, width), part)
 
 

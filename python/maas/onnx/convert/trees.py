@@ -1,7 +1,5 @@
 """Ensembles of decision trees of the domain ai.onnx.ml, by the op `tree`."""
 
-import math
-
 import numpy as np
 
 from maas import _core, ops
@@ -22,12 +20,13 @@ class _Ensemble:
     Attributes:
         roots, feature, threshold, yes, no, leaf, mode, missing: lists.
         values: list of the rows of values of leaves.
+        spoken: list of rows of bools, which of them a leaf speaks of.
         sets: dict of node to integers.
     """
 
     def __init__(self):
         self.roots, self.feature, self.threshold, self.yes, self.no = [], [], [], [], []
-        self.leaf, self.mode, self.missing, self.values, self.sets = [], [], [], [], {}
+        self.leaf, self.mode, self.missing, self.values, self.spoken, self.sets = [], [], [], [], [], {}
 
     def node(self, feature, threshold, mode, missing):
         """Adds a node without children; returns its number."""
@@ -36,11 +35,18 @@ class _Ensemble:
             items.append(value)
         return len(self.leaf) - 1
 
-    def add_leaf(self, row):
-        """Adds a leaf with a row of values; returns its number."""
+    def add_leaf(self, targets, pairs):
+        """Adds a leaf of `(target, weight)` pairs, whose values are summed up; returns its number."""
+        row, spoken = np.zeros(targets), np.zeros(targets, bool)
+        for target, weight in pairs:
+            if not 0 <= target < targets:
+                raise ValueError(f"targets must be in [0, {targets}), received {target}")
+            row[target] += weight
+            spoken[target] = True
         i = self.node(0, 0.0, "<=", False)
         self.leaf[i] = len(self.values)
         self.values.append(row)
+        self.spoken.append(spoken)
         return i
 
     def reached(self):
@@ -60,28 +66,20 @@ class _Ensemble:
             raise ValueError(f"features must be in [0, {columns}), received {max(self.feature)}")
         tables = tree_tables(self.roots, self.feature, self.threshold, self.yes, self.no, self.leaf, mode=self.mode,
                              missing_true=self.missing, sets=self.sets, dtype=x.dtype)  # fmt: skip
-        values = np.array(self.values, dtype)
+        values, spoken = np.array(self.values, dtype), np.array(self.spoken)
         if aggregate in ("SUM", "AVERAGE"):
-            y = tree_ensemble(x, tables, np.where(np.isnan(values), 0, values), np.zeros(values.shape[1], dtype))
+            y = tree_ensemble(x, tables, values, np.zeros(values.shape[1], dtype))
             y = _core.divide(y, float(len(self.roots))) if aggregate == "AVERAGE" else y
             return _core.add(y, ops.convert_to_tensor(base.astype(dtype)))
         end = np.inf if aggregate == "MIN" else -np.inf
         leaves = tree_ensemble(x, tables, values[:, :1], np.zeros(1, dtype), leaf=True)
-        each = _core.take(ops.convert_to_tensor(np.where(np.isnan(values), end, values)), leaves, axis=0)
+        each = _core.take(ops.convert_to_tensor(np.where(spoken, values, end).astype(dtype)), leaves, axis=0)
         y = (_core.min if aggregate == "MIN" else _core.max)(each, axis=[1])
-        # A target that no leaf speaks of is 0.
-        y = _core.where(_core.isinf(y), ops.cast(0.0, dtype), y)
+        if not spoken.all():
+            # A target that no leaf speaks of is 0.
+            told = _core.max(_core.take(ops.convert_to_tensor(spoken.astype(dtype)), leaves, axis=0), axis=[1])
+            y = _core.where(_core.greater(told, 0.0), y, ops.cast(0.0, dtype))
         return _core.add(y, ops.convert_to_tensor(base.astype(dtype)))
-
-
-def _row(targets, pairs):
-    """Values of one leaf: NaN for the targets that it does not speak of."""
-    row = np.full(targets, np.nan)
-    for target, weight in pairs:
-        if not 0 <= target < targets:
-            raise ValueError(f"targets must be in [0, {targets}), received {target}")
-        row[target] = weight if math.isnan(row[target]) else row[target] + weight
-    return row
 
 
 def _transformed(y, kind):
@@ -152,7 +150,7 @@ def tree_ensemble_5(call, x):
         for i in range(len(splits)):
             children[i] = to[i]
             if is_leaf[i]:
-                children[i] = made.add_leaf(_row(targets, [(_word(ids, to[i], "leaves"), weights[to[i]])]))
+                children[i] = made.add_leaf(targets, [(_word(ids, to[i], "leaves"), weights[to[i]])])
     made.roots = list(call.need("tree_roots"))
     aggregate = _word(_AGGREGATES, call.attr("aggregate_function", 1), "aggregate_function")
     y = made.result(x, aggregate, np.zeros(targets), x.dtype)
@@ -187,7 +185,7 @@ def _older(call, kind, targets):
         if modes[i] not in _NAMES:
             raise NotImplementedError(f"nodes_modes must be of {sorted(_NAMES)}, received {modes[i]!r}")
         if modes[i] == "LEAF":
-            made.add_leaf(_row(targets, pairs.get(key, [])))
+            made.add_leaf(targets, pairs.get(key, []))
         else:
             made.node(features[i], float(splits[i]), _NAMES[modes[i]], bool(tracks[i]))
     children = set()
@@ -231,8 +229,7 @@ def tree_ensemble_classifier(call, x):
     made, base = _older(call, "class", len(labels))
     x = x if x.dtype in ("float32", "float64") else ops.cast(x, "float32")
     kind, names = call.attr("post_transform", "NONE"), ops.convert_to_tensor(np.array(labels, "int64"))
-    spoken = {i for i in range(len(labels)) if any(not math.isnan(row[i]) for row in made.values)}
-    if len(labels) == 2 and spoken == {0}:
+    if len(labels) == 2 and np.any(made.spoken, axis=0).tolist() == [True, False]:
         return _two_classes(made, base, x, kind, names)
     y = made.result(x, "SUM", np.resize(base, len(labels)), x.dtype)
     return _core.take(names, _core.argmax(y, axis=1), axis=0), ops.cast(_transformed(y, kind), "float32")
@@ -240,7 +237,7 @@ def tree_ensemble_classifier(call, x):
 
 def _two_classes(made, base, x, kind, names):
     """Leaves of class 0 alone mean the other one: its share where all are positive, else a score around 0."""
-    made.values = [row[:1] for row in made.values]
+    made.values, made.spoken = ([row[:1] for row in rows] for rows in (made.values, made.spoken))
     y = made.result(x, "SUM", base[:1], x.dtype)
     is_share = all(not (row < 0).any() for row in made.values)
     label = ops.cast(_core.greater(y, 0.5 if is_share else 0.0), "int32")

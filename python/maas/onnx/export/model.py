@@ -1,6 +1,9 @@
 """From a model to the bytes of an ONNX file."""
 
+import contextlib
+import hashlib
 import os
+import re
 
 import numpy as np
 
@@ -8,8 +11,8 @@ from maas.onnx import wire
 from maas.onnx.dtypes import dtype_code
 from maas.onnx.export.graph import read_pieces, replay
 from maas.onnx.export.writer import OPSET, Writer
-from maas.onnx.wire import varint
 from maas.saving.atomic import atomic_write
+from maas.utils.protobuf import head
 
 _LIMIT = (2 << 30) - (1 << 20)  # bytes of weights; a protobuf holds 2 GB
 _IR_VERSION = 9
@@ -37,7 +40,10 @@ def encode_onnx(model, input_signature=None):
 
 
 def write_onnx_file(model, path, overwrite=True, input_signature=None):
-    """Writes `model` to `path`, piece by piece; weights of more than 2 GB go to a file `<path>.data` beside it.
+    """Writes `model` to `path`, piece by piece; weights of more than 2 GB go to a file beside it.
+
+    That file is called `<path>.<hash of the weights>.data`, so that at every moment the model at `path` has the weights
+    that it was written with. Those of the model that was there before are removed last.
 
     The arguments are those of `encode_onnx`.
 
@@ -46,13 +52,49 @@ def write_onnx_file(model, path, overwrite=True, input_signature=None):
     """
     path = os.fspath(path)
     proto, initializers = _parts(model, input_signature)
-    beside = f"{path}.data" if _size(initializers) > _LIMIT else None
-    with atomic_write(path, overwrite) as file:
-        if beside is not None:
-            with atomic_write(beside, overwrite) as data:
-                initializers = list(_moved_out(initializers, data, os.path.basename(beside)))
-        for piece in _pieces(proto, initializers):
-            file.write(piece)
+    beside = f"{path}.{_hash(initializers)}.data" if _size(initializers) > _LIMIT else None
+    before = _data_files(path)
+    try:
+        with atomic_write(path, overwrite) as file:
+            if beside is not None:
+                with atomic_write(beside) as data:
+                    initializers = list(_moved_out(initializers, data, os.path.basename(beside)))
+            for piece in _pieces(proto, initializers):
+                file.write(piece)
+    except BaseException:
+        if beside is not None and beside not in before:
+            _remove(beside)
+        raise
+    for old in before:
+        if old != beside:
+            _remove(old)
+
+
+def _data_files(path):
+    """Files of weights that a model at `path` has, or that a process left which was killed while it wrote one."""
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder or "."):
+        return []  # atomic_write says so
+    pattern = re.compile(re.escape(name) + r"\.[0-9a-f]{16}\.data")
+    return [os.path.join(folder, entry) for entry in os.listdir(folder or ".") if pattern.fullmatch(entry)]
+
+
+def _remove(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+
+
+def _hash(initializers):
+    """16 hexadecimal digits of the bytes of all weights."""
+    digest = hashlib.sha256()
+    for _, array in initializers:
+        digest.update(_raw(array))
+    return digest.hexdigest()[:16]
+
+
+def _raw(array):
+    """The bytes of an array; a copy only where they do not lie in order."""
+    return np.ascontiguousarray(array).reshape(-1).view("u1").data
 
 
 def _parts(model, input_signature):
@@ -95,19 +137,18 @@ def _pieces(proto, initializers):
     graph = proto.graph.SerializeToString()
     heads, size = [], len(graph)
     for tensor, array in initializers:
-        head = tensor.SerializeToString()
+        text = tensor.SerializeToString()
         if array is not None:
-            head += varint(wire.RAW_DATA << 3 | 2) + varint(array.nbytes)
-        length = len(head) + (0 if array is None else array.nbytes)
-        heads.append(varint(wire.INITIALIZER << 3 | 2) + varint(length) + head)
+            text += head(wire.RAW_DATA, array.nbytes)
+        heads.append(head(wire.INITIALIZER, len(text) + (0 if array is None else array.nbytes)) + text)
         size += len(heads[-1]) + (0 if array is None else array.nbytes)
     proto.ClearField("graph")
-    yield proto.SerializeToString() + varint(wire.GRAPH << 3 | 2) + varint(size)
+    yield proto.SerializeToString() + head(wire.GRAPH, size)
     yield graph
-    for head, (_, array) in zip(heads, initializers):
-        yield head
+    for text, (_, array) in zip(heads, initializers):
+        yield text
         if array is not None:
-            yield np.ascontiguousarray(array).reshape(-1).view("u1").data
+            yield _raw(array)
 
 
 def _moved_out(initializers, file, location):
@@ -117,7 +158,7 @@ def _moved_out(initializers, file, location):
         tensor.data_location = 1  # EXTERNAL
         for key, value in (("location", location), ("offset", at), ("length", array.nbytes)):
             tensor.external_data.add(key=key, value=str(value))
-        file.write(np.ascontiguousarray(array).reshape(-1).view("u1").data)
+        file.write(_raw(array))
         at += array.nbytes
         yield tensor, None
 

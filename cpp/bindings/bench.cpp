@@ -1,8 +1,6 @@
 // The load generator of `maas bench`.
 #include "bindings/bench.h"
 
-#if MAAS_SERVING
-
 #include <pybind11/stl.h>
 
 #include <atomic>
@@ -97,9 +95,3 @@ void bind_bench(py::module_& m) {
       .def_property_readonly("port", &BareServer::port)
       .def("stop", &BareServer::stop, py::call_guard<py::gil_scoped_release>());
 }
-
-#else
-
-void bind_bench(pybind11::module_&) {}
-
-#endif

@@ -117,13 +117,18 @@ def test_s06_a_wrong_first_byte_takes_as_long_as_a_wrong_last(ring):
     first = "Bearer " + head + ("A" if secret[0] != "A" else "B") + secret[1:]
     last = "Bearer " + good[:-1] + ("A" if good[-1] != "A" else "B")
     core = Server(toy(), name="toy", port=0, keys=ring.path)._core
-    times = {first: [], last: []}
-    for _ in range(5000):
-        for text in (first, last):
-            began = time.perf_counter_ns()
-            decision = core.authorise("server", "", text)
-            times[text].append(time.perf_counter_ns() - began)
-            assert decision.status == 401
-    a, b = (np.sort(np.array(t, float))[: int(len(t) * 0.9)] for t in times.values())
-    t = abs(a.mean() - b.mean()) / np.sqrt(a.var() / len(a) + b.var() / len(b))
-    assert t < 4 or abs(a.mean() - b.mean()) < 0.02 * a.mean()
+
+    def tell_apart():
+        times = {first: [], last: []}
+        for _ in range(5000):
+            for text in (first, last):
+                began = time.perf_counter_ns()
+                decision = core.authorise("server", "", text)
+                times[text].append(time.perf_counter_ns() - began)
+                assert decision.status == 401
+        a, b = (np.sort(np.array(t, float))[: int(len(t) * 0.9)] for t in times.values())
+        t = abs(a.mean() - b.mean()) / np.sqrt(a.var() / len(a) + b.var() / len(b))
+        return t >= 4 and abs(a.mean() - b.mean()) >= 0.02 * a.mean()
+
+    # What leaks shows every time; what a neighbour on the machine does shows now and then.
+    assert not all(tell_apart() for _ in range(3))
